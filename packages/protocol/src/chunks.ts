@@ -1,0 +1,210 @@
+// Chunks: varint length ‖ ciphertext; the last has length 0 and runs to the end (SPEC §5.3, framing of
+// draft-ietf-ohai-chunked-ohttp-08 §3). Sealing first, opening below as its mirror image.
+import { AEAD_TAG_BYTES, CHUNK_CIPHERTEXT_MAX_BYTES, CHUNK_COUNT_MAX, CHUNK_PLAINTEXT_MAX_BYTES } from './constants.ts';
+import { counterNonce } from './crypto/aead-nonce.ts';
+import { ProtocolError } from './errors.ts';
+import type { Aead, Awaitable, SyncAead } from './suite.ts';
+import {
+  asciiBytes,
+  type Bytes,
+  concatBytes,
+  emptyBytes,
+  readVarint,
+  varintSize,
+  varintSizeFromFirst,
+  writeVarint,
+} from './wire.ts';
+
+const AAD_MORE: Bytes = emptyBytes();
+const AAD_FINAL: Bytes = asciiBytes('final');
+
+/** The bytes in front of a non-final chunk's ciphertext. */
+export function chunkPrefix(ciphertextBytes: number): Bytes {
+  const prefix = new Uint8Array(varintSize(ciphertextBytes));
+  writeVarint(prefix, 0, ciphertextBytes);
+  return prefix;
+}
+
+/** The byte in front of the final chunk's ciphertext. */
+export const FINAL_CHUNK_PREFIX: Bytes = Uint8Array.of(0);
+
+// Gives the nonces 0, 1, 2, … of one message key, and none after the final one.
+class ChunkCounter {
+  #next = 0;
+  #final = false;
+
+  take(final: boolean): Bytes {
+    if (this.#final) throw new ProtocolError('misuse', 'the final chunk has been processed');
+    if (this.#next >= CHUNK_COUNT_MAX) throw new ProtocolError('too-large', `message exceeds ${CHUNK_COUNT_MAX} chunks`);
+    this.#final = final;
+    const nonce = counterNonce(this.#next);
+    this.#next += 1;
+    return nonce;
+  }
+}
+
+/**
+ * Seals the chunks of one message in order. `A` is the provider's AEAD, so that a synchronous one answers at once.
+ * Each method gives the ciphertext alone; {@link chunkPrefix} and {@link FINAL_CHUNK_PREFIX} frame it.
+ */
+export class ChunkSealer<A extends Aead = Aead> {
+  readonly #aead: A;
+  readonly #counter = new ChunkCounter();
+
+  constructor(aead: A) {
+    this.#aead = aead;
+  }
+
+  /** Seals 1 to 65,536 bytes. Throws `misuse` outside that, or after the final chunk. */
+  seal(plaintext: Bytes): ReturnType<A['seal']> {
+    if (plaintext.length === 0) throw new ProtocolError('misuse', 'a chunk before the final one carries at least 1 byte');
+    return this.#seal(AAD_MORE, plaintext, false);
+  }
+
+  /** Seals the last 0 to 65,536 bytes. */
+  sealFinal(plaintext: Bytes): ReturnType<A['seal']> {
+    return this.#seal(AAD_FINAL, plaintext, true);
+  }
+
+  #seal(associatedData: Bytes, plaintext: Bytes, final: boolean): ReturnType<A['seal']> {
+    if (plaintext.length > CHUNK_PLAINTEXT_MAX_BYTES) {
+      throw new ProtocolError(
+        'misuse',
+        `chunk of ${plaintext.length} bytes exceeds ${CHUNK_PLAINTEXT_MAX_BYTES}`,
+      );
+    }
+    return this.#aead.seal(this.#counter.take(final), associatedData, plaintext) as ReturnType<A['seal']>;
+  }
+}
+
+/** Opens the chunks of one message in order. After a failure the message is void: give the opener up. */
+export class ChunkOpener<A extends Aead = Aead> {
+  readonly #aead: A;
+  readonly #counter = new ChunkCounter();
+
+  constructor(aead: A) {
+    this.#aead = aead;
+  }
+
+  /** Opens a chunk before the final one. Throws `unopenable`. */
+  open(ciphertext: Bytes): ReturnType<A['open']> {
+    return this.#aead.open(this.#counter.take(false), AAD_MORE, ciphertext) as ReturnType<A['open']>;
+  }
+
+  /** Opens the final chunk: the message is complete as far as its chunks go. Throws `unopenable`. */
+  openFinal(ciphertext: Bytes): ReturnType<A['open']> {
+    return this.#aead.open(this.#counter.take(true), AAD_FINAL, ciphertext) as ReturnType<A['open']>;
+  }
+}
+
+/** {@link ChunkSealer} of a synchronous provider. */
+export type SyncChunkSealer = ChunkSealer<SyncAead>;
+/** {@link ChunkOpener} of a synchronous provider. */
+export type SyncChunkOpener = ChunkOpener<SyncAead>;
+
+/**
+ * Cuts a byte stream back into chunk ciphertexts, holding at most one chunk and what came behind it.
+ * {@link ChunkSplitter.push} what arrived, take {@link ChunkSplitter.next} until it gives undefined, and at the end of
+ * the stream {@link ChunkSplitter.end}.
+ */
+export class ChunkSplitter {
+  #parts: Bytes[] = [];
+  #held = 0;
+  #needed = 1; // bytes held before it is worth looking again
+  #final = false;
+
+  /** Adds bytes; keeps a reference to them until they are taken. */
+  push(bytes: Bytes): void {
+    if (bytes.length === 0) return;
+    this.#parts.push(bytes);
+    this.#held += bytes.length;
+    if (this.#final) this.#checkFinalSize();
+  }
+
+  /** The next whole non-final ciphertext, or undefined while it is not all here. Throws `too-large`, `malformed`. */
+  next(): Bytes | undefined {
+    if (this.#final || this.#held < this.#needed) return undefined;
+    const bytes = this.#joined();
+    const first = bytes[0] as number;
+    if (first === 0) {
+      this.#keep(bytes.subarray(1));
+      this.#final = true;
+      this.#checkFinalSize();
+      return undefined;
+    }
+    const prefixBytes = varintSizeFromFirst(first);
+    if (bytes.length < prefixBytes) return this.#wait(prefixBytes);
+    const length = readVarint(bytes, 0, prefixBytes);
+    // One encoding per length, so that no bit of a sealed message can be changed unnoticed.
+    if (varintSize(length) !== prefixBytes) throw new ProtocolError('malformed', 'chunk length is not in its shortest form');
+    if (length <= AEAD_TAG_BYTES) throw new ProtocolError('malformed', 'a chunk before the final one carries no plaintext');
+    if (length > CHUNK_CIPHERTEXT_MAX_BYTES) {
+      throw new ProtocolError('too-large', `chunk of ${length} bytes exceeds ${CHUNK_CIPHERTEXT_MAX_BYTES}`);
+    }
+    const end = prefixBytes + length;
+    if (bytes.length < end) return this.#wait(end);
+    this.#keep(bytes.subarray(end));
+    this.#needed = 1;
+    return bytes.subarray(prefixBytes, end);
+  }
+
+  /** The final ciphertext, once the stream has ended. Throws `truncated` when the final chunk had not begun. */
+  end(): Bytes {
+    if (!this.#final) throw new ProtocolError('truncated', `message ended inside a chunk, ${this.#held} bytes into it`);
+    return this.#joined();
+  }
+
+  #wait(needed: number): undefined {
+    this.#needed = needed;
+    return undefined;
+  }
+
+  #joined(): Bytes {
+    if (this.#parts.length === 0) return emptyBytes();
+    const joined = concatBytes(this.#parts);
+    this.#parts = [joined];
+    return joined;
+  }
+
+  #keep(rest: Bytes): void {
+    this.#parts = rest.length > 0 ? [rest] : [];
+    this.#held = rest.length;
+  }
+
+  #checkFinalSize(): void {
+    if (this.#held > CHUNK_CIPHERTEXT_MAX_BYTES) {
+      throw new ProtocolError('too-large', `final chunk exceeds ${CHUNK_CIPHERTEXT_MAX_BYTES} bytes`);
+    }
+  }
+}
+
+/** Seals a stream of plaintext pieces of any size, each flushed as it comes; the final chunk is empty. */
+export async function* sealChunks(
+  sealer: ChunkSealer,
+  source: AsyncIterable<Bytes> | Iterable<Bytes>,
+): AsyncGenerator<Bytes, void, undefined> {
+  for await (const piece of source) {
+    for (let at = 0; at < piece.length; at += CHUNK_PLAINTEXT_MAX_BYTES) {
+      const ciphertext = await sealer.seal(piece.subarray(at, at + CHUNK_PLAINTEXT_MAX_BYTES));
+      yield concatBytes([chunkPrefix(ciphertext.length), ciphertext]);
+    }
+  }
+  yield concatBytes([FINAL_CHUNK_PREFIX, await sealer.sealFinal(emptyBytes())]);
+}
+
+/**
+ * Opens a stream of sealed bytes cut anywhere; gives each chunk's plaintext once its tag has verified, and ends
+ * only behind a verified final chunk. Throws `truncated`, `unopenable`, `too-large`, `malformed`.
+ */
+export async function* openChunks(
+  opener: ChunkOpener,
+  source: AsyncIterable<Bytes> | Iterable<Bytes>,
+): AsyncGenerator<Bytes, void, undefined> {
+  const splitter = new ChunkSplitter();
+  for await (const piece of source) {
+    splitter.push(piece);
+    for (let ciphertext = splitter.next(); ciphertext; ciphertext = splitter.next()) yield await opener.open(ciphertext);
+  }
+  const last: Awaitable<Bytes> = opener.openFinal(splitter.end());
+  yield await last;
+}

@@ -1,0 +1,55 @@
+// The numbers of mte-relay/1. Specification constants come first and never change within the version;
+// implementation limits below them are this implementation's own choice and may be set lower.
+
+/** Names the protocol inside every derivation and prologue (SPEC §2). */
+export const PROTOCOL_LABEL = 'mte-relay/1';
+/** First byte of every pairing request and message (SPEC §3.2, §5.1). */
+export const PROTOCOL_VERSION = 1;
+/** X-Wing + AES-256-GCM + SHA-256, the only suite of version 1 (SPEC §2). */
+export const SUITE_ID = 0x0001;
+/** Noise protocol name, 30 bytes, zero-padded to the hash length when the handshake starts (SPEC §3.1). */
+export const NOISE_PROTOCOL_NAME = 'Noise_pqNK_Xwing_AESGCM_SHA256';
+
+export const KEY_ID_BYTES = 8; // SPEC §3.1: the first bytes of SHA-256(public key)
+export const KEM_PUBLIC_KEY_BYTES = 1216; // X-Wing: ML-KEM-768 1184 ‖ X25519 32
+export const KEM_CIPHERTEXT_BYTES = 1120; // X-Wing: ML-KEM-768 1088 ‖ X25519 32
+export const KEM_SEED_BYTES = 32;
+export const SECRET_BYTES = 32; // every symmetric key and HKDF secret
+export const AEAD_TAG_BYTES = 16;
+export const AEAD_NONCE_BYTES = 12;
+
+export const SESSION_ID_BYTES = 16;
+export const MESSAGE_NONCE_BYTES = 16;
+export const MESSAGE_HEADER_BYTES = 42; // SPEC §5.1: version 1 ‖ type 1 ‖ sid 16 ‖ n 8 ‖ nonce 16
+/** A sealed request and its answer. */
+export const MESSAGE_TYPE_EXCHANGE = 1;
+/** Claims another message number of the session so that it can never run (SPEC §7). */
+export const MESSAGE_TYPE_CANCEL = 2;
+
+/** The pairing flag by which a browser says that cookies ride the outer hop (SPEC §3.3). */
+export const FLAG_OUTER_COOKIES = 1;
+
+/** Largest plaintext of one chunk; every receiver accepts this much (SPEC §5.3). */
+export const CHUNK_PLAINTEXT_MAX_BYTES = 65_536;
+export const CHUNK_CIPHERTEXT_MAX_BYTES: number = CHUNK_PLAINTEXT_MAX_BYTES + AEAD_TAG_BYTES;
+/** Most chunks under one message key (SPEC §8): 2^32 keeps the nonce counter and AES-GCM's limits far away. */
+export const CHUNK_COUNT_MAX = 4_294_967_296;
+/** Message numbers a session may lag behind its highest and still be accepted (SPEC §6). */
+export const REPLAY_WINDOW = 1024;
+/** Authority of a pairing request: host and optional port, ASCII (SPEC §3.2). */
+export const AUTHORITY_MAX_BYTES = 255;
+
+export const CONTENT_TYPE_MESSAGE = 'application/mte-relay';
+export const CONTENT_TYPE_PAIRING = 'application/mte-relay-pairing';
+export const PATH_DISCOVERY = '/api/mte-relay';
+export const PATH_PAIR = '/api/mte-pair';
+export const PATH_EXCHANGE = '/api/mte';
+
+// Implementation limits.
+
+/** Messages a client keeps in flight per session: half the window, so that none falls behind it. */
+export const IN_FLIGHT_MAX = 512;
+/** Default bound on control data and fields of one Binary HTTP message, informational responses and trailers included. */
+export const HEAD_MAX_BYTES = 65_536;
+/** Default bound on field lines in one section. */
+export const FIELD_COUNT_MAX = 256;

@@ -1,0 +1,48 @@
+// The provider in JavaScript alone, for engines without crypto.subtle (React Native).
+import { gcm } from '@noble/ciphers/aes.js';
+import { hmac } from '@noble/hashes/hmac.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { ProtocolError } from '../errors.ts';
+import type { SyncAead, SyncSuite } from '../suite.ts';
+import { type Bytes, concatBytes } from '../wire.ts';
+import { counterNonce } from './aead-nonce.ts';
+import { xwingNoble } from './xwing-noble.ts';
+
+export { xwingKeyPairFromSeed } from './xwing-noble.ts';
+
+const BYTE_1: Bytes = Uint8Array.of(1);
+
+/** The noble provider; synchronous. Needs `crypto.getRandomValues`. */
+export function nobleSuite(): SyncSuite {
+  return {
+    name: 'noble',
+    kem: xwingNoble,
+    hashBytes: 32,
+    randomBytes: (length) => globalThis.crypto.getRandomValues(new Uint8Array(length)),
+    hash: (data) => sha256(data),
+    hmac: (key, data) => hmac(sha256, key, data),
+    aeadNonce: counterNonce,
+    importAead,
+    importExpandKey(key) {
+      const prk = key.slice();
+      return {
+        // HKDF-Expand with L = HashLen is one block: T(1) = HMAC(PRK, info ‖ 0x01) (RFC 5869 §2.3).
+        expandAead: (info) => importAead(hmac(sha256, prk, concatBytes([info, BYTE_1]))),
+      };
+    },
+  };
+}
+
+function importAead(rawKey: Bytes): SyncAead {
+  const key = rawKey.slice();
+  return {
+    seal: (nonce, associatedData, plaintext) => gcm(key, nonce, associatedData).encrypt(plaintext),
+    open(nonce, associatedData, ciphertext) {
+      try {
+        return gcm(key, nonce, associatedData).decrypt(ciphertext);
+      } catch {
+        throw new ProtocolError('unopenable', 'authentication tag did not verify');
+      }
+    },
+  };
+}

@@ -1,0 +1,74 @@
+// What can be wrong with bytes of the protocol, as one class and a union of codes to switch on (SPEC §8).
+// A message names what was seen and expected, in bytes and counts; never a secret, never a body.
+
+/** Why the protocol layer refused an input. */
+export type ProtocolErrorCode =
+  | 'malformed' // the bytes do not have the layout that SPEC gives
+  | 'truncated' // the input ended before it was complete
+  | 'unopenable' // an authentication tag did not verify
+  | 'too-large' // a length exceeds its limit
+  | 'version-unsupported' // another protocol version
+  | 'suite-unsupported' // another suite
+  | 'key-unknown' // sealed to a key that the relay does not hold
+  | 'pin-mismatch' // the relay's public key is not a pinned one
+  | 'misuse'; // the caller used a single-use object twice, or out of order
+
+/** Thrown by everything in this package that meets input it cannot accept. */
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError';
+  readonly code: ProtocolErrorCode;
+
+  constructor(code: ProtocolErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/**
+ * Refusals on the outer hop, before a message is authenticated: HTTP status by code (SPEC §8.1).
+ * They are unauthenticated, so a client treats them as transport facts.
+ */
+export const OUTER_STATUS = {
+  malformed: 400,
+  unopenable: 400,
+  'session-unknown': 401,
+  'origin-refused': 403,
+  'not-found': 404,
+  'method-not-allowed': 405,
+  timeout: 408,
+  replayed: 409,
+  'too-large': 413,
+  'media-type-unsupported': 415,
+  'domain-unknown': 421,
+  'key-unknown': 422,
+  'version-unsupported': 426,
+  'too-many': 429,
+  'headers-too-large': 431,
+  internal: 500,
+  'upstream-unreachable': 502,
+  unavailable: 503,
+  'upstream-timeout': 504,
+} as const;
+
+/** The `code` of an outer refusal. */
+export type OuterCode = keyof typeof OUTER_STATUS;
+
+/**
+ * The relay's own answers inside a sealed response: HTTP status, and whether the upstream may have
+ * seen the request (SPEC §8.2).
+ */
+export const INNER_FAILURE = {
+  'request-malformed': { status: 400, upstreamSaw: 'no' },
+  'path-refused': { status: 400, upstreamSaw: 'no' },
+  'route-refused': { status: 404, upstreamSaw: 'no' },
+  'request-too-large': { status: 413, upstreamSaw: 'maybe' },
+  'upstream-unreachable': { status: 502, upstreamSaw: 'no' },
+  'upstream-failed': { status: 502, upstreamSaw: 'maybe' },
+  'upstream-timeout': { status: 504, upstreamSaw: 'maybe' },
+} as const;
+
+/** The `code` of a sealed answer that the relay made itself. */
+export type InnerCode = keyof typeof INNER_FAILURE;
+
+/** Inner response field that marks an answer as the relay's own; its value is an {@link InnerCode}. */
+export const INNER_FAILURE_FIELD = 'mte-relay-failure';

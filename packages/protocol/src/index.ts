@@ -1,0 +1,12 @@
+// Table of contents of mte-relay/1. Left out on purpose: providers, which have their own entries (/webcrypto,
+// /noble, /node), and the Noise engine's state, which only a pairing may hold; tests reach it by path.
+export * from './bhttp.ts';
+export { ChunkOpener, ChunkSealer, ChunkSplitter, openChunks, sealChunks } from './chunks.ts';
+export * from './constants.ts';
+export * from './errors.ts';
+export { deriveSessionSecrets, requestKey, responseKey, type SessionSecrets } from './key-schedule.ts';
+export * from './message.ts';
+export * from './pairing.ts';
+export { type Claim, ReplayWindow } from './replay-window.ts';
+export type * from './suite.ts';
+export { asciiBytes, type Bytes, concatBytes, emptyBytes, equalBytes } from './wire.ts';

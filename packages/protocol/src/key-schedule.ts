@@ -1,0 +1,68 @@
+// Every derivation of the protocol, one formula each (SPEC §4). A change here changes SPEC, vectors and model too.
+import { PROTOCOL_LABEL, SECRET_BYTES } from './constants.ts';
+import type { Aead, Awaitable, ExpandKey, NoisePrimitives, SyncAead, SyncExpandKey } from './suite.ts';
+import { asciiBytes, type Bytes, concatBytes } from './wire.ts';
+
+const BYTE_0: Bytes = Uint8Array.of(0);
+const BYTE_1: Bytes = Uint8Array.of(1);
+const REQUEST_LABEL: Bytes = asciiBytes('req');
+const RESPONSE_LABEL: Bytes = asciiBytes('res');
+
+/** What a pairing leaves behind; 32 bytes each. The owner erases them. */
+export interface SessionSecrets {
+  /** Seals requests, client to relay. */
+  readonly request: Bytes;
+  /** Seals responses, relay to client. */
+  readonly response: Bytes;
+  /** Channel binding: equal on both sides, unknown to everybody else, used by no derivation of the protocol. */
+  readonly exporter: Bytes;
+}
+
+/**
+ * The session secrets from Noise's Split and the final handshake hash. Erases both transport keys.
+ *
+ *     request  = HKDF-Expand(k1, "mte-relay/1 request"  ‖ 0 ‖ h, 32)
+ *     response = HKDF-Expand(k2, "mte-relay/1 response" ‖ 0 ‖ h, 32)
+ *     exporter = HKDF-Expand(k1, "mte-relay/1 exporter" ‖ 0 ‖ h, 32)
+ */
+export async function deriveSessionSecrets(
+  primitives: NoisePrimitives,
+  clientToRelay: Bytes,
+  relayToClient: Bytes,
+  handshakeHash: Bytes,
+): Promise<SessionSecrets> {
+  const expand = async (key: Bytes, purpose: string): Promise<Bytes> =>
+    hkdfExpandBlock(
+      primitives,
+      key,
+      concatBytes([asciiBytes(`${PROTOCOL_LABEL} ${purpose}`), BYTE_0, handshakeHash]),
+    );
+  const secrets = {
+    request: await expand(clientToRelay, 'request'),
+    response: await expand(relayToClient, 'response'),
+    exporter: await expand(clientToRelay, 'exporter'),
+  };
+  clientToRelay.fill(0);
+  relayToClient.fill(0);
+  return secrets;
+}
+
+/** HKDF-Expand(key, info, 32) over SHA-256, which is one block: HMAC(key, info ‖ 0x01) (RFC 5869 §2.3). */
+async function hkdfExpandBlock(primitives: NoisePrimitives, key: Bytes, info: Bytes): Promise<Bytes> {
+  const block = await primitives.hmac(key, concatBytes([info, BYTE_1]));
+  return block.slice(0, SECRET_BYTES);
+}
+
+/** request key = HKDF-Expand(request secret, "req" ‖ header, 32) */
+export function requestKey(secret: SyncExpandKey, header: Bytes): SyncAead;
+export function requestKey(secret: ExpandKey, header: Bytes): Awaitable<Aead>;
+export function requestKey(secret: ExpandKey, header: Bytes): Awaitable<Aead> {
+  return secret.expandAead(concatBytes([REQUEST_LABEL, header]));
+}
+
+/** response key = HKDF-Expand(response secret, "res" ‖ header ‖ response nonce, 32) */
+export function responseKey(secret: SyncExpandKey, header: Bytes, responseNonce: Bytes): SyncAead;
+export function responseKey(secret: ExpandKey, header: Bytes, responseNonce: Bytes): Awaitable<Aead>;
+export function responseKey(secret: ExpandKey, header: Bytes, responseNonce: Bytes): Awaitable<Aead> {
+  return secret.expandAead(concatBytes([RESPONSE_LABEL, header, responseNonce]));
+}

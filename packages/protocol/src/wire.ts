@@ -1,0 +1,137 @@
+// Bounded reading and writing of bytes: big-endian integers and QUIC varints (RFC 9000 §16).
+import { ProtocolError } from './errors.ts';
+
+/** Bytes as every runtime has them. Nothing here keeps a reference to a caller's buffer past the call unless it says so. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+const EMPTY: Bytes = new Uint8Array(0);
+
+/** An empty byte string. */
+export function emptyBytes(): Bytes {
+  return EMPTY;
+}
+
+/** Joins byte strings into a new one; a single part is returned as it is, uncopied. */
+export function concatBytes(parts: readonly Uint8Array[]): Bytes {
+  if (parts.length === 1) return parts[0] as Bytes;
+  let total = 0;
+  for (const part of parts) total += part.length;
+  const joined = new Uint8Array(total);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/** Bytes of an ASCII string. */
+export function asciiBytes(text: string): Bytes {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) throw new ProtocolError('malformed', `"${text.length}"-character text is not ASCII`);
+    bytes[i] = unit;
+  }
+  return bytes;
+}
+
+/** Equality in time that depends on the lengths alone. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i += 1) difference |= (a[i] as number) ^ (b[i] as number);
+  return difference === 0;
+}
+
+/** Writes an unsigned integer, big-endian, into `size` bytes at `at`; `value` ≤ 2^53 − 1. */
+export function writeUint(target: Uint8Array, at: number, size: number, value: number): void {
+  let rest = value;
+  for (let i = at + size - 1; i >= at; i -= 1) {
+    target[i] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
+}
+
+/** Reads an unsigned big-endian integer. Throws `malformed` above 2^53 − 1. */
+export function readUint(source: Uint8Array, at: number, size: number): number {
+  let value = 0;
+  for (let i = at; i < at + size; i += 1) value = value * 256 + (source[i] as number);
+  if (!Number.isSafeInteger(value)) throw new ProtocolError('malformed', `integer of ${size} bytes exceeds 2^53 - 1`);
+  return value;
+}
+
+/** Bytes that a varint of this value takes in its shortest form: 1, 2, 4 or 8. */
+export function varintSize(value: number): 1 | 2 | 4 | 8 {
+  if (value < 0x40) return 1;
+  if (value < 0x4000) return 2;
+  if (value < 0x4000_0000) return 4;
+  return 8;
+}
+
+/** Writes `value` (≤ 2^53 − 1) as the shortest varint at `at`; returns the offset behind it. */
+export function writeVarint(target: Uint8Array, at: number, value: number): number {
+  const size = varintSize(value);
+  writeUint(target, at, size, value);
+  // The two top bits of the first byte carry log2 of the size.
+  target[at] = (target[at] as number) | (size === 1 ? 0 : size === 2 ? 0x40 : size === 4 ? 0x80 : 0xc0);
+  return at + size;
+}
+
+/** Bytes of the varint that starts with `first`. */
+export function varintSizeFromFirst(first: number): number {
+  return 1 << (first >> 6);
+}
+
+/** Reads the varint of `size` bytes at `at`; the caller has checked that they are there. */
+export function readVarint(source: Uint8Array, at: number, size: number): number {
+  let value = (source[at] as number) & 0x3f;
+  for (let i = at + 1; i < at + size; i += 1) value = value * 256 + (source[i] as number);
+  if (!Number.isSafeInteger(value)) throw new ProtocolError('too-large', 'length exceeds 2^53 - 1');
+  return value;
+}
+
+/** Reads a fixed layout front to back; every read is checked against the end. */
+export class ByteReader {
+  readonly #bytes: Bytes;
+  readonly #what: string;
+  #at = 0;
+
+  /** @param what names the structure in errors, e.g. "pairing request". */
+  constructor(bytes: Bytes, what: string) {
+    this.#bytes = bytes;
+    this.#what = what;
+  }
+
+  /** Offset of the next byte. */
+  get position(): number {
+    return this.#at;
+  }
+
+  /** The next `length` bytes, uncopied. Throws `truncated`. */
+  take(length: number): Bytes {
+    const end = this.#at + length;
+    if (end > this.#bytes.length) {
+      throw new ProtocolError('truncated', `${this.#what} ended at byte ${this.#bytes.length}, expected ${end}`);
+    }
+    const taken = this.#bytes.subarray(this.#at, end);
+    this.#at = end;
+    return taken;
+  }
+
+  /** The next unsigned integer of `size` bytes, big-endian. Throws `truncated`, or `malformed` above 2^53 − 1. */
+  uint(size: number): number {
+    return readUint(this.take(size), 0, size);
+  }
+
+  /** Everything that is left, uncopied. */
+  rest(): Bytes {
+    return this.take(this.#bytes.length - this.#at);
+  }
+
+  /** Throws `malformed` unless everything was read. */
+  end(): void {
+    const left = this.#bytes.length - this.#at;
+    if (left > 0) throw new ProtocolError('malformed', `${this.#what} has ${left} bytes too many`);
+  }
+}
