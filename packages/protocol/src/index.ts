@@ -9,4 +9,4 @@ export * from './message.ts';
 export * from './pairing.ts';
 export { type Claim, ReplayWindow } from './replay-window.ts';
 export type * from './suite.ts';
-export { asciiBytes, type Bytes, concatBytes, emptyBytes, equalBytes } from './wire.ts';
+export { asciiBytes, type Bytes, concatBytes, copyBytes, emptyBytes, equalBytes } from './wire.ts';

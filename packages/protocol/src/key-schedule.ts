@@ -1,7 +1,7 @@
 // Every derivation of the protocol, one formula each (SPEC §4). A change here changes SPEC, vectors and model too.
 import { PROTOCOL_LABEL, SECRET_BYTES } from './constants.ts';
 import type { Aead, Awaitable, ExpandKey, NoisePrimitives, SyncAead, SyncExpandKey } from './suite.ts';
-import { asciiBytes, type Bytes, concatBytes } from './wire.ts';
+import { asciiBytes, type Bytes, concatBytes, copyBytes } from './wire.ts';
 
 const BYTE_0: Bytes = Uint8Array.of(0);
 const BYTE_1: Bytes = Uint8Array.of(1);
@@ -50,7 +50,7 @@ export async function deriveSessionSecrets(
 /** HKDF-Expand(key, info, 32) over SHA-256, which is one block: HMAC(key, info ‖ 0x01) (RFC 5869 §2.3). */
 async function hkdfExpandBlock(primitives: NoisePrimitives, key: Bytes, info: Bytes): Promise<Bytes> {
   const block = await primitives.hmac(key, concatBytes([info, BYTE_1]));
-  return block.slice(0, SECRET_BYTES);
+  return copyBytes(block.subarray(0, SECRET_BYTES));
 }
 
 /** request key = HKDF-Expand(request secret, "req" ‖ header, 32) */

@@ -2,7 +2,7 @@
 // (ePrint 2022/539 §3). One per handshake; asynchronous because WebCrypto is.
 import { ProtocolError } from './errors.ts';
 import type { Aead, Kem, KemKeyPair, NoisePrimitives } from './suite.ts';
-import { asciiBytes, type Bytes, concatBytes, emptyBytes } from './wire.ts';
+import { asciiBytes, type Bytes, concatBytes, copyBytes, emptyBytes } from './wire.ts';
 
 const BYTE_1: Bytes = Uint8Array.of(1);
 
@@ -33,7 +33,7 @@ export class SymmetricState {
   private constructor(primitives: NoisePrimitives, hash: Bytes) {
     this.#primitives = primitives;
     this.#hash = hash;
-    this.#chainingKey = hash.slice();
+    this.#chainingKey = copyBytes(hash);
   }
 
   /** InitializeSymmetric(protocol_name). */
@@ -72,7 +72,7 @@ export class SymmetricState {
   async encryptAndHash(plaintext: Bytes): Promise<Bytes> {
     const ciphertext = this.#aead
       ? await this.#aead.seal(this.#nextNonce(), this.#hash, plaintext)
-      : plaintext.slice();
+      : copyBytes(plaintext);
     await this.mixHash(ciphertext);
     return ciphertext;
   }
@@ -81,7 +81,7 @@ export class SymmetricState {
   async decryptAndHash(ciphertext: Bytes): Promise<Bytes> {
     const plaintext = this.#aead
       ? await this.#aead.open(this.#nextNonce(), this.#hash, ciphertext)
-      : ciphertext.slice();
+      : copyBytes(ciphertext);
     await this.mixHash(ciphertext);
     return plaintext;
   }
@@ -125,7 +125,7 @@ export class SymmetricState {
     const [first, second] = await noiseHkdf(this.#primitives, this.#chainingKey, emptyBytes(), 2);
     this.#chainingKey.fill(0);
     this.#aead = undefined;
-    return [(first as Bytes).slice(0, 32), (second as Bytes).slice(0, 32)];
+    return [copyBytes((first as Bytes).subarray(0, 32)), copyBytes((second as Bytes).subarray(0, 32))];
   }
 
   async #advance(input: Bytes, outputs: 2 | 3): Promise<Bytes[]> {

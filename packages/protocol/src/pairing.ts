@@ -16,7 +16,7 @@ import { ProtocolError } from './errors.ts';
 import { deriveSessionSecrets, type SessionSecrets } from './key-schedule.ts';
 import { SymmetricState } from './noise.ts';
 import type { Awaitable, KemKeyPair, Suite } from './suite.ts';
-import { asciiBytes, ByteReader, type Bytes, concatBytes, emptyBytes, equalBytes, writeUint } from './wire.ts';
+import { asciiBytes, ByteReader, type Bytes, concatBytes, copyBytes, emptyBytes, equalBytes, writeUint } from './wire.ts';
 
 /** What the relay tells the client under the handshake's seal (SPEC §3.4). Durations, so that clocks need not agree. */
 export interface SessionParameters {
@@ -48,7 +48,7 @@ export interface RelayIdentity {
 
 /** Key id of a public key: the first 8 bytes of its SHA-256. */
 export async function keyIdOf(suite: Suite, publicKey: Bytes): Promise<Bytes> {
-  return (await suite.hash(publicKey)).slice(0, KEY_ID_BYTES);
+  return copyBytes((await suite.hash(publicKey)).subarray(0, KEY_ID_BYTES));
 }
 
 // What the client says in clear, before the handshake's own bytes.

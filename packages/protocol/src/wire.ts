@@ -11,6 +11,11 @@ export function emptyBytes(): Bytes {
   return EMPTY;
 }
 
+/** A copy of these bytes. Not `slice()`: a Node Buffer's shares memory, so that erasing the one would erase the other. */
+export function copyBytes(bytes: Uint8Array): Bytes {
+  return new Uint8Array(bytes);
+}
+
 /** Joins byte strings into a new one; a single part is returned as it is, uncopied. */
 export function concatBytes(parts: readonly Uint8Array[]): Bytes {
   if (parts.length === 1) return parts[0] as Bytes;

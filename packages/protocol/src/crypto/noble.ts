@@ -4,7 +4,7 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { ProtocolError } from '../errors.ts';
 import type { SyncAead, SyncSuite } from '../suite.ts';
-import { type Bytes, concatBytes } from '../wire.ts';
+import { type Bytes, concatBytes, copyBytes } from '../wire.ts';
 import { counterNonce } from './aead-nonce.ts';
 import { xwingNoble } from './xwing-noble.ts';
 
@@ -24,7 +24,7 @@ export function nobleSuite(): SyncSuite {
     aeadNonce: counterNonce,
     importAead,
     importExpandKey(key) {
-      const prk = key.slice();
+      const prk = copyBytes(key);
       return {
         // HKDF-Expand with L = HashLen is one block: T(1) = HMAC(PRK, info ‖ 0x01) (RFC 5869 §2.3).
         expandAead: (info) => importAead(hmac(sha256, prk, concatBytes([info, BYTE_1]))),
@@ -34,7 +34,7 @@ export function nobleSuite(): SyncSuite {
 }
 
 function importAead(rawKey: Bytes): SyncAead {
-  const key = rawKey.slice();
+  const key = copyBytes(rawKey);
   return {
     seal: (nonce, associatedData, plaintext) => gcm(key, nonce, associatedData).encrypt(plaintext),
     open(nonce, associatedData, ciphertext) {

@@ -18,7 +18,7 @@ import {
 import { AEAD_TAG_BYTES, KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_KEY_BYTES, KEM_SEED_BYTES } from '../constants.ts';
 import { ProtocolError } from '../errors.ts';
 import type { Kem, KemKeyPair, SyncAead, SyncSuite } from '../suite.ts';
-import { asciiBytes, type Bytes } from '../wire.ts';
+import { asciiBytes, type Bytes, copyBytes } from '../wire.ts';
 import { counterNonce } from './aead-nonce.ts';
 
 const BYTE_1: Bytes = Uint8Array.of(1);
@@ -33,7 +33,7 @@ export function nodeSuite(): SyncSuite {
     hash: (data) => hash('sha256', data, 'buffer') as Bytes,
     hmac: (key, data) => createHmac('sha256', key).update(data).digest() as Bytes,
     aeadNonce: counterNonce,
-    importAead: (key) => new NodeAead(key.slice()),
+    importAead: (key) => new NodeAead(copyBytes(key)),
     importExpandKey(key) {
       // A KeyObject: Node's HMAC takes a slower path for raw keys, its AES-GCM a slower one for KeyObjects.
       const prk = createSecretKey(key);
