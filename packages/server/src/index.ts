@@ -1,1 +1,94 @@
-export {};
+// Embedding: a relay as an object in a Node program. The command `mte-relay-server` is a thin shell around it.
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { nodeSuite } from '@mte-relay/protocol/node';
+import { loadSettings } from './config/load.ts';
+import type { Settings } from './config/settings.ts';
+import type { RelayContext } from './context.ts';
+import { CookieJacket } from './exchange/cookies.ts';
+import { RouteSet } from './exchange/target.ts';
+import { Upstream } from './exchange/upstream.ts';
+import { Cors } from './http/cors.ts';
+import { closeHttpServer, createHttpServer } from './http/server.ts';
+import { createLogger, type Logger } from './observe/log.ts';
+import { ClientIds } from './pairing/client-id.ts';
+import { pinOf, relayIdentity } from './pairing/identity.ts';
+import { MemorySessionStore } from './sessions/memory.ts';
+import type { SessionStore } from './sessions/store.ts';
+
+export { ConfigError, type ConfigProblem, loadSettings, settingsWarnings } from './config/load.ts';
+export type { Settings } from './config/settings.ts';
+export type { NewSession, Session, SessionLifetimes, SessionStore } from './sessions/store.ts';
+export { MemorySessionStore };
+
+/** How to make a relay. */
+export interface RelayOptions {
+  /** Settings by variable name, as strings; the default is `process.env`. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Where sessions are kept; the default is this process's memory. */
+  readonly sessions?: SessionStore;
+  /** The default writes JSON lines to standard output. */
+  readonly log?: Logger;
+}
+
+/** A running relay. */
+export interface Relay {
+  readonly settings: Settings;
+  /** What clients pin. */
+  readonly pin: string;
+  /**
+   * Starts to listen.
+   * @param port default PORT; 0 takes any free one.
+   * @returns the port.
+   */
+  listen(port?: number): Promise<number>;
+  /** Stops accepting, lets exchanges finish (SHUTDOWN_TIMEOUT_MS at most) and lets everything go. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes a relay; it does not listen yet.
+ * @throws ConfigError with every problem of the settings.
+ */
+export function createRelay(options: RelayOptions = {}): Relay {
+  const settings = loadSettings(options.environment ?? process.env);
+  const context = createContext(settings, options);
+  const server = createHttpServer(context);
+  return {
+    settings,
+    pin: pinOf(context.identity),
+    listen: (port = settings.PORT) => listen(server, port),
+    async close() {
+      await closeHttpServer(server, settings.SHUTDOWN_TIMEOUT_MS);
+      await context.upstream.destroy();
+      await context.sessions.close();
+    },
+  };
+}
+
+function createContext(settings: Settings, options: RelayOptions): RelayContext {
+  const suite = nodeSuite();
+  const [newestSecret] = settings.CLIENT_ID_SECRET as [string];
+  return {
+    settings,
+    suite,
+    identity: relayIdentity({ seed: settings.RELAY_IDENTITY_SEED, clientIdSecret: newestSecret }),
+    clientIds: new ClientIds(settings.CLIENT_ID_SECRET),
+    sessions: options.sessions ?? new MemorySessionStore({ sessionsMax: settings.SESSIONS_MAX }),
+    upstream: new Upstream(settings),
+    cookies: new CookieJacket(suite, settings.CLIENT_ID_SECRET, settings.COOKIE_SEALING),
+    passThroughRoutes: new RouteSet(settings.PASS_THROUGH_ROUTES),
+    cors: new Cors(settings.CORS_ORIGINS),
+    log: options.log ?? createLogger(settings.LOG_LEVEL),
+  };
+}
+
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, () => {
+      server.off('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}

@@ -1,0 +1,179 @@
+// Every setting of the relay: its variable, what it accepts, its default and what it does. The only list there is;
+// parsing, masking and documentation read from it.
+import * as z from 'zod';
+
+/** Names of LOG_LEVEL, most talkative first. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warning', 'error', 'panic', 'off'] as const;
+
+/** Smallest CLIENT_ID_SECRET in characters. */
+export const CLIENT_ID_SECRET_MIN_LENGTH = 32;
+
+/** Parsed settings, by variable. */
+export interface Settings {
+  readonly UPSTREAM: URL;
+  readonly CORS_ORIGINS: readonly string[];
+  /** Newest first. */
+  readonly CLIENT_ID_SECRET: readonly string[];
+  readonly RELAY_IDENTITY_SEED: Uint8Array | undefined;
+  readonly PORT: number;
+  readonly LOG_LEVEL: (typeof LOG_LEVELS)[number];
+  readonly PASS_THROUGH_ROUTES: readonly string[];
+  readonly COOKIE_SEALING: 'httponly' | 'all' | 'off';
+  readonly REQUEST_BODY_MAX_BYTES: number;
+  readonly REQUEST_HEAD_MAX_BYTES: number;
+  readonly SESSIONS_MAX: number;
+  readonly EXCHANGES_MAX: number;
+  readonly CLIENT_IDLE_TIMEOUT_MS: number;
+  readonly UPSTREAM_CONNECT_TIMEOUT_MS: number;
+  readonly UPSTREAM_HEADERS_TIMEOUT_MS: number;
+  readonly UPSTREAM_IDLE_TIMEOUT_MS: number;
+  readonly SHUTDOWN_TIMEOUT_MS: number;
+}
+
+/** Name of a setting, which is its environment variable. */
+export type SettingName = keyof Settings;
+
+interface Setting<T> {
+  readonly schema: z.ZodType<T, string | undefined>;
+  /** What a valid value looks like; completes "expected …". */
+  readonly expected: string;
+  readonly effect: string;
+  /** True when the value must never be shown. */
+  readonly secret?: boolean;
+}
+
+const list = (text: string): string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+
+const httpOrigin = z.string().refine((text) => {
+  const url = parseUrl(text);
+  return url !== undefined && /^https?:$/.test(url.protocol) && url.origin === text;
+});
+
+const upstream = z
+  .string()
+  .refine((text) => {
+    const url = parseUrl(text);
+    return (
+      url !== undefined &&
+      /^https?:$/.test(url.protocol) &&
+      url.search === '' &&
+      url.hash === '' &&
+      url.username === '' &&
+      url.password === ''
+    );
+  })
+  .transform((text) => new URL(text));
+
+const integer = (fallback: number, min: number, max: number): z.ZodType<number, string | undefined> =>
+  z
+    .string()
+    .default(String(fallback))
+    .refine((text) => /^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max)
+    .transform(Number);
+
+const route = z.string().refine((text) => /^\/[\x21-\x7e]*$/.test(text) && !/[?#]/.test(text));
+
+export const SETTINGS: { readonly [Name in SettingName]: Setting<Settings[Name]> } = {
+  UPSTREAM: {
+    schema: upstream,
+    expected: 'an absolute http or https URL without credentials, query or fragment',
+    effect: 'The API that opened requests are forwarded to. A path in it is put before every request path.',
+  },
+  CORS_ORIGINS: {
+    schema: z.string().transform(list).pipe(z.array(httpOrigin).min(1)),
+    expected: 'comma-separated origins such as https://www.example.com, each scheme://host[:port] and nothing more',
+    effect: 'Origins whose pages may pair and exchange. Compared exactly.',
+  },
+  CLIENT_ID_SECRET: {
+    schema: z
+      .string()
+      .transform(list)
+      .pipe(z.array(z.string().min(CLIENT_ID_SECRET_MIN_LENGTH)).min(1).max(2)),
+    expected: `at least ${CLIENT_ID_SECRET_MIN_LENGTH} characters; "new,old" while rotating`,
+    effect: 'Signs client ids, seals cookies and, without RELAY_IDENTITY_SEED, gives the relay its key.',
+    secret: true,
+  },
+  RELAY_IDENTITY_SEED: {
+    schema: z
+      .string()
+      .refine((text) => Buffer.from(text, 'base64').length === 32)
+      .transform((text) => Uint8Array.from(Buffer.from(text, 'base64')))
+      .optional(),
+    expected: '32 bytes in base64, as `mte-relay-server identity --new` prints them',
+    effect: 'The seed of the relay key, apart from CLIENT_ID_SECRET, so that rotating that does not change the pin.',
+    secret: true,
+  },
+  PORT: {
+    schema: integer(8080, 0, 65_535),
+    expected: 'a port number from 0 (any free port) to 65535',
+    effect: 'Port that the relay listens on.',
+  },
+  LOG_LEVEL: {
+    schema: z.enum(LOG_LEVELS).default('info'),
+    expected: `one of ${LOG_LEVELS.join(', ')}`,
+    effect: 'Least severity that is logged.',
+  },
+  PASS_THROUGH_ROUTES: {
+    schema: z.string().default('').transform(list).pipe(z.array(route)),
+    expected: 'comma-separated paths that start with "/"; a "*" at the end matches any rest',
+    effect: 'Paths that are forwarded without sealing.',
+  },
+  COOKIE_SEALING: {
+    schema: z.enum(['httponly', 'all', 'off']).default('httponly'),
+    expected: 'one of httponly, all, off',
+    effect: 'Which cookie values are sealed on the outer hop of a browser.',
+  },
+  REQUEST_BODY_MAX_BYTES: {
+    schema: integer(1_073_741_824, 0, Number.MAX_SAFE_INTEGER),
+    expected: 'a number of bytes',
+    effect: 'Largest request body that is forwarded.',
+  },
+  REQUEST_HEAD_MAX_BYTES: {
+    schema: integer(65_536, 1_024, 1_048_576),
+    expected: 'a number of bytes from 1024 to 1048576',
+    effect: 'Largest control data and header fields of an opened request.',
+  },
+  SESSIONS_MAX: {
+    schema: integer(100_000, 1, 100_000_000),
+    expected: 'a number of sessions from 1',
+    effect: 'Sessions held at once; a pairing beyond that is refused with 503.',
+  },
+  EXCHANGES_MAX: {
+    schema: integer(10_000, 1, 1_000_000),
+    expected: 'a number of exchanges from 1',
+    effect: 'Exchanges and pairings under way at once; one beyond that is refused with 503.',
+  },
+  CLIENT_IDLE_TIMEOUT_MS: {
+    schema: integer(60_000, 100, 86_400_000),
+    expected: 'milliseconds from 100 to 86400000',
+    effect: 'How long a client may send nothing while its request is incomplete.',
+  },
+  UPSTREAM_CONNECT_TIMEOUT_MS: {
+    schema: integer(10_000, 100, 600_000),
+    expected: 'milliseconds from 100 to 600000',
+    effect: 'How long connecting to the upstream may take.',
+  },
+  UPSTREAM_HEADERS_TIMEOUT_MS: {
+    schema: integer(60_000, 100, 86_400_000),
+    expected: 'milliseconds from 100 to 86400000',
+    effect: 'How long the upstream may take to begin its answer.',
+  },
+  UPSTREAM_IDLE_TIMEOUT_MS: {
+    schema: integer(300_000, 100, 86_400_000),
+    expected: 'milliseconds from 100 to 86400000',
+    effect: 'How long the upstream may pause inside an answer.',
+  },
+  SHUTDOWN_TIMEOUT_MS: {
+    schema: integer(25_000, 0, 600_000),
+    expected: 'milliseconds from 0 to 600000',
+    effect: 'How long exchanges under way may take to finish after SIGTERM.',
+  },
+};
+
+function parseUrl(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined;
+}

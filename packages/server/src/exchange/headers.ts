@@ -1,0 +1,108 @@
+// Which header fields cross the relay, in both directions (RFC 9110 §7.6.1). Inner names are lower case already
+// and free of control characters: the Binary HTTP decoder has seen to that.
+import type { Fields } from '@mte-relay/protocol';
+
+/** Fields that belong to one hop, and those that only the relay itself may say. */
+const REQUEST_DROPPED: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authorization',
+  'proxy-authenticate',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+  'host',
+  'content-length', // said anew by whoever frames the body
+  'http2-settings',
+  'forwarded',
+  'x-real-ip',
+  'mte-relay-client-id',
+]);
+
+const RESPONSE_DROPPED: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'mte-relay-failure', // only the relay itself marks an answer as its own
+]);
+
+/** What a client must not say of its own way to the relay, whatever alias it writes (`X_Forwarded_For`). */
+function isForwardingClaim(name: string): boolean {
+  return name.startsWith('x') && name.replaceAll('_', '-').startsWith('x-forwarded-');
+}
+
+/** What the relay says of the way so far. */
+export interface ForwardingFacts {
+  readonly clientAddress: string;
+  readonly authority: string;
+  readonly scheme: string;
+}
+
+/**
+ * The fields to send upstream, flat: name, value, name, value.
+ * @param connection names listed in the inner `connection` field are dropped before the relay adds its own.
+ */
+export function upstreamRequestHeaders(fields: Fields, facts: ForwardingFacts): string[] {
+  const listed = connectionListed(fields);
+  const flat: string[] = [];
+  for (const [name, value] of fields) {
+    if (REQUEST_DROPPED.has(name) || listed?.has(name) || isForwardingClaim(name)) continue;
+    flat.push(name, value);
+  }
+  flat.push('x-forwarded-for', facts.clientAddress);
+  if (facts.authority !== '') flat.push('x-forwarded-host', facts.authority);
+  flat.push('x-forwarded-proto', facts.scheme);
+  return flat;
+}
+
+/** The upstream's fields that go back to the client, in order, names in lower case. */
+export function downstreamFields(rawHeaders: readonly (string | Buffer)[]): [string, string][] {
+  const fields: [string, string][] = [];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    fields.push([lowerCaseName(text(rawHeaders[i])), text(rawHeaders[i + 1])]);
+  }
+  const listed = connectionListed(fields);
+  return fields.filter(([name]) => !RESPONSE_DROPPED.has(name) && !listed?.has(name));
+}
+
+/** The value of the first field of this name. */
+export function fieldValue(fields: Fields, name: string): string | undefined {
+  for (const [candidate, value] of fields) if (candidate === name) return value;
+  return undefined;
+}
+
+/** Names that the `connection` fields list as belonging to this hop. */
+function connectionListed(fields: Fields): Set<string> | undefined {
+  let listed: Set<string> | undefined;
+  for (const [name, value] of fields) {
+    if (name !== 'connection') continue;
+    listed ??= new Set();
+    for (const token of value.split(',')) listed.add(token.trim().toLowerCase());
+  }
+  return listed;
+}
+
+function text(value: string | Buffer | undefined): string {
+  return typeof value === 'string' ? value : (value?.toString('latin1') ?? '');
+}
+
+// Upstreams write few different names: a lookup is cheaper than lower-casing each time.
+const LOWER_CASE_NAMES_MAX = 1000;
+const lowerCaseNames = new Map<string, string>();
+
+function lowerCaseName(name: string): string {
+  let lower = lowerCaseNames.get(name);
+  if (lower === undefined) {
+    lower = name.toLowerCase();
+    if (lowerCaseNames.size < LOWER_CASE_NAMES_MAX) lowerCaseNames.set(name, lower);
+  }
+  return lower;
+}

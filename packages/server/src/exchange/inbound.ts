@@ -1,0 +1,108 @@
+// The opened side of a request: plaintext goes in, the inner request comes out, whole or as a stream.
+import { Readable } from 'node:stream';
+import { BhttpDecoder, type BhttpSink, type Bytes, concatBytes, ProtocolError, type RequestHead } from '@mte-relay/protocol';
+import { InnerRefusal } from '../http/failure.ts';
+
+/** Bounds of an inner request. */
+export interface InboundLimits {
+  readonly headMaxBytes: number;
+  readonly bodyMaxBytes: number;
+}
+
+/** One inner request while it is being opened. */
+export class Inbound implements BhttpSink<RequestHead> {
+  /** Control data and headers, once they are here. */
+  head: RequestHead | undefined;
+  /** True once the Binary HTTP message has ended. */
+  complete = false;
+  readonly #decoder: BhttpDecoder<RequestHead>;
+  readonly #bodyMaxBytes: number;
+  #bodyBytes = 0;
+  #pieces: Bytes[] = [];
+  #stream: RequestBody | undefined;
+
+  constructor(limits: InboundLimits) {
+    this.#bodyMaxBytes = limits.bodyMaxBytes;
+    this.#decoder = new BhttpDecoder<RequestHead>('request', this, { headMaxBytes: limits.headMaxBytes });
+  }
+
+  /** Takes opened plaintext. Throws InnerRefusal. */
+  push(plaintext: Bytes): void {
+    this.#refusing(() => this.#decoder.push(plaintext));
+  }
+
+  /** The final chunk has opened and was pushed. Throws InnerRefusal when the request is not complete. */
+  end(): void {
+    this.#refusing(() => this.#decoder.end());
+  }
+
+  /** The whole body, null when there is none; for a complete request. */
+  wholeBody(): Bytes | null {
+    return this.#bodyBytes === 0 ? null : concatBytes(this.#pieces);
+  }
+
+  /** The body as a stream that fills as more is pushed. */
+  streamBody(wantMore: () => void): Readable {
+    const stream = new RequestBody(wantMore);
+    for (const piece of this.#pieces) stream.push(piece);
+    this.#pieces = [];
+    this.#stream = stream;
+    return stream;
+  }
+
+  /** True when the stream's reader is behind and no more should be read from the client. */
+  get congested(): boolean {
+    return this.#stream !== undefined && !this.#stream.destroyed && this.#stream.readableLength > BODY_BUFFER_BYTES;
+  }
+
+  /** Breaks the body's stream off, so that the upstream's request is aborted and never ends gracefully. */
+  destroy(error: Error): void {
+    if (this.#stream && !this.complete) this.#stream.destroy(error);
+  }
+
+  onHead(head: RequestHead): void {
+    this.head = head;
+  }
+
+  onContent(content: Bytes): void {
+    this.#bodyBytes += content.length;
+    if (this.#bodyBytes > this.#bodyMaxBytes) throw new InnerRefusal('request-too-large');
+    if (this.#stream) this.#stream.push(content);
+    else this.#pieces.push(content);
+  }
+
+  onEnd(): void {
+    this.complete = true;
+    this.#stream?.push(null);
+  }
+
+  /** The message is authentic, so a fault in it is the client's own and is answered inside the seal. */
+  #refusing(decode: () => void): void {
+    try {
+      decode();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      throw new InnerRefusal(error.code === 'too-large' ? 'request-too-large' : 'request-malformed', { cause: error });
+    }
+  }
+}
+
+/** Opened bytes that may wait for the upstream before reading from the client pauses. */
+const BODY_BUFFER_BYTES = 262_144;
+
+class RequestBody extends Readable {
+  readonly #wantMore: () => void;
+
+  constructor(wantMore: () => void) {
+    super({ highWaterMark: BODY_BUFFER_BYTES });
+    this.#wantMore = wantMore;
+  }
+
+  override _read(): void {
+    this.#wantMore();
+  }
+
+  override push(chunk: Bytes | null): boolean {
+    return this.destroyed ? true : super.push(chunk);
+  }
+}

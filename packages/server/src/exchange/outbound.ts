@@ -1,0 +1,187 @@
+// The answer's way back: the upstream's response is sealed and sent, whole in one chunk and one write when it is
+// small and already here, as a stream otherwise. Seals the relay's own answers too.
+import type { ServerResponse } from 'node:http';
+import {
+  CHUNK_PLAINTEXT_MAX_BYTES,
+  CONTENT_TYPE_MESSAGE,
+  concatBytes,
+  contentPrefix,
+  encodeEnd,
+  encodeResponse,
+  encodeResponseStart,
+  type Fields,
+  type InnerCode,
+  type ResponseHead,
+  type ResponseSealer,
+} from '@mte-relay/protocol';
+import type { Dispatcher } from 'undici';
+import { innerFailure } from '../http/failure.ts';
+import { downstreamFields } from './headers.ts';
+
+type Controller = Dispatcher.DispatchController;
+
+/** What an answer needs to know of its exchange, and whom it tells. */
+export interface OutboundHost {
+  /** Header fields as the client may see them; may set cookies on the outer response. */
+  translateFields(fields: [string, string][]): Fields;
+  /** The upstream failed before it answered; true when the request was sent anew. */
+  resend(error: Error): boolean;
+  /** What the failure is called towards the client. */
+  failureCode(error: Error): InnerCode;
+  /** The answer began: its inner status. */
+  onStatus(status: number): void;
+}
+
+/** Content bytes sealed at once: a chunk less the longest length in front of them. */
+const CONTENT_PIECE_MAX_BYTES = CHUNK_PLAINTEXT_MAX_BYTES - 8;
+/** A response that is not here whole is sent as a stream once this much of it is. */
+const WHOLE_RESPONSE_MAX_BYTES = 49_152;
+
+/** One sealed answer. undici tells it what the upstream says; it never calls back after {@link Outbound.abort}. */
+export class Outbound implements Dispatcher.DispatchHandler {
+  readonly #res: ServerResponse;
+  readonly #sealer: ResponseSealer;
+  readonly #host: OutboundHost;
+  #controller: Controller | undefined;
+  #aborted: Error | undefined;
+  #head: ResponseHead | undefined;
+  #pieces: Uint8Array<ArrayBuffer>[] = [];
+  #held = 0;
+  #streaming = false;
+  #ended = false;
+
+  constructor(res: ServerResponse, sealer: ResponseSealer, host: OutboundHost) {
+    this.#res = res;
+    this.#sealer = sealer;
+    this.#host = host;
+  }
+
+  /** Ends the upstream's work on this exchange; nothing more is sent. */
+  abort(reason: Error): void {
+    if (this.#aborted || this.#ended) return;
+    this.#aborted = reason;
+    this.#controller?.abort(reason);
+  }
+
+  /** Answers in the relay's own name; breaks off when an answer has begun. */
+  fail(code: InnerCode): void {
+    if (this.#ended) return;
+    if (this.#streaming) {
+      this.#ended = true;
+      this.#res.destroy(); // never a final chunk: the client must see that this is not the whole answer
+      return;
+    }
+    const { head, body } = innerFailure(code);
+    this.#sendWhole(head, body);
+  }
+
+  // What undici says, in order.
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller;
+    if (this.#aborted) controller.abort(this.#aborted);
+  }
+
+  onResponseStart(controller: Controller, status: number): void {
+    if (status < 200) return; // interim responses say nothing that fetch could show
+    const fields = downstreamFields((controller.rawHeaders ?? []) as (string | Buffer)[]);
+    this.#head = { status, headers: this.#host.translateFields(fields) };
+    this.#host.onStatus(status);
+    // A small response is here whole within this turn. What is not, must not wait: it may be an event stream.
+    queueMicrotask(() => this.#streamIfUnfinished());
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    if (this.#aborted) return;
+    if (this.#streaming) {
+      if (!this.#writeContent(chunk as Buffer<ArrayBuffer>)) controller.pause();
+      return;
+    }
+    this.#pieces.push(chunk as Buffer<ArrayBuffer>);
+    this.#held += chunk.length;
+    if (this.#held > WHOLE_RESPONSE_MAX_BYTES) this.#streamIfUnfinished();
+  }
+
+  onResponseEnd(_controller: Controller, trailers: Record<string, string | string[] | undefined>): void {
+    if (this.#aborted || this.#ended || !this.#head) return;
+    const trailerFields = flatten(trailers);
+    if (!this.#streaming && trailerFields.length === 0) {
+      this.#sendWhole(this.#head, concatBytes(this.#pieces));
+      return;
+    }
+    this.#streamIfUnfinished();
+    this.#ended = true;
+    this.#res.end(this.#sealer.sealFinal(encodeEnd(trailerFields)));
+  }
+
+  onResponseError(_controller: Controller, error: Error): void {
+    if (this.#aborted || this.#ended) return;
+    if (!this.#head && this.#host.resend(error)) return;
+    const code = this.#host.failureCode(error);
+    this.#host.onStatus(innerFailure(code).head.status);
+    this.fail(code);
+  }
+
+  // Sending.
+
+  /** One chunk, one write. */
+  #sendWhole(head: ResponseHead, content: Uint8Array<ArrayBuffer>): void {
+    this.#head = head;
+    const message = encodeResponse(head, content);
+    if (message.length > CHUNK_PLAINTEXT_MAX_BYTES) {
+      this.#pieces = [content];
+      this.#streamIfUnfinished();
+      this.#ended = true;
+      this.#res.end(this.#sealer.sealFinal(encodeEnd()));
+      return;
+    }
+    this.#ended = true;
+    const body = this.#sealer.sealFinal(message);
+    this.#res.writeHead(200, {
+      'content-type': CONTENT_TYPE_MESSAGE,
+      'content-length': body.length,
+      'cache-control': 'no-store',
+    });
+    this.#res.end(body);
+  }
+
+  #streamIfUnfinished(): void {
+    if (this.#streaming || this.#ended || this.#aborted || !this.#head) return;
+    this.#streaming = true;
+    this.#res.writeHead(200, {
+      'content-type': CONTENT_TYPE_MESSAGE,
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no', // an nginx in between must not hold an event back
+    });
+    this.#res.on('drain', () => this.#controller?.resume());
+    const start = encodeResponseStart(this.#head);
+    const held = concatBytes(this.#pieces);
+    this.#pieces = [];
+    if (start.length + held.length <= CONTENT_PIECE_MAX_BYTES) {
+      this.#res.write(this.#sealer.seal(held.length > 0 ? concatBytes([start, contentPrefix(held.length), held]) : start));
+      return;
+    }
+    for (let at = 0; at < start.length; at += CHUNK_PLAINTEXT_MAX_BYTES) {
+      this.#res.write(this.#sealer.seal(start.subarray(at, at + CHUNK_PLAINTEXT_MAX_BYTES)));
+    }
+    if (!this.#writeContent(held)) this.#controller?.pause();
+  }
+
+  /** Seals and writes content; false when the client is behind. */
+  #writeContent(content: Uint8Array<ArrayBuffer>): boolean {
+    let flowing = true;
+    for (let at = 0; at < content.length; at += CONTENT_PIECE_MAX_BYTES) {
+      const piece = content.subarray(at, at + CONTENT_PIECE_MAX_BYTES);
+      flowing = this.#res.write(this.#sealer.seal(concatBytes([contentPrefix(piece.length), piece])));
+    }
+    return flowing;
+  }
+}
+
+function flatten(trailers: Record<string, string | string[] | undefined> | undefined): [string, string][] {
+  const fields: [string, string][] = [];
+  for (const [name, value] of Object.entries(trailers ?? {})) {
+    for (const single of [value ?? []].flat()) fields.push([name.toLowerCase(), single]);
+  }
+  return fields;
+}

@@ -1,0 +1,395 @@
+// The life of one exchange:
+//   1 admit             method, origin, content type: is this a message at all?
+//   2 find session      by the session id in the message's clear header
+//   3 open              the chunks, in order; nothing is believed before the first tag has verified
+//   4 claim             the message number, once and for all
+//   5 authorise target  method and path of the inner request
+//   6 forward           to the upstream, whole or as a stream
+//   7 seal              the answer, bound to this request
+//   8 account           one line in the log
+// Before step 4 a refusal is bare and outer; after it, it is sealed.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  type Awaitable,
+  type Bytes,
+  type Claim,
+  CONTENT_TYPE_MESSAGE,
+  concatBytes,
+  decodeCancel,
+  encodeCancelResult,
+  FLAG_OUTER_COOKIES,
+  type Fields,
+  type InnerCode,
+  MESSAGE_HEADER_BYTES,
+  MESSAGE_TYPE_CANCEL,
+  type MessageHeader,
+  parseMessageHeader,
+  type RequestHead,
+  RequestOpener,
+  ResponseSealer,
+} from '@mte-relay/protocol';
+import type { RelayContext } from '../context.ts';
+import { InnerRefusal, OuterRefusal, outerCodeOf, refuse } from '../http/failure.ts';
+import { shortSession } from '../observe/log.ts';
+import { SESSION_LIFETIMES, type Session } from '../sessions/store.ts';
+import { fieldValue, upstreamRequestHeaders } from './headers.ts';
+import { Inbound } from './inbound.ts';
+import { Outbound, type OutboundHost } from './outbound.ts';
+import { canonicalTarget } from './target.ts';
+import { isIdempotent, isKeepAliveRace, type UpstreamRequest, upstreamFailureCode } from './upstream.ts';
+
+/** Relays one exchange; every outcome is an answer or a broken connection, never an exception. */
+export function relayExchange(context: RelayContext, req: IncomingMessage, res: ServerResponse): void {
+  new Exchange(context, req, res).start();
+}
+
+/** Bytes of a refused request that are read and thrown away before its connection is broken off. */
+const DISCARD_MAX_BYTES = 1_048_576;
+
+class Exchange implements OutboundHost {
+  readonly #context: RelayContext;
+  readonly #req: IncomingMessage;
+  readonly #res: ServerResponse;
+  readonly #startedMs = performance.now();
+
+  #arrived: Bytes | undefined; // bytes before the header was whole
+  #header: MessageHeader | undefined;
+  #session: Session | undefined;
+  #opener: RequestOpener | undefined;
+  #inbound: Inbound | undefined;
+  #outbound: Outbound | undefined;
+  #upstreamRequest: UpstreamRequest | undefined;
+  #cancelPlaintext: Bytes | undefined;
+
+  #waiting = false; // for the store
+  #claimed = false;
+  #outerEnded = false;
+  #opened = false; // the final chunk too
+  #settled = false; // answered or refused: what still arrives is discarded
+  #resent = false;
+  #status = 0;
+  #discardedBytes = 0;
+
+  constructor(context: RelayContext, req: IncomingMessage, res: ServerResponse) {
+    this.#context = context;
+    this.#req = req;
+    this.#res = res;
+  }
+
+  start(): void {
+    this.#res.on('close', () => this.#account());
+    if (!this.#admit()) return;
+    this.#req.on('data', (bytes: Buffer<ArrayBuffer>) => this.#guard(() => this.#onBytes(bytes)));
+    this.#req.on('end', () => {
+      this.#outerEnded = true;
+      this.#guard(() => this.#advance());
+    });
+    this.#req.on('error', () => this.#res.destroy()); // the close of the response tells the rest
+  }
+
+  // 1 admit
+
+  #admit(): boolean {
+    // Exact, so that a page cannot send it without a preflight (Fetch §2.2.2, CORS-safelisted content types).
+    if (this.#req.headers['content-type'] === CONTENT_TYPE_MESSAGE) return true;
+    this.#settled = true;
+    refuse(this.#res, 'media-type-unsupported');
+    return false;
+  }
+
+  #onBytes(bytes: Bytes): void {
+    if (this.#settled) return this.#discard(bytes.length);
+    if (this.#opener) this.#opener.push(bytes);
+    else this.#readHeader(bytes);
+    this.#advance();
+  }
+
+  // 2 find session
+
+  #readHeader(bytes: Bytes): void {
+    const arrived = this.#arrived ? concatBytes([this.#arrived, bytes]) : bytes;
+    if (this.#header || arrived.length < MESSAGE_HEADER_BYTES) {
+      this.#arrived = arrived;
+      return;
+    }
+    const header = parseMessageHeader(arrived);
+    this.#header = header;
+    this.#arrived = arrived.subarray(MESSAGE_HEADER_BYTES);
+    this.#whenReady(this.#context.sessions.find(header.sid), (session) => this.#useSession(header, session));
+  }
+
+  #useSession(header: MessageHeader, session: Session | undefined): void {
+    if (!session || (session.ended && header.type !== MESSAGE_TYPE_CANCEL)) throw new OuterRefusal('session-unknown');
+    if (header.n >= SESSION_LIFETIMES.messageLimit) throw new OuterRefusal('session-unknown');
+    this.#session = session;
+    this.#opener = new RequestOpener(session.requestSecret, header);
+    if (this.#arrived) this.#opener.push(this.#arrived);
+    this.#arrived = undefined;
+  }
+
+  // 3 open
+
+  /** Goes on until more bytes, the store's answer or room in the upstream's stream is needed. */
+  #advance(): void {
+    while (!this.#waiting && !this.#settled && !this.#opened) {
+      if (!this.#opener) {
+        if (!this.#outerEnded) return;
+        parseMessageHeader(this.#arrived ?? new Uint8Array(0)); // ended inside the header: says how
+        return;
+      }
+      const plaintext = this.#opener.next();
+      if (plaintext) {
+        this.#take(plaintext, false);
+      } else if (this.#outerEnded) {
+        this.#opened = true;
+        this.#take(this.#opener.end(), true);
+      } else {
+        if (this.#inbound?.congested) this.#req.pause();
+        return;
+      }
+    }
+  }
+
+  #take(plaintext: Bytes, last: boolean): void {
+    if (this.#claimed) {
+      this.#decode(plaintext, last);
+      return;
+    }
+    const session = this.#session as Session;
+    const header = this.#header as MessageHeader;
+    this.#whenReady(this.#context.sessions.claim(session, header.n), (claim) => {
+      this.#claim(claim);
+      this.#decode(plaintext, last);
+    });
+  }
+
+  // 4 claim
+
+  #claim(claim: Claim): void {
+    if (claim !== 'fresh') throw new OuterRefusal('replayed');
+    this.#claimed = true;
+    this.#outbound = new Outbound(
+      this.#res,
+      new ResponseSealer(this.#context.suite, (this.#session as Session).responseSecret, this.#header as MessageHeader),
+      this,
+    );
+  }
+
+  #decode(plaintext: Bytes, last: boolean): void {
+    if ((this.#header as MessageHeader).type === MESSAGE_TYPE_CANCEL) {
+      this.#decodeCancel(plaintext, last);
+      return;
+    }
+    const { settings } = this.#context;
+    this.#inbound ??= new Inbound({
+      headMaxBytes: settings.REQUEST_HEAD_MAX_BYTES,
+      bodyMaxBytes: settings.REQUEST_BODY_MAX_BYTES,
+    });
+    this.#inbound.push(plaintext);
+    if (last) this.#inbound.end();
+    if (this.#inbound.head && !this.#upstreamRequest) this.#forward(this.#inbound.head, this.#inbound);
+  }
+
+  /** A cancel claims another number: whatever comes of it, the message of that number runs at most once. */
+  #decodeCancel(plaintext: Bytes, last: boolean): void {
+    if (this.#cancelPlaintext || !last) throw new OuterRefusal('malformed');
+    this.#cancelPlaintext = plaintext;
+    const n = decodeCancel(plaintext);
+    this.#whenReady(this.#context.sessions.claim(this.#session as Session, n), (claim) => {
+      this.#settled = true;
+      this.#status = 200;
+      const header = this.#header as MessageHeader;
+      const sealer = new ResponseSealer(this.#context.suite, (this.#session as Session).responseSecret, header);
+      const body = sealer.sealFinal(encodeCancelResult(n, claim === 'fresh'));
+      this.#res.writeHead(200, {
+        'content-type': CONTENT_TYPE_MESSAGE,
+        'content-length': body.length,
+        'cache-control': 'no-store',
+      });
+      this.#res.end(body);
+    });
+  }
+
+  // 5 authorise target
+
+  #authorise(head: RequestHead): string {
+    if (head.method === 'CONNECT' || head.method === 'TRACE') throw new InnerRefusal('request-malformed');
+    const target = canonicalTarget(head.path);
+    if (target === undefined || (target === '*' && head.method !== 'OPTIONS')) throw new InnerRefusal('path-refused');
+    return target;
+  }
+
+  // 6 forward
+
+  #forward(head: RequestHead, inbound: Inbound): void {
+    const target = this.#authorise(head);
+    const headers = upstreamRequestHeaders(head.headers, {
+      clientAddress: this.#req.socket.remoteAddress ?? 'unknown',
+      authority: head.authority,
+      scheme: head.scheme,
+    });
+    this.#addOuterFields(head.headers, headers);
+    const body = inbound.complete ? inbound.wholeBody() : inbound.streamBody(() => this.#resumeReading());
+    addContentLength(head, headers, body instanceof Uint8Array ? body.length : undefined, inbound.complete);
+    this.#upstreamRequest = { method: head.method, target, headers, body };
+    this.#context.upstream.dispatch(this.#upstreamRequest, this.#outbound as Outbound);
+  }
+
+  /** What only the browser itself says, on the outer hop: its cookies and its name. */
+  #addOuterFields(inner: Fields, headers: string[]): void {
+    const outer = this.#req.headers;
+    if (this.#hasOuterCookies && outer.cookie !== undefined) {
+      const cookie = this.#context.cookies.open(outer.cookie);
+      if (cookie !== '') headers.push('cookie', cookie);
+    }
+    if (outer['user-agent'] !== undefined && fieldValue(inner, 'user-agent') === undefined) {
+      headers.push('user-agent', outer['user-agent']);
+    }
+    if (outer.origin !== undefined && fieldValue(inner, 'origin') === undefined) headers.push('origin', outer.origin);
+  }
+
+  get #hasOuterCookies(): boolean {
+    return ((this.#session as Session).flags & FLAG_OUTER_COOKIES) !== 0;
+  }
+
+  #resumeReading(): void {
+    if (this.#req.isPaused() && !this.#waiting) this.#req.resume();
+  }
+
+  // 7 seal
+
+  translateFields(fields: [string, string][]): Fields {
+    const outerCookies: string[] = [];
+    const translated: [string, string][] = [];
+    for (const [name, value] of fields) {
+      if (name === 'set-cookie' && this.#hasOuterCookies) outerCookies.push(this.#context.cookies.seal(value));
+      else translated.push([name, name === 'location' ? this.#context.upstream.clientLocation(value) : value]);
+    }
+    if (outerCookies.length > 0) this.#res.setHeader('set-cookie', outerCookies);
+    return translated;
+  }
+
+  /** An idle connection that the upstream closed in the moment of use: once more, when nothing can have run twice. */
+  resend(error: Error): boolean {
+    const request = this.#upstreamRequest as UpstreamRequest;
+    const replayable = request.body === null || request.body instanceof Uint8Array;
+    if (this.#resent || !replayable || !isIdempotent(request.method) || !isKeepAliveRace(error)) return false;
+    this.#resent = true;
+    this.#context.upstream.dispatch(request, this.#outbound as Outbound);
+    return true;
+  }
+
+  failureCode(error: Error): InnerCode {
+    const code = upstreamFailureCode(error);
+    this.#context.log.warn({ code, cause: error.message, session: this.#sessionName }, 'upstream failed');
+    return code;
+  }
+
+  onStatus(status: number): void {
+    this.#status = status;
+  }
+
+  // 8 account
+
+  #account(): void {
+    this.#settled = true;
+    if (!this.#res.writableFinished) {
+      const gone = new Error('the client went away');
+      this.#inbound?.destroy(gone);
+      this.#outbound?.abort(gone);
+    }
+    const { log } = this.#context;
+    if (!log.isLevelEnabled('info')) return;
+    log.info(
+      {
+        session: this.#sessionName,
+        client: this.#session?.clientId,
+        status: this.#status,
+        outer: this.#res.statusCode,
+        complete: this.#res.writableFinished,
+        ms: Math.round((performance.now() - this.#startedMs) * 10) / 10,
+      },
+      'exchange',
+    );
+  }
+
+  get #sessionName(): string | undefined {
+    return this.#session && shortSession(this.#session.sid);
+  }
+
+  // Waiting, failing.
+
+  /** Continues with the store's answer: at once when it is there, else with reading paused until it is. */
+  #whenReady<T>(answer: Awaitable<T>, proceed: (value: T) => void): void {
+    if (!(answer instanceof Promise)) {
+      proceed(answer);
+      return;
+    }
+    this.#waiting = true;
+    this.#req.pause();
+    answer.then(
+      (value) => {
+        this.#waiting = false;
+        if (this.#settled) return;
+        this.#guard(() => {
+          proceed(value);
+          this.#advance();
+          this.#resumeReading();
+        });
+      },
+      (error: unknown) => {
+        this.#waiting = false;
+        this.#context.log.error({ err: error }, 'session store failed');
+        this.#fail(new OuterRefusal('unavailable'));
+      },
+    );
+  }
+
+  #guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    const cause = error instanceof Error ? error : new Error('unknown failure');
+    this.#inbound?.destroy(cause);
+    if (error instanceof InnerRefusal && this.#outbound) {
+      this.#outbound.abort(cause);
+      if (!this.#req.complete && !this.#res.headersSent) this.#res.setHeader('connection', 'close');
+      this.#outbound.fail(error.code);
+    } else {
+      const code = outerCodeOf(error);
+      if (code === 'internal') this.#context.log.error({ err: error }, 'exchange failed');
+      else this.#context.log.debug({ code, session: this.#sessionName }, 'message refused');
+      this.#outbound?.abort(cause);
+      refuse(this.#res, code);
+    }
+    if (this.#req.isPaused()) this.#req.resume(); // what still arrives is discarded
+  }
+
+  #discard(bytes: number): void {
+    this.#discardedBytes += bytes;
+    if (this.#discardedBytes > DISCARD_MAX_BYTES) this.#res.destroy();
+  }
+}
+
+/**
+ * Says the body's length when it is known. A stream carries the length that the client announced, which undici then
+ * holds it to; a whole body has its own, and must not contradict what was announced.
+ */
+function addContentLength(head: RequestHead, headers: string[], bodyBytes: number | undefined, complete: boolean): void {
+  const announced = new Set(head.headers.filter(([name]) => name === 'content-length').map(([, value]) => value));
+  if (announced.size > 1) throw new InnerRefusal('request-malformed');
+  const [length] = announced;
+  if (length !== undefined && !/^\d{1,15}$/.test(length)) throw new InnerRefusal('request-malformed');
+  if (complete) {
+    if (length !== undefined && Number(length) !== (bodyBytes ?? 0)) throw new InnerRefusal('request-malformed');
+    return; // undici says the length of a whole body itself
+  }
+  if (length !== undefined) headers.push('content-length', length);
+}

@@ -1,0 +1,105 @@
+// The connection pool to the upstream, and what its failures mean for a request.
+import type { Readable } from 'node:stream';
+import type { InnerCode } from '@mte-relay/protocol';
+import { type Dispatcher, Pool } from 'undici';
+import type { Settings } from '../config/settings.ts';
+
+/** A request ready to be sent upstream. */
+export interface UpstreamRequest {
+  readonly method: string;
+  /** Canonical path and query, or "*". */
+  readonly target: string;
+  /** Flat: name, value, name, value. */
+  readonly headers: string[];
+  readonly body: Uint8Array | Readable | null;
+}
+
+/** The upstream API, over kept-alive connections. */
+export class Upstream {
+  readonly #origin: string;
+  readonly #basePath: string;
+  readonly #pool: Pool;
+
+  constructor(settings: Settings) {
+    this.#origin = settings.UPSTREAM.origin;
+    this.#basePath = settings.UPSTREAM.pathname.replace(/\/$/, '');
+    this.#pool = new Pool(this.#origin, {
+      connectTimeout: settings.UPSTREAM_CONNECT_TIMEOUT_MS,
+      headersTimeout: settings.UPSTREAM_HEADERS_TIMEOUT_MS,
+      bodyTimeout: settings.UPSTREAM_IDLE_TIMEOUT_MS,
+      // One request per connection at a time: a slow answer holds nobody up, and a broken one takes nobody along.
+      pipelining: 1,
+      allowH2: false,
+    });
+  }
+
+  /** Sends a request; everything that becomes of it is told to the handler. */
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+    this.#pool.dispatch(
+      {
+        method: request.method as Dispatcher.HttpMethod,
+        path: request.target === '*' ? '*' : this.#basePath + request.target,
+        headers: request.headers,
+        body: request.body as Buffer | Readable | null,
+      },
+      handler,
+    );
+  }
+
+  /** A `Location` of the upstream as the client can follow it: inside the upstream it becomes a path. */
+  clientLocation(location: string): string {
+    if (!location.startsWith(this.#origin)) return location;
+    const rest = location.slice(this.#origin.length);
+    if (rest !== '' && !/^[/?#]/.test(rest)) return location; // another origin that begins alike
+    const inside = rest.startsWith(`${this.#basePath}/`) ? rest.slice(this.#basePath.length) : rest;
+    return inside.startsWith('/') ? inside : `/${inside}`;
+  }
+
+  /** Ends idle connections at once and the others with their exchange. */
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+
+  /** Ends everything at once. */
+  async destroy(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}
+
+// Codes of errors from before a connection existed, so that nothing was sent.
+const UNREACHABLE: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EADDRNOTAVAIL',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_HAS_EXPIRED',
+]);
+
+/** What an upstream's failure is called towards the client. */
+export function upstreamFailureCode(error: unknown): InnerCode {
+  const code = (error as { code?: unknown }).code;
+  if (code === 'UND_ERR_INVALID_ARG') return 'request-malformed';
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return 'upstream-timeout';
+  return typeof code === 'string' && UNREACHABLE.has(code) ? 'upstream-unreachable' : 'upstream-failed';
+}
+
+/** True when an idle connection was closed by the upstream in the moment it was used again. */
+export function isKeepAliveRace(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE';
+}
+
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
+
+/** RFC 9110 §9.2.2 */
+export function isIdempotent(method: string): boolean {
+  return IDEMPOTENT.has(method);
+}

@@ -1,0 +1,131 @@
+// The only place that answers errors (SPEC §8): refusals on the outer hop, which are bare and constant, and the
+// relay's own answers inside a sealed response, which say whether the upstream may have seen the request.
+import type { ServerResponse } from 'node:http';
+import {
+  type Bytes,
+  INNER_FAILURE,
+  INNER_FAILURE_FIELD,
+  type InnerCode,
+  OUTER_STATUS,
+  type OuterCode,
+  ProtocolError,
+  type ResponseHead,
+} from '@mte-relay/protocol';
+
+/** Thrown on the way of a request to refuse it on the outer hop. */
+export class OuterRefusal extends Error {
+  override readonly name = 'OuterRefusal';
+  readonly code: OuterCode;
+
+  constructor(code: OuterCode) {
+    super(code);
+    this.code = code;
+  }
+}
+
+/** Thrown once a message is authenticated, to answer it inside the seal. */
+export class InnerRefusal extends Error {
+  override readonly name = 'InnerRefusal';
+  readonly code: InnerCode;
+
+  constructor(code: InnerCode, options?: ErrorOptions) {
+    super(code, options);
+    this.code = code;
+  }
+}
+
+const OUTER_TITLE: Record<OuterCode, string> = {
+  malformed: 'The message has not the layout of this protocol',
+  unopenable: 'The message could not be opened',
+  'session-unknown': 'The session is unknown or has ended: pair again',
+  'origin-refused': 'This origin may not use the relay',
+  'not-found': 'Nothing is served under this path',
+  'method-not-allowed': 'This endpoint takes another method',
+  timeout: 'The request did not arrive in time',
+  replayed: 'The message number was used before',
+  'too-large': 'The message is larger than the relay accepts',
+  'media-type-unsupported': 'This endpoint takes another content type',
+  'domain-unknown': 'The relay does not serve this authority',
+  'key-unknown': 'The message is sealed to a key that the relay does not hold',
+  'version-unsupported': 'The relay speaks another protocol version',
+  'too-many': 'Too many requests: try again later',
+  'headers-too-large': 'The header fields are larger than the relay accepts',
+  internal: 'The relay failed',
+  'upstream-unreachable': 'The upstream cannot be reached',
+  unavailable: 'The relay cannot serve this now: try again later',
+  'upstream-timeout': 'The upstream did not answer in time',
+};
+
+/** Constant bodies, made once. */
+const OUTER_BODY = Object.fromEntries(
+  Object.entries(OUTER_STATUS).map(([code, status]) => [code, problem(OUTER_TITLE[code as OuterCode], status, code)]),
+) as Record<OuterCode, Buffer>;
+
+/** Seconds after which a refused client may try again. */
+const RETRY_AFTER_SECONDS = 2;
+
+/** Answers on the outer hop, or breaks the connection off when an answer has begun. */
+export function refuse(res: ServerResponse, code: OuterCode): void {
+  if (res.headersSent || res.destroyed) {
+    res.destroy();
+    return;
+  }
+  const body = OUTER_BODY[code];
+  if (code === 'too-many' || code === 'unavailable') res.setHeader('retry-after', RETRY_AFTER_SECONDS);
+  // The rest of a refused request is not read: the connection ends with the answer.
+  if (!res.req.complete) res.setHeader('connection', 'close');
+  res.writeHead(OUTER_STATUS[code], {
+    'content-type': 'application/problem+json',
+    'content-length': body.length,
+    'cache-control': 'no-store',
+  });
+  res.end(body);
+}
+
+/** The outer code that fits an error, whatever it is. */
+export function outerCodeOf(error: unknown): OuterCode {
+  if (error instanceof OuterRefusal) return error.code;
+  if (!(error instanceof ProtocolError)) return 'internal';
+  switch (error.code) {
+    case 'unopenable':
+    case 'too-large':
+    case 'version-unsupported':
+    case 'key-unknown':
+      return error.code;
+    case 'suite-unsupported':
+      return 'version-unsupported';
+    default:
+      return 'malformed';
+  }
+}
+
+/** The relay's own answer to an authenticated request. */
+export function innerFailure(code: InnerCode): { head: ResponseHead; body: Bytes } {
+  const { status, upstreamSaw } = INNER_FAILURE[code];
+  const body = problem(INNER_TITLE[code], status, code, { upstreamSaw });
+  return {
+    head: {
+      status,
+      headers: [
+        ['content-type', 'application/problem+json'],
+        ['content-length', String(body.length)],
+        [INNER_FAILURE_FIELD, code],
+      ],
+    },
+    body,
+  };
+}
+
+const INNER_TITLE: Record<InnerCode, string> = {
+  'request-malformed': 'The sealed request is not a valid HTTP request',
+  'path-refused': 'The path is refused: it is ambiguous to a proxy',
+  'route-refused': 'The relay does not forward this path',
+  'request-too-large': 'The request is larger than the relay forwards',
+  'upstream-unreachable': 'The upstream cannot be reached; it has not seen the request',
+  'upstream-failed': 'The upstream broke off; it may have seen the request',
+  'upstream-timeout': 'The upstream did not answer in time; it may have seen the request',
+};
+
+function problem(title: string, status: number, code: string, more: Record<string, string> = {}): Buffer<ArrayBuffer> {
+  return Buffer.from(JSON.stringify({ type: 'about:blank', title, status, code, ...more }));
+}

@@ -1,0 +1,47 @@
+// The signed client id (SPEC §3.5): id 16 ‖ expiry 8 ‖ HMAC-SHA256 32. It names a client across sessions in logs
+// and hooks; it grants nothing.
+import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
+import { type Bytes, concatBytes } from '@mte-relay/protocol';
+import { deriveFromSecret } from './identity.ts';
+
+const ID_BYTES = 16;
+const SIGNED_BYTES = ID_BYTES + 8;
+const TOKEN_BYTES = SIGNED_BYTES + 32;
+const LIFETIME_MS = 365 * 24 * 60 * 60 * 1000;
+
+/** Issues client ids under the newest secret and verifies them under every one. */
+export class ClientIds {
+  readonly #keys: readonly KeyObject[];
+
+  /** @param secrets CLIENT_ID_SECRET, newest first. */
+  constructor(secrets: readonly string[]) {
+    this.#keys = secrets.map((secret) => createSecretKey(deriveFromSecret(secret, 'mte-relay/1 client-id')));
+  }
+
+  /** A new id, and the token that proves the relay issued it. */
+  issue(nowMs: number): { id: string; token: Bytes } {
+    const signed = Buffer.alloc(SIGNED_BYTES);
+    randomBytes(ID_BYTES).copy(signed);
+    signed.writeBigUInt64BE(BigInt(nowMs + LIFETIME_MS), ID_BYTES);
+    const [newest] = this.#keys as [KeyObject];
+    return { id: idText(signed), token: concatBytes([signed, sign(newest, signed)]) };
+  }
+
+  /** The id in a token of the field `mte-relay-client-id` (base64url), or undefined when it is forged or expired. */
+  verify(field: string, nowMs: number): string | undefined {
+    const token = Buffer.from(field, 'base64url');
+    if (token.length !== TOKEN_BYTES) return undefined;
+    const signed = token.subarray(0, SIGNED_BYTES);
+    const mac = token.subarray(SIGNED_BYTES);
+    if (!this.#keys.some((key) => timingSafeEqual(sign(key, signed), mac))) return undefined;
+    return signed.readBigUInt64BE(ID_BYTES) > BigInt(nowMs) ? idText(signed) : undefined;
+  }
+}
+
+function sign(key: KeyObject, signed: Uint8Array): Buffer {
+  return createHmac('sha256', key).update(signed).digest();
+}
+
+function idText(signed: Buffer): string {
+  return signed.toString('base64url', 0, ID_BYTES);
+}

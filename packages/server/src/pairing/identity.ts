@@ -1,0 +1,26 @@
+// Who this relay is: its X-Wing key pair, key id and pin (SPEC §3.1).
+import { createHash, hkdfSync } from 'node:crypto';
+import { type Bytes, KEM_SEED_BYTES, KEY_ID_BYTES, type RelayIdentity } from '@mte-relay/protocol';
+import { xwingKeyPairFromSeed } from '@mte-relay/protocol/node';
+
+/** HKDF-SHA256(secret, salt empty, info, length): every secret that is derived from CLIENT_ID_SECRET. */
+export function deriveFromSecret(secret: string, info: string, lengthBytes = 32): Bytes {
+  return new Uint8Array(hkdfSync('sha256', secret, '', info, lengthBytes));
+}
+
+/** The identity of the given seed, or by default that of CLIENT_ID_SECRET, so that equal secrets are equal relays. */
+export function relayIdentity(options: { seed?: Uint8Array | undefined; clientIdSecret: string }): RelayIdentity {
+  const seed = options.seed ?? deriveFromSecret(options.clientIdSecret, 'mte-relay/1 identity', KEM_SEED_BYTES);
+  const keyPair = xwingKeyPairFromSeed(seed);
+  const keyId = new Uint8Array(sha256(keyPair.publicKey).subarray(0, KEY_ID_BYTES));
+  return { keyPair, keyId };
+}
+
+/** What a client trusts: "sha256-" and the base64 of SHA-256(public key). */
+export function pinOf(identity: RelayIdentity): string {
+  return `sha256-${sha256(identity.keyPair.publicKey).toString('base64')}`;
+}
+
+function sha256(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
+}

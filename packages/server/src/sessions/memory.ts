@@ -1,0 +1,108 @@
+// Sessions in this process's memory: the store of a single relay, and the default.
+import { type Bytes, type Claim, ReplayWindow } from '@mte-relay/protocol';
+import {
+  type NewSession,
+  SESSION_LIFETIMES,
+  type Session,
+  type SessionLifetimes,
+  type SessionStore,
+  StoreFullError,
+} from './store.ts';
+
+const SWEEP_EVERY_MS = 10_000;
+
+class MemorySession implements Session {
+  readonly sid: Bytes;
+  readonly requestSecret: Session['requestSecret'];
+  readonly responseSecret: Session['responseSecret'];
+  readonly flags: number;
+  readonly clientId: string;
+  readonly window: ReplayWindow = new ReplayWindow();
+  readonly createdMs: number;
+  lastClaimMs: number;
+  ended = false;
+
+  constructor(session: NewSession, nowMs: number) {
+    this.sid = session.sid;
+    this.requestSecret = session.requestSecret;
+    this.responseSecret = session.responseSecret;
+    this.flags = session.flags;
+    this.clientId = session.clientId;
+    this.createdMs = nowMs;
+    this.lastClaimMs = nowMs;
+  }
+}
+
+/** A {@link SessionStore} whose answers are all immediate. */
+export class MemorySessionStore implements SessionStore {
+  readonly epochMs: number = Date.now();
+  readonly #bornMs = performance.now();
+  readonly #sessions = new Map<string, MemorySession>();
+  readonly #sessionsMax: number;
+  readonly #lifetimes: SessionLifetimes;
+  readonly #sweeper: NodeJS.Timeout;
+
+  constructor(options: { sessionsMax: number; lifetimes?: SessionLifetimes }) {
+    this.#sessionsMax = options.sessionsMax;
+    this.#lifetimes = options.lifetimes ?? SESSION_LIFETIMES;
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref();
+  }
+
+  /** Sessions held, ended ones included. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  ageMs(): number {
+    return Math.floor(performance.now() - this.#bornMs);
+  }
+
+  create(session: NewSession): void {
+    if (this.#sessions.size >= this.#sessionsMax) this.#sweep();
+    if (this.#sessions.size >= this.#sessionsMax) throw new StoreFullError(`${this.#sessionsMax} sessions are held`);
+    this.#sessions.set(keyOf(session.sid), new MemorySession(session, performance.now()));
+  }
+
+  find(sid: Bytes): Session | undefined {
+    const key = keyOf(sid);
+    const session = this.#sessions.get(key);
+    if (!session || !this.#isGone(session, performance.now())) return session;
+    this.#sessions.delete(key);
+    return undefined;
+  }
+
+  claim(session: MemorySession, n: number): Claim {
+    // A session that was dropped between find and now must not claim: its window is no longer anybody's.
+    if (this.#sessions.get(keyOf(session.sid)) !== session) return 'stale';
+    session.lastClaimMs = performance.now();
+    return session.window.claim(n);
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper);
+    this.#sessions.clear();
+  }
+
+  #sweep(): void {
+    const nowMs = performance.now();
+    for (const [key, session] of this.#sessions) {
+      if (this.#isGone(session, nowMs)) this.#sessions.delete(key);
+    }
+  }
+
+  /** True when nothing can be asked of the session any more; notes on the way that it has ended. */
+  #isGone(session: MemorySession, nowMs: number): boolean {
+    const { idleMs, absoluteMs, unconfirmedMs } = this.#lifetimes;
+    const unconfirmed = session.window.top < 0;
+    if (unconfirmed && nowMs - session.createdMs > unconfirmedMs) return true;
+    if (nowMs - session.createdMs > absoluteMs) return true;
+    // Idle for too long ends the session, but cancels must still be answered truly until its absolute expiry.
+    if (nowMs - session.lastClaimMs > idleMs) session.ended = true;
+    return false;
+  }
+}
+
+/** A string of the 16 bytes: the cheapest key a Map can hash. */
+function keyOf(sid: Bytes): string {
+  return Buffer.from(sid.buffer, sid.byteOffset, sid.byteLength).toString('latin1');
+}
