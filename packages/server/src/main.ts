@@ -1,7 +1,7 @@
 // The command `mte-relay-server start|check|identity`.
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { ConfigError, EXIT_CONFIG, loadSettings, settingsWarnings } from './config/load.ts';
+import { ConfigError, EXIT_CONFIG, loadSettings, loadSome, settingsWarnings } from './config/load.ts';
 import { createRelay } from './index.ts';
 import { createLogger } from './observe/log.ts';
 import { pinOf, relayIdentity } from './pairing/identity.ts';
@@ -84,7 +84,7 @@ function check(): number {
 }
 
 function printIdentity(): number {
-  const settings = loadSettings(process.env);
+  const settings = loadSome(process.env, ['CLIENT_ID_SECRET', 'RELAY_IDENTITY_SEED']);
   const [clientIdSecret] = settings.CLIENT_ID_SECRET as [string];
   process.stdout.write(`${pinOf(relayIdentity({ seed: settings.RELAY_IDENTITY_SEED, clientIdSecret }))}\n`);
   return 0;

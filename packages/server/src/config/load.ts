@@ -1,5 +1,5 @@
 // Configuration parses, or the process does not start: every problem is found before any is reported.
-import { SETTINGS, type Settings } from './settings.ts';
+import { SETTINGS, type SettingName, type Settings } from './settings.ts';
 
 /** One thing wrong with the configuration. */
 export interface ConfigProblem {
@@ -24,21 +24,30 @@ export class ConfigError extends Error {
 /** Exit status of a process whose configuration is wrong: EX_CONFIG of sysexits. */
 export const EXIT_CONFIG = 78;
 
+/** Variables by name, as `process.env`. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /**
  * Reads every setting from the environment. An empty variable counts as not set.
  * @throws ConfigError that lists all problems.
  */
-export function loadSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
+export function loadSettings(environment: Environment): Settings {
+  return loadSome(environment, Object.keys(SETTINGS) as SettingName[]);
+}
+
+/** Reads only these settings, so that a command asks for no more than it needs. Throws ConfigError. */
+export function loadSome<Name extends SettingName>(environment: Environment, names: readonly Name[]): Pick<Settings, Name> {
   const problems: ConfigProblem[] = [];
   const values: Record<string, unknown> = {};
-  for (const [name, setting] of Object.entries(SETTINGS)) {
+  for (const name of names) {
+    const setting = SETTINGS[name];
     const raw = environment[name] === '' ? undefined : environment[name];
     const result = setting.schema.safeParse(raw);
     if (result.success) values[name] = result.data;
     else problems.push({ name, seen: describe(raw, setting.secret === true), expected: setting.expected });
   }
   if (problems.length > 0) throw new ConfigError(problems);
-  return values as unknown as Settings;
+  return values as unknown as Pick<Settings, Name>;
 }
 
 /** What is worth a warning though it is valid, one sentence each. */
@@ -59,7 +68,8 @@ export function settingsWarnings(settings: Settings): string[] {
 function describe(raw: string | undefined, secret: boolean): string {
   if (raw === undefined) return 'not set';
   if (secret) return `set, ${raw.length} characters (not shown)`;
-  return `got ${JSON.stringify(raw.length > 200 ? `${raw.slice(0, 200)}…` : raw)}`;
+  const shown = raw.replace(/\/\/[^/@]*@/, '//…@'); // a URL's user and password
+  return `got ${JSON.stringify(shown.length > 200 ? `${shown.slice(0, 200)}…` : shown)}`;
 }
 
 /** A random 32-character secret mixes cases and digits and repeats little; words and patterns do not. */

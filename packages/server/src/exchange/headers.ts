@@ -39,6 +39,12 @@ function isForwardingClaim(name: string): boolean {
   return name.startsWith('x') && name.replaceAll('_', '-').startsWith('x-forwarded-');
 }
 
+/** The address of the peer; an IPv4 peer of a dual-stack socket is written as IPv4. */
+export function peerAddress(socket: { readonly remoteAddress?: string | undefined }): string {
+  const address = socket.remoteAddress ?? 'unknown';
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}
+
 /** What the relay says of the way so far. */
 export interface ForwardingFacts {
   readonly clientAddress: string;

@@ -4,7 +4,7 @@ import { INNER_FAILURE, type OuterCode } from '@mte-relay/protocol';
 import type { Dispatcher } from 'undici';
 import type { RelayContext } from '../context.ts';
 import { refuse } from '../http/failure.ts';
-import { downstreamFields, upstreamRequestHeaders } from './headers.ts';
+import { downstreamFields, peerAddress, upstreamRequestHeaders } from './headers.ts';
 import { upstreamFailureCode } from './upstream.ts';
 
 type Controller = Dispatcher.DispatchController;
@@ -12,7 +12,7 @@ type Controller = Dispatcher.DispatchController;
 /** Forwards one request. @param target the canonical target that its route was matched on. */
 export function passThrough(context: RelayContext, req: IncomingMessage, res: ServerResponse, target: string): void {
   const headers = upstreamRequestHeaders(rawFields(req.rawHeaders), {
-    clientAddress: req.socket.remoteAddress ?? 'unknown',
+    clientAddress: peerAddress(req.socket),
     authority: req.headers.host ?? '',
     scheme: 'http',
   });

@@ -32,7 +32,7 @@ import type { RelayContext } from '../context.ts';
 import { InnerRefusal, OuterRefusal, outerCodeOf, refuse } from '../http/failure.ts';
 import { shortSession } from '../observe/log.ts';
 import { SESSION_LIFETIMES, type Session } from '../sessions/store.ts';
-import { fieldValue, upstreamRequestHeaders } from './headers.ts';
+import { fieldValue, peerAddress, upstreamRequestHeaders } from './headers.ts';
 import { Inbound } from './inbound.ts';
 import { Outbound, type OutboundHost } from './outbound.ts';
 import { canonicalTarget } from './target.ts';
@@ -224,7 +224,7 @@ class Exchange implements OutboundHost {
   #forward(head: RequestHead, inbound: Inbound): void {
     const target = this.#authorise(head);
     const headers = upstreamRequestHeaders(head.headers, {
-      clientAddress: this.#req.socket.remoteAddress ?? 'unknown',
+      clientAddress: peerAddress(this.#req.socket),
       authority: head.authority,
       scheme: head.scheme,
     });

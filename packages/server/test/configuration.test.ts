@@ -1,0 +1,121 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { ConfigError, loadSettings, settingsWarnings } from '../src/index.ts';
+
+const COMMAND = join(import.meta.dirname, '../bin/mte-relay-server.js');
+const GOOD = {
+  UPSTREAM: 'https://api.my-company.com',
+  CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
+  CORS_ORIGINS: 'https://www.my-company.com,https://dashboard.my-company.com',
+};
+
+function run(args: string[], environment: Record<string, string>): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [COMMAND, ...args], { env: { PATH: process.env['PATH'], ...environment } });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (text: Buffer) => {
+      stdout += text.toString();
+    });
+    child.stderr.on('data', (text: Buffer) => {
+      stderr += text.toString();
+    });
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+function problemsOf(environment: Record<string, string>): string[] {
+  try {
+    loadSettings(environment);
+  } catch (error) {
+    return (error as ConfigError).problems.map(({ name }) => name);
+  }
+  return [];
+}
+
+test('the minimal configuration is enough, and has the documented defaults', () => {
+  expect(loadSettings(GOOD)).toMatchObject({
+    PORT: 8080,
+    LOG_LEVEL: 'info',
+    CORS_ORIGINS: ['https://www.my-company.com', 'https://dashboard.my-company.com'],
+    CLIENT_ID_SECRET: ['2DkV4DDabehO8cifDktdF9elKJL0CKrk'],
+    PASS_THROUGH_ROUTES: [],
+  });
+});
+
+test.each(['start', 'check'])('%s lists every problem in one refusal and exits 78, secrets not shown', async (command) => {
+  const { code, stderr } = await run([command], {
+    UPSTREAM: 'ftp://api',
+    CORS_ORIGINS: 'https://a.example/path',
+    CLIENT_ID_SECRET: 'too-short-secret',
+    PORT: '70000',
+    LOG_LEVEL: 'loud',
+  });
+  expect(code).toBe(78);
+  for (const name of ['UPSTREAM', 'CORS_ORIGINS', 'CLIENT_ID_SECRET', 'PORT', 'LOG_LEVEL']) {
+    expect(stderr).toMatch(new RegExp(`^ {2}${name}: .*expected`, 'm'));
+  }
+  expect(stderr).not.toContain('too-short-secret');
+  expect(stderr).toContain('16 characters');
+});
+
+test('with nothing set, the three required variables are listed', async () => {
+  const { code, stderr } = await run(['start'], {});
+  expect(code).toBe(78);
+  expect(stderr).toContain('3 problems');
+  expect(stderr).toMatch(/UPSTREAM: not set[\s\S]*CORS_ORIGINS: not set[\s\S]*CLIENT_ID_SECRET: not set/);
+});
+
+test.each([
+  ['UPSTREAM', 'api.example'],
+  ['UPSTREAM', 'https://user:password@api.example'],
+  ['UPSTREAM', 'https://api.example/?q=1'],
+  ['CORS_ORIGINS', '*'],
+  ['CORS_ORIGINS', 'https://a.example/'],
+  ['CORS_ORIGINS', 'null'],
+  ['CORS_ORIGINS', ' , '],
+  ['CLIENT_ID_SECRET', 'x'.repeat(31)],
+  ['CLIENT_ID_SECRET', `${'x'.repeat(32)},short`],
+  ['CLIENT_ID_SECRET', `${'x'.repeat(32)},${'y'.repeat(32)},${'z'.repeat(32)}`],
+  ['RELAY_IDENTITY_SEED', 'c2hvcnQ='],
+  ['PORT', '8080x'],
+  ['PORT', '-1'],
+  ['LOG_LEVEL', 'WARN'],
+  ['PASS_THROUGH_ROUTES', 'health'],
+  ['PASS_THROUGH_ROUTES', '/a?x=1'],
+  ['SESSIONS_MAX', '0'],
+])('%s=%s is refused by name', (name, value) => {
+  expect(problemsOf({ ...GOOD, [name]: value })).toEqual([name]);
+});
+
+test('an upstream with a password in it does not show it', async () => {
+  const { stderr } = await run(['check'], { ...GOOD, UPSTREAM: 'https://user:hunter2@api.example' });
+  expect(stderr).toContain('UPSTREAM');
+  expect(stderr).not.toContain('hunter2');
+});
+
+test('check warns of a secret that a person made, and of nothing else', () => {
+  const warned = (secret: string): number => settingsWarnings(loadSettings({ ...GOOD, CLIENT_ID_SECRET: secret })).length;
+  expect(warned('my-company-relay-secret-2026-prod')).toBe(1);
+  expect(warned('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')).toBe(1);
+  expect(warned('2DkV4DDabehO8cifDktdF9elKJL0CKrk')).toBe(0);
+  expect(warned('9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08')).toBe(0);
+});
+
+test('identity prints one pin for one secret, and --new a fresh seed with its pin', async () => {
+  const first = await run(['identity'], GOOD);
+  expect(first.stdout).toMatch(/^sha256-[A-Za-z0-9+/]{43}=\n$/);
+  expect((await run(['identity'], { CLIENT_ID_SECRET: GOOD.CLIENT_ID_SECRET })).stdout).toBe(first.stdout);
+  const fresh = await run(['identity', '--new'], {});
+  const [, seed, pin] = /^RELAY_IDENTITY_SEED=(\S+)\npin (sha256-\S+)\n$/.exec(fresh.stdout) ?? [];
+  expect((await run(['identity'], { ...GOOD, RELAY_IDENTITY_SEED: seed as string })).stdout).toBe(`${pin}\n`);
+});
+
+test('an unknown command or option prints the usage and exits 64', async () => {
+  for (const args of [[], ['stop'], ['start', '--fast'], ['start', 'twice']]) {
+    const { code, stderr } = await run(args, GOOD);
+    expect(code, args.join(' ')).toBe(64);
+    expect(stderr).toContain('usage: mte-relay-server');
+  }
+});

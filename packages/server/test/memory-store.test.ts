@@ -1,0 +1,83 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { nodeSuite } from '@mte-relay/protocol/node';
+import { MemorySessionStore } from '../src/sessions/memory.ts';
+import { type NewSession, StoreFullError } from '../src/sessions/store.ts';
+
+const suite = nodeSuite();
+let store: MemorySessionStore;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance', 'Date', 'setInterval', 'clearInterval'] });
+  store = new MemorySessionStore({
+    sessionsMax: 3,
+    lifetimes: { unconfirmedMs: 30, idleMs: 1_000, absoluteMs: 10_000, messageLimit: 100 },
+  });
+});
+
+afterEach(() => {
+  store.close();
+  vi.useRealTimers();
+});
+
+function newSession(): NewSession {
+  const secret = suite.importExpandKey(suite.randomBytes(32));
+  return { sid: suite.randomBytes(16), requestSecret: secret, responseSecret: secret, flags: 0, clientId: 'c' };
+}
+
+function created(): NewSession {
+  const session = newSession();
+  store.create(session);
+  return session;
+}
+
+test('a session that no message confirms is gone after its short time', () => {
+  const { sid } = created();
+  vi.advanceTimersByTime(31);
+  expect(store.find(sid)).toBeUndefined();
+});
+
+test('an idle session ends, and still answers cancels until its absolute expiry', () => {
+  const { sid } = created();
+  store.claim(store.find(sid) as never, 0);
+  vi.advanceTimersByTime(999);
+  expect(store.find(sid)?.ended).toBe(false);
+  vi.advanceTimersByTime(2);
+  const ended = store.find(sid);
+  expect(ended?.ended).toBe(true);
+  expect(store.claim(ended as never, 1)).toBe('fresh');
+  expect(store.claim(ended as never, 0)).toBe('seen');
+  vi.advanceTimersByTime(9_500);
+  expect(store.find(sid)).toBeUndefined();
+});
+
+test('a session does not outlive its absolute expiry, however busy', () => {
+  const { sid } = created();
+  for (let n = 0; n < 12; n += 1) {
+    const session = store.find(sid);
+    if (session) store.claim(session as never, n);
+    vi.advanceTimersByTime(900);
+  }
+  expect(store.find(sid)).toBeUndefined();
+});
+
+test('a session that was dropped can claim nothing', () => {
+  const { sid } = created();
+  const session = store.find(sid);
+  store.claim(session as never, 0);
+  vi.advanceTimersByTime(10_001);
+  expect(store.find(sid)).toBeUndefined();
+  expect(store.claim(session as never, 1)).toBe('stale');
+});
+
+test('one session more than the limit is refused, until an old one is gone', () => {
+  for (let i = 0; i < 3; i += 1) created();
+  expect(() => created()).toThrow(StoreFullError);
+  vi.advanceTimersByTime(31);
+  expect(() => created()).not.toThrow();
+  expect(store.size).toBe(1);
+});
+
+test('the store’s age is the time since it began', () => {
+  vi.advanceTimersByTime(1_234);
+  expect(store.ageMs()).toBe(1_234);
+});

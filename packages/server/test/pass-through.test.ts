@@ -1,0 +1,80 @@
+import { connect } from 'node:net';
+import { expect, test } from 'vitest';
+import { SealedClient, send } from './support/sealed-client.ts';
+import { stage, TEST_ORIGIN } from './support/stage.ts';
+
+const ROUTES = { environment: { PASS_THROUGH_ROUTES: '/health,/pub/*' } };
+
+test('only the listed routes pass unsealed, matched on the path that is forwarded', async () => {
+  const { port, seen } = await stage(undefined, ROUTES);
+  for (const path of ['/health', '/health?x=1', '/pub/a/b', '/%70ub/a']) {
+    expect((await send(port, path, { method: 'GET' })).status, path).toBe(200);
+  }
+  expect(seen.map(({ url }) => url)).toEqual(['/health', '/health?x=1', '/pub/a/b', '/pub/a']);
+  for (const path of ['/health/x', '/HEALTH', '/pub', '/secret?x=/health', '/pub/../secret', '/pub/%2e%2e/secret', '/pub/..%2fsecret', '//pub/x', '/pub/\\..\\secret']) {
+    expect([400, 404], path).toContain((await send(port, path, { method: 'GET' })).status);
+  }
+  expect(seen).toHaveLength(4);
+});
+
+test('method, body, status and headers pass as they are, without the hop’s own', async () => {
+  const { port, seen } = await stage((req, res) => {
+    let length = 0;
+    req.on('data', (piece: Buffer) => {
+      length += piece.length;
+    });
+    req.on('end', () => res.writeHead(201, { 'x-api': '1', 'keep-alive': 'timeout=1' }).end(String(length)));
+  }, ROUTES);
+  const answer = await send(port, '/pub/up', { headers: { 'x-forwarded-for': '6.6.6.6' }, body: new Uint8Array(100_000) });
+  expect(answer.status).toBe(201);
+  expect(answer.headers['x-api']).toBe('1');
+  expect(Buffer.from(answer.body).toString()).toBe('100000');
+  expect(seen[0]?.headers['x-forwarded-for']).toBe('127.0.0.1');
+});
+
+test('the relay’s CORS answer stands alone beside the upstream’s', async () => {
+  const { port } = await stage((_req, res) => {
+    res.setHeader('access-control-allow-origin', '*');
+    res.end();
+  }, ROUTES);
+  const listed = await send(port, '/health', { method: 'GET', headers: { origin: TEST_ORIGIN } });
+  expect(listed.headers['access-control-allow-origin']).toBe(TEST_ORIGIN);
+  const other = await send(port, '/health', { method: 'GET', headers: { origin: 'https://evil.example' } });
+  expect(other.headers['access-control-allow-origin']).toBeUndefined();
+});
+
+test('a target in absolute form, with a fragment or with a broken escape is refused', async () => {
+  const { port, seen } = await stage(undefined, ROUTES);
+  for (const target of ['http://evil.example/health', '/pub/x#y', '/pub/%zz', '*']) {
+    expect(await rawStatus(port, target), target).toBe(400);
+  }
+  expect(seen).toHaveLength(0);
+});
+
+test('an unreachable upstream is 502 on the outer hop', async () => {
+  const { port, upstream } = await stage(undefined, ROUTES);
+  upstream.closeAllConnections();
+  await new Promise((resolve) => upstream.close(resolve));
+  expect(await send(port, '/health', { method: 'GET' })).toMatchObject({ status: 502, code: 'upstream-unreachable' });
+});
+
+test('a sealed request may ask for a pass-through path too', async () => {
+  const { port } = await stage(undefined, ROUTES);
+  const client = await SealedClient.pair(port);
+  expect((await client.fetch({ path: '/health' })).head.status).toBe(200);
+});
+
+/** The status of a request whose target is sent exactly as it is. */
+function rawStatus(port: number, target: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.write(`GET ${target} HTTP/1.1\r\nhost: relay\r\nconnection: close\r\n\r\n`);
+    });
+    let text = '';
+    socket.on('data', (piece) => {
+      text += piece.toString('latin1');
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1])));
+  });
+}

@@ -1,0 +1,196 @@
+import { expect, test } from 'vitest';
+import { SealedClient } from './support/sealed-client.ts';
+import { stage, TEST_ORIGIN } from './support/stage.ts';
+
+test('method, path, query, body and end-to-end headers reach the upstream and the answer comes back', async () => {
+  const { port, seen } = await stage((req, res) => {
+    req.resume();
+    res.writeHead(201, [
+      ['Content-Type', 'text/plain'],
+      ['X-Multi', 'one'],
+      ['X-Multi', 'two'],
+    ].flat());
+    res.end('made');
+  });
+  const client = await SealedClient.pair(port);
+  const answer = await client.fetch({
+    method: 'PATCH',
+    path: '/notes/7?tag=a%20b',
+    headers: [['content-type', 'text/plain'], ['x-app', 'yes'], ['x-app', 'again']],
+    body: 'hello',
+  });
+  expect(answer.head.status).toBe(201);
+  expect(answer.text).toBe('made');
+  expect(answer.head.headers.filter(([name]) => name === 'x-multi').map(([, value]) => value)).toEqual(['one', 'two']);
+  expect(seen).toHaveLength(1);
+  expect(seen[0]).toMatchObject({ method: 'PATCH', url: '/notes/7?tag=a%20b' });
+  expect(seen[0]?.headers).toMatchObject({ 'content-type': 'text/plain', 'content-length': '5', 'x-app': 'yes, again' });
+});
+
+test('a path in UPSTREAM is put before every request path', async () => {
+  const { port, upstreamPort, seen } = await stage();
+  const { createRelay } = await import('../src/index.ts');
+  const relay = createRelay({
+    environment: {
+      UPSTREAM: `http://127.0.0.1:${upstreamPort}/base/`,
+      CORS_ORIGINS: TEST_ORIGIN,
+      CLIENT_ID_SECRET: 'k'.repeat(32),
+      LOG_LEVEL: 'off',
+    },
+  });
+  try {
+    const client = await SealedClient.pair(await relay.listen(0));
+    await client.fetch({ path: '/x' });
+    expect(seen.map(({ url }) => url)).toEqual(['/base/x']);
+    expect(port).toBeGreaterThan(0);
+  } finally {
+    await relay.close();
+  }
+});
+
+test('hop-by-hop fields, those that Connection lists, and forwarding claims of the client stop at the relay', async () => {
+  const { port, seen } = await stage();
+  const client = await SealedClient.pair(port);
+  await client.fetch({
+    headers: [
+      ['connection', 'x-listed, x-forwarded-for, authorization'],
+      ['x-listed', '1'],
+      ['keep-alive', '1'],
+      ['te', 'trailers'],
+      ['transfer-encoding', 'chunked'],
+      ['upgrade', 'h2c'],
+      ['host', 'evil.example'],
+      ['x-forwarded-for', '6.6.6.6'],
+      ['x_forwarded_for', '6.6.6.6'],
+      ['x-forwarded-host', 'evil.example'],
+      ['forwarded', 'for=6.6.6.6'],
+      ['x-kept', '1'],
+      ['__proto__', 'p'],
+      ['constructor', 'c'],
+    ],
+  });
+  const names = (seen[0]?.rawHeaders ?? []).filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
+  for (const gone of ['x-listed', 'keep-alive', 'te', 'transfer-encoding', 'upgrade', 'x_forwarded_for', 'forwarded']) {
+    expect(names).not.toContain(gone);
+  }
+  expect(names).toContain('__proto__');
+  expect(names).toContain('constructor');
+  expect(seen[0]?.headers).toMatchObject({
+    'x-kept': '1',
+    'x-forwarded-for': '127.0.0.1',
+    'x-forwarded-host': 'relay.example',
+    'x-forwarded-proto': 'http',
+  });
+  expect(seen[0]?.headers.host).toMatch(/^127\.0\.0\.1:/);
+});
+
+test('no upstream field can pass for the mark of the relay itself', async () => {
+  const { port } = await stage((_req, res) => {
+    res.setHeader('mte-relay-failure', 'upstream-unreachable');
+    res.end('hi');
+  });
+  const client = await SealedClient.pair(port);
+  const answer = await client.fetch({});
+  expect(answer.header('mte-relay-failure')).toBeUndefined();
+});
+
+test.each([
+  ['two different lengths', [['content-length', '3'], ['content-length', '4']]],
+  ['a length that is not the body’s', [['content-length', '4']]],
+  ['a length that is no number', [['content-length', '+3']]],
+] as const)('%s is refused inside the seal and reaches no upstream', async (_name, headers) => {
+  const { port, seen } = await stage();
+  const client = await SealedClient.pair(port);
+  const answer = await client.fetch({ method: 'POST', headers, body: 'abc' });
+  expect(answer.head.status).toBe(400);
+  expect(answer.header('mte-relay-failure')).toBe('request-malformed');
+  expect(seen).toHaveLength(0);
+});
+
+test.each(['/a/../b', '/a/%2e%2e/b', '/a/.%2E/b', '//evil/', '/\\evil', '/a%2fb', '/a%5cb', '/a%00b', '/a%zz', '/a#b', '/..', '/a/.'])(
+  'the path %s is refused inside the seal and reaches no upstream',
+  async (path) => {
+    const { port, seen } = await stage();
+    const client = await SealedClient.pair(port);
+    const answer = await client.fetch({ path });
+    expect(answer.head.status).toBe(400);
+    expect(answer.header('mte-relay-failure')).toBe('path-refused');
+    expect(JSON.parse(answer.text)).toMatchObject({ code: 'path-refused', upstreamSaw: 'no' });
+    expect(seen).toHaveLength(0);
+  },
+);
+
+test.each([
+  ['/%5B...slug%5D.js', '/%5B...slug%5D.js'],
+  ['/%61dmin', '/admin'],
+  ['/a%c3%a9?q=%2e%2e/#'.slice(0, -1), '/a%C3%A9?q=%2e%2e/'],
+  ['/.well-known/x', '/.well-known/x'],
+  ['/a..b/...', '/a..b/...'],
+])('the path %s is forwarded as %s', async (path, forwarded) => {
+  const { port, seen } = await stage();
+  const client = await SealedClient.pair(port);
+  expect((await client.fetch({ path })).head.status).toBe(200);
+  expect(seen[0]?.url).toBe(forwarded);
+});
+
+test('a redirect is handed to the client, with the upstream’s own address taken out', async () => {
+  const { port } = await stage((req, res) => {
+    const own = `http://${req.headers.host}`;
+    const location = req.url === '/in' ? `${own}/there?x=1` : 'https://elsewhere.example/';
+    res.writeHead(302, { location }).end();
+  });
+  const client = await SealedClient.pair(port);
+  expect((await client.fetch({ path: '/in' })).header('location')).toBe('/there?x=1');
+  expect((await client.fetch({ path: '/out' })).header('location')).toBe('https://elsewhere.example/');
+});
+
+test.each([204, 304])('an answer of status %i has no body', async (status) => {
+  const { port } = await stage((_req, res) => {
+    res.writeHead(status, { etag: '"1"' }).end();
+  });
+  const client = await SealedClient.pair(port);
+  const answer = await client.fetch({});
+  expect(answer.head.status).toBe(status);
+  expect(answer.body).toHaveLength(0);
+  expect(answer.header('etag')).toBe('"1"');
+});
+
+test('HEAD keeps the length that GET would have', async () => {
+  const { port } = await stage((_req, res) => {
+    res.writeHead(200, { 'content-length': '12345' }).end();
+  });
+  const client = await SealedClient.pair(port);
+  const answer = await client.fetch({ method: 'HEAD' });
+  expect(answer.header('content-length')).toBe('12345');
+  expect(answer.body).toHaveLength(0);
+});
+
+test('trailers of the upstream come back behind the content', async () => {
+  const { port } = await stage((_req, res) => {
+    res.writeHead(200, { trailer: 'x-sum' });
+    res.write('body');
+    res.addTrailers({ 'x-sum': '42' });
+    res.end();
+  });
+  const client = await SealedClient.pair(port);
+  const answer = await client.fetch({});
+  expect(answer.text).toBe('body');
+});
+
+test('an answer from inside 48 KiB to beyond 64 KiB comes back byte-equal', async () => {
+  const { port } = await stage((req, res) => {
+    res.end(Buffer.alloc(Number(req.url?.slice(1)), 'x'));
+  });
+  const client = await SealedClient.pair(port);
+  for (const size of [0, 1, 49_152, 65_400, 65_536, 65_537, 200_001]) {
+    const answer = await client.fetch({ path: `/${size}` });
+    expect(answer.body.length, String(size)).toBe(size);
+  }
+});
+
+test('a request whose client id was issued by this relay is no news to the upstream', async () => {
+  const { port, seen } = await stage();
+  const client = await SealedClient.pair(port);
+  await client.fetch({ headers: [['mte-relay-client-id', Buffer.from(client.parameters.clientId).toString('base64url')]] });
+  expect(JSON.stringify(seen)).not.toContain('mte-relay-client-id');
+});

@@ -1,0 +1,187 @@
+// A bare client for tests: seals messages with the protocol package and sends exactly the bytes it is told to,
+// over node:http, so that a test can also send what no honest client would.
+import { Agent, type IncomingMessage, request } from 'node:http';
+import {
+  type Bytes,
+  type ClientKeys,
+  CONTENT_TYPE_MESSAGE,
+  CONTENT_TYPE_PAIRING,
+  concatBytes,
+  decodeCancelResult,
+  decodeWhole,
+  encodeCancel,
+  encodeRequest,
+  type Fields,
+  MESSAGE_TYPE_CANCEL,
+  MESSAGE_TYPE_EXCHANGE,
+  type MessageType,
+  type ResponseHead,
+  SealedExchange,
+  type SessionParameters,
+  startPairing,
+} from '@mte-relay/protocol';
+import { nodeSuite } from '@mte-relay/protocol/node';
+
+const suite = nodeSuite();
+
+/** An answer on the outer hop. */
+export interface OuterAnswer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: Bytes;
+  /** The `code` of a problem document. */
+  readonly code: string | undefined;
+}
+
+/** An opened answer. */
+export interface InnerAnswer {
+  readonly outer: OuterAnswer;
+  readonly head: ResponseHead;
+  readonly body: Bytes;
+  readonly text: string;
+  header(name: string): string | undefined;
+}
+
+export interface InnerRequest {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: Fields;
+  readonly body?: Bytes | string;
+  readonly authority?: string;
+  readonly scheme?: string;
+}
+
+/** Sends raw bytes; rejects when the connection breaks before the answer is whole. */
+export function send(
+  port: number,
+  path: string,
+  options: { method?: string; headers?: Record<string, string>; body?: Uint8Array; agent?: Agent } = {},
+): Promise<OuterAnswer> {
+  return new Promise((resolve, reject) => {
+    const req = request(
+      { port, host: '127.0.0.1', path, method: options.method ?? 'POST', headers: options.headers ?? {}, agent: options.agent },
+      (res) => {
+        const parts: Buffer[] = [];
+        res.on('data', (part: Buffer) => parts.push(part));
+        res.on('error', reject);
+        res.on('end', () => {
+          const body = new Uint8Array(Buffer.concat(parts));
+          resolve({ status: res.statusCode ?? 0, headers: res.headers, body, code: problemCode(body) });
+        });
+      },
+    );
+    req.on('error', reject);
+    req.end(options.body);
+  });
+}
+
+function problemCode(body: Bytes): string | undefined {
+  try {
+    const problem: unknown = JSON.parse(Buffer.from(body).toString());
+    return (problem as { code?: string }).code;
+  } catch {
+    return undefined;
+  }
+}
+
+/** One session with a relay on this machine. */
+export class SealedClient {
+  readonly port: number;
+  readonly keys: ClientKeys;
+  readonly parameters: SessionParameters;
+  nextN = 0;
+
+  private constructor(port: number, keys: ClientKeys, parameters: SessionParameters) {
+    this.port = port;
+    this.keys = keys;
+    this.parameters = parameters;
+  }
+
+  static async pair(port: number, options: { flags?: number } = {}): Promise<SealedClient> {
+    const discovery = JSON.parse(
+      Buffer.from((await send(port, '/api/mte-relay', { method: 'GET' })).body).toString(),
+    ) as { publicKey: string };
+    const attempt = await startPairing(suite, new Uint8Array(Buffer.from(discovery.publicKey, 'base64')), {
+      authority: `127.0.0.1:${port}`,
+      flags: options.flags ?? 0,
+    });
+    const reply = await send(port, '/api/mte-pair', {
+      headers: { 'content-type': CONTENT_TYPE_PAIRING },
+      body: attempt.message,
+    });
+    if (reply.status !== 200) throw new Error(`pairing answered ${reply.status} ${reply.code}`);
+    const { parameters, secrets } = await attempt.finish(reply.body);
+    const keys = {
+      sid: parameters.sid,
+      requestSecret: suite.importExpandKey(secrets.request),
+      responseSecret: suite.importExpandKey(secrets.response),
+    };
+    return new SealedClient(port, keys, parameters);
+  }
+
+  /** A sealed message of one chunk, and what opens its answer. */
+  async seal(
+    plaintext: Bytes,
+    type: MessageType = MESSAGE_TYPE_EXCHANGE,
+    n: number = this.nextN++,
+  ): Promise<{ exchange: SealedExchange; message: Bytes; n: number }> {
+    const exchange = await SealedExchange.begin(suite, this.keys, type, n);
+    return { exchange, message: concatBytes([exchange.header, await exchange.sealFinal(plaintext)]), n };
+  }
+
+  /** Posts message bytes. */
+  post(message: Bytes, headers: Record<string, string> = {}): Promise<OuterAnswer> {
+    return send(this.port, '/api/mte', { headers: { 'content-type': CONTENT_TYPE_MESSAGE, ...headers }, body: message });
+  }
+
+  /** Seals a request, posts it and opens the answer. */
+  async fetch(request: InnerRequest, outerHeaders: Record<string, string> = {}): Promise<InnerAnswer> {
+    const { exchange, message } = await this.seal(plaintextOf(request));
+    const outer = await this.post(message, outerHeaders);
+    if (outer.status !== 200) throw new Error(`exchange answered ${outer.status} ${outer.code}`);
+    return openAnswer(exchange, outer);
+  }
+
+  /** Cancels a message number. */
+  async cancel(n: number): Promise<boolean> {
+    const { exchange, message } = await this.seal(encodeCancel(n), MESSAGE_TYPE_CANCEL);
+    const outer = await this.post(message);
+    if (outer.status !== 200) throw new Error(`cancel answered ${outer.status} ${outer.code}`);
+    return decodeCancelResult(await opened(exchange, outer.body), n);
+  }
+}
+
+/** Binary HTTP of a request. */
+export function plaintextOf(request: InnerRequest): Bytes {
+  const body = typeof request.body === 'string' ? new TextEncoder().encode(request.body) : request.body;
+  return encodeRequest(
+    {
+      method: request.method ?? 'GET',
+      scheme: request.scheme ?? 'http',
+      authority: request.authority ?? 'relay.example',
+      path: request.path ?? '/',
+      headers: request.headers ?? [],
+    },
+    body ?? new Uint8Array(0),
+  );
+}
+
+export async function openAnswer(exchange: SealedExchange, outer: OuterAnswer): Promise<InnerAnswer> {
+  const { head, content } = decodeWhole<ResponseHead>('response', await opened(exchange, outer.body));
+  return {
+    outer,
+    head,
+    body: content,
+    text: Buffer.from(content).toString(),
+    header: (name) => head.headers.find(([candidate]) => candidate === name)?.[1],
+  };
+}
+
+async function opened(exchange: SealedExchange, body: Bytes): Promise<Bytes> {
+  const parts: Bytes[] = [];
+  async function* source(): AsyncGenerator<Bytes> {
+    yield body;
+  }
+  for await (const part of exchange.openResponse(source())) parts.push(part);
+  return concatBytes(parts);
+}

@@ -1,0 +1,104 @@
+import { createServer as createTcpServer } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { createRelay } from '../src/index.ts';
+import { SealedClient } from './support/sealed-client.ts';
+import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+
+async function relayTo(upstream: string, environment: Record<string, string> = {}): Promise<SealedClient> {
+  const relay = createRelay({
+    environment: { UPSTREAM: upstream, CORS_ORIGINS: TEST_ORIGIN, CLIENT_ID_SECRET: TEST_SECRET, LOG_LEVEL: 'off', ...environment },
+  });
+  onTestFinished(() => relay.close());
+  return SealedClient.pair(await relay.listen(0));
+}
+
+test('an upstream that is not there answers 502 inside the seal, and says that it has not seen the request', async () => {
+  const gone = createTcpServer();
+  const port = await listenOn(gone);
+  await new Promise((resolve) => gone.close(resolve));
+  const client = await relayTo(`http://127.0.0.1:${port}`);
+  const answer = await client.fetch({ method: 'POST', body: 'x' });
+  expect(answer.head.status).toBe(502);
+  expect(answer.header('mte-relay-failure')).toBe('upstream-unreachable');
+  expect(JSON.parse(answer.text)).toMatchObject({ upstreamSaw: 'no' });
+});
+
+test('an upstream that breaks off before answering is 502, and may have seen the request', async () => {
+  const { port, seen } = await stage((req) => req.socket.destroy());
+  const client = await SealedClient.pair(port);
+  const answer = await client.fetch({ method: 'POST', body: 'x' });
+  expect(answer.head.status).toBe(502);
+  expect(JSON.parse(answer.text)).toMatchObject({ code: 'upstream-failed', upstreamSaw: 'maybe' });
+  expect(seen).toHaveLength(1);
+});
+
+test('an upstream that does not answer in time is 504', async () => {
+  const { port } = await stage(() => {}, { environment: { UPSTREAM_HEADERS_TIMEOUT_MS: '300' } });
+  const client = await SealedClient.pair(port);
+  const answer = await client.fetch({});
+  expect(answer.head.status).toBe(504);
+  expect(answer.header('mte-relay-failure')).toBe('upstream-timeout');
+});
+
+test('an upstream that does not speak HTTP is 502', async () => {
+  const server = createTcpServer((socket) => socket.end('SMTP ready\r\n\r\n'));
+  const client = await relayTo(`http://127.0.0.1:${await listenOn(server)}`);
+  onTestFinished(() => void server.close());
+  expect((await client.fetch({})).head.status).toBe(502);
+});
+
+test('an idle connection that the upstream closes in the moment of use is replaced for GET, and not for POST', async () => {
+  const served = new Map<unknown, number>();
+  const { port, seen } = await stage((req, res) => {
+    const count = (served.get(req.socket) ?? 0) + 1;
+    served.set(req.socket, count);
+    if (count > 1 || req.url === '/cut') req.socket.destroy();
+    else res.end('ok');
+  });
+  const client = await SealedClient.pair(port);
+  expect((await client.fetch({})).text).toBe('ok');
+  expect((await client.fetch({})).text).toBe('ok'); // second use was cut off, third went over a new connection
+  expect(seen).toHaveLength(3);
+  expect((await client.fetch({ method: 'POST', path: '/cut', body: 'x' })).head.status).toBe(502);
+  expect(seen.filter(({ url }) => url === '/cut')).toHaveLength(1);
+});
+
+test('a body beyond the limit is 413 inside the seal', async () => {
+  const { port, seen } = await stage(undefined, { environment: { REQUEST_BODY_MAX_BYTES: '1000' } });
+  const client = await SealedClient.pair(port);
+  expect((await client.fetch({ method: 'POST', body: 'x'.repeat(1000) })).head.status).toBe(200);
+  const answer = await client.fetch({ method: 'POST', body: 'x'.repeat(1001) });
+  expect(answer.head.status).toBe(413);
+  expect(answer.header('mte-relay-failure')).toBe('request-too-large');
+  expect(seen).toHaveLength(1);
+});
+
+test('header fields beyond the limit are 413 inside the seal', async () => {
+  const { port, seen } = await stage(undefined, { environment: { REQUEST_HEAD_MAX_BYTES: '1024' } });
+  const client = await SealedClient.pair(port);
+  const answer = await client.fetch({ headers: [['x-long', 'a'.repeat(1100)]] });
+  expect(answer.head.status).toBe(413);
+  expect(seen).toHaveLength(0);
+});
+
+test.each(['CONNECT', 'TRACE'])('%s is refused inside the seal', async (method) => {
+  const { port, seen } = await stage();
+  const client = await SealedClient.pair(port);
+  expect((await client.fetch({ method })).head.status).toBe(400);
+  expect(seen).toHaveLength(0);
+});
+
+test('more exchanges at once than the limit are refused with 503 and Retry-After, and counted off again', async () => {
+  const waiting: (() => void)[] = [];
+  const { port } = await stage((_req, res) => waiting.push(() => res.end('ok')), { environment: { EXCHANGES_MAX: '2' } });
+  const client = await SealedClient.pair(port);
+  const under = [client.fetch({}), client.fetch({})];
+  await expect.poll(() => waiting.length).toBe(2);
+  await expect(client.fetch({})).rejects.toThrow('503 unavailable');
+  for (const finish of waiting.splice(0)) finish();
+  await Promise.all(under);
+  const last = client.fetch({});
+  await expect.poll(() => waiting.length).toBe(1);
+  waiting[0]?.();
+  expect((await last).text).toBe('ok');
+});
