@@ -232,14 +232,7 @@ export interface BhttpLimits {
   readonly fieldCountMax?: number;
 }
 
-type State =
-  | 'framing'
-  | 'control'
-  | 'fields-length'
-  | 'fields'
-  | 'content-length'
-  | 'content'
-  | 'padding';
+type State = 'framing' | 'control' | 'fields-length' | 'fields' | 'content-length' | 'content' | 'padding';
 
 /**
  * Decodes one message from pieces cut anywhere, holding back at most one incomplete element.
@@ -345,8 +338,7 @@ export class BhttpDecoder<Head extends RequestHead | ResponseHead> {
     const framing = this.#varint();
     if (framing === undefined) return false;
     const known = this.#kind === 'request' ? FRAMING_KNOWN_REQUEST : FRAMING_KNOWN_RESPONSE;
-    const indeterminate =
-      this.#kind === 'request' ? FRAMING_INDETERMINATE_REQUEST : FRAMING_INDETERMINATE_RESPONSE;
+    const indeterminate = this.#kind === 'request' ? FRAMING_INDETERMINATE_REQUEST : FRAMING_INDETERMINATE_RESPONSE;
     if (framing !== known && framing !== indeterminate) {
       throw new ProtocolError('malformed', `Binary HTTP framing ${framing} is not that of a ${this.#kind}`);
     }
@@ -372,6 +364,9 @@ export class BhttpDecoder<Head extends RequestHead | ResponseHead> {
     const status = this.#varint();
     if (status === undefined) return false;
     if (status < 100 || status > 599) throw new ProtocolError('malformed', `status ${status} is not 100 to 599`);
+    // Counted, so that informational responses without fields come to an end too.
+    this.#headBytes += varintSize(status);
+    if (this.#headBytes > this.#headMaxBytes) throw this.#headTooLarge();
     this.#status = status;
     this.#beginSection('headers');
     return true;
@@ -530,7 +525,6 @@ function latin1(bytes: Bytes, start: number, end: number): string {
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110 §5.6.2
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/; // RFC 9292 §3.6: lower case
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/; // RFC 9110 §5.5
 const SCHEME = /^https?$/;
 const AUTHORITY = /^[\x21-\x7e]*$/;

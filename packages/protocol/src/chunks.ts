@@ -35,7 +35,9 @@ class ChunkCounter {
 
   take(final: boolean): Bytes {
     if (this.#final) throw new ProtocolError('misuse', 'the final chunk has been processed');
-    if (this.#next >= CHUNK_COUNT_MAX) throw new ProtocolError('too-large', `message exceeds ${CHUNK_COUNT_MAX} chunks`);
+    if (this.#next >= CHUNK_COUNT_MAX) {
+      throw new ProtocolError('too-large', `message exceeds ${CHUNK_COUNT_MAX} chunks`);
+    }
     this.#final = final;
     const nonce = counterNonce(this.#next);
     this.#next += 1;
@@ -57,7 +59,9 @@ export class ChunkSealer<A extends Aead = Aead> {
 
   /** Seals 1 to 65,536 bytes. Throws `misuse` outside that, or after the final chunk. */
   seal(plaintext: Bytes): ReturnType<A['seal']> {
-    if (plaintext.length === 0) throw new ProtocolError('misuse', 'a chunk before the final one carries at least 1 byte');
+    if (plaintext.length === 0) {
+      throw new ProtocolError('misuse', 'a chunk before the final one carries at least 1 byte');
+    }
     return this.#seal(AAD_MORE, plaintext, false);
   }
 
@@ -68,10 +72,7 @@ export class ChunkSealer<A extends Aead = Aead> {
 
   #seal(associatedData: Bytes, plaintext: Bytes, final: boolean): ReturnType<A['seal']> {
     if (plaintext.length > CHUNK_PLAINTEXT_MAX_BYTES) {
-      throw new ProtocolError(
-        'misuse',
-        `chunk of ${plaintext.length} bytes exceeds ${CHUNK_PLAINTEXT_MAX_BYTES}`,
-      );
+      throw new ProtocolError('misuse', `chunk of ${plaintext.length} bytes exceeds ${CHUNK_PLAINTEXT_MAX_BYTES}`);
     }
     return this.#aead.seal(this.#counter.take(final), associatedData, plaintext) as ReturnType<A['seal']>;
   }
@@ -136,8 +137,12 @@ export class ChunkSplitter {
     if (bytes.length < prefixBytes) return this.#wait(prefixBytes);
     const length = readVarint(bytes, 0, prefixBytes);
     // One encoding per length, so that no bit of a sealed message can be changed unnoticed.
-    if (varintSize(length) !== prefixBytes) throw new ProtocolError('malformed', 'chunk length is not in its shortest form');
-    if (length <= AEAD_TAG_BYTES) throw new ProtocolError('malformed', 'a chunk before the final one carries no plaintext');
+    if (varintSize(length) !== prefixBytes) {
+      throw new ProtocolError('malformed', 'chunk length is not in its shortest form');
+    }
+    if (length <= AEAD_TAG_BYTES) {
+      throw new ProtocolError('malformed', 'a chunk before the final one carries no plaintext');
+    }
     if (length > CHUNK_CIPHERTEXT_MAX_BYTES) {
       throw new ProtocolError('too-large', `chunk of ${length} bytes exceeds ${CHUNK_CIPHERTEXT_MAX_BYTES}`);
     }
@@ -203,7 +208,9 @@ export async function* openChunks(
   const splitter = new ChunkSplitter();
   for await (const piece of source) {
     splitter.push(piece);
-    for (let ciphertext = splitter.next(); ciphertext; ciphertext = splitter.next()) yield await opener.open(ciphertext);
+    for (let ciphertext = splitter.next(); ciphertext; ciphertext = splitter.next()) {
+      yield await opener.open(ciphertext);
+    }
   }
   const last: Awaitable<Bytes> = opener.openFinal(splitter.end());
   yield await last;

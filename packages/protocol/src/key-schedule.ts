@@ -32,11 +32,7 @@ export async function deriveSessionSecrets(
   handshakeHash: Bytes,
 ): Promise<SessionSecrets> {
   const expand = async (key: Bytes, purpose: string): Promise<Bytes> =>
-    hkdfExpandBlock(
-      primitives,
-      key,
-      concatBytes([asciiBytes(`${PROTOCOL_LABEL} ${purpose}`), BYTE_0, handshakeHash]),
-    );
+    hkdfExpandBlock(primitives, key, concatBytes([asciiBytes(`${PROTOCOL_LABEL} ${purpose}`), BYTE_0, handshakeHash]));
   const secrets = {
     request: await expand(clientToRelay, 'request'),
     response: await expand(relayToClient, 'response'),

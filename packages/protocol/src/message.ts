@@ -125,7 +125,9 @@ async function takeExactly(
   let held: Bytes = new Uint8Array(0);
   while (held.length < length) {
     const next = await iterator.next();
-    if (next.done) throw new ProtocolError('truncated', `response ended at byte ${held.length} of its ${length}-byte nonce`);
+    if (next.done) {
+      throw new ProtocolError('truncated', `response ended at byte ${held.length} of its ${length}-byte nonce`);
+    }
     held = concatBytes([held, next.value]);
   }
   async function* rest(): AsyncGenerator<Bytes, void, undefined> {
@@ -230,6 +232,8 @@ export function decodeCancelResult(plaintext: Bytes, n: number): boolean {
   if (plaintext.length !== 9 || (result !== CANCEL_RESULT_CANCELLED && result !== CANCEL_RESULT_CLAIMED)) {
     throw new ProtocolError('malformed', 'cancel result has not its layout');
   }
-  if (readUint(plaintext, 0, 8) !== n) throw new ProtocolError('malformed', 'cancel result names another message number');
+  if (readUint(plaintext, 0, 8) !== n) {
+    throw new ProtocolError('malformed', 'cancel result names another message number');
+  }
   return result === CANCEL_RESULT_CANCELLED;
 }

@@ -16,7 +16,16 @@ import { ProtocolError } from './errors.ts';
 import { deriveSessionSecrets, type SessionSecrets } from './key-schedule.ts';
 import { SymmetricState } from './noise.ts';
 import type { Awaitable, KemKeyPair, Suite } from './suite.ts';
-import { asciiBytes, ByteReader, type Bytes, concatBytes, copyBytes, emptyBytes, equalBytes, writeUint } from './wire.ts';
+import {
+  asciiBytes,
+  ByteReader,
+  type Bytes,
+  concatBytes,
+  copyBytes,
+  emptyBytes,
+  equalBytes,
+  writeUint,
+} from './wire.ts';
 
 /** What the relay tells the client under the handshake's seal (SPEC §3.4). Durations, so that clocks need not agree. */
 export interface SessionParameters {
@@ -199,7 +208,10 @@ async function finishHandshake(suite: Suite, state: SymmetricState): Promise<Ses
 function encodeHead(head: PairingHead): Bytes {
   const authority = asciiBytes(head.authority);
   if (authority.length === 0 || authority.length > AUTHORITY_MAX_BYTES) {
-    throw new ProtocolError('malformed', `authority expected 1 to ${AUTHORITY_MAX_BYTES} bytes, got ${authority.length}`);
+    throw new ProtocolError(
+      'malformed',
+      `authority expected 1 to ${AUTHORITY_MAX_BYTES} bytes, got ${authority.length}`,
+    );
   }
   const bytes = new Uint8Array(2 + KEY_ID_BYTES + 1 + authority.length + 4);
   writeUint(bytes, 0, 2, SUITE_ID);
@@ -223,9 +235,12 @@ const PARAMETERS_BYTES = SESSION_ID_BYTES + 4 + 4 + 8 + 2 + 8 + 8 + 8 + 1;
 
 /** sid 16 ‖ lifetime 4 ‖ idle 4 ‖ message limit 8 ‖ window 2 ‖ body 8 ‖ epoch 8 ‖ age 8 ‖ client id length 1 ‖ client id */
 function encodeParameters(parameters: SessionParameters): Bytes {
-  const { clientId } = parameters;
+  const { sid, clientId } = parameters;
+  if (sid.length !== SESSION_ID_BYTES) {
+    throw new ProtocolError('misuse', `sid expected ${SESSION_ID_BYTES} bytes, got ${sid.length}`);
+  }
   const bytes = new Uint8Array(PARAMETERS_BYTES + clientId.length);
-  bytes.set(parameters.sid, 0);
+  bytes.set(sid, 0);
   let at = SESSION_ID_BYTES;
   for (const [size, value] of [
     [4, parameters.lifetimeMs],

@@ -49,13 +49,17 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
-/** Writes an unsigned integer, big-endian, into `size` bytes at `at`; `value` ≤ 2^53 − 1. */
+/**
+ * Writes an unsigned integer, big-endian, into `size` bytes at `at`; `value` ≤ 2^53 − 1.
+ * Throws `misuse` when it does not fit: a length or number that was cut would be sealed as another one.
+ */
 export function writeUint(target: Uint8Array, at: number, size: number, value: number): void {
   let rest = value;
   for (let i = at + size - 1; i >= at; i -= 1) {
     target[i] = rest % 256;
     rest = Math.floor(rest / 256);
   }
+  if (rest !== 0) throw new ProtocolError('misuse', `${value} does not fit ${size} bytes`);
 }
 
 /** Reads an unsigned big-endian integer. Throws `malformed` above 2^53 − 1. */

@@ -1,12 +1,15 @@
 // X-Wing by @noble/post-quantum, for runtimes without OpenSSL. The relay's static key never comes here.
 import { ml_kem768_x25519 as xwing } from '@noble/post-quantum/hybrid.js';
-import { KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_KEY_BYTES } from '../constants.ts';
+import { KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_KEY_BYTES, KEM_SEED_BYTES } from '../constants.ts';
 import { ProtocolError } from '../errors.ts';
 import type { Kem, KemKeyPair } from '../suite.ts';
 import type { Bytes } from '../wire.ts';
 
 /** @param seed 32 bytes, which are the X-Wing decapsulation key (draft-connolly-cfrg-xwing-kem §5.2). */
 export function xwingKeyPairFromSeed(seed: Bytes): KemKeyPair {
+  if (seed.length !== KEM_SEED_BYTES) {
+    throw new ProtocolError('malformed', `X-Wing seed expected ${KEM_SEED_BYTES} bytes, got ${seed.length}`);
+  }
   const { publicKey, secretKey } = xwing.keygen(seed);
   return {
     publicKey,

@@ -1,0 +1,267 @@
+// The sealed load, a process of its own that the runner pins to the load core and drives by IPC: every request is
+// sealed anew with its own number and nonce, every response opened and its Binary HTTP compared with what the upstream
+// sends. wrk cannot do this, and the SDK's fetch would measure the SDK; so bare sockets and the synchronous provider.
+import { Buffer } from 'node:buffer';
+import {
+  BhttpDecoder,
+  type Bytes,
+  ChunkOpener,
+  ChunkSealer,
+  ChunkSplitter,
+  CONTENT_TYPE_MESSAGE,
+  CONTENT_TYPE_PAIRING,
+  encodeMessageHeader,
+  encodeRequest,
+  MESSAGE_HEADER_BYTES,
+  MESSAGE_NONCE_BYTES,
+  MESSAGE_TYPE_EXCHANGE,
+  PATH_DISCOVERY,
+  PATH_EXCHANGE,
+  PATH_PAIR,
+  type ResponseHead,
+  requestKey,
+  responseKey,
+  SINGLE_CHUNK_OVERHEAD_BYTES,
+  type SyncExpandKey,
+  startPairing,
+} from '@mte-relay/protocol';
+import { nodeSuite } from '@mte-relay/protocol/node';
+import { Latencies } from './latency.ts';
+import type { LoadResult } from './load.ts';
+import { RawConnection, type RawResponse } from './raw-connection.ts';
+import { CONTENT_TYPE, httpRequestHead, PATH, REQUEST_BODY, RESPONSE_BODY } from './workload.ts';
+
+/** What the runner asks for; the answer is a LoadResult, or `{error}`. */
+export interface SealedJob {
+  readonly port: number;
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+/** After the last request went out, answers may take this long before they count as missing. */
+const DRAIN_MAX_MS = 5000;
+const FAILURES_KEPT = 5;
+/** The final chunk's prefix is one zero byte, which a fresh buffer already holds (SPEC §5.3). */
+const FINAL_CHUNK_PREFIX_BYTES = 1;
+
+const suite = nodeSuite();
+
+interface Session {
+  readonly sid: Bytes;
+  readonly requestSecret: SyncExpandKey;
+  readonly responseSecret: SyncExpandKey;
+  readonly messageLimit: number;
+  nextNumber: number;
+}
+
+async function pair(port: number): Promise<Session> {
+  const origin = `http://127.0.0.1:${port}`;
+  const discovery = await fetch(origin + PATH_DISCOVERY, { signal: AbortSignal.timeout(5000) });
+  const relayPublicKey = publicKeyOf(await discovery.json());
+  const attempt = await startPairing(suite, relayPublicKey, { authority: `127.0.0.1:${port}` });
+  const reply = await fetch(origin + PATH_PAIR, {
+    method: 'POST',
+    headers: { 'content-type': CONTENT_TYPE_PAIRING },
+    body: attempt.message,
+    signal: AbortSignal.timeout(5000),
+  });
+  if (reply.status !== 200) throw new Error(`pairing answered ${reply.status}: ${(await reply.text()).slice(0, 200)}`);
+  const { parameters, secrets } = await attempt.finish(new Uint8Array(await reply.arrayBuffer()));
+  return {
+    sid: parameters.sid,
+    requestSecret: suite.importExpandKey(secrets.request),
+    responseSecret: suite.importExpandKey(secrets.response),
+    messageLimit: parameters.messageLimit,
+    nextNumber: 0,
+  };
+}
+
+function publicKeyOf(discovery: unknown): Bytes {
+  const { publicKey } = discovery as { publicKey?: unknown };
+  if (typeof publicKey !== 'string') throw new Error('discovery names no publicKey');
+  return new Uint8Array(Buffer.from(publicKey, 'base64'));
+}
+
+/** One connection with one request in flight, again and again until told to stop. */
+class SealedLane {
+  readonly #session: Session;
+  readonly #run: Run;
+  readonly #request: Buffer;
+  readonly #plaintext: Bytes;
+  readonly #messageStart: number;
+  #header: Bytes = new Uint8Array(0);
+  #sentAtMs = 0;
+  connection: RawConnection | undefined;
+
+  constructor(session: Session, run: Run, port: number, plaintext: Bytes) {
+    this.#session = session;
+    this.#run = run;
+    this.#plaintext = plaintext;
+    const messageBytes = MESSAGE_HEADER_BYTES + SINGLE_CHUNK_OVERHEAD_BYTES - MESSAGE_NONCE_BYTES + plaintext.length;
+    const head = httpRequestHead(PATH_EXCHANGE, port, CONTENT_TYPE_MESSAGE, messageBytes);
+    this.#messageStart = head.length;
+    this.#request = Buffer.concat([head, new Uint8Array(messageBytes)]);
+  }
+
+  sendNext(): void {
+    const session = this.#session;
+    const n = session.nextNumber;
+    session.nextNumber += 1;
+    if (n >= session.messageLimit) {
+      this.#run.laneFailed(`the session's ${session.messageLimit} messages are used up: measure for a shorter time`);
+      return;
+    }
+    this.#sentAtMs = performance.now();
+    const header = encodeMessageHeader(MESSAGE_TYPE_EXCHANGE, session.sid, n, suite.randomBytes(MESSAGE_NONCE_BYTES));
+    this.#header = header;
+    const ciphertext = new ChunkSealer(requestKey(session.requestSecret, header)).sealFinal(this.#plaintext);
+    const request = this.#request;
+    request.set(header, this.#messageStart);
+    request.set(ciphertext, this.#messageStart + MESSAGE_HEADER_BYTES + FINAL_CHUNK_PREFIX_BYTES);
+    this.connection?.send(request);
+  }
+
+  readonly handlers = {
+    onResponse: (response: RawResponse): void => {
+      try {
+        this.#check(response);
+      } catch (error) {
+        this.#run.answerFailed((error as Error).message);
+      }
+      this.#run.answered(performance.now() - this.#sentAtMs, this);
+    },
+    onFailure: (reason: string): void => this.#run.laneFailed(reason),
+  };
+
+  #check({ status, body }: RawResponse): void {
+    if (status !== 200) throw new Error(`status ${status}: ${body.toString('latin1', 0, 200)}`);
+    const responseNonce = new Uint8Array(body.subarray(0, MESSAGE_NONCE_BYTES));
+    const opener = new ChunkOpener(responseKey(this.#session.responseSecret, this.#header, responseNonce));
+    const splitter = new ChunkSplitter();
+    const decoder = new BhttpDecoder<ResponseHead>('response', new ExpectedResponse());
+    splitter.push(body.subarray(MESSAGE_NONCE_BYTES) as Bytes);
+    for (let chunk = splitter.next(); chunk; chunk = splitter.next()) decoder.push(opener.open(chunk));
+    decoder.push(opener.openFinal(splitter.end()));
+    decoder.end();
+  }
+}
+
+/** Throws unless the decoded response is the upstream's 200 with its very bytes. */
+class ExpectedResponse {
+  #contentBytes = 0;
+
+  onHead(head: ResponseHead): void {
+    if (head.status !== 200) throw new Error(`inner status ${head.status}`);
+  }
+
+  onContent(content: Bytes): void {
+    const end = this.#contentBytes + content.length;
+    if (
+      end > RESPONSE_BODY.length ||
+      RESPONSE_BODY.compare(content, 0, content.length, this.#contentBytes, end) !== 0
+    ) {
+      throw new Error('inner content differs from what the upstream sent');
+    }
+    this.#contentBytes = end;
+  }
+
+  onEnd(): void {
+    if (this.#contentBytes !== RESPONSE_BODY.length) throw new Error(`inner content has ${this.#contentBytes} bytes`);
+  }
+}
+
+/** The counts of one measurement, and its end. */
+class Run {
+  readonly latencies = new Latencies();
+  readonly failures: string[] = [];
+  failureCount = 0;
+  lastAnswerMs = 0;
+  #lanesOpen: number;
+  readonly #stopAtMs: number;
+  readonly #finished = Promise.withResolvers<void>();
+
+  constructor(connections: number, stopAtMs: number) {
+    this.#lanesOpen = connections;
+    this.#stopAtMs = stopAtMs;
+  }
+
+  answered(latencyMs: number, lane: SealedLane): void {
+    this.latencies.record(latencyMs);
+    this.lastAnswerMs = performance.now();
+    if (this.lastAnswerMs < this.#stopAtMs) lane.sendNext();
+    else this.#laneDone();
+  }
+
+  answerFailed(reason: string): void {
+    this.failureCount += 1;
+    if (this.failures.length < FAILURES_KEPT) this.failures.push(reason);
+  }
+
+  laneFailed(reason: string): void {
+    this.answerFailed(reason);
+    this.#laneDone();
+  }
+
+  /** Resolves when every connection has its last answer. */
+  async finished(): Promise<void> {
+    const limitMs = this.#stopAtMs - performance.now() + DRAIN_MAX_MS;
+    const timer = setTimeout(() => {
+      this.answerFailed(`${this.#lanesOpen} answers missing ${DRAIN_MAX_MS} ms after the end`);
+      this.#finished.resolve();
+    }, limitMs);
+    await this.#finished.promise;
+    clearTimeout(timer);
+  }
+
+  #laneDone(): void {
+    this.#lanesOpen -= 1;
+    if (this.#lanesOpen === 0) this.#finished.resolve();
+  }
+}
+
+async function measure({ port, connections, seconds }: SealedJob): Promise<LoadResult> {
+  const session = await pair(port);
+  const plaintext = encodeRequest(
+    {
+      method: 'POST',
+      scheme: 'http',
+      authority: `127.0.0.1:${port}`,
+      path: PATH,
+      headers: [['content-type', CONTENT_TYPE]],
+    },
+    new Uint8Array(REQUEST_BODY),
+  );
+  const run = new Run(connections, performance.now() + seconds * 1000);
+  const lanes: SealedLane[] = [];
+  for (let i = 0; i < connections; i += 1) {
+    const lane = new SealedLane(session, run, port, plaintext);
+    lane.connection = await RawConnection.open(port, lane.handlers);
+    lanes.push(lane);
+  }
+  const cpuBefore = process.cpuUsage();
+  const beganMs = performance.now();
+  for (const lane of lanes) lane.sendNext();
+  await run.finished();
+  for (const lane of lanes) lane.connection?.close();
+  const cpu = process.cpuUsage(cpuBefore);
+  const durationSeconds = (Math.max(run.lastAnswerMs, beganMs + 1) - beganMs) / 1000;
+  const requests = run.latencies.total;
+  if (requests > 0) run.latencies.correctForStalls((durationSeconds * 1000 * connections) / requests);
+  return {
+    requests,
+    durationSeconds,
+    p50Ms: run.latencies.percentileMs(0.5),
+    p99Ms: run.latencies.percentileMs(0.99),
+    loadCpuSeconds: (cpu.user + cpu.system) / 1e6,
+    failureCount: run.failureCount,
+    failures: run.failures,
+  };
+}
+
+process.on('message', (job: SealedJob) => {
+  measure(job).then(
+    (result) => process.send?.(result),
+    (error: Error) => process.send?.({ error: error.message }),
+  );
+});
+process.on('disconnect', () => process.exit(0));
