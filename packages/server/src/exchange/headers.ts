@@ -69,14 +69,27 @@ export function upstreamRequestHeaders(fields: Fields, facts: ForwardingFacts): 
   return flat;
 }
 
-/** The upstream's fields that go back to the client, in order, names in lower case. */
-export function downstreamFields(rawHeaders: readonly (string | Buffer)[]): [string, string][] {
+/** Header fields as undici parsed them: names in lower case, a value or several. */
+export type ParsedHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+/** The upstream's fields that go back to the client. */
+export function downstreamFields(headers: ParsedHeaders): [string, string][] {
+  const listed = headers['connection'] === undefined ? undefined : connectionListed(flatten(headers));
   const fields: [string, string][] = [];
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    fields.push([lowerCaseName(text(rawHeaders[i])), text(rawHeaders[i + 1])]);
+  for (const name of Object.keys(headers)) {
+    if (RESPONSE_DROPPED.has(name) || listed?.has(name)) continue;
+    const value = headers[name];
+    if (typeof value === 'string') fields.push([name, value]);
+    else for (const single of value ?? []) fields.push([name, single]);
   }
-  const listed = connectionListed(fields);
-  return fields.filter(([name]) => !RESPONSE_DROPPED.has(name) && !listed?.has(name));
+  return fields;
+}
+
+/** One line per value. */
+export function flatten(headers: ParsedHeaders | undefined): [string, string][] {
+  return Object.entries(headers ?? {}).flatMap(([name, value]) =>
+    [value ?? []].flat().map((single): [string, string] => [name.toLowerCase(), single]),
+  );
 }
 
 /** The value of the first field of this name. */
@@ -94,21 +107,4 @@ function connectionListed(fields: Fields): Set<string> | undefined {
     for (const token of value.split(',')) listed.add(token.trim().toLowerCase());
   }
   return listed;
-}
-
-function text(value: string | Buffer | undefined): string {
-  return typeof value === 'string' ? value : (value?.toString('latin1') ?? '');
-}
-
-// Upstreams write few different names: a lookup is cheaper than lower-casing each time.
-const LOWER_CASE_NAMES_MAX = 1000;
-const lowerCaseNames = new Map<string, string>();
-
-function lowerCaseName(name: string): string {
-  let lower = lowerCaseNames.get(name);
-  if (lower === undefined) {
-    lower = name.toLowerCase();
-    if (lowerCaseNames.size < LOWER_CASE_NAMES_MAX) lowerCaseNames.set(name, lower);
-  }
-  return lower;
 }

@@ -16,7 +16,7 @@ import {
 } from '@mte-relay/protocol';
 import type { Dispatcher } from 'undici';
 import { innerFailure } from '../http/failure.ts';
-import { downstreamFields } from './headers.ts';
+import { downstreamFields, flatten, type ParsedHeaders } from './headers.ts';
 
 type Controller = Dispatcher.DispatchController;
 
@@ -82,10 +82,9 @@ export class Outbound implements Dispatcher.DispatchHandler {
     if (this.#aborted) controller.abort(this.#aborted);
   }
 
-  onResponseStart(controller: Controller, status: number): void {
+  onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
     if (status < 200) return; // interim responses say nothing that fetch could show
-    const fields = downstreamFields((controller.rawHeaders ?? []) as (string | Buffer)[]);
-    this.#head = { status, headers: this.#host.translateFields(fields) };
+    this.#head = { status, headers: this.#host.translateFields(downstreamFields(headers)) };
     this.#host.onStatus(status);
     // A small response is here whole within this turn. What is not, must not wait: it may be an event stream.
     queueMicrotask(() => this.#streamIfUnfinished());
@@ -102,7 +101,7 @@ export class Outbound implements Dispatcher.DispatchHandler {
     if (this.#held > WHOLE_RESPONSE_MAX_BYTES) this.#streamIfUnfinished();
   }
 
-  onResponseEnd(_controller: Controller, trailers: Record<string, string | string[] | undefined>): void {
+  onResponseEnd(_controller: Controller, trailers: ParsedHeaders): void {
     if (this.#aborted || this.#ended || !this.#head) return;
     const trailerFields = flatten(trailers);
     if (!this.#streaming && trailerFields.length === 0) {
@@ -176,12 +175,4 @@ export class Outbound implements Dispatcher.DispatchHandler {
     }
     return flowing;
   }
-}
-
-function flatten(trailers: Record<string, string | string[] | undefined> | undefined): [string, string][] {
-  const fields: [string, string][] = [];
-  for (const [name, value] of Object.entries(trailers ?? {})) {
-    for (const single of [value ?? []].flat()) fields.push([name.toLowerCase(), single]);
-  }
-  return fields;
 }

@@ -4,7 +4,7 @@ import { INNER_FAILURE, type OuterCode } from '@mte-relay/protocol';
 import type { Dispatcher } from 'undici';
 import type { RelayContext } from '../context.ts';
 import { refuse } from '../http/failure.ts';
-import { downstreamFields, peerAddress, upstreamRequestHeaders } from './headers.ts';
+import { downstreamFields, type ParsedHeaders, peerAddress, upstreamRequestHeaders } from './headers.ts';
 import { upstreamFailureCode } from './upstream.ts';
 
 type Controller = Dispatcher.DispatchController;
@@ -45,10 +45,10 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
     if (this.#res.destroyed) controller.abort(new Error('the client went away'));
   }
 
-  onResponseStart(controller: Controller, status: number): void {
+  onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
     if (status < 200) return;
     const own = new Set(this.#res.getHeaderNames());
-    for (const [name, value] of downstreamFields((controller.rawHeaders ?? []) as (string | Buffer)[])) {
+    for (const [name, value] of downstreamFields(headers)) {
       // The relay's own CORS answer stands alone; several lines of one name stay several.
       if (own.has(name) || name.startsWith('access-control-')) continue;
       this.#res.appendHeader(name, name === 'location' ? this.#context.upstream.clientLocation(value) : value);
