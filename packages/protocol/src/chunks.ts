@@ -3,7 +3,7 @@
 import { AEAD_TAG_BYTES, CHUNK_CIPHERTEXT_MAX_BYTES, CHUNK_COUNT_MAX, CHUNK_PLAINTEXT_MAX_BYTES } from './constants.ts';
 import { counterNonce } from './crypto/aead-nonce.ts';
 import { ProtocolError } from './errors.ts';
-import type { Aead, Awaitable, SyncAead } from './suite.ts';
+import type { Aead, Awaitable } from './suite.ts';
 import {
   asciiBytes,
   type Bytes,
@@ -97,11 +97,6 @@ export class ChunkOpener<A extends Aead = Aead> {
     return this.#aead.open(this.#counter.take(true), AAD_FINAL, ciphertext) as ReturnType<A['open']>;
   }
 }
-
-/** {@link ChunkSealer} of a synchronous provider. */
-export type SyncChunkSealer = ChunkSealer<SyncAead>;
-/** {@link ChunkOpener} of a synchronous provider. */
-export type SyncChunkOpener = ChunkOpener<SyncAead>;
 
 /**
  * Cuts a byte stream back into chunk ciphertexts, holding at most one chunk and what came behind it.

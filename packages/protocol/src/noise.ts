@@ -7,7 +7,7 @@ import { asciiBytes, type Bytes, concatBytes, copyBytes, emptyBytes } from './wi
 const BYTE_1: Bytes = Uint8Array.of(1);
 
 /** HKDF as Noise §4.3 defines it: two or three outputs of HASHLEN bytes. */
-export async function noiseHkdf(
+async function noiseHkdf(
   primitives: NoisePrimitives,
   chainingKey: Bytes,
   input: Bytes,

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   BhttpDecoder,
+  type BhttpSink,
   decodeWhole,
   encodeContent,
   encodeEnd,
@@ -30,6 +31,12 @@ const HEAD: RequestHead = {
     ['accept', '*/*'],
     ['x-one', 'two'],
   ],
+};
+
+const NO_SINK: BhttpSink<RequestHead> = {
+  onHead: () => undefined,
+  onContent: () => undefined,
+  onEnd: () => undefined,
 };
 
 const request = (message: Bytes): unknown => decodeWhole<RequestHead>('request', message);
@@ -100,7 +107,7 @@ describe('lengths', () => {
     const lying = concatBytes([control, varint(0), varint(2 ** 53 - 1), ascii('short')]);
     const seen: number[] = [];
     const decoder = new BhttpDecoder<RequestHead>('request', {
-      onHead: () => {},
+      ...NO_SINK,
       onContent: (piece) => seen.push(piece.length),
       onEnd: () => seen.push(-1),
     });
@@ -114,7 +121,11 @@ describe('lengths', () => {
     for (const hex of ['d000000000000000', 'ffffffffffffffff', 'c020000000000000']) {
       await expectRefusal('too-large', () => request(concatBytes([varint(0), fromHex(hex)])), `method ${hex}`);
       await expectRefusal('too-large', () => request(concatBytes([control, fromHex(hex)])), `fields ${hex}`);
-      await expectRefusal('too-large', () => request(concatBytes([control, varint(0), fromHex(hex)])), `content ${hex}`);
+      await expectRefusal(
+        'too-large',
+        () => request(concatBytes([control, varint(0), fromHex(hex)])),
+        `content ${hex}`,
+      );
       const inField = concatBytes([control, varint(9), fromHex(hex)]);
       await expectRefusal('too-large', () => request(inField), `name ${hex}`);
     }
@@ -130,7 +141,9 @@ describe('lengths', () => {
   });
 
   test('of a field that runs beyond its section are malformed', async () => {
-    await expectRefusal('malformed', () => request(concatBytes([control, varint(4), text('ab'), text('cd'), varint(0)])));
+    await expectRefusal('malformed', () =>
+      request(concatBytes([control, varint(4), text('ab'), text('cd'), varint(0)])),
+    );
   });
 });
 
@@ -151,7 +164,10 @@ describe('limits', () => {
     await expectRefusal('too-large', () =>
       decode(encodeResponse({ status: 200, headers: fields(2) }, ascii('x'), { trailers: fields(3) })),
     );
-    const streamed = concatBytes([encodeResponseStart({ status: 200, headers: fields(2) }, early), encodeEnd(fields(1))]);
+    const streamed = concatBytes([
+      encodeResponseStart({ status: 200, headers: fields(2) }, early),
+      encodeEnd(fields(1)),
+    ]);
     await expectRefusal('too-large', () => decode(streamed));
   });
 
@@ -165,7 +181,9 @@ describe('limits', () => {
     const fields = (count: number): Array<[string, string]> => Array.from({ length: count }, (_, i) => [`n${i}`, '']);
     const [full, over] = [fields(FIELD_COUNT_MAX), fields(FIELD_COUNT_MAX + 1)];
     const none = new Uint8Array(0);
-    expect(await refusalOf(() => request(encodeRequest({ ...HEAD, headers: full }, none, { trailers: full })))).toBe('passed');
+    expect(await refusalOf(() => request(encodeRequest({ ...HEAD, headers: full }, none, { trailers: full })))).toBe(
+      'passed',
+    );
     await expectRefusal('too-large', () => request(encodeRequest({ ...HEAD, headers: over }, none)));
     await expectRefusal('too-large', () => request(encodeRequest(HEAD, none, { trailers: over })));
     await expectRefusal('too-large', () => request(encodeRequestStart({ ...HEAD, headers: over })));
@@ -221,7 +239,16 @@ describe('characters', () => {
   test('a field name is a token in lower case', async () => {
     const lower = range(0x30, 0x39) + range(0x61, 0x7a);
     expect(await accepted((c) => ({ headers: [[`x${c}y`, 'z']] }))).toBe(sorted(tokenSymbols + lower));
-    const nameless = concatBytes([varint(0), text('GET'), text('https'), text('a'), text('/'), varint(2), text(''), text('')]);
+    const nameless = concatBytes([
+      varint(0),
+      text('GET'),
+      text('https'),
+      text('a'),
+      text('/'),
+      varint(2),
+      text(''),
+      text(''),
+    ]);
     await expectRefusal('malformed', () => request(nameless));
   });
 
@@ -231,12 +258,21 @@ describe('characters', () => {
 
   test('the same holds for trailers and for responses', async () => {
     const none = new Uint8Array(0);
-    for (const field of [['x', 'a\r\nb'], ['x', 'a\nb'], ['x', '\0'], ['a b', ''], ['A', ''], [':path', '/']] as const) {
+    for (const field of [
+      ['x', 'a\r\nb'],
+      ['x', 'a\nb'],
+      ['x', '\0'],
+      ['a b', ''],
+      ['A', ''],
+      [':path', '/'],
+    ] as const) {
       await expectRefusal('malformed', () => request(encodeRequest(HEAD, none, { trailers: [field] })));
       await expectRefusal('malformed', () => request(concatBytes([encodeRequestStart(HEAD), encodeEnd([field])])));
       await expectRefusal('malformed', () => response(encodeResponse({ status: 200, headers: [field] }, none)));
       await expectRefusal('malformed', () =>
-        response(encodeResponse({ status: 200, headers: [] }, none, { informational: [{ status: 103, headers: [field] }] })),
+        response(
+          encodeResponse({ status: 200, headers: [] }, none, { informational: [{ status: 103, headers: [field] }] }),
+        ),
       );
     }
   });
@@ -277,7 +313,7 @@ describe('framing', () => {
     );
 
     function verdict(pieces: readonly Bytes[]): string {
-      const decoder = new BhttpDecoder<RequestHead>('request', { onHead() {}, onContent() {}, onEnd() {} });
+      const decoder = new BhttpDecoder<RequestHead>('request', NO_SINK);
       try {
         for (const piece of pieces) decoder.push(piece);
         decoder.end();
@@ -295,8 +331,7 @@ describe('framing', () => {
     const started = performance.now();
     let ended = false;
     const decoder = new BhttpDecoder<RequestHead>('request', {
-      onHead() {},
-      onContent() {},
+      ...NO_SINK,
       onEnd: () => {
         ended = true;
       },

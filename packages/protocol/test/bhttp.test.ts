@@ -63,7 +63,10 @@ function decodePieces(kind: 'request' | 'response', pieces: readonly Bytes[]): D
 }
 
 const RUNS = { numRuns: 200 };
-const contentPieces = fc.array(content(60).filter((bytes) => bytes.length > 0), { maxLength: 5 });
+const contentPieces = fc.array(
+  content(60).filter((bytes) => bytes.length > 0),
+  { maxLength: 5 },
+);
 
 describe('a request', () => {
   test('of known length comes back whole, trailers and padding included, however it is cut', () => {
@@ -96,7 +99,13 @@ describe('a request', () => {
   });
 
   test('comes back when it arrives byte by byte', () => {
-    const head = { method: 'POST', scheme: 'https', authority: 'a', path: '/b?c', headers: [['d', 'e'.repeat(300)]] } as const;
+    const head = {
+      method: 'POST',
+      scheme: 'https',
+      authority: 'a',
+      path: '/b?c',
+      headers: [['d', 'e'.repeat(300)]],
+    } as const;
     const known = encodeRequest(head, patternBytes(200), { trailers: [['t', 'u']], padToMultipleBytes: 64 });
     const open = concatBytes([encodeRequestStart(head), encodeContent(patternBytes(200)), encodeEnd([['t', 'u']])]);
     for (const message of [known, open]) {
@@ -160,14 +169,22 @@ describe('a response', () => {
 
 describe('layout', () => {
   test('a GET and its 200 have the bytes of RFC 9292 §3', () => {
-    const head = { method: 'GET', scheme: 'https', authority: 'example.com', path: '/', headers: [['a', 'bc']] } as const;
-    const control = '03474554' + '056874747073' + '0b6578616d706c652e636f6d' + '012f';
+    const head = {
+      method: 'GET',
+      scheme: 'https',
+      authority: 'example.com',
+      path: '/',
+      headers: [['a', 'bc']],
+    } as const;
+    const control = '034745540568747470730b6578616d706c652e636f6d012f';
     expect(toHex(encodeRequest(head, ascii('hi')))).toBe(`00${control}05${'0161026263'}026869${'00'}`);
     expect(toHex(encodeRequestStart(head))).toBe(`02${control}${'0161026263'}00`);
     expect(toHex(encodeContent(ascii('hi')))).toBe('026869');
     expect(toHex(encodeEnd())).toBe('0000');
-    expect(toHex(encodeResponse({ status: 200, headers: [] }, ascii('hi')))).toBe('0140c8000268690' + '0');
-    expect(toHex(encodeResponseStart({ status: 200, headers: [] }, [{ status: 103, headers: [] }]))).toBe('0340670040c800');
+    expect(toHex(encodeResponse({ status: 200, headers: [] }, ascii('hi')))).toBe('0140c80002686900');
+    expect(toHex(encodeResponseStart({ status: 200, headers: [] }, [{ status: 103, headers: [] }]))).toBe(
+      '0340670040c800',
+    );
   });
 
   test('sections that are empty at the end may be missing (RFC 9292 §3.8)', () => {
@@ -185,7 +202,7 @@ describe('layout', () => {
   });
 
   test('a length in more bytes than it needs is read all the same', () => {
-    const message = fromHex('00' + '4003474554' + '056874747073' + '80000001' + '61' + '012f' + '4000' + '400168');
+    const message = fromHex('0040034745540568747470738000000161012f4000400168');
     const { head, content } = decodeWhole<RequestHead>('request', message);
     expect(head).toEqual({ method: 'GET', scheme: 'https', authority: 'a', path: '/', headers: [] });
     expect(Buffer.from(content).toString()).toBe('h');

@@ -2,7 +2,15 @@
 // limits; and what neither sealer nor opener lets its owner do.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ChunkOpener, ChunkSealer, ChunkSplitter, chunkPrefix, FINAL_CHUNK_PREFIX, openChunks, sealChunks } from '../src/chunks.ts';
+import {
+  ChunkOpener,
+  ChunkSealer,
+  ChunkSplitter,
+  chunkPrefix,
+  FINAL_CHUNK_PREFIX,
+  openChunks,
+  sealChunks,
+} from '../src/chunks.ts';
 import { CHUNK_CIPHERTEXT_MAX_BYTES, CHUNK_PLAINTEXT_MAX_BYTES } from '../src/constants.ts';
 import type { Aead, Suite } from '../src/suite.ts';
 import { type Bytes, concatBytes, varintSize } from '../src/wire.ts';
@@ -55,7 +63,12 @@ describe('boundaries', () => {
   }
 
   test('byte by byte and seven by seven, a whole chunk and one byte more', async () => {
-    for (const [plaintextBytes, writeBytes] of [[4096, 1], [C - 1, 7], [C, 7], [C + 1, 7]] as const) {
+    for (const [plaintextBytes, writeBytes] of [
+      [4096, 1],
+      [C - 1, 7],
+      [C, 7],
+      [C + 1, 7],
+    ] as const) {
       const plaintext = patternBytes(plaintextBytes);
       const chunks = await sealed(node, plaintext, writeBytes);
       expect(chunks).toHaveLength(Math.ceil(plaintextBytes / writeBytes) + 1);
@@ -135,7 +148,11 @@ describe('the splitter refuses', () => {
 
   test('a chunk that carries no plaintext', async () => {
     for (const length of [1, 15, 16]) {
-      await expectRefusal('malformed', () => pull(concatBytes([chunkPrefix(length), patternBytes(length)])), `${length}`);
+      await expectRefusal(
+        'malformed',
+        () => pull(concatBytes([chunkPrefix(length), patternBytes(length)])),
+        `${length}`,
+      );
     }
     expect(pull(concatBytes([chunkPrefix(17), patternBytes(17)]))).toHaveLength(17);
   });
@@ -233,7 +250,7 @@ describe('misuse', () => {
   test('a source that fails passes its error on, and nothing counts as complete', async () => {
     const [first] = (await sealed(node, patternBytes(10), 10)) as [Bytes];
     async function* source(): AsyncGenerator<Bytes, void, undefined> {
-      yield first;
+      yield await Promise.resolve(first);
       throw new Error('socket hang up');
     }
     await expect(refusalOf(() => gather(openChunks(new ChunkOpener(node.importAead(KEY)), source())))).rejects.toThrow(

@@ -24,7 +24,11 @@ const word = (characters: string, minLength: number, maxLength: number): fc.Arbi
   fc.string({ unit: fc.constantFrom(...characters), minLength, maxLength });
 
 // Headers trims values and sorts names, so a value starts and ends with a letter and the names are compared sorted.
-const value = fc.tuple(word(LETTERS, 1, 5), word(`${LETTERS} !"#$%&'()*+,/:;<=>?@[]^_{|}~`, 0, 80), word(LETTERS, 1, 1));
+const value = fc.tuple(
+  word(LETTERS, 1, 5),
+  word(`${LETTERS} !"#$%&'()*+,/:;<=>?@[]^_{|}~`, 0, 80),
+  word(LETTERS, 1, 1),
+);
 const fields: fc.Arbitrary<Fields> = fc.uniqueArray(
   fc.tuple(
     word(LETTERS, 1, 40).map((rest) => `x-${rest}`),
@@ -44,13 +48,17 @@ const query = word(`${LETTERS}=&`, 1, 30).map((rest) => `?q${rest}`);
 // bhttp-js builds a Response with a body, which 204, 205 and 304 may not have.
 const status = fc.integer({ min: 200, max: 599 }).filter((code) => ![204, 205, 304].includes(code));
 const body = content(500);
-const pieces = fc.array(content(200).filter((bytes) => bytes.length > 0), { maxLength: 4 });
+const pieces = fc.array(
+  content(200).filter((bytes) => bytes.length > 0),
+  { maxLength: 4 },
+);
 const RUNS = { numRuns: 150 };
 
 const withBody = (method: string): boolean => method !== 'GET' && method !== 'HEAD';
 const sorted = (lines: Iterable<readonly [string, string]>): string[][] =>
   [...lines].map((line) => [...line]).sort(([a], [b]) => ((a as string) < (b as string) ? -1 : 1));
-const bytesOf = async (message: Request | Response): Promise<string> => toHex(new Uint8Array(await message.arrayBuffer()));
+const bytesOf = async (message: Request | Response): Promise<string> =>
+  toHex(new Uint8Array(await message.arrayBuffer()));
 
 async function expectRequest(message: Bytes, expected: RequestHead, body: Bytes): Promise<void> {
   const decoded = new BHttpDecoder().decodeRequest(message);
@@ -117,10 +125,16 @@ describe('we read', () => {
   test('the requests of bhttp-js', async () => {
     await fc.assert(
       fc.asyncProperty(head, body, async (request, sent) => {
-        const init: RequestInit = { method: request.method, headers: request.headers.map(([name, line]) => [name, line]) };
+        const init: RequestInit = {
+          method: request.method,
+          headers: request.headers.map(([name, line]) => [name, line]),
+        };
         if (withBody(request.method)) init.body = sent;
         const source = new Request(`${request.scheme}://${request.authority}${request.path}`, init);
-        const decoded = decodeWhole<RequestHead>('request', new Uint8Array(await new BHttpEncoder().encodeRequest(source)));
+        const decoded = decodeWhole<RequestHead>(
+          'request',
+          new Uint8Array(await new BHttpEncoder().encodeRequest(source)),
+        );
         expect({ ...decoded.head, headers: sorted(decoded.head.headers) }).toEqual({
           ...request,
           headers: sorted(request.headers),
@@ -136,7 +150,10 @@ describe('we read', () => {
     await fc.assert(
       fc.asyncProperty(status, fields, body, async (code, headers, sent) => {
         const source = new Response(sent, { status: code, headers: headers.map(([name, line]) => [name, line]) });
-        const decoded = decodeWhole<ResponseHead>('response', new Uint8Array(await new BHttpEncoder().encodeResponse(source)));
+        const decoded = decodeWhole<ResponseHead>(
+          'response',
+          new Uint8Array(await new BHttpEncoder().encodeResponse(source)),
+        );
         expect(decoded.head.status).toBe(code);
         expect(sorted(decoded.head.headers)).toEqual(sorted(headers));
         expect(toHex(decoded.content)).toBe(toHex(sent));

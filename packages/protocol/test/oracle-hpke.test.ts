@@ -46,7 +46,11 @@ describe('X-Wing and the hpke package', () => {
     const seed = seeds[0] as Uint8Array;
     const publicKey = await hpke.DeserializePublicKey(nobleKeyPair(new Uint8Array(seed)).publicKey);
     const sealed = await hpke.Seal(publicKey, ascii('hello'));
-    const opened = await hpke.Open(await hpke.DeserializePrivateKey(seed, true), sealed.encapsulatedSecret, sealed.ciphertext);
+    const opened = await hpke.Open(
+      await hpke.DeserializePrivateKey(seed, true),
+      sealed.encapsulatedSecret,
+      sealed.ciphertext,
+    );
     expect(Buffer.from(opened).toString()).toBe('hello');
   });
 });

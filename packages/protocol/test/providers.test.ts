@@ -146,7 +146,10 @@ describe('X-Wing in JavaScript and in OpenSSL', () => {
     const { ciphertext, sharedSecret } = await node.kem.encapsulate(nodeKeyPair(seed).publicKey);
     for (const at of [0, 500, 1087, 1088, 1119]) {
       const changed = flipBit(ciphertext, at, 1);
-      const [byNoble, byNode] = [await nobleKeyPair(seed).decapsulate(changed), await nodeKeyPair(seed).decapsulate(changed)];
+      const [byNoble, byNode] = [
+        await nobleKeyPair(seed).decapsulate(changed),
+        await nodeKeyPair(seed).decapsulate(changed),
+      ];
       expect(toHex(byNoble)).toBe(toHex(byNode));
       expect(toHex(byNode)).not.toBe(toHex(sharedSecret));
     }
@@ -169,12 +172,20 @@ describe('X-Wing in JavaScript and in OpenSSL', () => {
       }
       const own = keyPair(patternBytes(32));
       for (const length of [0, 1119, 1121]) {
-        await expectRefusal('malformed', () => own.decapsulate(new Uint8Array(length)), `${name}, ciphertext of ${length}`);
+        await expectRefusal(
+          'malformed',
+          () => own.decapsulate(new Uint8Array(length)),
+          `${name}, ciphertext of ${length}`,
+        );
       }
     }
     for (const suite of [noble, node]) {
       for (const length of [0, 1215, 1217]) {
-        await expectRefusal('malformed', () => suite.kem.encapsulate(new Uint8Array(length)), `${suite.name}, key of ${length}`);
+        await expectRefusal(
+          'malformed',
+          () => suite.kem.encapsulate(new Uint8Array(length)),
+          `${suite.name}, key of ${length}`,
+        );
       }
     }
   });

@@ -97,14 +97,23 @@ function readPqVector(file: string): PqVector {
   }
   const series = (name: string): string[] =>
     [...fields].filter(([key]) => key.startsWith(`${name}[`)).map(([, value]) => value);
-  return { fields, messages: series('msg').map(fromHex), hashes: series('h'), transport: series('transport').map(fromHex) };
+  return {
+    fields,
+    messages: series('msg').map(fromHex),
+    hashes: series('h'),
+    transport: series('transport').map(fromHex),
+  };
 }
 
 const ENCAPSULATION_KEY_BYTES = 1184;
 const CIPHERTEXT_BYTES = 1088;
 
+interface CountingKem extends Kem {
+  generateKeyPair(): KemKeyPair;
+}
+
 /** ML-KEM-768 whose randomness is the low byte of a counter from 0xdeadbeef, shared by both parties. */
-function countingKem(): Kem & { generateKeyPair(): KemKeyPair } {
+function countingKem(): CountingKem {
   let counter = 0xdeadbeef;
   const next = (length: number): Bytes => {
     const bytes = Uint8Array.from({ length }, (_, i) => counter + i);
@@ -133,7 +142,7 @@ interface PqParty {
   remoteEphemeral?: Bytes;
 }
 
-async function writeTokens(party: PqParty, kem: ReturnType<typeof countingKem>, tokens: readonly PqToken[]): Promise<Bytes> {
+async function writeTokens(party: PqParty, kem: CountingKem, tokens: readonly PqToken[]): Promise<Bytes> {
   const parts: Bytes[] = [];
   for (const token of tokens) {
     if (token === 'e') {
@@ -177,12 +186,23 @@ async function readTokens(party: PqParty, message: Bytes, tokens: readonly PqTok
 describe('PQNoise handshakes', () => {
   const cases: ReadonlyArray<[string, string, boolean, PqToken[][]]> = [
     ['pqXX', 'pqnoise_xx_mlkem768_chacha_sha256.json', false, [['e'], ['ekem', 's'], ['skem', 's'], ['skem']]],
-    ['pqIK', 'pqnoise_ik_mlkem768_aes_sha512.json', true, [['skem', 'e', 's'], ['ekem', 'skem']]],
+    [
+      'pqIK',
+      'pqnoise_ik_mlkem768_aes_sha512.json',
+      true,
+      [
+        ['skem', 'e', 's'],
+        ['ekem', 'skem'],
+      ],
+    ],
   ];
   for (const [pattern, file, responderKnown, flow] of cases) {
     vectorTest(`${pattern}: every message, every handshake hash, the transport messages`, async () => {
       const vector = readPqVector(file);
-      const [hashName, cipherName] = [vector.fields.get('hash') as NoiseHash, vector.fields.get('cipher') as NoiseCipher];
+      const [hashName, cipherName] = [
+        vector.fields.get('hash') as NoiseHash,
+        vector.fields.get('cipher') as NoiseCipher,
+      ];
       const primitives = noisePrimitives(hashName, cipherName);
       const kem = countingKem();
       const begin = async (): Promise<PqParty> => {

@@ -4,7 +4,7 @@ import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke
 import { gcm } from '@noble/ciphers/aes.js';
 import { x25519 } from '@noble/curves/ed25519.js';
 import { describe, expect } from 'vitest';
-import { decodeWhole, type RequestHead, type ResponseHead } from '../src/bhttp.ts';
+import { decodeWhole, encodeRequest, encodeResponse, type RequestHead, type ResponseHead } from '../src/bhttp.ts';
 import { ChunkOpener, ChunkSealer, ChunkSplitter, chunkPrefix, FINAL_CHUNK_PREFIX, openChunks } from '../src/chunks.ts';
 import type { Aead } from '../src/suite.ts';
 import { type Bytes, concatBytes } from '../src/wire.ts';
@@ -84,7 +84,11 @@ async function hpkeAead(published: ChunkedVector): Promise<Aead> {
 function responseAead({ aeadKey, aeadNonce }: ChunkedVector): Aead {
   const [key, base] = [fromHex(aeadKey), fromHex(aeadNonce)];
   const cipher = (counter: Bytes, associatedData: Bytes): ReturnType<typeof gcm> =>
-    gcm(key, counter.map((byte, i) => byte ^ (base[i] as number)), associatedData);
+    gcm(
+      key,
+      counter.map((byte, i) => byte ^ (base[i] as number)),
+      associatedData,
+    );
   return {
     seal: (counter, associatedData, plaintext) => cipher(counter, associatedData).encrypt(plaintext),
     open: (counter, associatedData, ciphertext) => cipher(counter, associatedData).decrypt(ciphertext),
@@ -148,7 +152,10 @@ describe('Chunked OHTTP draft-08, Appendix A', () => {
       const opener = new ChunkOpener(responseAead(published));
       expect(toHex(await gather(openChunks(opener, piecesOf(body, pieceBytes))))).toBe(published.response);
     }
-    expect(decodeWhole<ResponseHead>('response', fromHex(published.response)).head).toEqual({ status: 200, headers: [] });
+    expect(decodeWhole<ResponseHead>('response', fromHex(published.response)).head).toEqual({
+      status: 200,
+      headers: [],
+    });
   });
 
   vectorTest('the splitter cuts the published bytes where the draft does', () => {
@@ -160,5 +167,21 @@ describe('Chunked OHTTP draft-08, Appendix A', () => {
     cut.push(toHex(splitter.end()));
     // Behind the one length byte of each.
     expect(cut).toEqual(published.requestChunks.map((chunk) => chunk.ciphertext.slice(2)));
+  });
+});
+
+describe('RFC 9458, Appendix A', () => {
+  vectorTest('the Binary HTTP of request and response decodes and encodes', () => {
+    const file = vectorJson<{ vectors: Array<{ request: string; response: string }> }>('ohttp_rfc9458.json');
+    expect(file.vectors).toHaveLength(1);
+    for (const { request, response } of file.vectors) {
+      const { head } = decodeWhole<RequestHead>('request', fromHex(request));
+      expect(head).toEqual({ method: 'GET', scheme: 'https', authority: 'example.com', path: '/', headers: [] });
+      // The RFC leaves out the sections that are empty; we write them.
+      expect(toHex(encodeRequest(head, new Uint8Array(0)))).toBe(`${request}000000`);
+      const answer = decodeWhole<ResponseHead>('response', fromHex(response)).head;
+      expect(answer).toEqual({ status: 200, headers: [] });
+      expect(toHex(encodeResponse(answer, new Uint8Array(0)))).toBe(`${response}000000`);
+    }
   });
 });

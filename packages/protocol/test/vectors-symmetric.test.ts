@@ -25,36 +25,40 @@ interface AeadGroup {
 
 describe('AES-256-GCM', () => {
   for (const suite of suites) {
-    vectorTest(`${suite.name}: 66 vectors of our sizes; the other 250 have key or nonce sizes that nothing here uses`, async () => {
-      const checked = { valid: 0, invalid: 0, otherSizes: 0 };
-      for (const group of vectorJson<Wycheproof<AeadTest, AeadGroup>>('wycheproof_aes_gcm_test.json').testGroups) {
-        for (const { tcId, result, ...vector } of group.tests) {
-          if (group.keySize !== 256 || group.ivSize !== 96 || group.tagSize !== 128) {
-            checked.otherSizes += 1;
-            continue;
-          }
-          const aead = await suite.importAead(fromHex(vector.key));
-          const [iv, aad, message] = [fromHex(vector.iv), fromHex(vector.aad), fromHex(vector.msg)];
-          const sealed = vector.ct + vector.tag;
-          if (result === 'valid') {
-            expect(toHex(await aead.seal(iv, aad, message)), `${tcId}`).toBe(sealed);
-            expect(toHex(await aead.open(iv, aad, fromHex(sealed))), `${tcId}`).toBe(vector.msg);
-            checked.valid += 1;
-          } else {
-            await expectRefusal('unopenable', () => aead.open(iv, aad, fromHex(sealed)), `${tcId}`);
-            checked.invalid += 1;
+    vectorTest(
+      `${suite.name}: 66 vectors of our sizes; the other 250 have key or nonce sizes that nothing here uses`,
+      async () => {
+        const checked = { valid: 0, invalid: 0, otherSizes: 0 };
+        for (const group of vectorJson<Wycheproof<AeadTest, AeadGroup>>('wycheproof_aes_gcm_test.json').testGroups) {
+          for (const { tcId, result, ...vector } of group.tests) {
+            if (group.keySize !== 256 || group.ivSize !== 96 || group.tagSize !== 128) {
+              checked.otherSizes += 1;
+              continue;
+            }
+            const aead = await suite.importAead(fromHex(vector.key));
+            const [iv, aad, message] = [fromHex(vector.iv), fromHex(vector.aad), fromHex(vector.msg)];
+            const sealed = vector.ct + vector.tag;
+            if (result === 'valid') {
+              expect(toHex(await aead.seal(iv, aad, message)), `${tcId}`).toBe(sealed);
+              expect(toHex(await aead.open(iv, aad, fromHex(sealed))), `${tcId}`).toBe(vector.msg);
+              checked.valid += 1;
+            } else {
+              await expectRefusal('unopenable', () => aead.open(iv, aad, fromHex(sealed)), `${tcId}`);
+              checked.invalid += 1;
+            }
           }
         }
-      }
-      expect(checked).toEqual({ valid: 39, invalid: 27, otherSizes: 250 });
-    });
+        expect(checked).toEqual({ valid: 39, invalid: 27, otherSizes: 250 });
+      },
+    );
   }
 });
 
 describe('ChaCha20-Poly1305 as the Noise vectors use it', () => {
   vectorTest('316 vectors with a 96-bit nonce; 9 of other nonce sizes do not fit the interface', async () => {
     const checked = { valid: 0, invalid: 0, otherSizes: 0 };
-    for (const group of vectorJson<Wycheproof<AeadTest, AeadGroup>>('wycheproof_chacha20_poly1305_test.json').testGroups) {
+    for (const group of vectorJson<Wycheproof<AeadTest, AeadGroup>>('wycheproof_chacha20_poly1305_test.json')
+      .testGroups) {
       for (const { tcId, result, ...vector } of group.tests) {
         if (group.ivSize !== 96) {
           checked.otherSizes += 1;
@@ -146,7 +150,11 @@ describe('HKDF-SHA-256', () => {
           const published = await suite.importAead(fromHex(okm.slice(0, 64)));
           const sealed = await published.seal(nonce, fromHex(info), fromHex(ikm));
           expect(toHex(await expanded.open(nonce, fromHex(info), sealed)), `${tcId}`).toBe(ikm);
-          await expectRefusal('unopenable', () => expanded.open(nonce, fromHex(info), flipBit(sealed, 0, 0)), `${tcId}`);
+          await expectRefusal(
+            'unopenable',
+            () => expanded.open(nonce, fromHex(info), flipBit(sealed, 0, 0)),
+            `${tcId}`,
+          );
           checked += 1;
         }
       }

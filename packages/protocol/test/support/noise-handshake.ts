@@ -2,11 +2,11 @@
 import { x448 } from '@noble/curves/ed448.js';
 import { x25519 } from '@noble/curves/ed25519.js';
 import { SymmetricState } from '../../src/noise.ts';
-import type { Aead, NoisePrimitives } from '../../src/suite.ts';
+import type { Aead, Awaitable, NoisePrimitives } from '../../src/suite.ts';
 import type { Bytes } from '../../src/wire.ts';
 import { toHex } from './bytes.ts';
-import { importCipher, type NoiseCipher, type NoiseHash, noisePrimitives } from './noise-primitives.ts';
 import { type Pattern, patternOf, type Token } from './noise-patterns.ts';
+import { importCipher, type NoiseCipher, type NoiseHash, noisePrimitives } from './noise-primitives.ts';
 
 export type CurveName = '25519' | '448';
 
@@ -48,12 +48,7 @@ export class NoiseParty {
     this.#remoteStatic = keys.remoteStatic;
   }
 
-  static async begin(
-    protocolName: string,
-    initiator: boolean,
-    prologue: Bytes,
-    keys: PartyKeys,
-  ): Promise<NoiseParty> {
+  static async begin(protocolName: string, initiator: boolean, prologue: Bytes, keys: PartyKeys): Promise<NoiseParty> {
     const { hash, cipher } = nameParts(protocolName);
     const state = await SymmetricState.initialize(noisePrimitives(hash, cipher), protocolName);
     const party = new NoiseParty(protocolName, initiator, keys, state);
@@ -170,11 +165,11 @@ export class Transport {
     this.#primitives = primitives;
   }
 
-  async seal(payload: Bytes): Promise<Bytes> {
+  seal(payload: Bytes): Awaitable<Bytes> {
     return this.#aead.seal(this.#nextNonce(), new Uint8Array(0), payload);
   }
 
-  async open(message: Bytes): Promise<Bytes> {
+  open(message: Bytes): Awaitable<Bytes> {
     return this.#aead.open(this.#nextNonce(), new Uint8Array(0), message);
   }
 

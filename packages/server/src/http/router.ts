@@ -73,6 +73,7 @@ export class Router {
     if (req.method === 'OPTIONS') return cors.preflight(req, res, 'GET, HEAD');
     if (req.method !== 'GET' && req.method !== 'HEAD') return refuseMethod(res, 'GET, HEAD, OPTIONS');
     cors.apply(req, res);
+    res.setHeader('vary', 'Origin'); // a cached answer to no origin is none for a page of another one
     res.writeHead(200, {
       'content-type': 'application/json',
       'content-length': this.#discovery.length,

@@ -1,0 +1,171 @@
+// The shapes of the files in vectors/, shared by the generator and the test. Bytes are lower-case hex.
+import { type Bytes, hex, join, unhex } from './twin/bytes.ts';
+import { hash } from './twin/primitives.ts';
+import type { FailureClass } from './twin/refused.ts';
+
+export interface IdentityVectors {
+  identities: { name: string; clientIdSecret: string; seed: string; publicKey: string; keyId: string; pin: string }[];
+  clientIds: {
+    name: string;
+    clientIdSecret: string;
+    id: string;
+    expiryUnixMs: number;
+    clientId: string;
+    fieldValue: string;
+  }[];
+}
+
+export interface PairingCase {
+  name: string;
+  relaySeed: string;
+  relayPublicKey: string;
+  authority: string;
+  flags: number;
+  /** X-Wing randomness of the encapsulation to the relay: ML-KEM 32 ‖ X25519 32. */
+  staticRandomness: string;
+  /** X-Wing seed of the client's ephemeral key. */
+  ephemeralSeed: string;
+  /** X-Wing randomness of the encapsulation to the ephemeral key. */
+  ephemeralRandomness: string;
+  parameters: ParametersJson;
+  parameterBytes: string;
+  request: string;
+  reply: string;
+  /** The same with three more bytes behind the known parameters, which a client ignores. */
+  replyWithUnknownFields: string;
+  /** h and ck behind each step of SPEC §4. */
+  trace: { step: string; h: string; ck: string }[];
+  k1: string;
+  k2: string;
+  requestSecret: string;
+  responseSecret: string;
+  exporter: string;
+}
+
+export interface ParametersJson {
+  sid: string;
+  lifetimeMs: number;
+  idleMs: number;
+  messageLimit: number;
+  window: number;
+  requestBodyMaxBytes: number;
+  storeEpochMs: number;
+  storeAgeMs: number;
+  clientId: string;
+}
+
+/** A refused input: `input` as it is, or the base's bytes after each of the mutations. */
+export interface RefusedCase {
+  name: string;
+  /** Who refuses. */
+  side: 'relay' | 'client';
+  /** The case whose keys, and whose bytes when there is no `input`, this one takes. */
+  base: string;
+  input?: string;
+  mutation?: Mutation;
+  expect: FailureClass;
+}
+
+/**
+ * One input for each position `from`, `from + step`, … up to `to`, both included.
+ * truncate: keep that many bytes. flip: xor that byte with `mask`. replace: overwrite from there with `bytes`.
+ */
+export type Mutation =
+  | { op: 'truncate'; from: number; to: number; step: number }
+  | { op: 'flip'; from: number; to: number; step: number; mask: number }
+  | { op: 'replace'; at: number; bytes: string };
+
+/** Hex, or `pattern`: that many bytes, byte i being i mod 251. */
+export type Plaintext = string | { pattern: number };
+/** Hex, or what is known of it when it is long. */
+export type Output = string | { bytes: number; sha256: string };
+
+export interface MessageCase {
+  name: string;
+  type: 1 | 2;
+  n: number;
+  nonce: string;
+  /** The final chunk's is the last. */
+  requestPlaintexts: Plaintext[];
+  header: string;
+  requestKey: string;
+  request: Output;
+  responseNonce: string;
+  responsePlaintexts: Plaintext[];
+  responseKey: string;
+  response: Output;
+}
+
+export interface MessageVectors {
+  session: { sid: string; requestSecret: string; responseSecret: string };
+  cases: MessageCase[];
+  cancels: { name: string; n: number; plaintext: string; cancelled: string; claimed: string }[];
+}
+
+export interface MessageRefusedVectors {
+  cases: RefusedCase[];
+  /** Opened plaintexts of cancels (relay) and of their answers (client, for number `n`). */
+  cancels: { name: string; side: 'relay' | 'client'; n: number; plaintext: string; expect: FailureClass }[];
+}
+
+export interface BhttpCase {
+  name: string;
+  kind: 'request' | 'response';
+  /** Whether an encoder gives exactly these bytes, and how; `decode`: only a decoder meets them. */
+  form: 'known' | 'indeterminate' | 'decode';
+  method?: string;
+  scheme?: string;
+  authority?: string;
+  path?: string;
+  informational?: { status: number; headers: [string, string][] }[];
+  status?: number;
+  headers: [string, string][];
+  content: string;
+  /** Lengths of the pieces that the content is sent in, for the indeterminate form. */
+  pieces?: number[];
+  trailers: [string, string][];
+  padToMultiple?: number;
+  encoded: string;
+}
+
+export interface BhttpRefusedCase {
+  name: string;
+  kind: 'request' | 'response';
+  encoded: string;
+  expect: FailureClass;
+}
+
+export interface WindowCase {
+  name: string;
+  claims: [n: number, result: 'fresh' | 'seen' | 'stale'][];
+}
+
+/** The bytes of a plaintext. */
+export function plaintextBytes(plaintext: Plaintext): Bytes {
+  if (typeof plaintext === 'string') return unhex(plaintext);
+  return Uint8Array.from({ length: plaintext.pattern }, (_, i) => i % 251);
+}
+
+const OUTPUT_HEX_MAX_BYTES = 2048;
+
+/** How an output stands in a file. */
+export function outputOf(bytes: Bytes): Output {
+  return bytes.length <= OUTPUT_HEX_MAX_BYTES ? hex(bytes) : { bytes: bytes.length, sha256: hex(hash(bytes)) };
+}
+
+/** Every input that a refused case stands for. */
+export function refusedInputs(refused: RefusedCase, baseBytes: Bytes): Bytes[] {
+  if (refused.input !== undefined) return [unhex(refused.input)];
+  const mutation = refused.mutation;
+  if (!mutation) throw new Error(`${refused.name}: neither input nor mutation`);
+  if (mutation.op === 'replace') {
+    const bytes = unhex(mutation.bytes);
+    return [join(baseBytes.subarray(0, mutation.at), bytes, baseBytes.subarray(mutation.at + bytes.length))];
+  }
+  const inputs: Bytes[] = [];
+  for (let at = mutation.from; at <= mutation.to; at += mutation.step) {
+    if (mutation.op === 'truncate') inputs.push(baseBytes.slice(0, at));
+    else inputs.push(baseBytes.map((byte, i) => (i === at ? byte ^ mutation.mask : byte)));
+  }
+  return inputs;
+}

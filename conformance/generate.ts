@@ -1,0 +1,34 @@
+// Makes conformance/vectors and the worked example of docs/SPEC.md §11 from the twin: `node conformance/generate.ts`.
+// Everything is fixed, so a second run changes nothing; conformance.test.ts checks that it would not.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { bhttpCases, bhttpRefused } from './cases/bhttp.ts';
+import { messagesRefused, messageVectors } from './cases/messages.ts';
+import { identityVectors, pairingCases, pairingRefused } from './cases/pairing.ts';
+import { windowCases } from './cases/replay-window.ts';
+import { replaceExample, workedExample } from './worked-example.ts';
+
+/** Everything generated: contents by path below conformance/vectors, and the example. */
+export function generate(): { files: Map<string, string>; example: string } {
+  const identity = identityVectors();
+  const pairing = pairingCases();
+  const messages = messageVectors(pairing);
+  const files = new Map<string, string>();
+  const put = (name: string, spec: string, content: object) =>
+    files.set(`${name}.json`, `${JSON.stringify({ spec, ...content }, null, 1)}\n`);
+  put('identity', '§3.1, §3.5', identity);
+  put('pairing', '§3, §4', { cases: pairing });
+  put('pairing-refused', '§3', { cases: pairingRefused(pairing) });
+  put('messages', '§5.1 to §5.4, §7', messages);
+  put('messages-refused', '§5.1 to §5.4, §7', messagesRefused(messages));
+  put('bhttp', '§5.5', { cases: bhttpCases() });
+  put('bhttp-refused', '§5.5', { cases: bhttpRefused() });
+  put('replay-window', '§6', { cases: windowCases() });
+  return { files, example: workedExample(pairing, messages) };
+}
+
+if (import.meta.main) {
+  const { files, example } = generate();
+  for (const [name, content] of files) writeFileSync(new URL(`vectors/${name}`, import.meta.url), content);
+  const spec = new URL('../docs/SPEC.md', import.meta.url);
+  writeFileSync(spec, replaceExample(readFileSync(spec, 'utf8'), example));
+}

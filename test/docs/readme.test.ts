@@ -1,0 +1,192 @@
+// The README's promises: its snippets run as they stand against a real relay, and its links lead somewhere. In a
+// snippet only addresses and the pin are replaced; what a "prints:" comment says must be what is printed.
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { delimiter, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const root = join(import.meta.dirname, '..', '..');
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const START_DEADLINE_MS = 30_000;
+const environment = {
+  ...process.env,
+  PATH: [join(root, 'node_modules', '.bin'), process.env['PATH'] ?? ''].join(delimiter),
+  NO_COLOR: '1',
+};
+
+interface Snippet {
+  readonly language: string;
+  /** What stands behind "run" on the fence. */
+  readonly purpose: string;
+  readonly code: string;
+}
+
+const snippets: readonly Snippet[] = [...readme.matchAll(/^```(\w+) run ?(\w*)\n([\s\S]*?)^```$/gm)].map(
+  ([, language = '', purpose = '', code = '']) => ({ language, purpose, code }),
+);
+
+const requestsSeen: string[] = [];
+let upstream: Server;
+let relay: ChildProcess;
+let relayUrl = '';
+let pin = '';
+
+beforeAll(async () => {
+  upstream = createServer(async (req, res) => {
+    const body = await textOf(req);
+    requestsSeen.push(`${req.method} ${req.url} ${body}`);
+    if (req.url === '/events') {
+      res.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: one\n\n');
+    } else {
+      res.writeHead(201, { 'content-type': 'application/json' });
+      res.end(JSON.stringify({ id: 1, text: (JSON.parse(body) as { text: string }).text }));
+    }
+  });
+  upstream.listen(0, '127.0.0.1');
+  await once(upstream, 'listening');
+  const relayPort = await freePort();
+  relayUrl = `http://localhost:${relayPort}`;
+
+  const [start] = snippets.filter((snippet) => snippet.purpose === 'relay');
+  if (!start) throw new Error('the README has no snippet marked "sh run relay"');
+  const upstreamUrl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
+  relay = spawn('bash', ['-euc', start.code.replace('http://localhost:3000', upstreamUrl)], {
+    cwd: root,
+    env: { ...environment, PORT: String(relayPort), LOG_LEVEL: 'warning' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true, // its own process group, so that npx and what it started end together
+  });
+  let printed = '';
+  relay.stdout?.on('data', (bytes: Buffer) => {
+    printed += bytes.toString();
+  });
+  await untilReady(`${relayUrl}/api/mte-relay`);
+  pin = /sha256-[A-Za-z0-9+/]{43}=/.exec(printed)?.[0] ?? '';
+});
+
+afterAll(async () => {
+  if (relay?.pid && relay.exitCode === null) {
+    const ended = once(relay, 'exit');
+    process.kill(-relay.pid, 'SIGTERM');
+    await ended;
+  }
+  upstream?.close();
+});
+
+describe('README', () => {
+  test('the relay quick start prints the pin that clients trust', () => {
+    expect(pin).toMatch(/^sha256-/);
+  });
+
+  test('the client quick start runs in Node and prints what it says', async () => {
+    const snippet = only('js');
+    const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', prepared(snippet)]);
+    expect(stdout.trim().split('\n')).toEqual(promisedOutput(snippet));
+    expect(requestsSeen).toContain('POST /notes {"text":"hello"}');
+    expect(requestsSeen).toContain('GET /events ');
+  });
+
+  test('the command line quick start prints what it says', async () => {
+    const before = requestsSeen.length;
+    const snippet = only('sh');
+    const { stdout } = await run('bash', ['-euc', prepared(snippet)]);
+    expect(stdout.trim().split('\n')).toEqual(promisedOutput(snippet));
+    expect(requestsSeen.slice(before)).toEqual(['POST /notes {"text":"hello"}']);
+  });
+
+  test('another pin than the printed one refuses to talk', async () => {
+    const before = requestsSeen.length;
+    const wrong = `sha256-${Buffer.alloc(32).toString('base64')}`;
+    const code = prepared(only('js')).replace(pin, wrong);
+    await expect(run(process.execPath, ['--input-type=module', '--eval', code])).rejects.toThrow(/pin-mismatch/);
+    expect(requestsSeen.length).toBe(before);
+  });
+
+  test('the client bundle holds no WebAssembly', () => {
+    const bundle = readFileSync(join(root, 'packages/client/dist/mte-relay-client.js'), 'utf8');
+    expect(bundle.length).toBeGreaterThan(10_000);
+    expect(bundle).not.toContain('WebAssembly');
+  });
+
+  test('every runtime dependency has its row, and no other', () => {
+    const names = ['protocol', 'client', 'cli', 'server'].flatMap((name) => {
+      const manifest = readFileSync(join(root, 'packages', name, 'package.json'), 'utf8');
+      return Object.keys((JSON.parse(manifest) as { dependencies?: object }).dependencies ?? {});
+    });
+    const wanted = new Set(names.filter((name) => !name.startsWith('@mte-relay/')));
+    const section = readme.slice(readme.indexOf('## Dependencies'), readme.indexOf('## Status'));
+    const rows = new Set([...section.matchAll(/^\| `([^`]+)`/gm)].map(([, name]) => name));
+    expect(rows).toEqual(wanted);
+  });
+});
+
+describe.each(['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/architecture.md'])('%s', (file) => {
+  const text = readFileSync(join(root, file), 'utf8');
+
+  test('links only to files that exist', () => {
+    const targets = [...text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, target = '']) => target);
+    const broken = targets.filter(
+      (target) => !/^https:/.test(target) && !existsSync(join(root, dirname(file), target)),
+    );
+    expect(broken).toEqual([]);
+  });
+
+  test('names only source files that exist', () => {
+    const paths = [...text.matchAll(/`((?:packages|conformance|scripts|test|docs|bench|demo)\/[\w./-]+)`/g)];
+    expect(paths.map(([, path = '']) => path).filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+});
+
+function only(language: string): Snippet {
+  const found = snippets.filter((snippet) => snippet.language === language && snippet.purpose === '');
+  if (found.length !== 1) throw new Error(`the README has ${found.length} ${language} snippets to run, expected 1`);
+  return found[0] as Snippet;
+}
+
+function prepared(snippet: Snippet): string {
+  return snippet.code.replaceAll('http://localhost:8080', relayUrl).replaceAll('sha256-…', pin);
+}
+
+function promisedOutput(snippet: Snippet): string[] {
+  const promised = [...snippet.code.matchAll(/^(?:\/\/|#) prints: (.*)$/gm)].map(([, line = '']) => line);
+  if (promised.length === 0) throw new Error('the snippet promises no output');
+  return promised;
+}
+
+function run(command: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
+  return promisify(execFile)(command, args, { cwd: root, env: environment, timeout: 25_000 });
+}
+
+async function untilReady(url: string): Promise<void> {
+  const deadline = Date.now() + START_DEADLINE_MS;
+  while (Date.now() < deadline) {
+    if (relay.exitCode !== null) throw new Error(`the relay ended with ${relay.exitCode}`);
+    const answered = await fetch(url).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (answered) return;
+    await sleep(100);
+  }
+  throw new Error(`the relay was not ready after ${START_DEADLINE_MS} ms`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function textOf(req: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of req) pieces.push(piece as Buffer);
+  return Buffer.concat(pieces).toString();
+}

@@ -1,0 +1,40 @@
+// A real, headless Chromium of the system, driven over its own protocol.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BrowserContext, chromium, type Page } from 'playwright-core';
+
+/** Where `npm test` found Chromium; without it the tests that need it are skipped. */
+export const CHROMIUM: string | undefined = process.env['MTE_RELAY_CHROMIUM'];
+
+export interface OpenBrowser {
+  readonly context: BrowserContext;
+  readonly page: Page;
+  close(): Promise<void>;
+}
+
+export async function openBrowser(executablePath: string): Promise<OpenBrowser> {
+  const profile = mkdtempSync(join(tmpdir(), 'mte-relay-chromium-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    headless: true,
+    viewport: { width: 1440, height: 900 },
+    args: [
+      '--no-sandbox', // Chromium has none as root, where CI runs
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  return {
+    context,
+    page: context.pages()[0] ?? (await context.newPage()),
+    async close() {
+      await context.close();
+      rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}
