@@ -44,6 +44,8 @@ export const CONTENT_TYPE_PAIRING = 'application/mte-relay-pairing';
 export const PATH_DISCOVERY = '/api/mte-relay';
 export const PATH_PAIR = '/api/mte-pair';
 export const PATH_EXCHANGE = '/api/mte';
+/** Inner request field that names a client across sessions (SPEC §3.5); base64url of the token. */
+export const CLIENT_ID_FIELD = 'mte-relay-client-id';
 
 // Implementation limits.
 

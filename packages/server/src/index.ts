@@ -74,13 +74,21 @@ function createContext(settings: Settings, options: RelayOptions): RelayContext 
     suite,
     identity: relayIdentity({ seed: settings.RELAY_IDENTITY_SEED, clientIdSecret: newestSecret }),
     clientIds: new ClientIds(settings.CLIENT_ID_SECRET),
-    sessions: options.sessions ?? new MemorySessionStore({ sessionsMax: settings.SESSIONS_MAX }),
+    sessions:
+      options.sessions ??
+      new MemorySessionStore({ sessionsMax: settings.SESSIONS_MAX, soleInstance: isSoleInstance(settings) }),
     upstream: new Upstream(settings),
     cookies: new CookieJacket(suite, settings.CLIENT_ID_SECRET, settings.COOKIE_SEALING),
     passThroughRoutes: new RouteSet(settings.PASS_THROUGH_ROUTES),
     cors: new Cors(settings.CORS_ORIGINS),
     log: options.log ?? createLogger(settings.LOG_LEVEL),
   };
+}
+
+/** Pods of one deployment overlap while it is updated, so in Kubernetes only the operator can promise otherwise. */
+function isSoleInstance(settings: Settings): boolean {
+  if (settings.SOLE_INSTANCE !== 'auto') return settings.SOLE_INSTANCE === 'true';
+  return process.env['KUBERNETES_SERVICE_HOST'] === undefined;
 }
 
 function listen(server: Server, port: number): Promise<number> {

@@ -10,6 +10,7 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance', 'Date', 'setInterval', 'clearInterval'] });
   store = new MemorySessionStore({
     sessionsMax: 3,
+    soleInstance: true,
     lifetimes: { unconfirmedMs: 30, idleMs: 1_000, absoluteMs: 10_000, messageLimit: 100 },
   });
 });
@@ -80,4 +81,11 @@ test('one session more than the limit is refused, until an old one is gone', () 
 test('the store’s age is the time since it began', () => {
   vi.advanceTimersByTime(1_234);
   expect(store.ageMs()).toBe(1_234);
+});
+
+test('a store beside which others may run vouches for nothing', () => {
+  const shared = new MemorySessionStore({ sessionsMax: 1, soleInstance: false });
+  expect(shared.epochMs).toBe(0);
+  expect(store.epochMs).toBeGreaterThan(0);
+  shared.close();
 });

@@ -22,6 +22,7 @@ export interface Settings {
   readonly REQUEST_BODY_MAX_BYTES: number;
   readonly REQUEST_HEAD_MAX_BYTES: number;
   readonly SESSIONS_MAX: number;
+  readonly SOLE_INSTANCE: 'auto' | 'true' | 'false';
   readonly EXCHANGES_MAX: number;
   readonly CLIENT_IDLE_TIMEOUT_MS: number;
   readonly UPSTREAM_CONNECT_TIMEOUT_MS: number;
@@ -141,6 +142,13 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<Settings[Name]>
     schema: integer(100_000, 1, 100_000_000),
     expected: 'a number of sessions from 1',
     effect: 'Sessions held at once; a pairing beyond that is refused with 503.',
+  },
+  SOLE_INSTANCE: {
+    schema: z.enum(['auto', 'true', 'false']).default('auto'),
+    expected: 'one of auto, true, false',
+    effect:
+      'Whether no other relay with this identity ever runs at the same time, not even during an update. Only then ' +
+      'does a restart prove to clients that an unanswered request will never run. auto: true outside Kubernetes.',
   },
   EXCHANGES_MAX: {
     schema: integer(10_000, 1, 1_000_000),

@@ -1,6 +1,6 @@
 // Which header fields cross the relay, in both directions (RFC 9110 §7.6.1). Inner names are lower case already
 // and free of control characters: the Binary HTTP decoder has seen to that.
-import type { Fields } from '@mte-relay/protocol';
+import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
 
 /** Fields that belong to one hop, and those that only the relay itself may say. */
 const REQUEST_DROPPED: ReadonlySet<string> = new Set([
@@ -19,7 +19,7 @@ const REQUEST_DROPPED: ReadonlySet<string> = new Set([
   'http2-settings',
   'forwarded',
   'x-real-ip',
-  'mte-relay-client-id',
+  CLIENT_ID_FIELD,
 ]);
 
 const RESPONSE_DROPPED: ReadonlySet<string> = new Set([

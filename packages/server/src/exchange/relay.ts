@@ -13,6 +13,7 @@ import {
   type Awaitable,
   type Bytes,
   type Claim,
+  CLIENT_ID_FIELD,
   CONTENT_TYPE_MESSAGE,
   concatBytes,
   decodeCancel,
@@ -67,6 +68,7 @@ class Exchange implements OutboundHost {
   #opened = false; // the final chunk too
   #settled = false; // answered or refused: what still arrives is discarded
   #resent = false;
+  #clientId: string | undefined;
   #status = 0;
   #discardedBytes = 0;
 
@@ -219,10 +221,18 @@ class Exchange implements OutboundHost {
     return target;
   }
 
+  /** The client's name across sessions, when it proves one; else that of this session (SPEC §3.5). */
+  #identify(head: RequestHead): string | undefined {
+    const token = fieldValue(head.headers, CLIENT_ID_FIELD);
+    const proven = token === undefined ? undefined : this.#context.clientIds.verify(token, Date.now());
+    return proven ?? this.#session?.clientId;
+  }
+
   // 6 forward
 
   #forward(head: RequestHead, inbound: Inbound): void {
     const target = this.#authorise(head);
+    this.#clientId = this.#identify(head);
     const headers = upstreamRequestHeaders(head.headers, {
       clientAddress: peerAddress(this.#req.socket),
       authority: head.authority,
@@ -303,7 +313,7 @@ class Exchange implements OutboundHost {
     log.info(
       {
         session: this.#sessionName,
-        client: this.#session?.clientId,
+        client: this.#clientId,
         status: this.#status,
         outer: this.#res.statusCode,
         complete: this.#res.writableFinished,

@@ -35,14 +35,19 @@ class MemorySession implements Session {
 
 /** A {@link SessionStore} whose answers are all immediate. */
 export class MemorySessionStore implements SessionStore {
-  readonly epochMs: number = Date.now();
+  readonly epochMs: number;
   readonly #bornMs = performance.now();
   readonly #sessions = new Map<string, MemorySession>();
   readonly #sessionsMax: number;
   readonly #lifetimes: SessionLifetimes;
   readonly #sweeper: NodeJS.Timeout;
 
-  constructor(options: { sessionsMax: number; lifetimes?: SessionLifetimes }) {
+  /**
+   * @param options.soleInstance true when no other store of the same relay identity exists at the same time. Only then
+   *   is this store newer than every other one: while two overlap, a session that is unknown here may live there.
+   */
+  constructor(options: { sessionsMax: number; soleInstance: boolean; lifetimes?: SessionLifetimes }) {
+    this.epochMs = options.soleInstance ? Date.now() : 0;
     this.#sessionsMax = options.sessionsMax;
     this.#lifetimes = options.lifetimes ?? SESSION_LIFETIMES;
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref();

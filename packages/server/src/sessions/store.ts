@@ -30,7 +30,7 @@ export class StoreFullError extends Error {
 
 /** Holds sessions and their claimed message numbers. */
 export interface SessionStore {
-  /** When the store began in its present form, Unix time; a larger number is a newer store. */
+  /** When the store began in its present form, Unix time; a larger number is a newer store. 0 vouches for nothing. */
   readonly epochMs: number;
   /** How long ago that was, by a clock that is never set. */
   ageMs(): number;
