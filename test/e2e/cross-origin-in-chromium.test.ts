@@ -38,7 +38,15 @@ describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
       void bodyOf(req).then((body) => {
         res.setHeader('content-type', 'application/json');
         res.setHeader('x-api', 'yes');
-        res.end(JSON.stringify({ method: req.method, url: req.url, type: req.headers['content-type'], body, origin: req.headers.origin }));
+        res.end(
+          JSON.stringify({
+            method: req.method,
+            url: req.url,
+            type: req.headers['content-type'],
+            body,
+            origin: req.headers.origin,
+          }),
+        );
       });
     });
     app = createServer((req, res) => {
@@ -89,7 +97,9 @@ describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
     };
     page.on('request', listener);
     const statuses = await page.evaluate(async () => {
-      const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => globalThis.client.fetch(`${relayOrigin()}/p${i}`)));
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => globalThis.client.fetch(`${relayOrigin()}/p${i}`)),
+      );
       return answers.map(({ status }) => status);
       function relayOrigin(): string {
         return new URLSearchParams(location.hash.slice(1)).get('relay') as string;
@@ -122,7 +132,10 @@ describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
       return answers;
     });
     expect(got['text']).toMatchObject({ type: 'text/plain;charset=UTF-8', body: latin1('plain ü') });
-    expect(got['params']).toMatchObject({ type: 'application/x-www-form-urlencoded;charset=UTF-8', body: 'a=1&b=%C3%BC' });
+    expect(got['params']).toMatchObject({
+      type: 'application/x-www-form-urlencoded;charset=UTF-8',
+      body: 'a=1&b=%C3%BC',
+    });
     expect(got['bytes']?.body).toBe('\x01\x02\xff');
     expect(got['blob']).toMatchObject({ type: 'image/png', body: 'blob' });
     expect(got['form']?.type).toMatch(/^multipart\/form-data; ?boundary=/);
@@ -140,7 +153,8 @@ describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
       const response = await globalThis.client.fetch(`${relay}/stream`, { signal: controller.signal });
       const reader = (response.body as ReadableStream<Uint8Array>).getReader();
       const chunks: string[] = [];
-      while (chunks.join('').split('\n\n').length < 4) chunks.push(new TextDecoder().decode((await reader.read()).value));
+      while (chunks.join('').split('\n\n').length < 4)
+        chunks.push(new TextDecoder().decode((await reader.read()).value));
       controller.abort(new Error('enough'));
       const reason = await reader.read().then(
         () => 'went on',

@@ -83,7 +83,9 @@ describe.skipIf(!CHROMIUM)('the demo page in Chromium', () => {
   test('heals by itself after the relay was killed and restarted, and runs nothing twice', async () => {
     const before = await page.locator('#notes li').count();
     await page.click('#restart-relay');
-    await page.waitForFunction(() => /new relay process/.test(document.querySelector('#try-result')?.textContent ?? ''));
+    await page.waitForFunction(() =>
+      /new relay process/.test(document.querySelector('#try-result')?.textContent ?? ''),
+    );
     await page.fill('#note-text', 'after the restart');
     await page.click('#note-add');
     await page.waitForFunction((count) => document.querySelectorAll('#notes li').length > count, before);

@@ -55,7 +55,10 @@ test('the next call heals after a restart, GET and POST alike, under the same pi
   const events: string[] = [];
   client.on('pair', () => events.push('pair'));
   expect(await (await client.fetch('/first', { method: 'POST', body: 'x' })).text()).toBe('/first');
-  for (const [method, path] of [['POST', '/second'], ['GET', '/third']] as const) {
+  for (const [method, path] of [
+    ['POST', '/second'],
+    ['GET', '/third'],
+  ] as const) {
     await restartRelay();
     const response = await client.fetch(path, { method });
     expect(await response.text()).toBe(path);

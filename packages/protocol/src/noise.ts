@@ -122,10 +122,12 @@ export class SymmetricState {
 
   /** Split(): the two transport secrets, initiator's first. The state is erased and of no use afterwards. */
   async split(): Promise<[Bytes, Bytes]> {
-    const [first, second] = await noiseHkdf(this.#primitives, this.#chainingKey, emptyBytes(), 2);
+    const derived = await noiseHkdf(this.#primitives, this.#chainingKey, emptyBytes(), 2);
     this.#chainingKey.fill(0);
     this.#aead = undefined;
-    return [copyBytes((first as Bytes).subarray(0, 32)), copyBytes((second as Bytes).subarray(0, 32))];
+    const [first, second] = derived.map((output) => copyBytes(output.subarray(0, 32)));
+    for (const output of derived) output.fill(0);
+    return [first as Bytes, second as Bytes];
   }
 
   async #advance(input: Bytes, outputs: 2 | 3): Promise<Bytes[]> {

@@ -91,17 +91,21 @@ describe('boundaries', () => {
     );
   });
 
-  test('the largest chunk arrives byte by byte without its bytes being copied again and again', () => {
+  test('the largest chunks arrive byte by byte without their bytes being copied again and again', () => {
     const splitter = new ChunkSplitter();
     const message = concatBytes([chunkPrefix(CHUNK_CIPHERTEXT_MAX_BYTES), patternBytes(CHUNK_CIPHERTEXT_MAX_BYTES)]);
-    const started = performance.now();
-    for (let at = 0; at < message.length - 1; at += 1) {
-      splitter.push(message.subarray(at, at + 1));
-      expect(splitter.next()).toBeUndefined();
+    const startedAt = performance.now();
+    const found: number[] = [];
+    for (let times = 0; times < 20; times += 1) {
+      for (let at = 0; at < message.length; at += 1) {
+        splitter.push(message.subarray(at, at + 1));
+        const chunk = splitter.next();
+        if (chunk) found.push(chunk.length);
+      }
     }
-    splitter.push(message.subarray(-1));
-    expect(splitter.next()).toHaveLength(CHUNK_CIPHERTEXT_MAX_BYTES);
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(found).toEqual(new Array(20).fill(CHUNK_CIPHERTEXT_MAX_BYTES));
+    // Joining what is held at every byte would copy more than 40 GB here.
+    expect(performance.now() - startedAt).toBeLessThan(5000);
   });
 });
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { ConfigError, loadSettings, settingsWarnings } from '../src/index.ts';
+import { type ConfigError, loadSettings, settingsWarnings } from '../src/index.ts';
 
 const COMMAND = join(import.meta.dirname, '../bin/mte-relay-server.js');
 const GOOD = {
@@ -10,7 +10,10 @@ const GOOD = {
   CORS_ORIGINS: 'https://www.my-company.com,https://dashboard.my-company.com',
 };
 
-function run(args: string[], environment: Record<string, string>): Promise<{ code: number | null; stdout: string; stderr: string }> {
+function run(
+  args: string[],
+  environment: Record<string, string>,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [COMMAND, ...args], { env: { PATH: process.env['PATH'], ...environment } });
     let stdout = '';
@@ -44,21 +47,24 @@ test('the minimal configuration is enough, and has the documented defaults', () 
   });
 });
 
-test.each(['start', 'check'])('%s lists every problem in one refusal and exits 78, secrets not shown', async (command) => {
-  const { code, stderr } = await run([command], {
-    UPSTREAM: 'ftp://api',
-    CORS_ORIGINS: 'https://a.example/path',
-    CLIENT_ID_SECRET: 'too-short-secret',
-    PORT: '70000',
-    LOG_LEVEL: 'loud',
-  });
-  expect(code).toBe(78);
-  for (const name of ['UPSTREAM', 'CORS_ORIGINS', 'CLIENT_ID_SECRET', 'PORT', 'LOG_LEVEL']) {
-    expect(stderr).toMatch(new RegExp(`^ {2}${name}: .*expected`, 'm'));
-  }
-  expect(stderr).not.toContain('too-short-secret');
-  expect(stderr).toContain('16 characters');
-});
+test.each(['start', 'check'])(
+  '%s lists every problem in one refusal and exits 78, secrets not shown',
+  async (command) => {
+    const { code, stderr } = await run([command], {
+      UPSTREAM: 'ftp://api',
+      CORS_ORIGINS: 'https://a.example/path',
+      CLIENT_ID_SECRET: 'too-short-secret',
+      PORT: '70000',
+      LOG_LEVEL: 'loud',
+    });
+    expect(code).toBe(78);
+    for (const name of ['UPSTREAM', 'CORS_ORIGINS', 'CLIENT_ID_SECRET', 'PORT', 'LOG_LEVEL']) {
+      expect(stderr).toMatch(new RegExp(`^ {2}${name}: .*expected`, 'm'));
+    }
+    expect(stderr).not.toContain('too-short-secret');
+    expect(stderr).toContain('16 characters');
+  },
+);
 
 test('with nothing set, the three required variables are listed', async () => {
   const { code, stderr } = await run(['start'], {});
@@ -96,7 +102,8 @@ test('an upstream with a password in it does not show it', async () => {
 });
 
 test('check warns of a secret that a person made, and of nothing else', () => {
-  const warned = (secret: string): number => settingsWarnings(loadSettings({ ...GOOD, CLIENT_ID_SECRET: secret })).length;
+  const warned = (secret: string): number =>
+    settingsWarnings(loadSettings({ ...GOOD, CLIENT_ID_SECRET: secret })).length;
   expect(warned('my-company-relay-secret-2026-prod')).toBe(1);
   expect(warned('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')).toBe(1);
   expect(warned('2DkV4DDabehO8cifDktdF9elKJL0CKrk')).toBe(0);

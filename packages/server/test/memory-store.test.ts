@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { nodeSuite } from '@mte-relay/protocol/node';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { MemorySessionStore } from '../src/sessions/memory.ts';
 import { type NewSession, StoreFullError } from '../src/sessions/store.ts';
 

@@ -22,17 +22,23 @@ describe('before a message is authenticated', () => {
     expect(seen).toHaveLength(0);
   });
 
-  test.each(['https://app.example.evil', 'https://xapp.example', 'null', 'http://app.example', 'https://app.example:8443'])(
-    'a page of origin %s can neither pair nor exchange',
-    async (origin) => {
-      const { port } = await stage();
-      for (const [path, headers] of [['/api/mte', MESSAGE], ['/api/mte-pair', PAIRING]] as const) {
-        const answer = await send(port, path, { headers: { ...headers, origin }, body: new Uint8Array(60) });
-        expect(answer).toMatchObject({ status: 403, code: 'origin-refused' });
-        expect(answer.headers['access-control-allow-origin']).toBeUndefined();
-      }
-    },
-  );
+  test.each([
+    'https://app.example.evil',
+    'https://xapp.example',
+    'null',
+    'http://app.example',
+    'https://app.example:8443',
+  ])('a page of origin %s can neither pair nor exchange', async (origin) => {
+    const { port } = await stage();
+    for (const [path, headers] of [
+      ['/api/mte', MESSAGE],
+      ['/api/mte-pair', PAIRING],
+    ] as const) {
+      const answer = await send(port, path, { headers: { ...headers, origin }, body: new Uint8Array(60) });
+      expect(answer).toMatchObject({ status: 403, code: 'origin-refused' });
+      expect(answer.headers['access-control-allow-origin']).toBeUndefined();
+    }
+  });
 
   test('a listed origin is answered with its own name, credentials and Vary, and one preflight lasts two hours', async () => {
     const { port } = await stage();
@@ -45,7 +51,11 @@ describe('before a message is authenticated', () => {
     });
     const preflight = await send(port, '/api/mte', {
       method: 'OPTIONS',
-      headers: { origin: TEST_ORIGIN, 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' },
+      headers: {
+        origin: TEST_ORIGIN,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'content-type',
+      },
     });
     expect(preflight.status).toBe(204);
     expect(preflight.headers).toMatchObject({
@@ -132,7 +142,9 @@ describe('before a message is authenticated', () => {
     const { port, seen } = await stage();
     const client = await SealedClient.pair(port);
     await client.post((await client.seal(plaintextOf({}), 1, 5000)).message);
-    expect(await client.post((await client.seal(plaintextOf({}), 1, 5000 - 1024)).message)).toMatchObject({ status: 409 });
+    expect(await client.post((await client.seal(plaintextOf({}), 1, 5000 - 1024)).message)).toMatchObject({
+      status: 409,
+    });
     expect((await client.post((await client.seal(plaintextOf({}), 1, 5000 - 1023)).message)).status).toBe(200);
     expect(seen).toHaveLength(2);
   });
@@ -235,5 +247,6 @@ async function pairingMessage(port: number): Promise<Uint8Array<ArrayBuffer>> {
   const { startPairing } = await import('@mte-relay/protocol');
   const { body } = await send(port, '/api/mte-relay', { method: 'GET' });
   const { publicKey } = JSON.parse(Buffer.from(body).toString()) as { publicKey: string };
-  return (await startPairing(nodeSuite(), new Uint8Array(Buffer.from(publicKey, 'base64')), { authority: 'a' })).message;
+  return (await startPairing(nodeSuite(), new Uint8Array(Buffer.from(publicKey, 'base64')), { authority: 'a' }))
+    .message;
 }

@@ -5,18 +5,25 @@ import { stage, TEST_ORIGIN } from './support/stage.ts';
 test('method, path, query, body and end-to-end headers reach the upstream and the answer comes back', async () => {
   const { port, seen } = await stage((req, res) => {
     req.resume();
-    res.writeHead(201, [
-      ['Content-Type', 'text/plain'],
-      ['X-Multi', 'one'],
-      ['X-Multi', 'two'],
-    ].flat());
+    res.writeHead(
+      201,
+      [
+        ['Content-Type', 'text/plain'],
+        ['X-Multi', 'one'],
+        ['X-Multi', 'two'],
+      ].flat(),
+    );
     res.end('made');
   });
   const client = await SealedClient.pair(port);
   const answer = await client.fetch({
     method: 'PATCH',
     path: '/notes/7?tag=a%20b',
-    headers: [['content-type', 'text/plain'], ['x-app', 'yes'], ['x-app', 'again']],
+    headers: [
+      ['content-type', 'text/plain'],
+      ['x-app', 'yes'],
+      ['x-app', 'again'],
+    ],
     body: 'hello',
   });
   expect(answer.head.status).toBe(201);
@@ -24,7 +31,11 @@ test('method, path, query, body and end-to-end headers reach the upstream and th
   expect(answer.head.headers.filter(([name]) => name === 'x-multi').map(([, value]) => value)).toEqual(['one', 'two']);
   expect(seen).toHaveLength(1);
   expect(seen[0]).toMatchObject({ method: 'PATCH', url: '/notes/7?tag=a%20b' });
-  expect(seen[0]?.headers).toMatchObject({ 'content-type': 'text/plain', 'content-length': '5', 'x-app': 'yes, again' });
+  expect(seen[0]?.headers).toMatchObject({
+    'content-type': 'text/plain',
+    'content-length': '5',
+    'x-app': 'yes, again',
+  });
 });
 
 test('a path in UPSTREAM is put before every request path', async () => {
@@ -95,7 +106,13 @@ test('no upstream field can pass for the mark of the relay itself', async () => 
 });
 
 test.each([
-  ['two different lengths', [['content-length', '3'], ['content-length', '4']]],
+  [
+    'two different lengths',
+    [
+      ['content-length', '3'],
+      ['content-length', '4'],
+    ],
+  ],
   ['a length that is not the body’s', [['content-length', '4']]],
   ['a length that is no number', [['content-length', '+3']]],
 ] as const)('%s is refused inside the seal and reaches no upstream', async (_name, headers) => {
@@ -107,18 +124,28 @@ test.each([
   expect(seen).toHaveLength(0);
 });
 
-test.each(['/a/../b', '/a/%2e%2e/b', '/a/.%2E/b', '//evil/', '/\\evil', '/a%2fb', '/a%5cb', '/a%00b', '/a%zz', '/a#b', '/..', '/a/.'])(
-  'the path %s is refused inside the seal and reaches no upstream',
-  async (path) => {
-    const { port, seen } = await stage();
-    const client = await SealedClient.pair(port);
-    const answer = await client.fetch({ path });
-    expect(answer.head.status).toBe(400);
-    expect(answer.header('mte-relay-failure')).toBe('path-refused');
-    expect(JSON.parse(answer.text)).toMatchObject({ code: 'path-refused', upstreamSaw: 'no' });
-    expect(seen).toHaveLength(0);
-  },
-);
+test.each([
+  '/a/../b',
+  '/a/%2e%2e/b',
+  '/a/.%2E/b',
+  '//evil/',
+  '/\\evil',
+  '/a%2fb',
+  '/a%5cb',
+  '/a%00b',
+  '/a%zz',
+  '/a#b',
+  '/..',
+  '/a/.',
+])('the path %s is refused inside the seal and reaches no upstream', async (path) => {
+  const { port, seen } = await stage();
+  const client = await SealedClient.pair(port);
+  const answer = await client.fetch({ path });
+  expect(answer.head.status).toBe(400);
+  expect(answer.header('mte-relay-failure')).toBe('path-refused');
+  expect(JSON.parse(answer.text)).toMatchObject({ code: 'path-refused', upstreamSaw: 'no' });
+  expect(seen).toHaveLength(0);
+});
 
 test.each([
   ['/%5B...slug%5D.js', '/%5B...slug%5D.js'],
@@ -191,6 +218,8 @@ test('an answer from inside 48 KiB to beyond 64 KiB comes back byte-equal', asyn
 test('a request whose client id was issued by this relay is no news to the upstream', async () => {
   const { port, seen } = await stage();
   const client = await SealedClient.pair(port);
-  await client.fetch({ headers: [['mte-relay-client-id', Buffer.from(client.parameters.clientId).toString('base64url')]] });
+  await client.fetch({
+    headers: [['mte-relay-client-id', Buffer.from(client.parameters.clientId).toString('base64url')]],
+  });
   expect(JSON.stringify(seen)).not.toContain('mte-relay-client-id');
 });

@@ -81,7 +81,9 @@ test('an upload reaches the upstream while it is still being sent', async () => 
   });
   const client = await SealedClient.pair(port);
   const { exchange, req, answer } = await open(client);
-  req.write(await exchange.seal(concatBytes([encodeRequestStart(HEAD), encodeContent(new TextEncoder().encode('early'))])));
+  req.write(
+    await exchange.seal(concatBytes([encodeRequestStart(HEAD), encodeContent(new TextEncoder().encode('early'))])),
+  );
   expect(await first).toBe('early');
   req.end(await exchange.sealFinal(concatBytes([encodeContent(new Uint8Array(10)), encodeEnd()])));
   const parts: Bytes[] = [];
@@ -110,7 +112,9 @@ test('an upload that breaks off, is truncated or is tampered with never ends gra
     const { exchange, req } = await open(client);
     req.write(await exchange.seal(first));
     await new Promise((resolve) => setTimeout(resolve, 50));
-    const last = await exchange.sealFinal(ending === 'unfinished-bhttp' ? encodeContent(new Uint8Array(5)) : encodeEnd());
+    const last = await exchange.sealFinal(
+      ending === 'unfinished-bhttp' ? encodeContent(new Uint8Array(5)) : encodeEnd(),
+    );
     last[last.length - 1] = (last[last.length - 1] as number) ^ (ending === 'tamper' ? 1 : 0);
     if (ending === 'break') req.destroy();
     else if (ending === 'truncate') req.end(last.subarray(0, last.length - 1));

@@ -6,7 +6,13 @@ import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
 
 async function relayTo(upstream: string, environment: Record<string, string> = {}): Promise<SealedClient> {
   const relay = createRelay({
-    environment: { UPSTREAM: upstream, CORS_ORIGINS: TEST_ORIGIN, CLIENT_ID_SECRET: TEST_SECRET, LOG_LEVEL: 'off', ...environment },
+    environment: {
+      UPSTREAM: upstream,
+      CORS_ORIGINS: TEST_ORIGIN,
+      CLIENT_ID_SECRET: TEST_SECRET,
+      LOG_LEVEL: 'off',
+      ...environment,
+    },
   });
   onTestFinished(() => relay.close());
   return SealedClient.pair(await relay.listen(0));
@@ -90,7 +96,9 @@ test.each(['CONNECT', 'TRACE'])('%s is refused inside the seal', async (method) 
 
 test('more exchanges at once than the limit are refused with 503 and Retry-After, and counted off again', async () => {
   const waiting: (() => void)[] = [];
-  const { port } = await stage((_req, res) => waiting.push(() => res.end('ok')), { environment: { EXCHANGES_MAX: '2' } });
+  const { port } = await stage((_req, res) => waiting.push(() => res.end('ok')), {
+    environment: { EXCHANGES_MAX: '2' },
+  });
   const client = await SealedClient.pair(port);
   const under = [client.fetch({}), client.fetch({})];
   await expect.poll(() => waiting.length).toBe(2);

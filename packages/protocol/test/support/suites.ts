@@ -6,6 +6,6 @@ import type { Suite } from '../../src/suite.ts';
 
 export const node = nodeSuite();
 export const noble = nobleSuite();
-export const webcrypto: Suite = webcryptoSuite();
+const webcrypto: Suite = webcryptoSuite();
 
 export const suites: readonly Suite[] = [webcrypto, noble, node];

@@ -36,7 +36,10 @@ export function loadSettings(environment: Environment): Settings {
 }
 
 /** Reads only these settings, so that a command asks for no more than it needs. Throws ConfigError. */
-export function loadSome<Name extends SettingName>(environment: Environment, names: readonly Name[]): Pick<Settings, Name> {
+export function loadSome<Name extends SettingName>(
+  environment: Environment,
+  names: readonly Name[],
+): Pick<Settings, Name> {
   const problems: ConfigProblem[] = [];
   const values: Record<string, unknown> = {};
   for (const name of names) {
@@ -60,7 +63,9 @@ export function settingsWarnings(settings: Settings): string[] {
     );
   }
   if (settings.UPSTREAM.protocol === 'http:' && !isLocal(settings.UPSTREAM.hostname)) {
-    warnings.push(`UPSTREAM is plain http to ${settings.UPSTREAM.hostname}: the way behind the relay is not encrypted.`);
+    warnings.push(
+      `UPSTREAM is plain http to ${settings.UPSTREAM.hostname}: the way behind the relay is not encrypted.`,
+    );
   }
   return warnings;
 }

@@ -6,7 +6,7 @@ import * as z from 'zod';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warning', 'error', 'panic', 'off'] as const;
 
 /** Smallest CLIENT_ID_SECRET in characters. */
-export const CLIENT_ID_SECRET_MIN_LENGTH = 32;
+const CLIENT_ID_SECRET_MIN_LENGTH = 32;
 
 /** Parsed settings, by variable. */
 export interface Settings {

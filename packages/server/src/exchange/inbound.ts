@@ -1,6 +1,13 @@
 // The opened side of a request: plaintext goes in, the inner request comes out, whole or as a stream.
 import { Readable } from 'node:stream';
-import { BhttpDecoder, type BhttpSink, type Bytes, concatBytes, ProtocolError, type RequestHead } from '@mte-relay/protocol';
+import {
+  BhttpDecoder,
+  type BhttpSink,
+  type Bytes,
+  concatBytes,
+  ProtocolError,
+  type RequestHead,
+} from '@mte-relay/protocol';
 import { InnerRefusal } from '../http/failure.ts';
 
 /** Bounds of an inner request. */

@@ -157,7 +157,9 @@ export class Outbound implements Dispatcher.DispatchHandler {
     const held = concatBytes(this.#pieces);
     this.#pieces = [];
     if (start.length + held.length <= CONTENT_PIECE_MAX_BYTES) {
-      this.#res.write(this.#sealer.seal(held.length > 0 ? concatBytes([start, contentPrefix(held.length), held]) : start));
+      this.#res.write(
+        this.#sealer.seal(held.length > 0 ? concatBytes([start, contentPrefix(held.length), held]) : start),
+      );
       return;
     }
     for (let at = 0; at < start.length; at += CHUNK_PLAINTEXT_MAX_BYTES) {

@@ -12,14 +12,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   type Awaitable,
   type Bytes,
-  type Claim,
   CLIENT_ID_FIELD,
+  type Claim,
   CONTENT_TYPE_MESSAGE,
   concatBytes,
   decodeCancel,
   encodeCancelResult,
-  FLAG_OUTER_COOKIES,
   type Fields,
+  FLAG_OUTER_COOKIES,
   type InnerCode,
   MESSAGE_HEADER_BYTES,
   MESSAGE_TYPE_CANCEL,
@@ -392,7 +392,12 @@ class Exchange implements OutboundHost {
  * Says the body's length when it is known. A stream carries the length that the client announced, which undici then
  * holds it to; a whole body has its own, and must not contradict what was announced.
  */
-function addContentLength(head: RequestHead, headers: string[], bodyBytes: number | undefined, complete: boolean): void {
+function addContentLength(
+  head: RequestHead,
+  headers: string[],
+  bodyBytes: number | undefined,
+  complete: boolean,
+): void {
   const announced = new Set(head.headers.filter(([name]) => name === 'content-length').map(([, value]) => value));
   if (announced.size > 1) throw new InnerRefusal('request-malformed');
   const [length] = announced;

@@ -27,9 +27,9 @@ const HIDDEN_SEPARATOR = /%(?:2F|5C|00)/;
 
 function unescapeUnreserved(path: string): string | undefined {
   if (/%(?![0-9A-Fa-f]{2})/.test(path)) return undefined;
-  const canonical = path.replace(/%[0-9A-Fa-f]{2}/g, (escape) => {
-    const character = String.fromCharCode(Number.parseInt(escape.slice(1), 16));
-    return UNRESERVED.test(character) ? character : escape.toUpperCase();
+  const canonical = path.replace(/%[0-9A-Fa-f]{2}/g, (triplet) => {
+    const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
+    return UNRESERVED.test(character) ? character : triplet.toUpperCase();
   });
   return HIDDEN_SEPARATOR.test(canonical) ? undefined : canonical;
 }

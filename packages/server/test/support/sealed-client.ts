@@ -1,6 +1,6 @@
 // A bare client for tests: seals messages with the protocol package and sends exactly the bytes it is told to,
 // over node:http, so that a test can also send what no honest client would.
-import { Agent, type IncomingMessage, request } from 'node:http';
+import { type Agent, type IncomingMessage, request } from 'node:http';
 import {
   type Bytes,
   type ClientKeys,
@@ -59,7 +59,14 @@ export function send(
 ): Promise<OuterAnswer> {
   return new Promise((resolve, reject) => {
     const req = request(
-      { port, host: '127.0.0.1', path, method: options.method ?? 'POST', headers: options.headers ?? {}, agent: options.agent },
+      {
+        port,
+        host: '127.0.0.1',
+        path,
+        method: options.method ?? 'POST',
+        headers: options.headers ?? {},
+        agent: options.agent,
+      },
       (res) => {
         const parts: Buffer[] = [];
         res.on('data', (part: Buffer) => parts.push(part));
@@ -131,7 +138,10 @@ export class SealedClient {
 
   /** Posts message bytes. */
   post(message: Bytes, headers: Record<string, string> = {}): Promise<OuterAnswer> {
-    return send(this.port, '/api/mte', { headers: { 'content-type': CONTENT_TYPE_MESSAGE, ...headers }, body: message });
+    return send(this.port, '/api/mte', {
+      headers: { 'content-type': CONTENT_TYPE_MESSAGE, ...headers },
+      body: message,
+    });
   }
 
   /** Seals a request, posts it and opens the answer. */

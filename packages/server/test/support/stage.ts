@@ -24,7 +24,7 @@ export interface SeenRequest {
 }
 
 /** Answers with what it got, as JSON. */
-export const echoListener: RequestListener = (req, res) => {
+const echoListener: RequestListener = (req, res) => {
   const parts: Buffer[] = [];
   req.on('data', (part: Buffer) => parts.push(part));
   req.on('end', () => {
@@ -68,7 +68,10 @@ export async function stage(
   return { relay, port, upstreamPort, upstream, seen };
 }
 
-export async function listenOn(server: { listen(port: number, host: string, done: () => void): unknown; address(): unknown }): Promise<number> {
+export async function listenOn(server: {
+  listen(port: number, host: string, done: () => void): unknown;
+  address(): unknown;
+}): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return (server.address() as AddressInfo).port;
 }

@@ -1,0 +1,74 @@
+// `npm test`: 1 provides the system's programs, 2 builds, 3 runs every test, 4 prints the counts as the last line,
+// exactly "N passed, N failed, N skipped". Arguments go to the runner: `npm test -- packages/protocol`.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { provideTools, TEST_TOOLS } from './system-tools.ts';
+
+const root = join(import.meta.dirname, '..');
+
+/** What is used of the runner's JSON report. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+  readonly testResults: ReadonlyArray<{
+    readonly name: string;
+    readonly status: string;
+    readonly assertionResults: readonly { readonly status: string }[];
+  }>;
+}
+
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+const toolPaths = provideTools(TEST_TOOLS);
+const folder = mkdtempSync(join(tmpdir(), 'mte-relay-test-'));
+let counts: Counts | undefined;
+try {
+  const built = run('npm', ['run', '--silent', 'build']) === 0;
+  if (!built) console.error('The build failed: no test ran.');
+  counts = built ? runTests(join(folder, 'report.json')) : undefined;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exitCode = counts && counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+const { passed, failed, skipped } = counts ?? { passed: 0, failed: 0, skipped: 0 };
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+
+function runTests(reportPath: string): Counts | undefined {
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`];
+  const status = run('vitest', ['run', ...reporters, ...process.argv.slice(2)]);
+  if (!existsSync(reportPath)) {
+    console.error(`The runner ended with ${status} and left no report.`);
+    return undefined;
+  }
+  const report = JSON.parse(readFileSync(reportPath, 'utf8')) as Report;
+  const skipped = report.numPendingTests + report.numTodoTests;
+  const failed = report.numFailedTests + filesFailedAsAWhole(report);
+  // An error outside every test fails the run without failing a test; it has to show in the counts.
+  return { passed: report.numPassedTests, failed: status !== 0 && failed === 0 ? 1 : failed, skipped };
+}
+
+/** Files that failed although none of their tests did: they did not load, or a hook failed. */
+function filesFailedAsAWhole(report: Report): number {
+  return report.testResults.filter(
+    (file) => file.status === 'failed' && !file.assertionResults.some((result) => result.status === 'failed'),
+  ).length;
+}
+
+function run(command: string, args: readonly string[]): number {
+  const path = [join(root, 'node_modules', '.bin'), process.env['PATH'] ?? ''].join(delimiter);
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...toolPaths, PATH: path },
+  });
+  if (error) console.error(error.message);
+  return status ?? 1;
+}

@@ -1,0 +1,40 @@
+// How `npm test` runs the tests. The build comes first: tests import the packages through dist/, as users do.
+import { defineConfig } from 'vitest/config';
+
+// Pairings, browsers and child processes on a loaded two-core machine; a hanging test still ends.
+const TEST_TIMEOUT_MS = 30_000;
+const E2E_TIMEOUT_MS = 120_000;
+
+const exclude = ['**/node_modules/**', '**/dist/**'];
+const shared = { environment: 'node', exclude, hookTimeout: 60_000 };
+
+export default defineConfig({
+  test: {
+    watch: false,
+    maxWorkers: 2,
+    // A promise that nobody awaits is a fault like any other.
+    dangerouslyIgnoreUnhandledErrors: false,
+    passWithNoTests: false,
+    allowOnly: false,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'unit',
+          include: [
+            'packages/*/test/**/*.test.ts',
+            'conformance/**/*.test.ts',
+            'demo/**/*.test.ts',
+            'bench/**/*.test.ts',
+            'test/**/*.test.ts',
+          ],
+          exclude: [...exclude, 'test/e2e/**'],
+          testTimeout: TEST_TIMEOUT_MS,
+        },
+      },
+      {
+        test: { ...shared, name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: E2E_TIMEOUT_MS },
+      },
+    ],
+  },
+});
