@@ -21,7 +21,7 @@ const KEEP_OPEN = { destroyOnReturn: false };
 const FILE_NAME = /^[\w-][\w .()-]{0,99}$/;
 
 /** The one account. */
-export const ACCOUNT = { user: 'demo', password: 'only-the-backend-reads-this' };
+const ACCOUNT = { user: 'demo', password: 'only-the-backend-reads-this' };
 
 interface Note {
   readonly id: string;

@@ -48,12 +48,15 @@ test('method, body, status and headers pass as they are, without the hop’s own
 test('the relay’s CORS answer stands alone beside the upstream’s', async () => {
   const { port } = await stage((_req, res) => {
     res.setHeader('access-control-allow-origin', '*');
+    res.setHeader('vary', 'accept-encoding');
     res.end();
   }, ROUTES);
   const listed = await send(port, '/health', { method: 'GET', headers: { origin: TEST_ORIGIN } });
   expect(listed.headers['access-control-allow-origin']).toBe(TEST_ORIGIN);
   const other = await send(port, '/health', { method: 'GET', headers: { origin: 'https://evil.example' } });
   expect(other.headers['access-control-allow-origin']).toBeUndefined();
+  const none = await send(port, '/health', { method: 'GET' });
+  expect(none.headers.vary).toBe('Origin, accept-encoding');
 });
 
 test('a target in absolute form, with a fragment or with a broken escape is refused', async () => {

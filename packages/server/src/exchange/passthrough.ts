@@ -50,7 +50,7 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
     const own = new Set(this.#res.getHeaderNames());
     for (const [name, value] of downstreamFields(headers)) {
       // The relay's own CORS answer stands alone; several lines of one name stay several.
-      if (own.has(name) || name.startsWith('access-control-')) continue;
+      if ((own.has(name) && name !== 'vary') || name.startsWith('access-control-')) continue;
       this.#res.appendHeader(name, name === 'location' ? this.#context.upstream.clientLocation(value) : value);
     }
     this.#res.writeHead(status);

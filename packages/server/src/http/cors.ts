@@ -22,9 +22,8 @@ export class Cors {
   /** Sets the answer's CORS fields; none for an origin that is not listed. */
   apply(req: IncomingMessage, res: ServerResponse): void {
     const { origin } = req.headers;
-    if (origin === undefined) return;
-    res.setHeader('vary', 'Origin');
-    if (!this.#origins.has(origin)) return;
+    res.setHeader('vary', 'Origin'); // a cached answer to no origin is none for a page of another one
+    if (origin === undefined || !this.#origins.has(origin)) return;
     res.setHeader('access-control-allow-origin', origin);
     res.setHeader('access-control-allow-credentials', 'true');
     res.setHeader('access-control-expose-headers', 'content-type, retry-after');

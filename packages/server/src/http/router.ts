@@ -52,7 +52,7 @@ export class Router {
   ): void {
     const { cors, settings } = this.#context;
     if (req.method === 'OPTIONS') return cors.preflight(req, res, 'POST');
-    cors.apply(req, res);
+    if (req.headers.origin !== undefined) cors.apply(req, res); // an answer to POST is not cached: no Vary without
     if (!cors.allows(req)) return refuse(res, 'origin-refused');
     if (req.method !== 'POST') return refuseMethod(res, 'POST, OPTIONS');
     if (this.#underWay >= settings.EXCHANGES_MAX) return refuse(res, 'unavailable');
@@ -73,7 +73,6 @@ export class Router {
     if (req.method === 'OPTIONS') return cors.preflight(req, res, 'GET, HEAD');
     if (req.method !== 'GET' && req.method !== 'HEAD') return refuseMethod(res, 'GET, HEAD, OPTIONS');
     cors.apply(req, res);
-    res.setHeader('vary', 'Origin'); // a cached answer to no origin is none for a page of another one
     res.writeHead(200, {
       'content-type': 'application/json',
       'content-length': this.#discovery.length,

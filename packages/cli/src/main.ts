@@ -1,0 +1,43 @@
+// The command `mte-relay`: picks the subcommand, and is the only place that ends the process.
+import { readFileSync } from 'node:fs';
+import { EXIT_USAGE, exitOf, UsageError } from './exit.ts';
+import { FETCH_HELP, runFetch } from './fetch.ts';
+
+const HELP = `mte-relay <command>
+
+  fetch URL    send one request sealed through the relay at URL's origin
+
+  --help       this text; \`mte-relay fetch --help\` lists the options of fetch
+  --version    the version
+
+Exit codes: 0 answered; 22 answered with 400 or more, with --fail; 7 relay unreachable; 60 key is not the pinned one;
+64 wrong usage; 1 anything else.
+`;
+
+function main(args: readonly string[]): number | Promise<number> {
+  const [command, ...rest] = args;
+  if (command === '--version') {
+    process.stdout.write(`${version()}\n`);
+    return 0;
+  }
+  if (command === '--help' || command === '-h') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (command === 'fetch') return runFetch(rest);
+  throw new UsageError(command === undefined ? 'a command is missing' : `unknown command "${command}"`, HELP);
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = exitOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`mte-relay: ${message}\n`);
+  if (process.exitCode === EXIT_USAGE)
+    process.stderr.write(`\n${error instanceof UsageError ? error.help : FETCH_HELP}`);
+}

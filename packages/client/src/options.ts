@@ -1,0 +1,77 @@
+// What the caller may say and hear: options, request init, events, the client's own shape.
+
+/** How far a body has come, in bytes of the body itself (not of its sealed form). */
+export interface Progress {
+  readonly loadedBytes: number;
+  /** Absent when nobody knows. */
+  readonly totalBytes?: number;
+}
+
+/** The platform's RequestInit and progress. */
+export interface RelayRequestInit extends RequestInit {
+  /**
+   * Called as the request's body leaves. In browsers the body is then sent by XMLHttpRequest, the only way to see
+   * progress there, and the answer arrives whole rather than streamed. Ignored without a body. Default: none.
+   */
+  onUploadProgress?: (progress: Progress) => void;
+  /** Called as pieces of the answer's body are opened. Default: none. */
+  onDownloadProgress?: (progress: Progress) => void;
+  /** Node: needed beside a stream as body, as in the platform's own fetch. */
+  duplex?: 'half';
+}
+
+/** Options of {@link createRelayClient}. */
+export interface RelayClientOptions {
+  /**
+   * Public keys to trust, each `sha256-` and the base64 SHA-256 of the key, as `mte-relay-server identity` prints it;
+   * give the present and the next one. Without pins the client trusts the key that it sees first, for its own life,
+   * and says so in the console. Another key fails with `pin-mismatch`.
+   */
+  readonly pins?: readonly string[];
+  /** Sends the outer requests; for an own agent, proxy or CA in Node. Default: the platform's fetch at call time. */
+  readonly fetch?: typeof globalThis.fetch;
+  /** How long a pairing may take, ms. Default 15,000; sensible 2,000 to 60,000. Past it: `unreachable`. */
+  readonly pairingTimeoutMs?: number;
+}
+
+/** A session, as far as it may be seen. */
+export interface SessionEvent {
+  readonly lifetimeMs: number;
+  readonly idleMs: number;
+  readonly messageLimit: number;
+  /** Pin of the relay's public key. */
+  readonly pin: string;
+}
+
+/** Events of {@link RelayClient.on}. */
+export interface RelayClientEvents {
+  /** A session was made because a call needed one. */
+  pair: SessionEvent;
+  /** A session was made in the background to replace one that nears its end. */
+  rekey: SessionEvent;
+  /** A request is sent again, for this reason; nothing of it has run, or its method is idempotent. */
+  resend: { readonly method: string; readonly url: string; readonly reason: string };
+  /** A rekey in the background failed; the old session goes on, and the next call tries again. */
+  error: unknown;
+}
+
+/** A relay's client; see {@link createRelayClient}. */
+export interface RelayClient {
+  /**
+   * The platform's fetch, sealed: same arguments, same results, for URLs of the relay's origin. Works detached.
+   *
+   * Unlike the platform's: `redirect: 'manual'` gives the 3xx response itself, with status and Location, not an opaque
+   * one; `integrity` is refused; nothing is cached.
+   * @throws RelayClientError (a TypeError) with a `code`; or the signal's own reason.
+   */
+  readonly fetch: (input: string | URL | Request, init?: RelayRequestInit) => Promise<Response>;
+  /** Makes a fresh session now, e.g. while a page loads, so that the first call need not wait for it. */
+  readonly pair: () => Promise<void>;
+  /** Drops the sessions and their keys; answers under way may end, further calls fail with `closed`. */
+  readonly close: () => void;
+  /** Listens; gives the function that ends it. */
+  readonly on: <E extends keyof RelayClientEvents>(
+    event: E,
+    listener: (value: RelayClientEvents[E]) => void,
+  ) => () => void;
+}

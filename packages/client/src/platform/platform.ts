@@ -1,0 +1,32 @@
+// What differs between runtimes. Adapters only translate; decisions live behind them.
+import type { Fields, Suite } from '@mte-relay/protocol';
+
+/** Bytes of the outer POST. */
+export type OuterBody = Uint8Array<ArrayBuffer> | Blob | ReadableStream<Uint8Array<ArrayBuffer>>;
+
+/** One outer POST. */
+export interface OuterPost {
+  readonly url: string;
+  readonly contentType: string;
+  readonly body: OuterBody;
+  readonly signal: AbortSignal;
+  readonly credentials: RequestCredentials | undefined;
+  readonly keepalive: boolean;
+}
+
+/** One runtime. */
+export interface Platform {
+  makeSuite(): Suite;
+  /** Feature flags of a pairing (SPEC §3.3). */
+  readonly pairingFlags: number;
+  /** True where fetch sends a ReadableStream as it is produced; else a body is sealed whole into a Blob first. */
+  readonly streamsUploads: boolean;
+  /** What relative URLs are relative to. */
+  baseUrl(relayOrigin: string): string;
+  /** Fields that the platform's own fetch would have added. */
+  defaultFields(request: Request): Fields;
+  /** True when this failure of fetch shows that no byte of the request left this machine. */
+  neverSent(failure: unknown): boolean;
+  /** Sends with progress in bytes sent, where fetch has none; the answer comes whole. */
+  readonly postWithProgress: ((post: OuterPost, onSent: (bytes: number) => void) => Promise<Response>) | undefined;
+}

@@ -1,0 +1,78 @@
+// From an authenticated answer to the platform's own Response: status, fields, a streaming body that errors unless the
+// answer is complete, and the properties that a constructed Response lacks.
+import type { Fields } from '@mte-relay/protocol';
+import type { InnerResponse } from './exchange.ts';
+import type { Progress } from './options.ts';
+
+const NULL_BODY_STATUSES = new Set([204, 205, 304]); // Fetch §2.2.3; 101 cannot come inside
+const DECODERS: Readonly<Record<string, CompressionFormat>> = { gzip: 'gzip', 'x-gzip': 'gzip', deflate: 'deflate' };
+
+/** What a Response says of its request. */
+export interface ResponseFacts {
+  readonly method: string;
+  readonly url: string;
+  readonly redirected: boolean;
+  readonly onDownloadProgress: ((progress: Progress) => void) | undefined;
+}
+
+/** The Response; rejects when an answer that can have no content is not complete. */
+export async function toResponse(inner: InnerResponse, facts: ResponseFacts): Promise<Response> {
+  const { status, headers } = inner.head;
+  let body: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
+  if (facts.method === 'HEAD' || NULL_BODY_STATUSES.has(status)) await drain(inner);
+  else body = decoded(contentStream(inner, facts.onDownloadProgress), headers);
+  const response = new Response(body, { status });
+  for (const [name, value] of headers) response.headers.append(name, value);
+  return withFacts(response, facts.url, facts.redirected);
+}
+
+/** Reads an answer without content to its end: a Response with a null body has no stream that could tell otherwise. */
+async function drain(inner: InnerResponse): Promise<void> {
+  while (await inner.next());
+}
+
+function contentStream(
+  inner: InnerResponse,
+  onProgress: ((progress: Progress) => void) | undefined,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const length = fieldOf(inner.head.headers, 'content-length');
+  const totalBytes = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
+  let loadedBytes = 0;
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const piece = await inner.next();
+        if (!piece) return controller.close();
+        loadedBytes += piece.length;
+        onProgress?.(totalBytes === undefined ? { loadedBytes } : { loadedBytes, totalBytes });
+        controller.enqueue(piece);
+      },
+      cancel: (reason) => inner.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** Content codings are undone as fetch does; one that is unknown here stays, with its field to say so. */
+function decoded(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  headers: Fields,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const format = DECODERS[fieldOf(headers, 'content-encoding')?.toLowerCase() ?? ''];
+  return format && globalThis.DecompressionStream ? stream.pipeThrough(new DecompressionStream(format)) : stream;
+}
+
+function fieldOf(fields: Fields, name: string): string | undefined {
+  return fields.find(([candidate]) => candidate === name)?.[1];
+}
+
+/** `url`, `redirected` and `type` are read-only and empty on a constructed Response; a clone would lose them again. */
+function withFacts(response: Response, url: string, redirected: boolean): Response {
+  const clone = response.clone.bind(response);
+  return Object.defineProperties(response, {
+    url: { value: url },
+    redirected: { value: redirected },
+    type: { value: 'basic' },
+    clone: { value: () => withFacts(clone(), url, redirected) },
+  });
+}

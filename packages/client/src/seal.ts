@@ -1,0 +1,176 @@
+// From a request to the bytes of its outer POST: one chunk when it is small, else a stream of chunks, which a platform
+// that cannot send streams gathers into a Blob first. Progress and the failures of the request's own body come from here.
+import {
+  type Bytes,
+  CHUNK_PLAINTEXT_MAX_BYTES,
+  concatBytes,
+  encodeContent,
+  encodeEnd,
+  encodeRequest,
+  encodeRequestStart,
+  type RequestHead,
+  type SealedExchange,
+} from '@mte-relay/protocol';
+import { ignore } from './abort.ts';
+import type { RequestBody } from './body.ts';
+import type { Progress } from './options.ts';
+import type { OuterBody } from './platform/platform.ts';
+
+/** One request as it goes inside the seal, whatever number it is sent under. */
+export interface InnerRequest {
+  readonly head: RequestHead;
+  readonly body: RequestBody | undefined;
+  readonly onUploadProgress: ((progress: Progress) => void) | undefined;
+  readonly credentials: RequestCredentials | undefined;
+  readonly keepalive: boolean;
+}
+
+/** A sealed request, ready to be posted. */
+export interface Upload {
+  readonly payload: OuterBody;
+  /** To be told bytes sent, where only the transport knows. */
+  readonly onSent: ((bytes: number) => void) | undefined;
+  /** After the post: throws what the request's own body threw; else reports progress that nobody has reported. */
+  finish(answered: boolean): void;
+}
+
+/** Content that fits into one chunk together with the length in front of it. */
+const CONTENT_PER_CHUNK_BYTES = CHUNK_PLAINTEXT_MAX_BYTES - 4;
+/** Sealed parts that are folded into one Blob, so that a large body does not lie in the script's memory. */
+const FOLD_BYTES = 4 * 1024 * 1024;
+
+/** Throws what the request's own body throws, or the signal's reason. */
+export async function sealRequest(
+  message: SealedExchange,
+  request: InnerRequest,
+  streams: boolean,
+  signal: AbortSignal,
+): Promise<Upload> {
+  const { head, body } = request;
+  const report = meterOf(request);
+  const whole = wholeRequest(head, body);
+  if (whole) {
+    return {
+      payload: concatBytes([message.header, await message.sealFinal(whole)]),
+      onSent: undefined,
+      finish: (answered) => answered && report?.(body?.sizeBytes ?? 0),
+    };
+  }
+  const content = new WatchedContent(body as RequestBody);
+  if (streams) {
+    return {
+      payload: streamOf(sealedChunks(message, head, content.pieces(), report), signal),
+      onSent: undefined,
+      finish: () => content.throwIfFailed(),
+    };
+  }
+  const blob = await blobOf(sealedChunks(message, head, content.pieces(), undefined), signal);
+  return { payload: blob, onSent: report && scaled(report, blob.size, body?.sizeBytes), finish: ignore };
+}
+
+/** The request as one chunk's plaintext, or undefined when it is longer, or a stream. */
+function wholeRequest(head: RequestHead, body: RequestBody | undefined): Bytes | undefined {
+  const content = body ? body.whole : new Uint8Array(0);
+  if (!content || content.length > CHUNK_PLAINTEXT_MAX_BYTES) return undefined;
+  const encoded = encodeRequest(head, content);
+  return encoded.length <= CHUNK_PLAINTEXT_MAX_BYTES ? encoded : undefined;
+}
+
+async function* sealedChunks(
+  message: SealedExchange,
+  head: RequestHead,
+  content: AsyncIterable<Bytes>,
+  report: ((bytes: number) => void) | undefined,
+): AsyncGenerator<Bytes, void, undefined> {
+  const start = encodeRequestStart(head);
+  // Header and first chunk together: the relay can begin, and no write carries 42 bytes alone.
+  let prefix: Bytes = message.header;
+  for (let at = 0; at < start.length; at += CHUNK_PLAINTEXT_MAX_BYTES) {
+    yield concatBytes([prefix, await message.seal(start.subarray(at, at + CHUNK_PLAINTEXT_MAX_BYTES))]);
+    prefix = new Uint8Array(0);
+  }
+  let loadedBytes = 0;
+  for await (const piece of content) {
+    for (let at = 0; at < piece.length; at += CONTENT_PER_CHUNK_BYTES) {
+      const part = piece.subarray(at, at + CONTENT_PER_CHUNK_BYTES);
+      yield await message.seal(encodeContent(part));
+      loadedBytes += part.length;
+      report?.(loadedBytes);
+    }
+  }
+  yield await message.sealFinal(encodeEnd());
+}
+
+/** Keeps what the body's source throws apart from failures of the transport. */
+class WatchedContent {
+  readonly #body: RequestBody;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(body: RequestBody) {
+    this.#body = body;
+  }
+
+  async *pieces(): AsyncGenerator<Bytes, void, undefined> {
+    try {
+      yield* this.#body.open();
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  }
+
+  throwIfFailed(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+}
+
+function streamOf(source: AsyncGenerator<Bytes, void, undefined>, signal: AbortSignal): ReadableStream<Bytes> {
+  // Not every fetch cancels the body of a request that is aborted, or answered early.
+  signal.addEventListener('abort', () => void source.return().catch(ignore), { once: true });
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = await source.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      async cancel() {
+        await source.return();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+async function blobOf(source: AsyncIterable<Bytes>, signal: AbortSignal): Promise<Blob> {
+  const folded: Blob[] = [];
+  let parts: Bytes[] = [];
+  let partsBytes = 0;
+  for await (const piece of source) {
+    signal.throwIfAborted();
+    parts.push(piece);
+    partsBytes += piece.length;
+    if (partsBytes >= FOLD_BYTES) {
+      folded.push(new Blob(parts));
+      parts = [];
+      partsBytes = 0;
+    }
+  }
+  return new Blob([...folded, ...parts]);
+}
+
+function meterOf({ body, onUploadProgress }: InnerRequest): ((bytes: number) => void) | undefined {
+  if (!body || !onUploadProgress) return undefined;
+  const totalBytes = body.sizeBytes;
+  return (loadedBytes) => onUploadProgress(totalBytes === undefined ? { loadedBytes } : { loadedBytes, totalBytes });
+}
+
+/** Bytes of the sealed form as bytes of the body. */
+function scaled(
+  report: (bytes: number) => void,
+  sealedBytes: number,
+  bodyBytes: number | undefined,
+): (bytes: number) => void {
+  const plain = bodyBytes ?? sealedBytes;
+  return (sent) => report(Math.min(plain, Math.round((sent / sealedBytes) * plain)));
+}

@@ -1,0 +1,208 @@
+// A session as its client sees it: numbers for messages, and when to give it up (SPEC §6, §7). Below it the pool, which
+// keeps one session in use, replaces it in time, and lets parallel calls share one pairing.
+import {
+  type Bytes,
+  type ClientKeys,
+  equalBytes,
+  IN_FLIGHT_MAX,
+  type SessionParameters,
+  type SessionSecrets,
+  type Suite,
+} from '@mte-relay/protocol';
+import { orAborted } from './abort.ts';
+import { elapsedMs, type Instant, isBefore, now } from './clock.ts';
+
+/** Share of its lifetime or numbers after which a session is replaced in the background (DESIGN §4 Lifetime). */
+const REKEY_AT = 0.8;
+/** Numbers kept for cancels when the rest is used up, and time kept for the way to the relay. */
+const RESERVE = 0.05;
+/** A relay drops a session without a message after 30 s; before that it is safer to pair anew. */
+const UNCONFIRMED_MAX_MS = 20_000;
+/** A number this share of the window behind would soon be too old for the relay to accept. */
+const CROWDED_AT = 0.75;
+
+/** One pairing's session. */
+export class Session {
+  readonly keys: ClientKeys;
+  readonly parameters: SessionParameters;
+  readonly pin: string;
+  readonly pairedAt: Instant = now();
+  #usedAt: Instant = this.pairedAt;
+  #confirmed = false;
+  #nextNumber = 0;
+  readonly #outstanding = new Set<number>();
+  readonly #waiting = new Set<() => void>();
+
+  private constructor(keys: ClientKeys, parameters: SessionParameters, pin: string) {
+    this.keys = keys;
+    this.parameters = parameters;
+    this.pin = pin;
+  }
+
+  /** Takes the secrets over and erases them in their raw form. */
+  static async create(
+    suite: Suite,
+    parameters: SessionParameters,
+    secrets: SessionSecrets,
+    pin: string,
+  ): Promise<Session> {
+    const keys = {
+      sid: parameters.sid,
+      requestSecret: await suite.importExpandKey(secrets.request),
+      responseSecret: await suite.importExpandKey(secrets.response),
+    };
+    for (const secret of [secrets.request, secrets.response, secrets.exporter]) secret.fill(0);
+    return new Session(keys, parameters, pin);
+  }
+
+  /** `due`: still good, to be replaced soon. `over`: no new request may begin in it. */
+  get state(): 'fresh' | 'due' | 'over' {
+    const { lifetimeMs, idleMs, messageLimit, window } = this.parameters;
+    const life = elapsedMs(this.pairedAt) / lifetimeMs;
+    const idle = elapsedMs(this.#usedAt) / idleMs;
+    const numbers = this.#nextNumber / messageLimit;
+    const crowd = this.#spread / window;
+    const unconfirmed = !this.#confirmed && elapsedMs(this.pairedAt) > UNCONFIRMED_MAX_MS;
+    if (life >= 1 - RESERVE || idle >= 1 - RESERVE || numbers >= 1 - RESERVE || crowd >= 1 || unconfirmed)
+      return 'over';
+    return life >= REKEY_AT || numbers >= REKEY_AT || crowd >= CROWDED_AT ? 'due' : 'fresh';
+  }
+
+  /** How far the next number runs ahead of the oldest unanswered one. */
+  get #spread(): number {
+    const oldest = this.#outstanding.values().next();
+    return oldest.done ? 0 : this.#nextNumber - oldest.value;
+  }
+
+  /** True when one more message may be in flight. */
+  get hasRoom(): boolean {
+    return this.#outstanding.size < Math.min(IN_FLIGHT_MAX, this.parameters.window / 2);
+  }
+
+  /** Resolves when it may have room again. One that gives up leaves the queue, so that it takes no other's turn. */
+  async room(signal: AbortSignal | undefined): Promise<void> {
+    const { promise: woken, resolve: wake } = Promise.withResolvers<void>();
+    this.#waiting.add(wake);
+    try {
+      await orAborted(woken, signal);
+    } finally {
+      this.#waiting.delete(wake);
+    }
+  }
+
+  /** The next message number. Give it back with {@link Session.settle}. */
+  take(): number {
+    const n = this.#nextNumber;
+    this.#nextNumber += 1;
+    this.#outstanding.add(n);
+    this.#usedAt = now();
+    return n;
+  }
+
+  /** The message was answered, or given up. */
+  settle(n: number, answered: boolean): void {
+    if (answered) this.#confirmed = true;
+    this.#outstanding.delete(n);
+    const next = this.#waiting.values().next();
+    if (next.done) return;
+    this.#waiting.delete(next.value);
+    next.value();
+  }
+
+  /**
+   * True when this session proves that nothing sent in `old` since `firstSentAt` can have run, or ever will: the store
+   * that made it is newer than the old session, whose secrets it never had, and stood before the first byte was sent.
+   */
+  provesLost(old: Session, firstSentAt: Instant): boolean {
+    const { storeEpochMs, storeAgeMs } = this.parameters;
+    return storeEpochMs > old.parameters.storeEpochMs && isBefore(this.pairedAt, storeAgeMs, firstSentAt);
+  }
+}
+
+/** A message number in a session. */
+export interface Lease {
+  readonly session: Session;
+  readonly n: number;
+}
+
+/** The session in use, and its successor. */
+export class Sessions {
+  readonly #pair: () => Promise<Session>;
+  readonly #onPaired: (session: Session, background: boolean) => void;
+  readonly #onRekeyFailed: (error: unknown) => void;
+  #current: Session | undefined;
+  #pairing: Promise<Session> | undefined;
+  #rekeyFailedAt: Instant | undefined;
+  #clientId: Bytes | undefined;
+
+  constructor(
+    pair: () => Promise<Session>,
+    onPaired: (session: Session, background: boolean) => void,
+    onRekeyFailed: (error: unknown) => void,
+  ) {
+    this.#pair = pair;
+    this.#onPaired = onPaired;
+    this.#onRekeyFailed = onRekeyFailed;
+  }
+
+  /** A number in a session that may carry it; waits for a pairing and for room. Throws the signal's reason. */
+  async lease(signal: AbortSignal | undefined): Promise<Lease> {
+    for (;;) {
+      const session = this.#usable() ?? (await orAborted(this.renew(), signal));
+      if (session.hasRoom) return { session, n: session.take() };
+      await session.room(signal);
+    }
+  }
+
+  /** Pairs now, or joins the pairing that is under way. */
+  renew(background = false): Promise<Session> {
+    this.#pairing ??= this.#pair()
+      .then((session) => {
+        this.#current = session;
+        this.#clientId ??= session.parameters.clientId;
+        this.#onPaired(session, background);
+        return session;
+      })
+      .finally(() => {
+        this.#pairing = undefined;
+      });
+    return this.#pairing;
+  }
+
+  /** A session that is not this one. */
+  replace(old: Session): Promise<Session> {
+    return this.#current === old || !this.#current ? this.renew() : Promise.resolve(this.#current);
+  }
+
+  /** The identity that the first session gave, when this one has another. */
+  earlierClientId(session: Session): Bytes | undefined {
+    const first = this.#clientId;
+    return first && first.length > 0 && !equalBytes(first, session.parameters.clientId) ? first : undefined;
+  }
+
+  /** Forgets every session. */
+  clear(): void {
+    this.#current = undefined;
+    this.#clientId = undefined;
+  }
+
+  #usable(): Session | undefined {
+    const session = this.#current;
+    const state = session?.state;
+    if (state === 'over') return undefined;
+    if (state === 'due') this.#rekey();
+    return session;
+  }
+
+  /** In the background: the calls meanwhile use the old session, and a failure is not theirs. */
+  #rekey(): void {
+    if (this.#pairing || (this.#rekeyFailedAt && elapsedMs(this.#rekeyFailedAt) < REKEY_PAUSE_MS)) return;
+    this.renew(true).catch((error) => {
+      this.#rekeyFailedAt = now();
+      this.#onRekeyFailed(error);
+    });
+  }
+}
+
+/** Between two tries to rekey in the background. */
+const REKEY_PAUSE_MS = 10_000;

@@ -1,0 +1,59 @@
+// Redirects inside the seal (Fetch §4.4).
+import { expect, test } from 'vitest';
+import { field } from './support/relay.ts';
+import { setUp } from './support/setup.ts';
+
+test.each([
+  [301, 'POST', 'GET', ''],
+  [302, 'POST', 'GET', ''],
+  [303, 'PUT', 'GET', ''],
+  [303, 'HEAD', 'HEAD', ''],
+  [301, 'PUT', 'PUT', 'x'],
+  [307, 'POST', 'POST', 'x'],
+  [308, 'PATCH', 'PATCH', 'x'],
+])('%d after %s is followed with %s', async (status, method, expected, content) => {
+  const { relay, client } = await setUp();
+  relay.upstream = ({ path }) => (path === '/a' ? { status, headers: [['location', '/b?c']] } : { content: 'there' });
+  const body = method === 'HEAD' ? null : 'x';
+  const response = await client.fetch('/a', { method, body, headers: { 'x-kept': '1' } });
+  expect(response.redirected).toBe(true);
+  expect(response.url).toBe(`${relay.url}/b?c`);
+  const second = relay.ran[1];
+  expect(second).toMatchObject({ method: expected, path: '/b?c' });
+  expect(second?.content.toString()).toBe(content);
+  expect(field(second, 'content-type')).toBe(content ? 'text/plain;charset=UTF-8' : undefined);
+  expect(field(second, 'x-kept')).toBe('1');
+});
+
+test('another origin is refused and asked for nothing', async () => {
+  const { relay, client } = await setUp();
+  relay.upstream = () => ({ status: 302, headers: [['location', 'https://example.com/']] });
+  await expect(client.fetch('/')).rejects.toMatchObject({ code: 'redirect-refused' });
+  expect(relay.ran.length).toBe(1);
+});
+
+test('a loop ends after 20', async () => {
+  const { relay, client } = await setUp();
+  relay.upstream = () => ({ status: 302, headers: [['location', '/']] });
+  await expect(client.fetch('/')).rejects.toMatchObject({ code: 'redirect-refused' });
+  expect(relay.ran.length).toBe(21);
+});
+
+test("'manual' hands the redirect out, 'error' fails", async () => {
+  const { relay, client } = await setUp();
+  relay.upstream = () => ({ status: 302, headers: [['location', '/b']], content: 'moved' });
+  const response = await client.fetch('/', { redirect: 'manual' });
+  expect(response.status).toBe(302);
+  expect(response.headers.get('location')).toBe('/b');
+  expect(await response.text()).toBe('moved');
+  await expect(client.fetch('/', { redirect: 'error' })).rejects.toMatchObject({ code: 'redirect-refused' });
+});
+
+test('a stream cannot be sent again to the new place', async () => {
+  const { relay, client } = await setUp();
+  relay.upstream = () => ({ status: 307, headers: [['location', '/b']] });
+  const body = new Blob(['x']).stream();
+  await expect(client.fetch('/', { method: 'POST', body, duplex: 'half' })).rejects.toMatchObject({
+    code: 'redirect-refused',
+  });
+});

@@ -1,0 +1,272 @@
+// A hostile box on the way forwards, swallows, forges and cuts (DESIGN §4 Safe resend): nothing runs twice, what is
+// proven not to have run is sent again, and the rest fails with `may-have-run`.
+import { MESSAGE_TYPE_CANCEL, MESSAGE_TYPE_EXCHANGE } from '@mte-relay/protocol';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { bytes, type OuterAnswer, type OuterCall, refusal, sealedAnswer, type TestRelay } from './support/relay.ts';
+import { setUp } from './support/setup.ts';
+
+type Box = (call: OuterCall) => Promise<OuterAnswer | undefined>;
+
+/** Applies to the first `times` sealed requests (cancels not counted), and lets everything else through. */
+function onFirst(times: number, box: Box): Box {
+  let seen = 0;
+  return (call) => {
+    if (call.header?.type !== MESSAGE_TYPE_EXCHANGE || seen >= times) return call.forward();
+    seen += 1;
+    return box(call);
+  };
+}
+
+const post = (path = '/pay'): [string, RequestInit] => [path, { method: 'POST', body: 'amount=1' }];
+
+const FORGED: [string, () => OuterAnswer | undefined][] = [
+  ['401 session-unknown', () => refusal('session-unknown')],
+  ['409 replayed', () => refusal('replayed')],
+  ['503', () => refusal('unavailable')],
+  ['429 with Retry-After', () => refusal('too-many', { 'retry-after': '0' })],
+  ['413', () => refusal('too-large')],
+  ['a reset connection', () => undefined],
+  ['200 with garbage', () => sealedAnswer(bytes('x'.repeat(500)))],
+  ['200 with an empty body', () => sealedAnswer(new Uint8Array(0))],
+  [
+    '200 of another content type',
+    () => ({ status: 200, headers: { 'content-type': 'text/html' }, body: bytes('<p>') }),
+  ],
+];
+
+describe('a POST that the box forwarded before it forged', () => {
+  test.each(FORGED)('%s: runs once and fails with may-have-run', async (_name, forged) => {
+    const { relay, client } = await setUp();
+    relay.box = onFirst(9, async ({ forward }) => {
+      await forward();
+      return forged();
+    });
+    await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'may-have-run', mayHaveRun: true });
+    expect(relay.ran.length).toBe(1);
+  });
+
+  test('a cut inside the sealed head: runs once and fails with may-have-run', async () => {
+    const { relay, client } = await setUp();
+    relay.box = onFirst(1, async ({ forward }) => ({ ...(await forward()), cutAtBytes: 20 }));
+    await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
+    expect(relay.ran.length).toBe(1);
+  });
+});
+
+describe('a POST that the box kept back', () => {
+  test.each(FORGED.filter(([name]) => name !== '413'))(
+    '%s: is sent again after an authenticated cancel',
+    async (_name, forged) => {
+      const { relay, client } = await setUp();
+      relay.box = onFirst(1, async () => forged());
+      const response = await client.fetch(...post());
+      expect(response.status).toBe(200);
+      expect(relay.ran.length).toBe(1);
+    },
+  );
+
+  test('delivered late, it does not run any more', async () => {
+    const { relay, client } = await setUp();
+    let late: OuterCall | undefined;
+    relay.box = onFirst(1, (call) => {
+      late = call;
+      return Promise.resolve(refusal('unavailable'));
+    });
+    await client.fetch(...post());
+    expect((await late?.forward())?.status).toBe(409);
+    expect(relay.ran.length).toBe(1);
+  });
+
+  test('an unwelcome one (413) fails as not run', async () => {
+    const { relay, client } = await setUp();
+    relay.box = onFirst(9, async () => refusal('too-large'));
+    await expect(client.fetch(...post())).rejects.toMatchObject({
+      code: 'relay-refused',
+      status: 413,
+      outerCode: 'too-large',
+      mayHaveRun: false,
+    });
+    expect(relay.ran.length).toBe(0);
+  });
+
+  test('a body that is a stream is not sent again, and said not to have run', async () => {
+    const { relay, client } = await setUp();
+    relay.box = onFirst(1, async () => refusal('unavailable'));
+    const body = new Blob(['x']).stream();
+    const call = client.fetch('/', { method: 'POST', body, duplex: 'half' });
+    await expect(call).rejects.toMatchObject({ code: 'relay-refused', mayHaveRun: false });
+    expect(relay.ran.length).toBe(0);
+  });
+
+  test('resends are bounded', async () => {
+    const { relay, client } = await setUp();
+    relay.box = onFirst(99, async () => refusal('unavailable'));
+    await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'relay-refused', mayHaveRun: false });
+    expect(relay.count('/api/mte')).toBe(6); // three tries, a cancel behind each
+  });
+});
+
+describe('when the cancel is not answered under the seal', () => {
+  const everything: Box = async (call) => {
+    if (call.header?.type === MESSAGE_TYPE_EXCHANGE) await call.forward();
+    return call.header ? refusal('unavailable') : call.forward();
+  };
+
+  test('an outer refusal of it proves nothing', async () => {
+    const { relay, client } = await setUp();
+    relay.box = everything;
+    await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
+    expect(relay.ran.length).toBe(1);
+  });
+
+  test("another message's cancel answer proves nothing", async () => {
+    const { relay, client } = await setUp();
+    let recorded: OuterAnswer | undefined;
+    relay.box = onFirst(1, async () => refusal('unavailable'));
+    relay.box = ((inner) => async (call: OuterCall) => {
+      const answer = await inner(call);
+      if (call.header?.type === MESSAGE_TYPE_CANCEL) recorded = answer;
+      return answer;
+    })(relay.box as Box);
+    await client.fetch(...post('/first')); // its cancel was answered "cancelled"
+    relay.box = async (call) => {
+      if (call.header?.type === MESSAGE_TYPE_CANCEL) return recorded;
+      if (call.header) await call.forward();
+      return call.header ? refusal('unavailable') : call.forward();
+    };
+    await expect(client.fetch(...post('/second'))).rejects.toMatchObject({ code: 'may-have-run' });
+    expect(relay.ran.map(({ path }) => path)).toEqual(['/first', '/second']);
+  });
+});
+
+describe('a relay that forgot its sessions', () => {
+  async function warmedUp(): Promise<{
+    relay: TestRelay;
+    fetch: (path: string, init?: RequestInit) => Promise<Response>;
+  }> {
+    const { relay, client } = await setUp();
+    await (await client.fetch('/warm')).text();
+    relay.ran.length = 0;
+    return { relay, fetch: client.fetch };
+  }
+
+  test('heals a GET with one new pairing', async () => {
+    const { relay, fetch } = await warmedUp();
+    relay.forgetSessions();
+    expect((await fetch('/a')).status).toBe(200);
+    expect(relay.count('/api/mte-pair')).toBe(2);
+    expect(relay.ran.length).toBe(1);
+  });
+
+  test('heals a POST sent after its restart: the store is newer than the session and older than the call', async () => {
+    const { relay, fetch } = await warmedUp();
+    relay.restart();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect((await fetch(...post())).status).toBe(200);
+    expect(relay.ran.length).toBe(1);
+  });
+
+  test('heals parallel calls with one new pairing', async () => {
+    const { relay, fetch } = await warmedUp();
+    relay.restart();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => fetch(`/${i}`, { method: i % 2 ? 'GET' : 'POST' })),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
+    expect(relay.ran.length).toBe(20);
+    expect(relay.count('/api/mte-pair')).toBe(2);
+  });
+
+  test('a POST under way at its restart fails with may-have-run and ran once', async () => {
+    const { relay, fetch } = await warmedUp();
+    relay.box = onFirst(1, async ({ forward }) => {
+      await forward();
+      relay.restart(); // the answer is lost with the process
+      return undefined;
+    });
+    await expect(fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
+    expect(relay.ran.length).toBe(1);
+  });
+
+  test('a store that lost the session but is no newer proves nothing', async () => {
+    const { relay, fetch } = await warmedUp();
+    relay.box = onFirst(1, async ({ forward }) => {
+      await forward();
+      relay.forgetSessions();
+      return refusal('session-unknown');
+    });
+    await expect(fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
+    expect(relay.ran.length).toBe(1);
+  });
+
+  test('a machine that slept in between does not take the new store for older than its call', async () => {
+    const { relay, fetch } = await warmedUp();
+    const realNow = Date.now;
+    onTestFinished(() => void vi.restoreAllMocks());
+    relay.box = onFirst(1, async ({ forward }) => {
+      await forward();
+      // An hour passes on the wall clock alone; the relay restarted in the middle of it.
+      vi.spyOn(Date, 'now').mockImplementation(() => realNow() + 3_600_000);
+      relay.restart(1_800_000);
+      return refusal('session-unknown');
+    });
+    await expect(fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
+    expect(relay.ran.length).toBe(1);
+  });
+
+  test('one that never knows a session is paired with once per call', async () => {
+    const { relay, fetch } = await warmedUp();
+    relay.box = async (call) => (call.header ? refusal('session-unknown') : call.forward());
+    await expect(fetch('/a')).rejects.toMatchObject({ code: 'relay-refused', status: 401 });
+    expect(relay.count('/api/mte-pair')).toBe(2);
+  });
+});
+
+describe('an idempotent request', () => {
+  test.each(FORGED.filter(([name]) => name !== '413'))('%s: is sent again without a cancel', async (_name, forged) => {
+    const { relay, client } = await setUp();
+    relay.box = onFirst(1, async () => forged());
+    const response = await client.fetch('/', { method: 'PUT', body: 'x' });
+    expect(response.status).toBe(200);
+    expect(relay.ran.length).toBe(1);
+  });
+
+  test('fails after a bounded number of tries', async () => {
+    const { relay, client } = await setUp();
+    relay.box = onFirst(99, async () => undefined);
+    await expect(client.fetch('/')).rejects.toMatchObject({ code: 'unreachable', mayHaveRun: true });
+    expect(relay.count('/api/mte')).toBe(3);
+  });
+
+  test('waits for Retry-After once, and not for long ones', async () => {
+    const { relay, client } = await setUp();
+    relay.box = onFirst(1, async () => refusal('too-many', { 'retry-after': '1' }));
+    const startedAt = performance.now();
+    await client.fetch('/');
+    expect(performance.now() - startedAt).toBeGreaterThan(950);
+    relay.box = onFirst(1, async () => refusal('too-many', { 'retry-after': '60' }));
+    await expect(client.fetch('/')).rejects.toMatchObject({ status: 429, retryAfterMs: 60_000 });
+  });
+});
+
+test('a relay that is down: nothing was sent, so a POST fails as not run', async () => {
+  const { relay, client } = await setUp();
+  await (await client.fetch('/')).text();
+  await relay.stop();
+  await new Promise((resolve) => setTimeout(resolve, 100)); // the kept connection is seen to close
+  await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'unreachable', mayHaveRun: false });
+});
+
+test('a resend is told to listeners', async () => {
+  const { relay, client } = await setUp();
+  const heard: unknown[] = [];
+  const unlisten = client.on('resend', (event) => heard.push(event));
+  relay.box = onFirst(1, async () => refusal('unavailable'));
+  await client.fetch('/a?b');
+  expect(heard).toEqual([{ method: 'GET', url: `${relay.url}/a?b`, reason: '503' }]);
+  unlisten();
+  relay.box = onFirst(1, async () => refusal('unavailable'));
+  await client.fetch('/');
+  expect(heard.length).toBe(1);
+});

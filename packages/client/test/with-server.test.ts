@@ -1,0 +1,152 @@
+// The client against the real relay in front of a real backend, both over sockets.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createRelayClient, type RelayClient } from '@mte-relay/client';
+import { createRelay, type Relay } from '@mte-relay/server';
+import { expect, onTestFinished, test } from 'vitest';
+
+type Backend = (request: IncomingMessage, response: ServerResponse) => void;
+
+async function backendOf(backend: Backend): Promise<string> {
+  const server = createServer(backend);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function relayFor(upstream: string): Relay {
+  return createRelay({
+    environment: {
+      UPSTREAM: upstream,
+      CORS_ORIGINS: 'http://localhost:1',
+      CLIENT_ID_SECRET: 'kJ8m2QwX0zTgVn5rB7cYhL4pD9sFeA1u',
+      LOG_LEVEL: 'off',
+      SHUTDOWN_TIMEOUT_MS: '0',
+    },
+  });
+}
+
+async function setUp(backend: Backend): Promise<{ url: string; client: RelayClient; upstream: string; relay: Relay }> {
+  const upstream = await backendOf(backend);
+  const relay = relayFor(upstream);
+  const url = `http://127.0.0.1:${await relay.listen(0)}`;
+  const client = createRelayClient(url, { pins: [relay.pin] });
+  onTestFinished(async () => {
+    client.close();
+    await relay.close();
+  });
+  return { url, client, upstream, relay };
+}
+
+async function read(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of request) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+test('method, path, fields, body, status and fields of the answer go through', async () => {
+  const { client } = await setUp((request, response) => {
+    void read(request).then((body) => {
+      response.writeHead(201, {
+        'x-method': request.method,
+        'x-path': request.url,
+        'x-got': request.headers['x-sent'],
+      });
+      response.end(body);
+    });
+  });
+  const answer = await client.fetch('/a/b?c=%20d', { method: 'PATCH', body: 'grüße', headers: { 'x-sent': '1' } });
+  expect(answer.status).toBe(201);
+  expect(Object.fromEntries(answer.headers)).toMatchObject({
+    'x-method': 'PATCH',
+    'x-path': '/a/b?c=%20d',
+    'x-got': '1',
+  });
+  expect(await answer.text()).toBe('grüße');
+});
+
+test('20 MB go up and come down byte-equal, with progress', async () => {
+  const data = new Uint8Array(20_000_000).map((_, i) => (i * 31) % 256);
+  const { client } = await setUp((request, response) => {
+    response.writeHead(200, { 'content-length': request.headers['content-length'] ?? data.length });
+    request.pipe(response);
+  });
+  let sent = 0;
+  let received = 0;
+  const answer = await client.fetch('/', {
+    method: 'PUT',
+    body: new Blob([data]),
+    onUploadProgress: ({ loadedBytes }) => {
+      sent = loadedBytes;
+    },
+    onDownloadProgress: ({ loadedBytes }) => {
+      received = loadedBytes;
+    },
+  });
+  expect(Buffer.from(await answer.arrayBuffer()).equals(data)).toBe(true);
+  expect([sent, received]).toEqual([data.length, data.length]);
+});
+
+test('cookies and redirects go through inside the seal', async () => {
+  const { client } = await setUp((request, response) => {
+    if (request.url === '/login') {
+      response.writeHead(302, { 'set-cookie': ['a=1; HttpOnly', 'b=2'], location: '/home' });
+      response.end();
+    } else {
+      response.writeHead(200, { 'x-cookie': request.headers.cookie ?? 'none' });
+      response.end('home');
+    }
+  });
+  const login = await client.fetch('/login', { redirect: 'manual' });
+  expect(login.headers.getSetCookie()).toEqual(['a=1; HttpOnly', 'b=2']);
+  const home = await client.fetch('/login', { headers: { cookie: 'a=1' } });
+  expect(home.redirected).toBe(true);
+  expect(home.headers.get('x-cookie')).toBe('a=1');
+});
+
+test('events arrive as they are flushed, and abort reaches the backend', async () => {
+  let closed = false;
+  const { client } = await setUp((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write('data: 1\n\n');
+    response.on('close', () => {
+      closed = true;
+    });
+  });
+  const controller = new AbortController();
+  const answer = await client.fetch('/events', { signal: controller.signal });
+  const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+  expect((await reader?.read())?.value).toBe('data: 1\n\n');
+  controller.abort();
+  await expect(reader?.read()).rejects.toMatchObject({ name: 'AbortError' });
+  await expect.poll(() => closed).toBe(true);
+});
+
+test('a restarted relay heals on the next call, and a POST runs once', async () => {
+  const ran: string[] = [];
+  const { client, relay, url, upstream } = await setUp((request, response) => {
+    ran.push(`${request.method} ${request.url}`);
+    response.end('ok');
+  });
+  await (await client.fetch('/before')).text();
+  await relay.close();
+  const second = relayFor(upstream);
+  await second.listen(Number(new URL(url).port));
+  onTestFinished(() => second.close());
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect((await client.fetch('/pay', { method: 'POST', body: 'x' })).status).toBe(200);
+  expect(ran).toEqual(['GET /before', 'POST /pay']);
+});
+
+test('an unreachable backend is a sealed 502 that says so', async () => {
+  const relay = relayFor('http://127.0.0.1:1');
+  const url = `http://127.0.0.1:${await relay.listen(0)}`;
+  onTestFinished(() => relay.close());
+  const client = createRelayClient(url, { pins: [relay.pin] });
+  const answer = await client.fetch('/', { method: 'POST' });
+  expect(answer.status).toBe(502);
+  expect(answer.headers.get('mte-relay-failure')).toBe('upstream-unreachable');
+});
