@@ -57,7 +57,7 @@ export interface ForwardingFacts {
  * @param connection names listed in the inner `connection` field are dropped before the relay adds its own.
  */
 export function upstreamRequestHeaders(fields: Fields, facts: ForwardingFacts): string[] {
-  const listed = connectionListed(fields);
+  const listed = listedIn(connectionValues(fields));
   const flat: string[] = [];
   for (const [name, value] of fields) {
     if (REQUEST_DROPPED.has(name) || listed?.has(name) || isForwardingClaim(name)) continue;
@@ -74,7 +74,7 @@ export type ParsedHeaders = Readonly<Record<string, string | string[] | undefine
 
 /** The upstream's fields that go back to the client. */
 export function downstreamFields(headers: ParsedHeaders): [string, string][] {
-  const listed = headers['connection'] === undefined ? undefined : connectionListed(flatten(headers));
+  const listed = listedIn(headers['connection']);
   const fields: [string, string][] = [];
   for (const name of Object.keys(headers)) {
     if (RESPONSE_DROPPED.has(name) || listed?.has(name)) continue;
@@ -98,13 +98,19 @@ export function fieldValue(fields: Fields, name: string): string | undefined {
   return undefined;
 }
 
-/** Names that the `connection` fields list as belonging to this hop. */
-function connectionListed(fields: Fields): Set<string> | undefined {
-  let listed: Set<string> | undefined;
+function connectionValues(fields: Fields): string[] | undefined {
+  let values: string[] | undefined;
   for (const [name, value] of fields) {
     if (name !== 'connection') continue;
-    listed ??= new Set();
-    for (const token of value.split(',')) listed.add(token.trim().toLowerCase());
+    values ??= [];
+    values.push(value);
   }
-  return listed;
+  return values;
+}
+
+/** Names that `Connection` lists as belonging to this hop; undefined when it lists none that could be there. */
+function listedIn(connection: string | readonly string[] | undefined): Set<string> | undefined {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined;
+  const values = typeof connection === 'string' ? [connection] : connection;
+  return new Set(values.flatMap((value) => value.split(',')).map((name) => name.trim().toLowerCase()));
 }
