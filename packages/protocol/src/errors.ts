@@ -61,6 +61,7 @@ export const INNER_FAILURE = {
   'request-malformed': { status: 400, upstreamSaw: 'no' },
   'path-refused': { status: 400, upstreamSaw: 'no' },
   'route-refused': { status: 404, upstreamSaw: 'no' },
+  'method-refused': { status: 405, upstreamSaw: 'no' },
   'request-too-large': { status: 413, upstreamSaw: 'maybe' },
   'upstream-unreachable': { status: 502, upstreamSaw: 'no' },
   'upstream-failed': { status: 502, upstreamSaw: 'maybe' },

@@ -5,14 +5,9 @@ import { nodeSuite } from '@mte-relay/protocol/node';
 import { loadSettings } from './config/load.ts';
 import type { Settings } from './config/settings.ts';
 import type { RelayContext } from './context.ts';
-import { CookieJacket } from './exchange/cookies.ts';
-import { RouteSet } from './exchange/target.ts';
-import { Upstream } from './exchange/upstream.ts';
-import { Cors } from './http/cors.ts';
+import { Domains } from './domain.ts';
 import { closeHttpServer, createHttpServer } from './http/server.ts';
 import { createLogger, type Logger } from './observe/log.ts';
-import { ClientIds } from './pairing/client-id.ts';
-import { pinOf, relayIdentity } from './pairing/identity.ts';
 import { MemorySessionStore } from './sessions/memory.ts';
 import type { SessionStore } from './sessions/store.ts';
 
@@ -34,8 +29,10 @@ export interface RelayOptions {
 /** A running relay. */
 export interface Relay {
   readonly settings: Settings;
-  /** What clients pin. */
+  /** What clients pin; of the first domain, when there are several. */
   readonly pin: string;
+  /** What clients of each domain pin, by its host. */
+  readonly pins: ReadonlyMap<string, string>;
   /**
    * Starts to listen.
    * @param port default PORT; 0 takes any free one.
@@ -54,13 +51,15 @@ export function createRelay(options: RelayOptions = {}): Relay {
   const settings = loadSettings(options.environment ?? process.env);
   const context = createContext(settings, options);
   const server = createHttpServer(context);
+  const pins = new Map([...context.domains.all()].map(({ name, pin }) => [name, pin]));
   return {
     settings,
-    pin: pinOf(context.identity),
+    pin: [...pins.values()][0] as string,
+    pins,
     listen: (port = settings.PORT) => listen(server, port),
     async close() {
       await closeHttpServer(server, settings.SHUTDOWN_TIMEOUT_MS);
-      await context.upstream.destroy();
+      await Promise.all([...context.domains.all()].map(({ upstream }) => upstream.destroy()));
       await context.sessions.close();
     },
   };
@@ -68,19 +67,13 @@ export function createRelay(options: RelayOptions = {}): Relay {
 
 function createContext(settings: Settings, options: RelayOptions): RelayContext {
   const suite = nodeSuite();
-  const [newestSecret] = settings.CLIENT_ID_SECRET as [string];
   return {
     settings,
     suite,
-    identity: relayIdentity({ seed: settings.RELAY_IDENTITY_SEED, clientIdSecret: newestSecret }),
-    clientIds: new ClientIds(settings.CLIENT_ID_SECRET),
+    domains: new Domains(suite, settings),
     sessions:
       options.sessions ??
       new MemorySessionStore({ sessionsMax: settings.SESSIONS_MAX, soleInstance: isSoleInstance(settings) }),
-    upstream: new Upstream(settings),
-    cookies: new CookieJacket(suite, settings.CLIENT_ID_SECRET, settings.COOKIE_SEALING),
-    passThroughRoutes: new RouteSet(settings.PASS_THROUGH_ROUTES),
-    cors: new Cors(settings.CORS_ORIGINS),
     log: options.log ?? createLogger(settings.LOG_LEVEL),
   };
 }

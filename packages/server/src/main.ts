@@ -1,7 +1,7 @@
 // The command `mte-relay-server start|check|identity`.
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { ConfigError, EXIT_CONFIG, loadSettings, loadSome, settingsWarnings } from './config/load.ts';
+import { ConfigError, EXIT_CONFIG, loadIdentitySettings, loadSettings, settingsWarnings } from './config/load.ts';
 import { createRelay } from './index.ts';
 import { createLogger } from './observe/log.ts';
 import { pinOf, relayIdentity } from './pairing/identity.ts';
@@ -66,7 +66,9 @@ async function start(): Promise<number> {
   const log = createLogger(relay.settings.LOG_LEVEL);
   for (const warning of settingsWarnings(relay.settings)) log.warn(warning);
   const port = await relay.listen();
-  log.info({ port, upstream: relay.settings.UPSTREAM.href, pin: relay.pin }, 'relay is listening');
+  for (const [domain, { UPSTREAM }] of relay.settings.domains) {
+    log.info({ port, domain, upstream: UPSTREAM.href, pin: relay.pins.get(domain) }, 'relay is listening');
+  }
   await new Promise((resolve) => {
     process.once('SIGTERM', resolve);
     process.once('SIGINT', resolve);
@@ -84,7 +86,7 @@ function check(): number {
 }
 
 function printIdentity(): number {
-  const settings = loadSome(process.env, ['CLIENT_ID_SECRET', 'RELAY_IDENTITY_SEED']);
+  const settings = loadIdentitySettings(process.env);
   const [clientIdSecret] = settings.CLIENT_ID_SECRET as [string];
   process.stdout.write(`${pinOf(relayIdentity({ seed: settings.RELAY_IDENTITY_SEED, clientIdSecret }))}\n`);
   return 0;

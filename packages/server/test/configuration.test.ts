@@ -38,12 +38,16 @@ function problemsOf(environment: Record<string, string>): string[] {
 }
 
 test('the minimal configuration is enough, and has the documented defaults', () => {
-  expect(loadSettings(GOOD)).toMatchObject({
-    PORT: 8080,
-    LOG_LEVEL: 'info',
+  const { domains, ...rest } = loadSettings(GOOD);
+  expect(rest).toMatchObject({ PORT: 8080, LOG_LEVEL: 'info' });
+  expect([...domains.keys()]).toEqual(['*']);
+  expect(domains.get('*')).toMatchObject({
     CORS_ORIGINS: ['https://www.my-company.com', 'https://dashboard.my-company.com'],
+    CORS_METHODS: ['GET', 'POST', 'PUT', 'DELETE'],
     CLIENT_ID_SECRET: ['2DkV4DDabehO8cifDktdF9elKJL0CKrk'],
     PASS_THROUGH_ROUTES: [],
+    MTE_ROUTES: undefined,
+    HEADERS: [],
   });
 });
 

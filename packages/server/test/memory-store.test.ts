@@ -22,7 +22,14 @@ afterEach(() => {
 
 function newSession(): NewSession {
   const secret = suite.importExpandKey(suite.randomBytes(32));
-  return { sid: suite.randomBytes(16), requestSecret: secret, responseSecret: secret, flags: 0, clientId: 'c' };
+  return {
+    sid: suite.randomBytes(16),
+    requestSecret: secret,
+    responseSecret: secret,
+    domain: '*',
+    flags: 0,
+    clientId: 'c',
+  };
 }
 
 function created(): NewSession {

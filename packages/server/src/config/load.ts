@@ -1,5 +1,12 @@
 // Configuration parses, or the process does not start: every problem is found before any is reported.
-import { SETTINGS, type SettingName, type Settings } from './settings.ts';
+import {
+  DOMAIN_SETTINGS,
+  type DomainSettings,
+  PROCESS_SETTINGS,
+  type ProcessSettings,
+  type Settings,
+  type SettingTable,
+} from './settings.ts';
 
 /** One thing wrong with the configuration. */
 export interface ConfigProblem {
@@ -27,45 +34,138 @@ export const EXIT_CONFIG = 78;
 /** Variables by name, as `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** The domain that serves every host. */
+export const ANY_HOST = '*';
+
 /**
  * Reads every setting from the environment. An empty variable counts as not set.
  * @throws ConfigError that lists all problems.
  */
 export function loadSettings(environment: Environment): Settings {
-  return loadSome(environment, Object.keys(SETTINGS) as SettingName[]);
+  const problems: ConfigProblem[] = [];
+  const processSettings = parseTable<ProcessSettings>(PROCESS_SETTINGS, environment, problems);
+  const domains = loadDomains(environment, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { ...processSettings, domains };
 }
 
-/** Reads only these settings, so that a command asks for no more than it needs. Throws ConfigError. */
-export function loadSome<Name extends SettingName>(
+/** Reads what the identity takes, so that printing a pin asks for no more. Throws ConfigError. */
+export function loadIdentitySettings(
   environment: Environment,
-  names: readonly Name[],
-): Pick<Settings, Name> {
+): Pick<DomainSettings, 'CLIENT_ID_SECRET' | 'RELAY_IDENTITY_SEED'> {
+  const { CLIENT_ID_SECRET, RELAY_IDENTITY_SEED } = DOMAIN_SETTINGS;
   const problems: ConfigProblem[] = [];
-  const values: Record<string, unknown> = {};
-  for (const name of names) {
-    const setting = SETTINGS[name];
+  const settings = parseTable({ CLIENT_ID_SECRET, RELAY_IDENTITY_SEED }, environment, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return settings;
+}
+
+/** DOMAIN_MAP when it is set, one domain for every host otherwise. */
+function loadDomains(environment: Environment, problems: ConfigProblem[]): Map<string, DomainSettings> {
+  const domains = new Map<string, DomainSettings>();
+  const text = environment['DOMAIN_MAP'];
+  if (text === undefined || text === '') {
+    domains.set(ANY_HOST, parseTable<DomainSettings>(DOMAIN_SETTINGS, environment, problems));
+    return domains;
+  }
+  if (environment['UPSTREAM']) {
+    problems.push({ name: 'UPSTREAM', seen: 'set beside DOMAIN_MAP', expected: 'one of the two' });
+  }
+  const { UPSTREAM: _, ...shared } = environment;
+  for (const [host, entry] of domainEntries(text, problems)) {
+    const prefix = `DOMAIN_MAP[${JSON.stringify(host)}].`;
+    const own = entryVariables(prefix, entry, problems);
+    domains.set(
+      host.toLowerCase(),
+      parseTable<DomainSettings>(DOMAIN_SETTINGS, { ...shared, ...own }, problems, prefix),
+    );
+  }
+  return domains;
+}
+
+const HOST = /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?$/;
+
+function domainEntries(text: string, problems: ConfigProblem[]): [string, object][] {
+  const expected = 'a JSON object whose keys are hosts and whose values are objects with at least "upstream"';
+  let map: unknown;
+  try {
+    map = JSON.parse(text);
+  } catch {
+    problems.push({ name: 'DOMAIN_MAP', seen: 'not JSON', expected });
+    return [];
+  }
+  const entries = isPlainObject(map) ? Object.entries(map) : [];
+  if (entries.length === 0) problems.push({ name: 'DOMAIN_MAP', seen: 'no domain', expected });
+  return entries.filter((entry): entry is [string, object] => {
+    const [host, value] = entry;
+    if (HOST.test(host) && isPlainObject(value)) return true;
+    problems.push({ name: `DOMAIN_MAP[${JSON.stringify(host)}]`, seen: `a ${typeof value}`, expected });
+    return false;
+  });
+}
+
+/** A domain's own settings, under the names of the variables they replace. */
+function entryVariables(prefix: string, entry: object, problems: ConfigProblem[]): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const [key, value] of Object.entries(entry)) {
+    const name = key.toUpperCase();
+    if (name in DOMAIN_SETTINGS) {
+      variables[name] = variableText(value);
+    } else {
+      const known = Object.keys(DOMAIN_SETTINGS).map((known) => known.toLowerCase());
+      problems.push({ name: prefix + key, seen: 'no such setting', expected: `one of ${known.join(', ')}` });
+    }
+  }
+  return variables;
+}
+
+/** A value of JSON or YAML as its variable would be written. */
+export function variableText(value: unknown): string {
+  if (Array.isArray(value)) return value.join(',');
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function parseTable<T extends object>(
+  table: SettingTable<T>,
+  environment: Environment,
+  problems: ConfigProblem[],
+  prefix = '',
+): T {
+  const values: Partial<T> = {};
+  for (const name of Object.keys(table) as (keyof T & string)[]) {
+    const setting = table[name];
     const raw = environment[name] === '' ? undefined : environment[name];
     const result = setting.schema.safeParse(raw);
-    if (result.success) values[name] = result.data;
-    else problems.push({ name, seen: describe(raw, setting.secret === true), expected: setting.expected });
+    if (result.success) {
+      values[name] = result.data;
+    } else {
+      const shownName = prefix === '' ? name : prefix + name.toLowerCase();
+      problems.push({ name: shownName, seen: describe(raw, setting.secret === true), expected: setting.expected });
+    }
   }
-  if (problems.length > 0) throw new ConfigError(problems);
-  return values as unknown as Pick<Settings, Name>;
+  return values as T;
 }
 
 /** What is worth a warning though it is valid, one sentence each. */
 export function settingsWarnings(settings: Settings): string[] {
   const warnings: string[] = [];
-  if (!settings.RELAY_IDENTITY_SEED && settings.CLIENT_ID_SECRET.some(looksHumanMade)) {
-    warnings.push(
-      'CLIENT_ID_SECRET looks made by a person, and the public relay key is derived from it: who guesses the one has ' +
-        'the other. Use a random secret, and set RELAY_IDENTITY_SEED (`mte-relay-server identity --new`).',
-    );
-  }
-  if (settings.UPSTREAM.protocol === 'http:' && !isLocal(settings.UPSTREAM.hostname)) {
-    warnings.push(
-      `UPSTREAM is plain http to ${settings.UPSTREAM.hostname}: the way behind the relay is not encrypted.`,
-    );
+  for (const [host, domain] of settings.domains) {
+    const where = host === ANY_HOST ? '' : ` of ${host}`;
+    if (!domain.RELAY_IDENTITY_SEED && domain.CLIENT_ID_SECRET.some(looksHumanMade)) {
+      warnings.push(
+        `CLIENT_ID_SECRET${where} looks made by a person, and the public relay key is derived from it: who guesses the ` +
+          'one has the other. Use a random secret, and set RELAY_IDENTITY_SEED (`mte-relay-server identity --new`).',
+      );
+    }
+    if (domain.UPSTREAM.protocol === 'http:' && !isLocal(domain.UPSTREAM.hostname)) {
+      warnings.push(
+        `UPSTREAM${where} is plain http to ${domain.UPSTREAM.hostname}: the way behind the relay is not encrypted.`,
+      );
+    }
   }
   return warnings;
 }

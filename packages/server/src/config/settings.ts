@@ -8,17 +8,26 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warning', 'error', 'panic'
 /** Smallest CLIENT_ID_SECRET in characters. */
 const CLIENT_ID_SECRET_MIN_LENGTH = 32;
 
-/** Parsed settings, by variable. */
-export interface Settings {
+/** What is set per inbound domain: by variables for all, or by DOMAIN_MAP for each. */
+export interface DomainSettings {
   readonly UPSTREAM: URL;
   readonly CORS_ORIGINS: readonly string[];
+  readonly CORS_METHODS: readonly string[];
   /** Newest first. */
   readonly CLIENT_ID_SECRET: readonly string[];
   readonly RELAY_IDENTITY_SEED: Uint8Array | undefined;
+  readonly PASS_THROUGH_ROUTES: readonly string[];
+  /** Undefined: every path that is not refused. */
+  readonly MTE_ROUTES: readonly string[] | undefined;
+  /** Names in lower case. */
+  readonly HEADERS: ReadonlyArray<readonly [name: string, value: string]>;
+  readonly COOKIE_SEALING: 'httponly' | 'all' | 'off';
+}
+
+/** What is set once for the process. */
+export interface ProcessSettings {
   readonly PORT: number;
   readonly LOG_LEVEL: (typeof LOG_LEVELS)[number];
-  readonly PASS_THROUGH_ROUTES: readonly string[];
-  readonly COOKIE_SEALING: 'httponly' | 'all' | 'off';
   readonly REQUEST_BODY_MAX_BYTES: number;
   readonly REQUEST_HEAD_MAX_BYTES: number;
   readonly SESSIONS_MAX: number;
@@ -31,10 +40,14 @@ export interface Settings {
   readonly SHUTDOWN_TIMEOUT_MS: number;
 }
 
-/** Name of a setting, which is its environment variable. */
-export type SettingName = keyof Settings;
+/** Everything that is set. */
+export interface Settings extends ProcessSettings {
+  /** By inbound host in lower case; `*` alone when UPSTREAM is set, which serves every host. */
+  readonly domains: ReadonlyMap<string, DomainSettings>;
+}
 
-interface Setting<T> {
+/** One variable. */
+export interface Setting<T> {
   readonly schema: z.ZodType<T, string | undefined>;
   /** What a valid value looks like; completes "expected …". */
   readonly expected: string;
@@ -76,9 +89,16 @@ const integer = (fallback: number, min: number, max: number): z.ZodType<number, 
     .refine((text) => /^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max)
     .transform(Number);
 
+const ROUTES_EXPECTED = 'comma-separated paths that start with "/"; a "*" at the end matches any rest';
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110 §5.6.2
+const FIELD_VALUE = /^[\t\x20-\x7e]*$/;
+
 const route = z.string().refine((text) => /^\/[\x21-\x7e]*$/.test(text) && !/[?#]/.test(text));
 
-export const SETTINGS: { readonly [Name in SettingName]: Setting<Settings[Name]> } = {
+/** A table of settings by variable. */
+export type SettingTable<T> = { readonly [Name in keyof T]: Setting<T[Name]> };
+
+export const DOMAIN_SETTINGS: SettingTable<DomainSettings> = {
   UPSTREAM: {
     schema: upstream,
     expected: 'an absolute http or https URL without credentials, query or fragment',
@@ -88,6 +108,16 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<Settings[Name]>
     schema: z.string().transform(list).pipe(z.array(httpOrigin).min(1)),
     expected: 'comma-separated origins such as https://www.example.com, each scheme://host[:port] and nothing more',
     effect: 'Origins whose pages may pair and exchange. Compared exactly.',
+  },
+  CORS_METHODS: {
+    schema: z
+      .string()
+      .default('GET, POST, PUT, DELETE')
+      .transform(list)
+      .pipe(z.array(z.string().regex(TOKEN)).min(1)),
+    expected: 'comma-separated methods',
+    effect:
+      'Methods that pages of other origins may use, sealed or passed through. GET, HEAD and POST are always among them.',
   },
   CLIENT_ID_SECRET: {
     schema: z
@@ -108,6 +138,34 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<Settings[Name]>
     effect: 'The seed of the relay key, apart from CLIENT_ID_SECRET, so that rotating that does not change the pin.',
     secret: true,
   },
+  PASS_THROUGH_ROUTES: {
+    schema: z.string().default('').transform(list).pipe(z.array(route)),
+    expected: ROUTES_EXPECTED,
+    effect: 'Paths that are forwarded without sealing.',
+  },
+  MTE_ROUTES: {
+    schema: z.string().transform(list).pipe(z.array(route).min(1)).optional(),
+    expected: ROUTES_EXPECTED,
+    effect: 'If set, the only paths that are forwarded from sealed requests; others are answered 404.',
+  },
+  HEADERS: {
+    schema: z
+      .string()
+      .default('{}')
+      .transform(parseJson)
+      .pipe(z.record(z.string().regex(TOKEN), z.string().regex(FIELD_VALUE)))
+      .transform((headers) => Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const)),
+    expected: 'a JSON object of header names and string values',
+    effect: 'Header fields that the relay sets on every request to the upstream and on every answer.',
+  },
+  COOKIE_SEALING: {
+    schema: z.enum(['httponly', 'all', 'off']).default('httponly'),
+    expected: 'one of httponly, all, off',
+    effect: 'Which cookie values are sealed on the outer hop of a browser.',
+  },
+};
+
+export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
   PORT: {
     schema: integer(8080, 0, 65_535),
     expected: 'a port number from 0 (any free port) to 65535',
@@ -117,16 +175,6 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<Settings[Name]>
     schema: z.enum(LOG_LEVELS).default('info'),
     expected: `one of ${LOG_LEVELS.join(', ')}`,
     effect: 'Least severity that is logged.',
-  },
-  PASS_THROUGH_ROUTES: {
-    schema: z.string().default('').transform(list).pipe(z.array(route)),
-    expected: 'comma-separated paths that start with "/"; a "*" at the end matches any rest',
-    effect: 'Paths that are forwarded without sealing.',
-  },
-  COOKIE_SEALING: {
-    schema: z.enum(['httponly', 'all', 'off']).default('httponly'),
-    expected: 'one of httponly, all, off',
-    effect: 'Which cookie values are sealed on the outer hop of a browser.',
   },
   REQUEST_BODY_MAX_BYTES: {
     schema: integer(1_073_741_824, 0, Number.MAX_SAFE_INTEGER),
@@ -184,4 +232,13 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<Settings[Name]>
 
 function parseUrl(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined;
+}
+
+/** A value that no schema accepts when the text is not JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

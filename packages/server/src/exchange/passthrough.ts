@@ -2,15 +2,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { INNER_FAILURE, type OuterCode } from '@mte-relay/protocol';
 import type { Dispatcher } from 'undici';
-import type { RelayContext } from '../context.ts';
+import type { Domain } from '../domain.ts';
 import { refuse } from '../http/failure.ts';
+import type { Logger } from '../observe/log.ts';
 import { downstreamFields, type ParsedHeaders, peerAddress, upstreamRequestHeaders } from './headers.ts';
 import { upstreamFailureCode } from './upstream.ts';
 
 type Controller = Dispatcher.DispatchController;
 
 /** Forwards one request. @param target the canonical target that its route was matched on. */
-export function passThrough(context: RelayContext, req: IncomingMessage, res: ServerResponse, target: string): void {
+export function passThrough(
+  domain: Domain,
+  log: Logger,
+  req: IncomingMessage,
+  res: ServerResponse,
+  target: string,
+): void {
   const headers = upstreamRequestHeaders(rawFields(req.rawHeaders), {
     clientAddress: peerAddress(req.socket),
     authority: req.headers.host ?? '',
@@ -19,23 +26,24 @@ export function passThrough(context: RelayContext, req: IncomingMessage, res: Se
   const length = req.headers['content-length'];
   const hasBody = (length !== undefined && length !== '0') || req.headers['transfer-encoding'] !== undefined;
   if (hasBody && length !== undefined) headers.push('content-length', length);
-  context.upstream.dispatch(
+  headers.push(...domain.settings.HEADERS.flat());
+  domain.upstream.dispatch(
     { method: req.method ?? 'GET', target, headers, body: hasBody ? req : null },
-    new PlainAnswer(context, req, res),
+    new PlainAnswer(domain, log, req, res),
   );
 }
 
 class PlainAnswer implements Dispatcher.DispatchHandler {
-  readonly #context: RelayContext;
+  readonly #domain: Domain;
   readonly #res: ServerResponse;
   #controller: Controller | undefined;
 
-  constructor(context: RelayContext, req: IncomingMessage, res: ServerResponse) {
-    this.#context = context;
+  constructor(domain: Domain, log: Logger, req: IncomingMessage, res: ServerResponse) {
+    this.#domain = domain;
     this.#res = res;
     res.on('close', () => {
       if (!res.writableFinished) this.#controller?.abort(new Error('the client went away'));
-      context.log.info({ route: 'pass-through', method: req.method, status: res.statusCode }, 'passed through');
+      log.info({ route: 'pass-through', method: req.method, status: res.statusCode }, 'passed through');
     });
     res.on('drain', () => this.#controller?.resume());
   }
@@ -51,7 +59,7 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
     for (const [name, value] of downstreamFields(headers)) {
       // The relay's own CORS answer stands alone; several lines of one name stay several.
       if ((own.has(name) && name !== 'vary') || name.startsWith('access-control-')) continue;
-      this.#res.appendHeader(name, name === 'location' ? this.#context.upstream.clientLocation(value) : value);
+      this.#res.appendHeader(name, name === 'location' ? this.#domain.upstream.clientLocation(value) : value);
     }
     this.#res.writeHead(status);
     this.#res.flushHeaders();

@@ -30,18 +30,28 @@ import {
   ResponseSealer,
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
+import type { Domain } from '../domain.ts';
 import { InnerRefusal, OuterRefusal, outerCodeOf, refuse } from '../http/failure.ts';
+import { setOwnHeaders } from '../http/own-headers.ts';
 import { shortSession } from '../observe/log.ts';
 import { SESSION_LIFETIMES, type Session } from '../sessions/store.ts';
 import { fieldValue, peerAddress, upstreamRequestHeaders } from './headers.ts';
 import { Inbound } from './inbound.ts';
 import { Outbound, type OutboundHost } from './outbound.ts';
-import { canonicalTarget } from './target.ts';
+import { canonicalTarget, pathOf } from './target.ts';
 import { isIdempotent, isKeepAliveRace, type UpstreamRequest, upstreamFailureCode } from './upstream.ts';
 
-/** Relays one exchange; every outcome is an answer or a broken connection, never an exception. */
-export function relayExchange(context: RelayContext, req: IncomingMessage, res: ServerResponse): void {
-  new Exchange(context, req, res).start();
+/**
+ * Relays one exchange; every outcome is an answer or a broken connection, never an exception.
+ * @param visibleTarget canonical target that the message was posted to, when that is not the exchange endpoint.
+ */
+export function relayExchange(
+  context: RelayContext,
+  req: IncomingMessage,
+  res: ServerResponse,
+  visibleTarget?: string,
+): void {
+  new Exchange(context, req, res, visibleTarget).start();
 }
 
 /** Bytes of a refused request that are read and thrown away before its connection is broken off. */
@@ -51,11 +61,13 @@ class Exchange implements OutboundHost {
   readonly #context: RelayContext;
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
+  readonly #visibleTarget: string | undefined;
   readonly #startedMs = performance.now();
 
   #arrived: Bytes | undefined; // bytes before the header was whole
   #header: MessageHeader | undefined;
   #session: Session | undefined;
+  #domain: Domain | undefined;
   #opener: RequestOpener | undefined;
   #inbound: Inbound | undefined;
   #outbound: Outbound | undefined;
@@ -72,7 +84,8 @@ class Exchange implements OutboundHost {
   #status = 0;
   #discardedBytes = 0;
 
-  constructor(context: RelayContext, req: IncomingMessage, res: ServerResponse) {
+  constructor(context: RelayContext, req: IncomingMessage, res: ServerResponse, visibleTarget: string | undefined) {
+    this.#visibleTarget = visibleTarget;
     this.#context = context;
     this.#req = req;
     this.#res = res;
@@ -123,6 +136,11 @@ class Exchange implements OutboundHost {
   #useSession(header: MessageHeader, session: Session | undefined): void {
     if (!session || (session.ended && header.type !== MESSAGE_TYPE_CANCEL)) throw new OuterRefusal('session-unknown');
     if (header.n >= SESSION_LIFETIMES.messageLimit) throw new OuterRefusal('session-unknown');
+    const domain = this.#context.domains.byName(session.domain);
+    if (!domain) throw new OuterRefusal('session-unknown');
+    if (!domain.cors.allows(this.#req)) throw new OuterRefusal('origin-refused');
+    setOwnHeaders(domain, this.#res);
+    this.#domain = domain;
     this.#session = session;
     this.#opener = new RequestOpener(session.requestSecret, header);
     if (this.#arrived) this.#opener.push(this.#arrived);
@@ -218,13 +236,19 @@ class Exchange implements OutboundHost {
     if (head.method === 'CONNECT' || head.method === 'TRACE') throw new InnerRefusal('request-malformed');
     const target = canonicalTarget(head.path);
     if (target === undefined || (target === '*' && head.method !== 'OPTIONS')) throw new InnerRefusal('path-refused');
+    const { cors, sealedRoutes } = this.#ownDomain;
+    if (!cors.allowsMethod(this.#req, head.method)) throw new InnerRefusal('method-refused');
+    if (sealedRoutes && !sealedRoutes.has(pathOf(target))) throw new InnerRefusal('route-refused');
+    if (this.#visibleTarget !== undefined && !agree(this.#visibleTarget, target)) {
+      throw new InnerRefusal('path-refused');
+    }
     return target;
   }
 
   /** The client's name across sessions, when it proves one; else that of this session (SPEC §3.5). */
   #identify(head: RequestHead): string | undefined {
     const token = fieldValue(head.headers, CLIENT_ID_FIELD);
-    const proven = token === undefined ? undefined : this.#context.clientIds.verify(token, Date.now());
+    const proven = token === undefined ? undefined : this.#ownDomain.clientIds.verify(token, Date.now());
     return proven ?? this.#session?.clientId;
   }
 
@@ -239,23 +263,29 @@ class Exchange implements OutboundHost {
       scheme: head.scheme,
     });
     this.#addOuterFields(head.headers, headers);
+    headers.push(...this.#ownDomain.settings.HEADERS.flat());
     const body = inbound.complete ? inbound.wholeBody() : inbound.streamBody(() => this.#resumeReading());
     addContentLength(head, headers, body instanceof Uint8Array ? body.length : undefined, inbound.complete);
     this.#upstreamRequest = { method: head.method, target, headers, body };
-    this.#context.upstream.dispatch(this.#upstreamRequest, this.#outbound as Outbound);
+    this.#ownDomain.upstream.dispatch(this.#upstreamRequest, this.#outbound as Outbound);
   }
 
   /** What only the browser itself says, on the outer hop: its cookies and its name. */
   #addOuterFields(inner: Fields, headers: string[]): void {
     const outer = this.#req.headers;
     if (this.#hasOuterCookies && outer.cookie !== undefined) {
-      const cookie = this.#context.cookies.open(outer.cookie);
+      const cookie = this.#ownDomain.cookies.open(outer.cookie);
       if (cookie !== '') headers.push('cookie', cookie);
     }
     if (outer['user-agent'] !== undefined && fieldValue(inner, 'user-agent') === undefined) {
       headers.push('user-agent', outer['user-agent']);
     }
     if (outer.origin !== undefined && fieldValue(inner, 'origin') === undefined) headers.push('origin', outer.origin);
+  }
+
+  /** Known once the session is. */
+  get #ownDomain(): Domain {
+    return this.#domain as Domain;
   }
 
   get #hasOuterCookies(): boolean {
@@ -272,11 +302,11 @@ class Exchange implements OutboundHost {
     const outerCookies: string[] = [];
     const translated: [string, string][] = [];
     for (const [name, value] of fields) {
-      if (name === 'set-cookie' && this.#hasOuterCookies) outerCookies.push(this.#context.cookies.seal(value));
-      else translated.push([name, name === 'location' ? this.#context.upstream.clientLocation(value) : value]);
+      if (name === 'set-cookie' && this.#hasOuterCookies) outerCookies.push(this.#ownDomain.cookies.seal(value));
+      else translated.push([name, name === 'location' ? this.#ownDomain.upstream.clientLocation(value) : value]);
     }
     if (outerCookies.length > 0) this.#res.setHeader('set-cookie', outerCookies);
-    return translated;
+    return [...translated, ...this.#ownDomain.settings.HEADERS];
   }
 
   /** An idle connection that the upstream closed in the moment of use: once more, when nothing can have run twice. */
@@ -285,7 +315,7 @@ class Exchange implements OutboundHost {
     const replayable = request.body === null || request.body instanceof Uint8Array;
     if (this.#resent || !replayable || !isIdempotent(request.method) || !isKeepAliveRace(error)) return false;
     this.#resent = true;
-    this.#context.upstream.dispatch(request, this.#outbound as Outbound);
+    this.#ownDomain.upstream.dispatch(request, this.#outbound as Outbound);
     return true;
   }
 
@@ -407,4 +437,9 @@ function addContentLength(
     return; // undici says the length of a whole body itself
   }
   if (length !== undefined) headers.push('content-length', length);
+}
+
+/** A visible path must be the sealed one; its query may be left out of sight. */
+function agree(visible: string, target: string): boolean {
+  return visible === target || visible === pathOf(target);
 }

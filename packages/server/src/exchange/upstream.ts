@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import type { InnerCode } from '@mte-relay/protocol';
 import { type Dispatcher, Pool } from 'undici';
-import type { Settings } from '../config/settings.ts';
+import type { ProcessSettings } from '../config/settings.ts';
 
 /** A request ready to be sent upstream. */
 export interface UpstreamRequest {
@@ -20,9 +20,9 @@ export class Upstream {
   readonly #basePath: string;
   readonly #pool: Pool;
 
-  constructor(settings: Settings) {
-    this.#origin = settings.UPSTREAM.origin;
-    this.#basePath = settings.UPSTREAM.pathname.replace(/\/$/, '');
+  constructor(url: URL, settings: ProcessSettings) {
+    this.#origin = url.origin;
+    this.#basePath = url.pathname.replace(/\/$/, '');
     this.#pool = new Pool(this.#origin, {
       connectTimeout: settings.UPSTREAM_CONNECT_TIMEOUT_MS,
       headersTimeout: settings.UPSTREAM_HEADERS_TIMEOUT_MS,

@@ -3,20 +3,29 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /** Browsers cap Access-Control-Max-Age at this. */
 const MAX_AGE_SECONDS = 7200;
+/** Methods that a page may always use: they need no preflight (Fetch §2.2.1). */
+const SAFELISTED_METHODS = ['GET', 'HEAD', 'POST'];
 
-/** The relay's CORS answers. */
+/** CORS answers for one set of origins. */
 export class Cors {
   readonly #origins: ReadonlySet<string>;
+  readonly #methods: ReadonlySet<string>;
 
-  /** @param origins exact origins, as CORS_ORIGINS. */
-  constructor(origins: Iterable<string>) {
+  /** @param origins exact origins, as CORS_ORIGINS. @param methods as CORS_METHODS. */
+  constructor(origins: readonly string[], methods: readonly string[]) {
     this.#origins = new Set(origins);
+    this.#methods = new Set([...SAFELISTED_METHODS, ...methods]);
   }
 
   /** True for a request without Origin, which no page sent, and for one from a listed origin. */
   allows(req: IncomingMessage): boolean {
     const { origin } = req.headers;
     return origin === undefined || this.#origins.has(origin);
+  }
+
+  /** False for a method that a page of another origin may not use. */
+  allowsMethod(req: IncomingMessage, method: string): boolean {
+    return req.headers.origin === undefined || this.#methods.has(method) || isSameOrigin(req);
   }
 
   /** Sets the answer's CORS fields; none for an origin that is not listed. */
@@ -31,9 +40,9 @@ export class Cors {
 
   /**
    * Answers a preflight.
-   * @param methods what the path can be asked with.
+   * @param methods what the path can be asked with; default CORS_METHODS.
    */
-  preflight(req: IncomingMessage, res: ServerResponse, methods: string): void {
+  preflight(req: IncomingMessage, res: ServerResponse, methods: string = [...this.#methods].join(', ')): void {
     this.apply(req, res);
     if (this.allows(req)) {
       res.setHeader('access-control-allow-methods', methods);
@@ -43,4 +52,9 @@ export class Cors {
     }
     res.writeHead(204).end();
   }
+}
+
+function isSameOrigin(req: IncomingMessage): boolean {
+  const { origin, host } = req.headers;
+  return origin !== undefined && host !== undefined && origin.replace(/^https?:\/\//, '') === host;
 }

@@ -120,6 +120,7 @@ const INNER_TITLE: Record<InnerCode, string> = {
   'request-malformed': 'The sealed request is not a valid HTTP request',
   'path-refused': 'The path is refused: it is ambiguous to a proxy',
   'route-refused': 'The relay does not forward this path',
+  'method-refused': 'Pages of other origins may not use this method',
   'request-too-large': 'The request is larger than the relay forwards',
   'upstream-unreachable': 'The upstream cannot be reached; it has not seen the request',
   'upstream-failed': 'The upstream broke off; it may have seen the request',

@@ -22,7 +22,7 @@ const REQUEST_MAX_BYTES = KEM_CIPHERTEXT_BYTES + KEM_PUBLIC_KEY_BYTES + 512;
 export async function pair(context: RelayContext, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const startedMs = performance.now();
   try {
-    const { reply, sid } = await openPairing(context, await readBody(req));
+    const { reply, sid } = await openPairing(context, req, await readBody(req));
     res.writeHead(200, {
       'content-type': CONTENT_TYPE_PAIRING,
       'content-length': reply.length,
@@ -38,11 +38,19 @@ export async function pair(context: RelayContext, req: IncomingMessage, res: Ser
   }
 }
 
-async function openPairing(context: RelayContext, message: Bytes): Promise<{ reply: Bytes; sid: Bytes }> {
-  const { suite, sessions, settings, clientIds } = context;
+async function openPairing(
+  context: RelayContext,
+  req: IncomingMessage,
+  message: Bytes,
+): Promise<{ reply: Bytes; sid: Bytes }> {
+  const { suite, sessions, settings } = context;
   const request = parsePairingRequest(message);
-  const client = clientIds.issue(Date.now());
-  const { reply, parameters, secrets } = await acceptPairing(suite, context.identity, request, () => ({
+  // By the authority that the client addressed and bound into the handshake: an ingress may rewrite Host.
+  const domain = context.domains.byHost(request.authority);
+  if (!domain) throw new OuterRefusal('domain-unknown');
+  if (!domain.cors.allows(req)) throw new OuterRefusal('origin-refused');
+  const client = domain.clientIds.issue(Date.now());
+  const { reply, parameters, secrets } = await acceptPairing(suite, domain.identity, request, () => ({
     sid: suite.randomBytes(SESSION_ID_BYTES),
     lifetimeMs: SESSION_LIFETIMES.absoluteMs,
     idleMs: SESSION_LIFETIMES.idleMs,
@@ -58,6 +66,7 @@ async function openPairing(context: RelayContext, message: Bytes): Promise<{ rep
     sid,
     requestSecret: suite.importExpandKey(secrets.request),
     responseSecret: suite.importExpandKey(secrets.response),
+    domain: domain.name,
     flags: request.flags,
     clientId: client.id,
   });

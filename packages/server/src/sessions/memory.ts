@@ -15,6 +15,7 @@ class MemorySession implements Session {
   readonly sid: Bytes;
   readonly requestSecret: Session['requestSecret'];
   readonly responseSecret: Session['responseSecret'];
+  readonly domain: string;
   readonly flags: number;
   readonly clientId: string;
   readonly window: ReplayWindow = new ReplayWindow();
@@ -26,6 +27,7 @@ class MemorySession implements Session {
     this.sid = session.sid;
     this.requestSecret = session.requestSecret;
     this.responseSecret = session.responseSecret;
+    this.domain = session.domain;
     this.flags = session.flags;
     this.clientId = session.clientId;
     this.createdMs = nowMs;

@@ -6,6 +6,8 @@ export interface Session {
   readonly sid: Bytes;
   readonly requestSecret: SyncExpandKey;
   readonly responseSecret: SyncExpandKey;
+  /** The domain that it was paired with. */
+  readonly domain: string;
   /** Feature flags of the pairing. */
   readonly flags: number;
   /** The client id that was issued with the session. */
@@ -19,6 +21,7 @@ export interface NewSession {
   readonly sid: Bytes;
   readonly requestSecret: SyncExpandKey;
   readonly responseSecret: SyncExpandKey;
+  readonly domain: string;
   readonly flags: number;
   readonly clientId: string;
 }

@@ -1,0 +1,109 @@
+// One inbound domain: an upstream with the identity, rules and secrets that belong to it. Most relays have one.
+import {
+  PATH_EXCHANGE,
+  PATH_PAIR,
+  PROTOCOL_VERSION,
+  type RelayIdentity,
+  SUITE_ID,
+  type SyncSuite,
+} from '@mte-relay/protocol';
+import { ANY_HOST } from './config/load.ts';
+import type { DomainSettings, Settings } from './config/settings.ts';
+import { CookieJacket } from './exchange/cookies.ts';
+import { RouteSet } from './exchange/target.ts';
+import { Upstream } from './exchange/upstream.ts';
+import { Cors } from './http/cors.ts';
+import { ClientIds } from './pairing/client-id.ts';
+import { pinOf, relayIdentity } from './pairing/identity.ts';
+
+/** What requests to one domain share. */
+export interface Domain {
+  /** Inbound host in lower case, or `*`. */
+  readonly name: string;
+  readonly settings: DomainSettings;
+  readonly identity: RelayIdentity;
+  readonly pin: string;
+  readonly clientIds: ClientIds;
+  readonly upstream: Upstream;
+  readonly cookies: CookieJacket;
+  readonly cors: Cors;
+  readonly passThroughRoutes: RouteSet;
+  /** Undefined: every path. */
+  readonly sealedRoutes: RouteSet | undefined;
+  /** The discovery document. */
+  readonly discovery: Buffer;
+}
+
+/** Finds a request's domain. */
+export class Domains {
+  readonly #byName: ReadonlyMap<string, Domain>;
+  readonly #any: Domain | undefined;
+  readonly #everyOrigin: Cors;
+
+  constructor(suite: SyncSuite, settings: Settings) {
+    const entries = [...settings.domains].map(
+      ([name, own]) => [name, createDomain(suite, name, own, settings)] as const,
+    );
+    this.#byName = new Map(entries);
+    this.#any = this.#byName.get(ANY_HOST);
+    const all = [...settings.domains.values()];
+    this.#everyOrigin = new Cors(
+      all.flatMap((domain) => domain.CORS_ORIGINS),
+      all.flatMap((domain) => domain.CORS_METHODS),
+    );
+  }
+
+  /** Every domain. */
+  all(): Iterable<Domain> {
+    return this.#byName.values();
+  }
+
+  /** The domain of a `Host` or authority, with or without its port. */
+  byHost(host: string | undefined): Domain | undefined {
+    if (this.#any) return this.#any;
+    if (host === undefined) return undefined;
+    const name = host.toLowerCase();
+    return this.#byName.get(name) ?? this.#byName.get(name.replace(/:\d+$/, ''));
+  }
+
+  /** The domain that a session belongs to. */
+  byName(name: string): Domain | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** The CORS rules of a host; of all domains together while it is not known, since an ingress may rewrite Host. */
+  corsOf(host: string | undefined): Cors {
+    return this.byHost(host)?.cors ?? this.#everyOrigin;
+  }
+}
+
+function createDomain(suite: SyncSuite, name: string, own: DomainSettings, settings: Settings): Domain {
+  const [newestSecret] = own.CLIENT_ID_SECRET as [string];
+  const identity = relayIdentity({ seed: own.RELAY_IDENTITY_SEED, clientIdSecret: newestSecret });
+  return {
+    name,
+    settings: own,
+    identity,
+    pin: pinOf(identity),
+    clientIds: new ClientIds(own.CLIENT_ID_SECRET),
+    upstream: new Upstream(own.UPSTREAM, settings),
+    cookies: new CookieJacket(suite, own.CLIENT_ID_SECRET, own.COOKIE_SEALING),
+    cors: new Cors(own.CORS_ORIGINS, own.CORS_METHODS),
+    passThroughRoutes: new RouteSet(own.PASS_THROUGH_ROUTES),
+    sealedRoutes: own.MTE_ROUTES && new RouteSet(own.MTE_ROUTES),
+    discovery: discoveryDocument(identity),
+  };
+}
+
+/** Nothing in it could weaken a client: limits and rules travel sealed, in the pairing (SPEC §9.1). */
+function discoveryDocument(identity: RelayIdentity): Buffer {
+  return Buffer.from(
+    JSON.stringify({
+      versions: [PROTOCOL_VERSION],
+      suite: SUITE_ID,
+      keyId: Buffer.from(identity.keyId).toString('hex'),
+      publicKey: Buffer.from(identity.keyPair.publicKey).toString('base64'),
+      endpoints: { pair: PATH_PAIR, exchange: PATH_EXCHANGE },
+    }),
+  );
+}
