@@ -35,7 +35,8 @@ export async function takeBody(request: Request, given: unknown, streams: boolea
   return ofRequest(request, streams);
 }
 
-function ofBytes(whole: Bytes): RequestBody {
+/** A body in memory. */
+export function ofBytes(whole: Bytes): RequestBody {
   return { sizeBytes: whole.length, whole, replayable: true, open: () => pieces([whole]) };
 }
 
@@ -46,6 +47,11 @@ async function ofBlob(blob: Blob): Promise<RequestBody> {
 
 function ofStream(stream: ReadableStream<Bytes>): RequestBody {
   return { sizeBytes: undefined, whole: undefined, replayable: false, open: () => piecesOf(stream) };
+}
+
+/** A body that comes piece by piece, once. */
+export function ofPieces(source: AsyncIterable<Uint8Array>): RequestBody {
+  return { sizeBytes: undefined, whole: undefined, replayable: false, open: () => source as AsyncIterable<Bytes> };
 }
 
 /** The body of a Request has lost its form: read what fits into one chunk, so that small ones can be sent again. */

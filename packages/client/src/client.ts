@@ -1,12 +1,14 @@
 // The client: fetch's life of a call, in order: 1 take the arguments apart, 2 send sealed until answered (retry.ts,
 // exchange.ts), 3 follow redirects, 4 hand out a Response.
-import { type Bytes, ProtocolError } from '@mte-relay/protocol';
+import { ProtocolError } from '@mte-relay/protocol';
 import { platform } from '#platform';
 import { RelayClientError } from './errors.ts';
+import { takeForward, toForwardAnswer } from './forward.ts';
+import { ClientIdentity, refusesIdentity } from './identity.ts';
 import type { RelayClient, RelayClientEvents, RelayClientOptions, RelayRequestInit, SessionEvent } from './options.ts';
 import { Pairer } from './pairing.ts';
 import { type Hop, nextHop } from './redirect.ts';
-import { CLIENT_ID_FIELD, takeCall } from './request.ts';
+import { takeCall } from './request.ts';
 import { toResponse } from './response.ts';
 import { type SendContext, send } from './retry.ts';
 import { type Session, Sessions } from './session.ts';
@@ -28,9 +30,13 @@ export function createRelayClient(url: string | URL, options: RelayClientOptions
   const timeoutMs = options.pairingTimeoutMs ?? PAIRING_TIMEOUT_MS;
   const pairer = new Pairer(origin, platform, transport, suite, { pins, timeoutMs });
   const events = new Emitter();
+  const identity = new ClientIdentity(origin.origin, platform);
   const sessions = new Sessions(
     () => pairer.pair(),
-    (session, background) => events.emit(background ? 'rekey' : 'pair', sessionEvent(session)),
+    (session, background) => {
+      identity.adopt(session.parameters.clientId);
+      events.emit(background ? 'rekey' : 'pair', sessionEvent(session));
+    },
     (error) => events.emit('error', error),
   );
   const context: SendContext = {
@@ -39,9 +45,9 @@ export function createRelayClient(url: string | URL, options: RelayClientOptions
     transport,
     streamsUploads: platform.streamsUploads,
     sessions,
-    fieldsFor(session) {
-      const earlier = sessions.earlierClientId(session);
-      return earlier ? [[CLIENT_ID_FIELD, base64url(earlier)]] : [];
+    fieldsFor: (session) => identity.fieldsIn(session.parameters.clientId),
+    onAnswer(session, { headers }) {
+      if (refusesIdentity(headers)) identity.replace(session.parameters.clientId);
     },
     onResend: ({ head }, reason) =>
       events.emit('resend', { method: head.method, url: origin.origin + head.path, reason }),
@@ -55,6 +61,11 @@ export function createRelayClient(url: string | URL, options: RelayClientOptions
     async fetch(input, init) {
       checkOpen();
       return await relayFetch(context, input, init);
+    },
+    async forward(request) {
+      checkOpen();
+      request.signal?.throwIfAborted();
+      return toForwardAnswer(await send(context, takeForward(origin, request), request.signal));
     },
     async pair() {
       checkOpen();
@@ -125,11 +136,6 @@ function suiteOrMisuse(): ReturnType<typeof platform.makeSuite> {
 function sessionEvent({ parameters, pin }: Session): SessionEvent {
   const { lifetimeMs, idleMs, messageLimit } = parameters;
   return { lifetimeMs, idleMs, messageLimit, pin };
-}
-
-function base64url(bytes: Bytes): string {
-  const base64 = btoa(String.fromCharCode(...bytes));
-  return base64.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 
 /** Typed events; a listener's own failure is reported and stops nothing. */

@@ -8,6 +8,7 @@ import {
   copyBytes,
   decodeCancelResult,
   encodeCancel,
+  type Fields,
   MESSAGE_TYPE_CANCEL,
   MESSAGE_TYPE_EXCHANGE,
   PATH_EXCHANGE,
@@ -95,6 +96,8 @@ export class InnerResponse {
   readonly #content: Bytes[] = [];
   readonly #decoder: BhttpDecoder<ResponseHead>;
   #ended = false;
+  /** Known once {@link InnerResponse.next} has given undefined. */
+  trailers: Fields = [];
   /** Called once, when the answer has ended in whatever way. */
   onEnd: (() => void) | undefined;
 
@@ -106,8 +109,9 @@ export class InnerResponse {
         this.#head = head;
       },
       onContent: (content) => this.#content.push(content),
-      onEnd: () => {
+      onEnd: (trailers) => {
         this.#ended = true;
+        this.trailers = trailers;
       },
     });
   }

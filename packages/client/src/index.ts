@@ -2,6 +2,8 @@
 export { createRelayClient } from './client.ts';
 export { RelayClientError, type RelayClientErrorCode } from './errors.ts';
 export type {
+  ForwardAnswer,
+  ForwardRequest,
   Progress,
   RelayClient,
   RelayClientEvents,

@@ -1,4 +1,5 @@
 // What the caller may say and hear: options, request init, events, the client's own shape.
+import type { Bytes, Fields } from '@mte-relay/protocol';
 
 /** How far a body has come, in bytes of the body itself (not of its sealed form). */
 export interface Progress {
@@ -18,6 +19,37 @@ export interface RelayRequestInit extends RequestInit {
   onDownloadProgress?: (progress: Progress) => void;
   /** Node: needed beside a stream as body, as in the platform's own fetch. */
   duplex?: 'half';
+}
+
+/** A request as a proxy has it; see {@link RelayClient.forward}. */
+export interface ForwardRequest {
+  /** As it is to arrive: methods are case-sensitive. */
+  readonly method: string;
+  /** Path and query as they are to arrive, beginning with "/"; or "*" for OPTIONS. The relay judges the path. */
+  readonly target: string;
+  /**
+   * Field lines in order, one character per byte, up to 255 of them. Fields of the caller's own hop, `host` among them,
+   * are the caller's to leave out; the relay drops them too. `content-length`, when it is there, must be true.
+   */
+  readonly headers: Fields;
+  /** Content. Bytes can be sent again when that is safe; pieces are read once. Default: none. */
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
+  /** Ends the request, or the answer's body, with its reason. Default: none. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What the backend answered, or the relay in its own name (then with the field `mte-relay-failure`). */
+export interface ForwardAnswer {
+  readonly status: number;
+  /** Field lines in order, names in lower case; every `set-cookie` among them outside of browsers. */
+  readonly headers: Fields;
+  /**
+   * Content in its content coding, opened as it is asked for. Read it to its end, leave it early, or abort the signal.
+   * Throws `response-truncated` or `response-unopenable` unless the answer is complete, also when it has no content.
+   */
+  readonly body: AsyncIterable<Bytes>;
+  /** Known behind the end of the body; empty before. */
+  readonly trailers: Fields;
 }
 
 /** Options of {@link createRelayClient}. */
@@ -65,6 +97,12 @@ export interface RelayClient {
    * @throws RelayClientError (a TypeError) with a `code`; or the signal's own reason.
    */
   readonly fetch: (input: string | URL | Request, init?: RelayRequestInit) => Promise<Response>;
+  /**
+   * One request for a proxy, sealed and resent like those of fetch, of which nothing else is done: no URL is parsed, no
+   * field is added, joined or left out, no redirect followed, no content coding undone; any method may have a body.
+   * @throws RelayClientError with a `code`; what the body's source throws; or the signal's own reason.
+   */
+  readonly forward: (request: ForwardRequest) => Promise<ForwardAnswer>;
   /** Makes a fresh session now, e.g. while a page loads, so that the first call need not wait for it. */
   readonly pair: () => Promise<void>;
   /** Drops the sessions and their keys; answers under way may end, further calls fail with `closed`. */

@@ -1,6 +1,6 @@
 // From fetch's arguments to the request inside the seal. The platform's own Request does the checking: methods, fields,
 // bodies already used, streams without `duplex`.
-import type { Fields, RequestHead } from '@mte-relay/protocol';
+import { CLIENT_ID_FIELD, type Fields, type RequestHead } from '@mte-relay/protocol';
 import { type RequestBody, takeBody } from './body.ts';
 import { RelayClientError } from './errors.ts';
 import type { RelayRequestInit } from './options.ts';
@@ -8,7 +8,6 @@ import type { Platform } from './platform/platform.ts';
 import type { InnerRequest } from './seal.ts';
 
 /** The inner field by which a later session carries the first one's client identity (SPEC §3.5). */
-export const CLIENT_ID_FIELD = 'mte-relay-client-id';
 
 /** Fields of one hop, or made by this client; a browser forbids most of them to scripts anyway. */
 const NOT_FORWARDED = new Set([

@@ -1,6 +1,6 @@
 // From an authenticated answer to the platform's own Response: status, fields, a streaming body that errors unless the
 // answer is complete, and the properties that a constructed Response lacks.
-import type { Fields } from '@mte-relay/protocol';
+import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
 import type { InnerResponse } from './exchange.ts';
 import type { Progress } from './options.ts';
 
@@ -22,7 +22,7 @@ export async function toResponse(inner: InnerResponse, facts: ResponseFacts): Pr
   if (facts.method === 'HEAD' || NULL_BODY_STATUSES.has(status)) await drain(inner);
   else body = decoded(contentStream(inner, facts.onDownloadProgress), headers);
   const response = new Response(body, { status });
-  for (const [name, value] of headers) response.headers.append(name, value);
+  for (const [name, value] of headers) if (name !== CLIENT_ID_FIELD) response.headers.append(name, value);
   return withFacts(response, facts.url, facts.redirected);
 }
 

@@ -8,6 +8,7 @@
 //   d) when the relay has forgotten the session, and a new pairing's seal says that the store behind it is newer than
 //      that session and was there before the request was first sent.
 // Otherwise the call fails with `may-have-run`. All of it is bounded, and nothing is ever sent unsealed.
+import type { ResponseHead } from '@mte-relay/protocol';
 import { orAborted, pause } from './abort.ts';
 import { type Instant, now } from './clock.ts';
 import { RelayClientError } from './errors.ts';
@@ -36,6 +37,8 @@ export interface SendContext extends ExchangeContext {
   readonly sessions: Sessions;
   /** Fields that depend on the session, e.g. the client's earlier identity. */
   fieldsFor(session: Session): [string, string][];
+  /** An authenticated answer has begun. */
+  onAnswer(session: Session, head: ResponseHead): void;
   onResend(request: InnerRequest, reason: string): void;
 }
 
@@ -94,6 +97,7 @@ class Call {
       const result = await attempt(context, lease, this.#request, context.fieldsFor(session), abort);
       if (!(result instanceof InnerResponse)) return result;
       response = result;
+      context.onAnswer(session, result.head);
       response.onEnd = unlisten; // until then the signal still ends the answer's body
       return response;
     } finally {

@@ -1,9 +1,7 @@
 // A session as its client sees it: numbers for messages, and when to give it up (SPEC §6, §7). Below it the pool, which
 // keeps one session in use, replaces it in time, and lets parallel calls share one pairing.
 import {
-  type Bytes,
   type ClientKeys,
-  equalBytes,
   IN_FLIGHT_MAX,
   type SessionParameters,
   type SessionSecrets,
@@ -133,7 +131,6 @@ export class Sessions {
   #current: Session | undefined;
   #pairing: Promise<Session> | undefined;
   #rekeyFailedAt: Instant | undefined;
-  #clientId: Bytes | undefined;
 
   constructor(
     pair: () => Promise<Session>,
@@ -159,7 +156,6 @@ export class Sessions {
     this.#pairing ??= this.#pair()
       .then((session) => {
         this.#current = session;
-        this.#clientId ??= session.parameters.clientId;
         this.#onPaired(session, background);
         return session;
       })
@@ -174,16 +170,9 @@ export class Sessions {
     return this.#current === old || !this.#current ? this.renew() : Promise.resolve(this.#current);
   }
 
-  /** The identity that the first session gave, when this one has another. */
-  earlierClientId(session: Session): Bytes | undefined {
-    const first = this.#clientId;
-    return first && first.length > 0 && !equalBytes(first, session.parameters.clientId) ? first : undefined;
-  }
-
   /** Forgets every session. */
   clear(): void {
     this.#current = undefined;
-    this.#clientId = undefined;
   }
 
   #usable(): Session | undefined {

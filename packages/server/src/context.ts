@@ -2,6 +2,7 @@
 import type { SyncSuite } from '@mte-relay/protocol';
 import type { Settings } from './config/settings.ts';
 import type { Domains } from './domain.ts';
+import type { TrustedProxies } from './http/forwarding.ts';
 import type { Logger } from './observe/log.ts';
 import type { SessionStore } from './sessions/store.ts';
 
@@ -9,6 +10,7 @@ export interface RelayContext {
   readonly settings: Settings;
   readonly suite: SyncSuite;
   readonly domains: Domains;
+  readonly trustedProxies: TrustedProxies;
   readonly sessions: SessionStore;
   readonly log: Logger;
 }

@@ -86,7 +86,7 @@ function createDomain(suite: SyncSuite, name: string, own: DomainSettings, setti
     identity,
     pin: pinOf(identity),
     clientIds: new ClientIds(own.CLIENT_ID_SECRET),
-    upstream: new Upstream(own.UPSTREAM, settings),
+    upstream: new Upstream(own, settings),
     cookies: new CookieJacket(suite, own.CLIENT_ID_SECRET, own.COOKIE_SEALING),
     cors: new Cors(own.CORS_ORIGINS, own.CORS_METHODS),
     passThroughRoutes: new RouteSet(own.PASS_THROUGH_ROUTES),

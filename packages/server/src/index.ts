@@ -6,6 +6,7 @@ import { loadSettings } from './config/load.ts';
 import type { Settings } from './config/settings.ts';
 import type { RelayContext } from './context.ts';
 import { Domains } from './domain.ts';
+import { TrustedProxies } from './http/forwarding.ts';
 import { closeHttpServer, createHttpServer } from './http/server.ts';
 import { createLogger, type Logger } from './observe/log.ts';
 import { MemorySessionStore } from './sessions/memory.ts';
@@ -71,6 +72,7 @@ function createContext(settings: Settings, options: RelayOptions): RelayContext 
     settings,
     suite,
     domains: new Domains(suite, settings),
+    trustedProxies: new TrustedProxies(settings.TRUSTED_PROXIES),
     sessions:
       options.sessions ??
       new MemorySessionStore({ sessionsMax: settings.SESSIONS_MAX, soleInstance: isSoleInstance(settings) }),

@@ -26,7 +26,7 @@ test('a sealed value that was changed, or moved to another name, is left out', a
   const { port, seen } = await stage();
   const client = await SealedClient.pair(port, { flags: FLAG_OUTER_COOKIES });
   const jacket = new CookieJacket(nodeSuite(), ['x'.repeat(32)], 'all');
-  const foreign = jacket.seal('sid=forged');
+  const foreign = jacket.seal('sid=forged', 'c');
   await client.fetch({}, { cookie: `${foreign}; other=kept; broken=mte1.AAAA` });
   expect(seen[0]?.headers.cookie).toBe('other=kept');
 });
@@ -47,9 +47,9 @@ test('values sealed under the old secret still open while it rotates, and seal a
   const old = new CookieJacket(nodeSuite(), [SECRET], 'all');
   const both = new CookieJacket(nodeSuite(), ['n'.repeat(32), SECRET], 'all');
   const only = new CookieJacket(nodeSuite(), ['n'.repeat(32)], 'all');
-  expect(both.open(old.seal('a=1'))).toBe('a=1');
-  expect(only.open(both.seal('a=1'))).toBe('a=1');
-  expect(only.open(old.seal('a=1'))).toBe('');
+  expect(both.open(old.seal('a=1', 'c'), 'c')).toBe('a=1');
+  expect(only.open(both.seal('a=1', 'c'), 'c')).toBe('a=1');
+  expect(only.open(old.seal('a=1', 'c'), 'c')).toBe('');
 });
 
 test('which values are sealed is a setting, and a deletion never is', () => {
@@ -57,8 +57,33 @@ test('which values are sealed is a setting, and a deletion never is', () => {
   for (const [sealing, [visible, httpOnly]] of Object.entries(jackets)) {
     const jacket = new CookieJacket(nodeSuite(), [SECRET], sealing as 'all');
     const kind = (cookie: string): string => (cookie.includes('mte1.') ? 'sealed' : 'plain');
-    expect(kind(jacket.seal('a=1')), sealing).toBe(visible);
-    expect(kind(jacket.seal('a=1;httpOnly')), sealing).toBe(httpOnly);
-    expect(jacket.seal('a=; Max-Age=0; HttpOnly')).toBe('a=; Max-Age=0; HttpOnly');
+    expect(kind(jacket.seal('a=1', 'c')), sealing).toBe(visible);
+    expect(kind(jacket.seal('a=1;httpOnly', 'c')), sealing).toBe(httpOnly);
+    expect(jacket.seal('a=; Max-Age=0; HttpOnly', 'c')).toBe('a=; Max-Age=0; HttpOnly');
   }
+});
+
+test('a sealed cookie opens in a later session of the same client, and in no session of another one', async () => {
+  const { port, seen } = await stage((_req, res) => {
+    res.setHeader('set-cookie', 'sid=top-secret; HttpOnly');
+    res.end();
+  });
+  const browser = { flags: FLAG_OUTER_COOKIES };
+  const first = await SealedClient.pair(port, browser);
+  const token = Buffer.from(first.parameters.clientId).toString('base64url');
+  const [sealed] = (await first.fetch({})).outer.headers['set-cookie'] as [string];
+  const cookie = sealed.split(';')[0] as string;
+
+  const later = await SealedClient.pair(port, browser);
+  await later.fetch({ headers: [['mte-relay-client-id', token]] }, { cookie });
+  expect(seen.at(-1)?.headers.cookie).toBe('sid=top-secret');
+
+  const thief = await SealedClient.pair(port, browser);
+  await thief.fetch({}, { cookie });
+  expect(seen.at(-1)?.headers.cookie).toBeUndefined();
+  const forged = Buffer.from(first.parameters.clientId);
+  forged[55] = (forged[55] as number) ^ 1;
+  const refused = await thief.fetch({ headers: [['mte-relay-client-id', forged.toString('base64url')]] }, { cookie });
+  expect(seen.at(-1)?.headers.cookie).toBeUndefined();
+  expect(refused.header('mte-relay-client-id')).toBe('unknown');
 });

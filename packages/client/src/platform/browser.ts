@@ -3,6 +3,9 @@ import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
 import type { OuterPost, Platform } from './platform.ts';
 
+/** Key of the client's identity in localStorage, by relay. */
+const STORAGE_PREFIX = 'mte-relay client-id ';
+
 export const platform: Platform = {
   makeSuite: webcryptoSuite,
   pairingFlags: FLAG_OUTER_COOKIES,
@@ -13,6 +16,20 @@ export const platform: Platform = {
     if (navigator.languages?.length) fields.push(['accept-language', navigator.languages.join(',')]);
     if (request.method !== 'GET' && request.method !== 'HEAD') fields.push(['origin', globalThis.location.origin]);
     return fields;
+  },
+  loadClientId(relayOrigin) {
+    try {
+      return globalThis.localStorage?.getItem(STORAGE_PREFIX + relayOrigin) ?? undefined;
+    } catch {
+      return undefined; // storage is blocked: the identity lasts as long as the page
+    }
+  },
+  saveClientId(relayOrigin, token) {
+    try {
+      globalThis.localStorage?.setItem(STORAGE_PREFIX + relayOrigin, token);
+    } catch {
+      // as above
+    }
   },
   neverSent: () => false, // a page is not told
   postWithProgress: globalThis.XMLHttpRequest ? postByXhr : undefined,

@@ -32,6 +32,8 @@ export const platform: Platform = {
   streamsUploads: true,
   baseUrl: (relayOrigin) => relayOrigin,
   defaultFields: () => [['user-agent', 'mte-relay']],
+  loadClientId: () => undefined, // a program that wants one identity keeps one client
+  saveClientId: () => {},
   neverSent(failure) {
     const codes = [...codesIn(failure)];
     return codes.length > 0 && codes.every((code) => BEFORE_SENDING.has(code as string));

@@ -25,6 +25,10 @@ export interface Platform {
   baseUrl(relayOrigin: string): string;
   /** Fields that the platform's own fetch would have added. */
   defaultFields(request: Request): Fields;
+  /** The identity that an earlier page of this origin kept (SPEC §3.5); undefined when there is none. */
+  loadClientId(relayOrigin: string): string | undefined;
+  /** Keeps the identity for later pages; does nothing where nothing can be kept. */
+  saveClientId(relayOrigin: string, token: string): void;
   /** True when this failure of fetch shows that no byte of the request left this machine. */
   neverSent(failure: unknown): boolean;
   /** Sends with progress in bytes sent, where fetch has none; the answer comes whole. */

@@ -1,6 +1,7 @@
 // Every setting of the relay: its variable, what it accepts, its default and what it does. The only list there is;
 // parsing, masking and documentation read from it.
 import * as z from 'zod';
+import { isAddressRange } from '../http/forwarding.ts';
 
 /** Names of LOG_LEVEL, most talkative first. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warning', 'error', 'panic', 'off'] as const;
@@ -11,6 +12,10 @@ const CLIENT_ID_SECRET_MIN_LENGTH = 32;
 /** What is set per inbound domain: by variables for all, or by DOMAIN_MAP for each. */
 export interface DomainSettings {
   readonly UPSTREAM: URL;
+  /** PEM. */
+  readonly UPSTREAM_CA: string | undefined;
+  readonly UPSTREAM_CERT: string | undefined;
+  readonly UPSTREAM_KEY: string | undefined;
   readonly CORS_ORIGINS: readonly string[];
   readonly CORS_METHODS: readonly string[];
   /** Newest first. */
@@ -27,6 +32,7 @@ export interface DomainSettings {
 /** What is set once for the process. */
 export interface ProcessSettings {
   readonly PORT: number;
+  readonly TRUSTED_PROXIES: readonly string[];
   readonly LOG_LEVEL: (typeof LOG_LEVELS)[number];
   readonly REQUEST_BODY_MAX_BYTES: number;
   readonly REQUEST_HEAD_MAX_BYTES: number;
@@ -82,6 +88,9 @@ const upstream = z
   })
   .transform((text) => new URL(text));
 
+const pem = (label: string): z.ZodString =>
+  z.string().regex(new RegExp(`^\\s*-----BEGIN [A-Z ]*${label}-----[\\s\\S]+-----END [A-Z ]*${label}-----\\s*$`));
+
 const integer = (fallback: number, min: number, max: number): z.ZodType<number, string | undefined> =>
   z
     .string()
@@ -103,6 +112,22 @@ export const DOMAIN_SETTINGS: SettingTable<DomainSettings> = {
     schema: upstream,
     expected: 'an absolute http or https URL without credentials, query or fragment',
     effect: 'The API that opened requests are forwarded to. A path in it is put before every request path.',
+  },
+  UPSTREAM_CA: {
+    schema: pem('CERTIFICATE').optional(),
+    expected: 'certificates in PEM',
+    effect: 'Certificate authorities that an https upstream is checked against, instead of the public ones.',
+  },
+  UPSTREAM_CERT: {
+    schema: pem('CERTIFICATE').optional(),
+    expected: 'a certificate in PEM, with UPSTREAM_KEY',
+    effect: 'The certificate that the relay shows to the upstream (mutual TLS).',
+  },
+  UPSTREAM_KEY: {
+    schema: pem('PRIVATE KEY').optional(),
+    expected: 'a private key in PEM, with UPSTREAM_CERT',
+    effect: 'The key of UPSTREAM_CERT.',
+    secret: true,
   },
   CORS_ORIGINS: {
     schema: z.string().transform(list).pipe(z.array(httpOrigin).min(1)),
@@ -170,6 +195,11 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
     schema: integer(8080, 0, 65_535),
     expected: 'a port number from 0 (any free port) to 65535',
     effect: 'Port that the relay listens on.',
+  },
+  TRUSTED_PROXIES: {
+    schema: z.string().default('').transform(list).pipe(z.array(z.string().refine(isAddressRange))),
+    expected: 'comma-separated addresses and CIDR ranges, such as 10.0.0.0/8',
+    effect: 'Proxies in front of the relay whose X-Forwarded-For, -Proto and -Host are believed.',
   },
   LOG_LEVEL: {
     schema: z.enum(LOG_LEVELS).default('info'),

@@ -1,6 +1,7 @@
 // Cookies of browsers ride the outer hop, because script cannot set them; their values are sealed on it (SPEC §9.4).
-// value = "mte1." ‖ base64url(nonce 16 ‖ AES-256-GCM(key, nonce 0, AAD = name, value)),
-// key = HKDF-Expand(cookie secret, "cookie" ‖ nonce, 32): one key per value, as for messages.
+// value = "mte1." ‖ base64url(nonce 16 ‖ AES-256-GCM(key, nonce 0, AAD = client id ‖ "=" ‖ name, value)),
+// key = HKDF-Expand(cookie secret, "cookie" ‖ nonce, 32): one key per value, as for messages. The client id is proven
+// inside the seal, so who takes a cookie off the outer hop cannot present it in a session of their own.
 import { asciiBytes, type Bytes, concatBytes, type SyncExpandKey, type SyncSuite } from '@mte-relay/protocol';
 import { deriveFromSecret } from '../pairing/identity.ts';
 
@@ -24,8 +25,8 @@ export class CookieJacket {
     this.#secrets = secrets.map((secret) => suite.importExpandKey(deriveFromSecret(secret, 'mte-relay/1 cookie')));
   }
 
-  /** A `Set-Cookie` value as the browser may see it. */
-  seal(setCookie: string): string {
+  /** A `Set-Cookie` value as the browser of this client may see it. */
+  seal(setCookie: string, clientId: string): string {
     if (this.#sealing === 'off') return setCookie;
     const attributesAt = setCookie.indexOf(';');
     const pair = attributesAt < 0 ? setCookie : setCookie.slice(0, attributesAt);
@@ -36,11 +37,11 @@ export class CookieJacket {
     const value = pair.slice(equalsAt + 1).trim();
     // An empty value is how a cookie is deleted; it has nothing to hide.
     if (equalsAt < 0 || value === '') return setCookie;
-    return `${name}=${PREFIX}${this.#sealValue(name, value)}${attributes}`;
+    return `${name}=${PREFIX}${this.#sealValue(name, value, clientId)}${attributes}`;
   }
 
-  /** A browser's `Cookie` value as the upstream may see it; a sealed value that does not open is left out. */
-  open(cookie: string): string {
+  /** A browser's `Cookie` value as the upstream may see it; a sealed value that does not open for this client is left out. */
+  open(cookie: string, clientId: string): string {
     if (!cookie.includes(PREFIX)) return cookie;
     const opened: string[] = [];
     for (const item of cookie.split(';')) {
@@ -49,28 +50,28 @@ export class CookieJacket {
       const value = item.slice(equalsAt + 1).trim();
       if (!value.startsWith(PREFIX)) opened.push(item.trim());
       else {
-        const plain = this.#openValue(name, value.slice(PREFIX.length));
+        const plain = this.#openValue(name, value.slice(PREFIX.length), clientId);
         if (plain !== undefined) opened.push(`${name}=${plain}`);
       }
     }
     return opened.join('; ');
   }
 
-  #sealValue(name: string, value: string): string {
+  #sealValue(name: string, value: string, clientId: string): string {
     const nonce = this.#suite.randomBytes(NONCE_BYTES);
     const [newest] = this.#secrets as [SyncExpandKey];
     const aead = newest.expandAead(concatBytes([LABEL, nonce]));
-    const sealed = aead.seal(this.#suite.aeadNonce(0), latin1(name), latin1(value));
+    const sealed = aead.seal(this.#suite.aeadNonce(0), latin1(`${clientId}=${name}`), latin1(value));
     return Buffer.concat([nonce, sealed]).toString('base64url');
   }
 
-  #openValue(name: string, sealed: string): string | undefined {
+  #openValue(name: string, sealed: string, clientId: string): string | undefined {
     const bytes = new Uint8Array(Buffer.from(sealed, 'base64url'));
     const nonce = bytes.subarray(0, NONCE_BYTES);
     for (const secret of this.#secrets) {
       try {
         const aead = secret.expandAead(concatBytes([LABEL, nonce]));
-        const value = aead.open(this.#suite.aeadNonce(0), latin1(name), bytes.subarray(NONCE_BYTES));
+        const value = aead.open(this.#suite.aeadNonce(0), latin1(`${clientId}=${name}`), bytes.subarray(NONCE_BYTES));
         return Buffer.from(value).toString('latin1');
       } catch {
         // sealed under the other secret, or not by this relay

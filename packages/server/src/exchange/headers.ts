@@ -1,6 +1,7 @@
 // Which header fields cross the relay, in both directions (RFC 9110 §7.6.1). Inner names are lower case already
 // and free of control characters: the Binary HTTP decoder has seen to that.
 import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
+import { type ForwardedWay, forwardingFields } from '../http/forwarding.ts';
 
 /** Fields that belong to one hop, and those that only the relay itself may say. */
 const REQUEST_DROPPED: ReadonlySet<string> = new Set([
@@ -32,6 +33,7 @@ const RESPONSE_DROPPED: ReadonlySet<string> = new Set([
   'transfer-encoding',
   'upgrade',
   'mte-relay-failure', // only the relay itself marks an answer as its own
+  CLIENT_ID_FIELD,
 ]);
 
 /** What a client must not say of its own way to the relay, whatever alias it writes (`X_Forwarded_For`). */
@@ -39,33 +41,18 @@ function isForwardingClaim(name: string): boolean {
   return name.startsWith('x') && name.replaceAll('_', '-').startsWith('x-forwarded-');
 }
 
-/** The address of the peer; an IPv4 peer of a dual-stack socket is written as IPv4. */
-export function peerAddress(socket: { readonly remoteAddress?: string | undefined }): string {
-  const address = socket.remoteAddress ?? 'unknown';
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
-}
-
-/** What the relay says of the way so far. */
-export interface ForwardingFacts {
-  readonly clientAddress: string;
-  readonly authority: string;
-  readonly scheme: string;
-}
-
 /**
  * The fields to send upstream, flat: name, value, name, value.
- * @param connection names listed in the inner `connection` field are dropped before the relay adds its own.
+ * Names listed in the inner `connection` field are dropped before the relay adds its own.
  */
-export function upstreamRequestHeaders(fields: Fields, facts: ForwardingFacts): string[] {
+export function upstreamRequestHeaders(fields: Fields, way: ForwardedWay): string[] {
   const listed = listedIn(connectionValues(fields));
   const flat: string[] = [];
   for (const [name, value] of fields) {
     if (REQUEST_DROPPED.has(name) || listed?.has(name) || isForwardingClaim(name)) continue;
     flat.push(name, value);
   }
-  flat.push('x-forwarded-for', facts.clientAddress);
-  if (facts.authority !== '') flat.push('x-forwarded-host', facts.authority);
-  flat.push('x-forwarded-proto', facts.scheme);
+  for (const text of forwardingFields(way)) flat.push(text);
   return flat;
 }
 

@@ -34,6 +34,8 @@ export interface OutboundHost {
 
 /** Content bytes sealed at once: a chunk less the longest length in front of them. */
 const CONTENT_PIECE_MAX_BYTES = CHUNK_PLAINTEXT_MAX_BYTES - 8;
+/** Informational responses that are kept for the client. */
+const INFORMATIONAL_MAX = 16;
 /** A response that is not here whole is sent as a stream once this much of it is. */
 const WHOLE_RESPONSE_MAX_BYTES = 49_152;
 
@@ -45,6 +47,7 @@ export class Outbound implements Dispatcher.DispatchHandler {
   #controller: Controller | undefined;
   #aborted: Error | undefined;
   #head: ResponseHead | undefined;
+  readonly #informational: ResponseHead[] = [];
   #pieces: Uint8Array<ArrayBuffer>[] = [];
   #held = 0;
   #streaming = false;
@@ -83,7 +86,12 @@ export class Outbound implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
-    if (status < 200) return; // interim responses say nothing that fetch could show
+    if (status < 200) {
+      if (this.#informational.length < INFORMATIONAL_MAX) {
+        this.#informational.push({ status, headers: downstreamFields(headers) });
+      }
+      return;
+    }
     this.#head = { status, headers: this.#host.translateFields(downstreamFields(headers)) };
     this.#host.onStatus(status);
     // A small response is here whole within this turn. What is not, must not wait: it may be an event stream.
@@ -126,7 +134,7 @@ export class Outbound implements Dispatcher.DispatchHandler {
   /** One chunk, one write. */
   #sendWhole(head: ResponseHead, content: Uint8Array<ArrayBuffer>): void {
     this.#head = head;
-    const message = encodeResponse(head, content);
+    const message = encodeResponse(head, content, { informational: this.#informational });
     if (message.length > CHUNK_PLAINTEXT_MAX_BYTES) {
       this.#pieces = [content];
       this.#streamIfUnfinished();
@@ -153,7 +161,7 @@ export class Outbound implements Dispatcher.DispatchHandler {
       'x-accel-buffering': 'no', // an nginx in between must not hold an event back
     });
     this.#res.on('drain', () => this.#controller?.resume());
-    const start = encodeResponseStart(this.#head);
+    const start = encodeResponseStart(this.#head, this.#informational);
     const held = concatBytes(this.#pieces);
     this.#pieces = [];
     if (start.length + held.length <= CONTENT_PIECE_MAX_BYTES) {

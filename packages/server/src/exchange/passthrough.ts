@@ -2,10 +2,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { INNER_FAILURE, type OuterCode } from '@mte-relay/protocol';
 import type { Dispatcher } from 'undici';
+import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { refuse } from '../http/failure.ts';
 import type { Logger } from '../observe/log.ts';
-import { downstreamFields, type ParsedHeaders, peerAddress, upstreamRequestHeaders } from './headers.ts';
+import { downstreamFields, type ParsedHeaders, upstreamRequestHeaders } from './headers.ts';
 import { upstreamFailureCode } from './upstream.ts';
 
 type Controller = Dispatcher.DispatchController;
@@ -13,16 +14,12 @@ type Controller = Dispatcher.DispatchController;
 /** Forwards one request. @param target the canonical target that its route was matched on. */
 export function passThrough(
   domain: Domain,
-  log: Logger,
+  { log, trustedProxies }: RelayContext,
   req: IncomingMessage,
   res: ServerResponse,
   target: string,
 ): void {
-  const headers = upstreamRequestHeaders(rawFields(req.rawHeaders), {
-    clientAddress: peerAddress(req.socket),
-    authority: req.headers.host ?? '',
-    scheme: 'http',
-  });
+  const headers = upstreamRequestHeaders(rawFields(req.rawHeaders), trustedProxies.read(req));
   const length = req.headers['content-length'];
   const hasBody = (length !== undefined && length !== '0') || req.headers['transfer-encoding'] !== undefined;
   if (hasBody && length !== undefined) headers.push('content-length', length);

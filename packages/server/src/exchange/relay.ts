@@ -35,7 +35,7 @@ import { InnerRefusal, OuterRefusal, outerCodeOf, refuse } from '../http/failure
 import { setOwnHeaders } from '../http/own-headers.ts';
 import { shortSession } from '../observe/log.ts';
 import { SESSION_LIFETIMES, type Session } from '../sessions/store.ts';
-import { fieldValue, peerAddress, upstreamRequestHeaders } from './headers.ts';
+import { fieldValue, upstreamRequestHeaders } from './headers.ts';
 import { Inbound } from './inbound.ts';
 import { Outbound, type OutboundHost } from './outbound.ts';
 import { canonicalTarget, pathOf } from './target.ts';
@@ -80,7 +80,8 @@ class Exchange implements OutboundHost {
   #opened = false; // the final chunk too
   #settled = false; // answered or refused: what still arrives is discarded
   #resent = false;
-  #clientId: string | undefined;
+  #clientId = ''; // known once the request is
+  #clientIdRefused = false;
   #status = 0;
   #discardedBytes = 0;
 
@@ -246,10 +247,13 @@ class Exchange implements OutboundHost {
   }
 
   /** The client's name across sessions, when it proves one; else that of this session (SPEC §3.5). */
-  #identify(head: RequestHead): string | undefined {
+  #identify(head: RequestHead): string {
+    const own = (this.#session as Session).clientId;
     const token = fieldValue(head.headers, CLIENT_ID_FIELD);
-    const proven = token === undefined ? undefined : this.#ownDomain.clientIds.verify(token, Date.now());
-    return proven ?? this.#session?.clientId;
+    if (token === undefined) return own;
+    const proven = this.#ownDomain.clientIds.verify(token, Date.now());
+    this.#clientIdRefused = proven === undefined;
+    return proven ?? own;
   }
 
   // 6 forward
@@ -258,9 +262,9 @@ class Exchange implements OutboundHost {
     const target = this.#authorise(head);
     this.#clientId = this.#identify(head);
     const headers = upstreamRequestHeaders(head.headers, {
-      clientAddress: peerAddress(this.#req.socket),
-      authority: head.authority,
+      chain: this.#context.trustedProxies.read(this.#req).chain,
       scheme: head.scheme,
+      host: head.authority,
     });
     this.#addOuterFields(head.headers, headers);
     headers.push(...this.#ownDomain.settings.HEADERS.flat());
@@ -274,7 +278,7 @@ class Exchange implements OutboundHost {
   #addOuterFields(inner: Fields, headers: string[]): void {
     const outer = this.#req.headers;
     if (this.#hasOuterCookies && outer.cookie !== undefined) {
-      const cookie = this.#ownDomain.cookies.open(outer.cookie);
+      const cookie = this.#ownDomain.cookies.open(outer.cookie, this.#clientId);
       if (cookie !== '') headers.push('cookie', cookie);
     }
     if (outer['user-agent'] !== undefined && fieldValue(inner, 'user-agent') === undefined) {
@@ -302,10 +306,13 @@ class Exchange implements OutboundHost {
     const outerCookies: string[] = [];
     const translated: [string, string][] = [];
     for (const [name, value] of fields) {
-      if (name === 'set-cookie' && this.#hasOuterCookies) outerCookies.push(this.#ownDomain.cookies.seal(value));
+      if (name === 'set-cookie' && this.#hasOuterCookies)
+        outerCookies.push(this.#ownDomain.cookies.seal(value, this.#clientId));
       else translated.push([name, name === 'location' ? this.#ownDomain.upstream.clientLocation(value) : value]);
     }
     if (outerCookies.length > 0) this.#res.setHeader('set-cookie', outerCookies);
+    // The client then takes this session's identity for its own.
+    if (this.#clientIdRefused) translated.push([CLIENT_ID_FIELD, 'unknown']);
     return [...translated, ...this.#ownDomain.settings.HEADERS];
   }
 

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import type { InnerCode } from '@mte-relay/protocol';
 import { type Dispatcher, Pool } from 'undici';
-import type { ProcessSettings } from '../config/settings.ts';
+import type { DomainSettings, ProcessSettings } from '../config/settings.ts';
 
 /** A request ready to be sent upstream. */
 export interface UpstreamRequest {
@@ -20,9 +20,9 @@ export class Upstream {
   readonly #basePath: string;
   readonly #pool: Pool;
 
-  constructor(url: URL, settings: ProcessSettings) {
-    this.#origin = url.origin;
-    this.#basePath = url.pathname.replace(/\/$/, '');
+  constructor(own: DomainSettings, settings: ProcessSettings) {
+    this.#origin = own.UPSTREAM.origin;
+    this.#basePath = own.UPSTREAM.pathname.replace(/\/$/, '');
     this.#pool = new Pool(this.#origin, {
       connectTimeout: settings.UPSTREAM_CONNECT_TIMEOUT_MS,
       headersTimeout: settings.UPSTREAM_HEADERS_TIMEOUT_MS,
@@ -30,6 +30,11 @@ export class Upstream {
       // One request per connection at a time: a slow answer holds nobody up, and a broken one takes nobody along.
       pipelining: 1,
       allowH2: false,
+      connect: {
+        ...(own.UPSTREAM_CA !== undefined && { ca: own.UPSTREAM_CA }),
+        ...(own.UPSTREAM_CERT !== undefined && { cert: own.UPSTREAM_CERT }),
+        ...(own.UPSTREAM_KEY !== undefined && { key: own.UPSTREAM_KEY }),
+      },
     });
   }
 

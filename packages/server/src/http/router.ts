@@ -77,7 +77,7 @@ export class Router {
     }
     if (isPreflight) return cors.preflight(req, res);
     cors.apply(req, res);
-    passThrough(domain, this.#context.log, req, res, target);
+    passThrough(domain, this.#context, req, res, target);
   }
 }
 

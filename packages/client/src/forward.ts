@@ -1,0 +1,71 @@
+// One request for a proxy: what fetch would change on the way (URL, field lines, defaults, content codings, bodies of
+// GET) goes through as it is. From the arguments to the inner request, and from the answer to its parts.
+import { type Bytes, CLIENT_ID_FIELD, FIELD_COUNT_MAX, type Fields } from '@mte-relay/protocol';
+import { ofBytes, ofPieces } from './body.ts';
+import { RelayClientError } from './errors.ts';
+import type { InnerResponse } from './exchange.ts';
+import type { ForwardAnswer, ForwardRequest } from './options.ts';
+import type { InnerRequest } from './seal.ts';
+
+/** Room for the field that this client adds itself. */
+const FIELDS_MAX = FIELD_COUNT_MAX - 1;
+
+/** Throws RelayClientError `misuse`, before anything is sent. */
+export function takeForward(relayOrigin: URL, request: ForwardRequest): InnerRequest {
+  const { method, target, body } = request;
+  if (!target.startsWith('/') && target !== '*') throw misuse(`target expected a path or *, got "${target}"`);
+  if (request.headers.length > FIELDS_MAX) {
+    throw misuse(`headers expected up to ${FIELDS_MAX} fields, got ${request.headers.length}`);
+  }
+  const headers = fieldsOf(request.headers);
+  if (beyondLatin1(method) || beyondLatin1(target)) throw misuse('method and target carry one byte per character');
+  return {
+    head: { method, scheme: relayOrigin.protocol.slice(0, -1), authority: relayOrigin.host, path: target, headers },
+    body: body && (body instanceof Uint8Array ? ofBytes(body as Bytes) : ofPieces(body)),
+    onUploadProgress: undefined,
+    credentials: undefined,
+    keepalive: false,
+  };
+}
+
+function fieldsOf(given: Fields): Fields {
+  const fields: [string, string][] = [];
+  for (const [name, value] of given) {
+    if (beyondLatin1(name) || beyondLatin1(value)) throw misuse(`field "${name}" carries one byte per character`);
+    const lower = name.toLowerCase();
+    if (lower !== CLIENT_ID_FIELD) fields.push([lower, value]);
+  }
+  return fields;
+}
+
+/** The answer's parts; its body is opened as it is asked for. */
+export function toForwardAnswer(inner: InnerResponse): ForwardAnswer {
+  const { status, headers } = inner.head;
+  return {
+    status,
+    headers,
+    body: contentOf(inner),
+    get trailers() {
+      return inner.trailers;
+    },
+  };
+}
+
+async function* contentOf(inner: InnerResponse): AsyncGenerator<Bytes, void, undefined> {
+  let ended = false;
+  try {
+    for (let piece = await inner.next(); piece; piece = await inner.next()) yield piece;
+    ended = true;
+  } finally {
+    if (!ended) inner.cancel(undefined); // harmless behind a failure, which has ended it already
+  }
+}
+
+function beyondLatin1(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) if (text.charCodeAt(i) > 0xff) return true;
+  return false;
+}
+
+function misuse(message: string): RelayClientError {
+  return new RelayClientError('misuse', message);
+}

@@ -1,0 +1,114 @@
+// Where a request came from, and what the upstream is told of it (RFC 7239, and the X-Forwarded fields that are older).
+// What a peer says of the way before it counts only when that peer is a trusted proxy.
+import type { IncomingMessage } from 'node:http';
+import { BlockList, isIP } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+
+/** Addresses further back than this are not looked at. */
+const CHAIN_MAX = 32;
+
+/** The way of one request to this relay. */
+export interface Forwarding {
+  /** The client's address: the last one that no trusted proxy vouches past. */
+  readonly clientAddress: string;
+  /** The client and every proxy behind it, in order. */
+  readonly chain: readonly string[];
+  readonly scheme: 'http' | 'https';
+  readonly host: string;
+}
+
+/** Reads `X-Forwarded-*` of trusted proxies. */
+export class TrustedProxies {
+  readonly #trusted: BlockList;
+  readonly #none: boolean;
+
+  /** @param ranges addresses and CIDR ranges, as TRUSTED_PROXIES; see {@link isAddressRange}. */
+  constructor(ranges: readonly string[]) {
+    this.#trusted = new BlockList();
+    this.#none = ranges.length === 0;
+    for (const range of ranges) {
+      const [address, prefix] = range.split('/') as [string, string | undefined];
+      const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+      this.#trusted.addSubnet(address, prefix === undefined ? (family === 'ipv6' ? 128 : 32) : Number(prefix), family);
+    }
+  }
+
+  /** The way of a request. */
+  read(req: IncomingMessage): Forwarding {
+    const peer = peerAddress(req.socket);
+    const host = req.headers.host ?? '';
+    const scheme = (req.socket as Partial<TLSSocket>).encrypted ? 'https' : 'http';
+    if (this.#none || !this.#isTrusted(peer)) return { clientAddress: peer, chain: [peer], scheme, host };
+    const chain = [...forwardedFor(req), peer];
+    let clientAt = chain.length - 1;
+    while (clientAt > 0 && this.#isTrusted(chain[clientAt] as string)) clientAt -= 1;
+    const claimedScheme = lastOf(req.headers['x-forwarded-proto']);
+    return {
+      clientAddress: chain[clientAt] as string,
+      chain: chain.slice(clientAt),
+      scheme: claimedScheme === 'http' || claimedScheme === 'https' ? claimedScheme : scheme,
+      host: lastOf(req.headers['x-forwarded-host']) ?? host,
+    };
+  }
+
+  #isTrusted(address: string): boolean {
+    const family = isIP(address);
+    return family !== 0 && this.#trusted.check(address, family === 6 ? 'ipv6' : 'ipv4');
+  }
+}
+
+/** True for an address, or an address and a prefix length. */
+export function isAddressRange(text: string): boolean {
+  const [address, prefix, ...rest] = text.split('/');
+  const family = isIP(address ?? '');
+  if (family === 0 || rest.length > 0) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 6 ? 128 : 32));
+}
+
+/** The address of the peer; an IPv4 peer of a dual-stack socket is written as IPv4. */
+export function peerAddress(socket: { readonly remoteAddress?: string | undefined }): string {
+  const address = socket.remoteAddress ?? 'unknown';
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}
+
+/** What the upstream is told. */
+export interface ForwardedWay {
+  readonly chain: readonly string[];
+  readonly scheme: string;
+  readonly host: string;
+}
+
+/** The fields that tell the upstream of the way, flat: name, value, name, value. */
+export function forwardingFields(way: ForwardedWay): string[] {
+  const { chain, scheme } = way;
+  const host = HOST.test(way.host) ? way.host : ''; // it is the client's word: nothing that could end a quoted string
+  const fields = ['x-forwarded-for', chain.join(', '), 'x-forwarded-proto', scheme];
+  if (host !== '') fields.push('x-forwarded-host', host);
+  const hops = chain.map((address, at) => {
+    const node = `for=${isIP(address) === 6 ? `"[${address}]"` : isIP(address) === 4 ? address : 'unknown'}`;
+    return at === 0 ? `${node};proto=${scheme}${host === '' ? '' : `;host="${host}"`}` : node;
+  });
+  fields.push('forwarded', hops.join(', '));
+  return fields;
+}
+
+const HOST = /^[A-Za-z0-9.:[\]-]+$/;
+
+/** Addresses of `X-Forwarded-For`, first hop first; what is no address ends the part that is believed. */
+function forwardedFor(req: IncomingMessage): string[] {
+  const text = req.headers['x-forwarded-for'];
+  const listed = (Array.isArray(text) ? text.join(',') : (text ?? '')).split(',').map((item) => item.trim());
+  const believed: string[] = [];
+  for (const address of listed.reverse().slice(0, CHAIN_MAX)) {
+    if (isIP(address) === 0) break;
+    believed.unshift(address);
+  }
+  return believed;
+}
+
+/** The last of a comma-separated field: that of the nearest proxy. */
+function lastOf(value: string | string[] | undefined): string | undefined {
+  const text = Array.isArray(value) ? value.join(',') : value;
+  const last = text?.split(',').at(-1)?.trim();
+  return last === undefined || !/^[\x21\x23-\x2b\x2d-\x7e]+$/.test(last) ? undefined : last;
+}

@@ -1,0 +1,78 @@
+import { expect, test } from 'vitest';
+import { isAddressRange, TrustedProxies } from '../src/http/forwarding.ts';
+import { SealedClient, send } from './support/sealed-client.ts';
+import { stage } from './support/stage.ts';
+
+const ROUTES = { PASS_THROUGH_ROUTES: '/pub/*' };
+const CLAIMS = {
+  'x-forwarded-for': '198.51.100.7, 10.1.2.3',
+  'x-forwarded-proto': 'https',
+  'x-forwarded-host': 'app.example',
+  forwarded: 'for=6.6.6.6',
+};
+
+test('what an untrusted peer says of the way is not believed', async () => {
+  const { port, seen } = await stage(undefined, { environment: ROUTES });
+  await send(port, '/pub/x', { method: 'GET', headers: CLAIMS });
+  expect(seen[0]?.headers).toMatchObject({
+    'x-forwarded-for': '127.0.0.1',
+    'x-forwarded-proto': 'http',
+    'x-forwarded-host': `127.0.0.1:${port}`,
+    forwarded: `for=127.0.0.1;proto=http;host="127.0.0.1:${port}"`,
+  });
+});
+
+test('what a trusted proxy says is believed, back to the last address that nobody trusted vouches past', async () => {
+  const environment = { ...ROUTES, TRUSTED_PROXIES: '127.0.0.0/8,10.0.0.0/8' };
+  const { port, seen } = await stage(undefined, { environment });
+  await send(port, '/pub/x', {
+    method: 'GET',
+    headers: { ...CLAIMS, 'x-forwarded-for': '6.6.6.6, 198.51.100.7, 10.1.2.3' },
+  });
+  expect(seen[0]?.headers).toMatchObject({
+    'x-forwarded-for': '198.51.100.7, 10.1.2.3, 127.0.0.1',
+    'x-forwarded-proto': 'https',
+    'x-forwarded-host': 'app.example',
+    forwarded: 'for=198.51.100.7;proto=https;host="app.example", for=10.1.2.3, for=127.0.0.1',
+  });
+});
+
+test('a sealed request tells the upstream the authority and scheme that were sealed, and the outer address', async () => {
+  const { port, seen } = await stage(undefined, { environment: { TRUSTED_PROXIES: '127.0.0.1' } });
+  const client = await SealedClient.pair(port);
+  await client.fetch({ authority: 'relay.example', scheme: 'https' }, CLAIMS);
+  expect(seen[0]?.headers).toMatchObject({
+    'x-forwarded-for': '10.1.2.3, 127.0.0.1',
+    'x-forwarded-proto': 'https',
+    'x-forwarded-host': 'relay.example',
+  });
+});
+
+test('an authority that could end a quoted string is not repeated', async () => {
+  const { port, seen } = await stage();
+  const client = await SealedClient.pair(port);
+  await client.fetch({ authority: 'a";for=6.6.6.6' });
+  expect(seen[0]?.headers['x-forwarded-host']).toBeUndefined();
+  expect(seen[0]?.headers['forwarded']).toBe('for=127.0.0.1;proto=http');
+});
+
+test('an address that is none ends the part of the chain that is believed', () => {
+  const proxies = new TrustedProxies(['10.0.0.0/8']);
+  const read = (header: string): unknown =>
+    proxies.read({ headers: { 'x-forwarded-for': header, host: 'h' }, socket: { remoteAddress: '10.0.0.1' } } as never);
+  expect(read('198.51.100.7, garbage, 10.0.0.2')).toMatchObject({ clientAddress: '10.0.0.2' });
+  expect(read('')).toMatchObject({ clientAddress: '10.0.0.1' });
+  expect(read('::1')).toMatchObject({ clientAddress: '::1' });
+  expect(read(Array(1000).fill('10.0.0.9').join(','))).toMatchObject({ clientAddress: '10.0.0.9' });
+});
+
+test.each(['10.0.0.0/8', '127.0.0.1', '::1', 'fd00::/8'])('%s is an address range', (range) => {
+  expect(isAddressRange(range)).toBe(true);
+});
+
+test.each(['10.0.0.0/33', '10.0.0', 'localhost', 'fd00::/129', '10.0.0.0/8/8', '', '10.0.0.0/'])(
+  '"%s" is no address range',
+  (range) => {
+    expect(isAddressRange(range)).toBe(false);
+  },
+);
