@@ -2,6 +2,7 @@
 import type { SyncSuite } from '@mte-relay/protocol';
 import type { Settings } from './config/settings.ts';
 import type { Domains } from './domain.ts';
+import type { RelayHooks } from './exchange/hooks.ts';
 import type { TrustedProxies } from './http/forwarding.ts';
 import type { Logger } from './observe/log.ts';
 import type { SessionStore } from './sessions/store.ts';
@@ -12,5 +13,6 @@ export interface RelayContext {
   readonly domains: Domains;
   readonly trustedProxies: TrustedProxies;
   readonly sessions: SessionStore;
+  readonly hooks: RelayHooks;
   readonly log: Logger;
 }

@@ -21,8 +21,10 @@ afterEach(() => {
 });
 
 function newSession(): NewSession {
-  const secret = suite.importExpandKey(suite.randomBytes(32));
+  const bytes = suite.randomBytes(32);
+  const secret = suite.importExpandKey(bytes);
   return {
+    secrets: { request: bytes, response: bytes },
     sid: suite.randomBytes(16),
     requestSecret: secret,
     responseSecret: secret,
@@ -46,14 +48,15 @@ test('a session that no message confirms is gone after its short time', () => {
 
 test('an idle session ends, and still answers cancels until its absolute expiry', () => {
   const { sid } = created();
-  store.claim(store.find(sid) as never, 0);
+  store.claim(store.find(sid) as never, 0, 'exchange');
   vi.advanceTimersByTime(999);
   expect(store.find(sid)?.ended).toBe(false);
   vi.advanceTimersByTime(2);
   const ended = store.find(sid);
   expect(ended?.ended).toBe(true);
-  expect(store.claim(ended as never, 1)).toBe('fresh');
-  expect(store.claim(ended as never, 0)).toBe('seen');
+  expect(store.claim(ended as never, 1, 'cancel')).toBe('fresh');
+  expect(store.claim(ended as never, 0, 'cancel')).toBe('seen');
+  expect(store.claim(ended as never, 2, 'exchange')).toBe('gone');
   vi.advanceTimersByTime(9_500);
   expect(store.find(sid)).toBeUndefined();
 });
@@ -62,7 +65,7 @@ test('a session does not outlive its absolute expiry, however busy', () => {
   const { sid } = created();
   for (let n = 0; n < 12; n += 1) {
     const session = store.find(sid);
-    if (session) store.claim(session as never, n);
+    if (session) store.claim(session as never, n, 'exchange');
     vi.advanceTimersByTime(900);
   }
   expect(store.find(sid)).toBeUndefined();
@@ -71,10 +74,10 @@ test('a session does not outlive its absolute expiry, however busy', () => {
 test('a session that was dropped can claim nothing', () => {
   const { sid } = created();
   const session = store.find(sid);
-  store.claim(session as never, 0);
+  store.claim(session as never, 0, 'exchange');
   vi.advanceTimersByTime(10_001);
   expect(store.find(sid)).toBeUndefined();
-  expect(store.claim(session as never, 1)).toBe('stale');
+  expect(store.claim(session as never, 1, 'exchange')).toBe('gone');
 });
 
 test('one session more than the limit is refused, until an old one is gone', () => {
@@ -87,12 +90,12 @@ test('one session more than the limit is refused, until an old one is gone', () 
 
 test('the store’s age is the time since it began', () => {
   vi.advanceTimersByTime(1_234);
-  expect(store.ageMs()).toBe(1_234);
+  expect(store.birth().ageMs).toBe(1_234);
 });
 
 test('a store beside which others may run vouches for nothing', () => {
   const shared = new MemorySessionStore({ sessionsMax: 1, soleInstance: false });
-  expect(shared.epochMs).toBe(0);
-  expect(store.epochMs).toBeGreaterThan(0);
+  expect(shared.birth().epochMs).toBe(0);
+  expect(store.birth().epochMs).toBeGreaterThan(0);
   shared.close();
 });

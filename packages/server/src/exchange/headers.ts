@@ -56,6 +56,15 @@ export function upstreamRequestHeaders(fields: Fields, way: ForwardedWay): strin
   return flat;
 }
 
+/**
+ * The fields without `connection` and those that it lists: before anything is added, lest a client's list reach what a
+ * hook or HEADERS sets.
+ */
+export function endToEndFields(fields: Fields): Fields {
+  const listed = listedIn(connectionValues(fields));
+  return listed ? fields.filter(([name]) => name !== 'connection' && !listed.has(name)) : fields;
+}
+
 /** Header fields as undici parsed them: names in lower case, a value or several. */
 export type ParsedHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -77,6 +86,13 @@ export function flatten(headers: ParsedHeaders | undefined): [string, string][] 
   return Object.entries(headers ?? {}).flatMap(([name, value]) =>
     [value ?? []].flat().map((single): [string, string] => [name.toLowerCase(), single]),
   );
+}
+
+/** The fields with some set anew: what stood under their names before is gone. */
+export function overrideFields(fields: Fields, overrides: Fields): Fields {
+  if (overrides.length === 0) return fields;
+  const names = new Set(overrides.map(([name]) => name));
+  return [...fields.filter(([name]) => !names.has(name)), ...overrides];
 }
 
 /** The value of the first field of this name. */

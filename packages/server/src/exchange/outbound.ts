@@ -23,7 +23,7 @@ type Controller = Dispatcher.DispatchController;
 /** What an answer needs to know of its exchange, and whom it tells. */
 export interface OutboundHost {
   /** Header fields as the client may see them; may set cookies on the outer response. */
-  translateFields(fields: [string, string][]): Fields;
+  translateFields(status: number, fields: [string, string][]): Fields;
   /** The upstream failed before it answered; true when the request was sent anew. */
   resend(error: Error): boolean;
   /** What the failure is called towards the client. */
@@ -78,6 +78,12 @@ export class Outbound implements Dispatcher.DispatchHandler {
     this.#sendWhole(head, body);
   }
 
+  /** Answers in place of the upstream. */
+  respond(head: ResponseHead, content: Uint8Array<ArrayBuffer>): void {
+    if (this.#ended || this.#streaming) return;
+    this.#sendWhole(head, content);
+  }
+
   // What undici says, in order.
 
   onRequestStart(controller: Controller): void {
@@ -92,7 +98,7 @@ export class Outbound implements Dispatcher.DispatchHandler {
       }
       return;
     }
-    this.#head = { status, headers: this.#host.translateFields(downstreamFields(headers)) };
+    this.#head = { status, headers: this.#host.translateFields(status, downstreamFields(headers)) };
     this.#host.onStatus(status);
     // A small response is here whole within this turn. What is not, must not wait: it may be an event stream.
     queueMicrotask(() => this.#streamIfUnfinished());

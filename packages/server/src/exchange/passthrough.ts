@@ -6,7 +6,7 @@ import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { refuse } from '../http/failure.ts';
 import type { Logger } from '../observe/log.ts';
-import { downstreamFields, type ParsedHeaders, upstreamRequestHeaders } from './headers.ts';
+import { downstreamFields, endToEndFields, overrideFields, type ParsedHeaders, upstreamRequestHeaders } from './headers.ts';
 import { upstreamFailureCode } from './upstream.ts';
 
 type Controller = Dispatcher.DispatchController;
@@ -19,11 +19,11 @@ export function passThrough(
   res: ServerResponse,
   target: string,
 ): void {
-  const headers = upstreamRequestHeaders(rawFields(req.rawHeaders), trustedProxies.read(req));
+  const fields = overrideFields(endToEndFields(rawFields(req.rawHeaders)), domain.settings.HEADERS);
+  const headers = upstreamRequestHeaders(fields, trustedProxies.read(req));
   const length = req.headers['content-length'];
   const hasBody = (length !== undefined && length !== '0') || req.headers['transfer-encoding'] !== undefined;
   if (hasBody && length !== undefined) headers.push('content-length', length);
-  headers.push(...domain.settings.HEADERS.flat());
   domain.upstream.dispatch(
     { method: req.method ?? 'GET', target, headers, body: hasBody ? req : null },
     new PlainAnswer(domain, log, req, res),

@@ -13,7 +13,6 @@ import {
   type Awaitable,
   type Bytes,
   CLIENT_ID_FIELD,
-  type Claim,
   CONTENT_TYPE_MESSAGE,
   concatBytes,
   decodeCancel,
@@ -34,8 +33,23 @@ import type { Domain } from '../domain.ts';
 import { InnerRefusal, OuterRefusal, outerCodeOf, refuse } from '../http/failure.ts';
 import { setOwnHeaders } from '../http/own-headers.ts';
 import { shortSession } from '../observe/log.ts';
-import { SESSION_LIFETIMES, type Session } from '../sessions/store.ts';
-import { fieldValue, upstreamRequestHeaders } from './headers.ts';
+import {
+  type ClaimPurpose,
+  SESSION_LIFETIMES,
+  type Session,
+  type StoreClaim,
+  StoreUnavailableError,
+} from '../sessions/store.ts';
+import { endToEndFields, fieldValue, overrideFields, upstreamRequestHeaders } from './headers.ts';
+import {
+  decide,
+  type ExchangeRequest,
+  FieldOverrides,
+  type HookRefusal,
+  hookRequest,
+  hookResponse,
+  refusalAnswer,
+} from './hooks.ts';
 import { Inbound } from './inbound.ts';
 import { Outbound, type OutboundHost } from './outbound.ts';
 import { canonicalTarget, pathOf } from './target.ts';
@@ -74,7 +88,10 @@ class Exchange implements OutboundHost {
   #upstreamRequest: UpstreamRequest | undefined;
   #cancelPlaintext: Bytes | undefined;
 
-  #waiting = false; // for the store
+  #request: ExchangeRequest | undefined;
+
+  #waiting = false; // for the store, or a hook
+  #forwarding = false;
   #claimed = false;
   #outerEnded = false;
   #opened = false; // the final chunk too
@@ -178,7 +195,7 @@ class Exchange implements OutboundHost {
     }
     const session = this.#session as Session;
     const header = this.#header as MessageHeader;
-    this.#whenReady(this.#context.sessions.claim(session, header.n), (claim) => {
+    this.#whenReady(this.#context.sessions.claim(session, header.n, purposeOf(header)), (claim) => {
       this.#claim(claim);
       this.#decode(plaintext, last);
     });
@@ -186,7 +203,8 @@ class Exchange implements OutboundHost {
 
   // 4 claim
 
-  #claim(claim: Claim): void {
+  #claim(claim: StoreClaim): void {
+    if (claim === 'gone') throw new OuterRefusal('session-unknown');
     if (claim !== 'fresh') throw new OuterRefusal('replayed');
     this.#claimed = true;
     this.#outbound = new Outbound(
@@ -208,7 +226,7 @@ class Exchange implements OutboundHost {
     });
     this.#inbound.push(plaintext);
     if (last) this.#inbound.end();
-    if (this.#inbound.head && !this.#upstreamRequest) this.#forward(this.#inbound.head, this.#inbound);
+    if (this.#inbound.head && !this.#forwarding) this.#forward(this.#inbound.head, this.#inbound);
   }
 
   /** A cancel claims another number: whatever comes of it, the message of that number runs at most once. */
@@ -216,7 +234,8 @@ class Exchange implements OutboundHost {
     if (this.#cancelPlaintext || !last) throw new OuterRefusal('malformed');
     this.#cancelPlaintext = plaintext;
     const n = decodeCancel(plaintext);
-    this.#whenReady(this.#context.sessions.claim(this.#session as Session, n), (claim) => {
+    this.#whenReady(this.#context.sessions.claim(this.#session as Session, n, 'cancel'), (claim) => {
+      if (claim === 'gone') throw new OuterRefusal('session-unknown');
       this.#settled = true;
       this.#status = 200;
       const header = this.#header as MessageHeader;
@@ -259,19 +278,43 @@ class Exchange implements OutboundHost {
   // 6 forward
 
   #forward(head: RequestHead, inbound: Inbound): void {
+    this.#forwarding = true;
     const target = this.#authorise(head);
     this.#clientId = this.#identify(head);
-    const headers = upstreamRequestHeaders(head.headers, {
+    this.#request = { method: head.method, target, clientId: this.#clientId };
+    const { onRequest } = this.#context.hooks;
+    const fields = endToEndFields(head.headers);
+    if (!onRequest) return this.#dispatch(head, fields, inbound);
+    const overrides = new FieldOverrides();
+    const decision = decide(onRequest, hookRequest(this.#ownDomain.name, this.#request, fields, overrides));
+    this.#whenReady(decision, (refusal) => {
+      if (refusal) this.#refuseByHook(refusal);
+      else this.#dispatch(head, overrides.applyTo(fields), inbound);
+    });
+  }
+
+  #dispatch(head: RequestHead, fields: Fields, inbound: Inbound): void {
+    const sent = overrideFields(fields, this.#ownDomain.settings.HEADERS);
+    const headers = upstreamRequestHeaders(sent, {
       chain: this.#context.trustedProxies.read(this.#req).chain,
       scheme: head.scheme,
       host: head.authority,
     });
-    this.#addOuterFields(head.headers, headers);
-    headers.push(...this.#ownDomain.settings.HEADERS.flat());
+    this.#addOuterFields(sent, headers);
     const body = inbound.complete ? inbound.wholeBody() : inbound.streamBody(() => this.#resumeReading());
     addContentLength(head, headers, body instanceof Uint8Array ? body.length : undefined, inbound.complete);
-    this.#upstreamRequest = { method: head.method, target, headers, body };
+    const { method, target } = this.#request as ExchangeRequest;
+    this.#upstreamRequest = { method, target, headers, body };
     this.#ownDomain.upstream.dispatch(this.#upstreamRequest, this.#outbound as Outbound);
+  }
+
+  #refuseByHook(refusal: HookRefusal): void {
+    this.#settled = true;
+    const { status, headers, body } = refusalAnswer(refusal);
+    this.#status = status;
+    if (!this.#req.complete) this.#res.setHeader('connection', 'close');
+    (this.#outbound as Outbound).respond({ status, headers }, body);
+    this.#resumeReading(); // what still arrives is discarded
   }
 
   /** What only the browser itself says, on the outer hop: its cookies and its name. */
@@ -302,7 +345,7 @@ class Exchange implements OutboundHost {
 
   // 7 seal
 
-  translateFields(fields: [string, string][]): Fields {
+  translateFields(status: number, fields: [string, string][]): Fields {
     const outerCookies: string[] = [];
     const translated: [string, string][] = [];
     for (const [name, value] of fields) {
@@ -313,7 +356,19 @@ class Exchange implements OutboundHost {
     if (outerCookies.length > 0) this.#res.setHeader('set-cookie', outerCookies);
     // The client then takes this session's identity for its own.
     if (this.#clientIdRefused) translated.push([CLIENT_ID_FIELD, 'unknown']);
-    return [...translated, ...this.#ownDomain.settings.HEADERS];
+    return overrideFields(this.#annotate(status, translated), this.#ownDomain.settings.HEADERS);
+  }
+
+  #annotate(status: number, fields: Fields): Fields {
+    const { onResponse } = this.#context.hooks;
+    if (!onResponse) return fields;
+    const overrides = new FieldOverrides();
+    try {
+      onResponse(hookResponse(this.#request as ExchangeRequest, status, fields, overrides));
+    } catch (error) {
+      this.#context.log.error({ err: error }, 'the onResponse hook failed');
+    }
+    return overrides.applyTo(fields);
   }
 
   /** An idle connection that the upstream closed in the moment of use: once more, when nothing can have run twice. */
@@ -386,7 +441,9 @@ class Exchange implements OutboundHost {
       },
       (error: unknown) => {
         this.#waiting = false;
-        this.#context.log.error({ err: error }, 'session store failed');
+        // A store that is down says so itself, once and not per exchange.
+        const level = error instanceof StoreUnavailableError ? 'debug' : 'error';
+        this.#context.log[level]({ err: error }, 'session store failed');
         this.#fail(new OuterRefusal('unavailable'));
       },
     );
@@ -444,6 +501,10 @@ function addContentLength(
     return; // undici says the length of a whole body itself
   }
   if (length !== undefined) headers.push('content-length', length);
+}
+
+function purposeOf(header: MessageHeader): ClaimPurpose {
+  return header.type === MESSAGE_TYPE_CANCEL ? 'cancel' : 'exchange';
 }
 
 /** A visible path must be the sealed one; its query may be left out of sight. */

@@ -18,6 +18,7 @@ import { setOwnHeaders } from './own-headers.ts';
 
 const PATH_ECHO = '/api/mte-echo';
 const DISCOVERY_MAX_AGE_SECONDS = 300;
+const OWN_PATHS: ReadonlySet<string> = new Set([PATH_EXCHANGE, PATH_PAIR, PATH_DISCOVERY, PATH_ECHO]);
 
 type Answer = (context: RelayContext, req: IncomingMessage, res: ServerResponse) => void;
 
@@ -28,6 +29,16 @@ export class Router {
 
   constructor(context: RelayContext) {
     this.#context = context;
+  }
+
+  /** True for a request that is the relay's to answer, when it shares a server with other handlers. */
+  handles(req: IncomingMessage): boolean {
+    const url = req.url as string;
+    const path = url.split('?', 1)[0] as string;
+    if (OWN_PATHS.has(path) || req.headers['content-type'] === CONTENT_TYPE_MESSAGE) return true;
+    const target = url.startsWith('/') ? canonicalTarget(url) : undefined;
+    const domain = this.#context.domains.byHost(req.headers.host);
+    return target !== undefined && domain?.passThroughRoutes.has(pathOf(target)) === true;
   }
 
   /** Answers one request of a node:http server. */
@@ -49,7 +60,9 @@ export class Router {
   /** Pairing and exchange: POST, from a listed origin, within the limit. */
   #sealed(req: IncomingMessage, res: ServerResponse, answer: Answer): void {
     const { domains, settings } = this.#context;
-    const cors = domains.corsOf(req.headers.host);
+    const domain = domains.byHost(req.headers.host);
+    if (domain) setOwnHeaders(domain, res);
+    const cors = domains.corsOf(domain);
     if (req.method === 'OPTIONS') return cors.preflight(req, res, 'POST');
     if (req.headers.origin !== undefined) cors.apply(req, res); // an answer to POST is not cached: no Vary without
     if (!cors.allows(req)) return refuse(res, 'origin-refused');

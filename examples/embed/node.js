@@ -1,0 +1,15 @@
+// The relay inside a plain Node server: what is not its own is answered as before.
+import { createServer } from 'node:http';
+import { createRelay } from '@mte-relay/server';
+
+const relay = createRelay(); // settings from the environment, as for the command
+
+const server = createServer((req, res) => {
+  if (relay.handles(req)) relay.handler(req, res);
+  else res.end('my own page\n');
+});
+
+server.listen(Number(process.env.PORT ?? 8080), function listening() {
+  console.log(`ready ${this.address().port} ${relay.pin}`);
+});
+process.once('SIGTERM', () => server.close(() => relay.close()));

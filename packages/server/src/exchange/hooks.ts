@@ -1,0 +1,124 @@
+// What a program that embeds the relay may do to an exchange: refuse or annotate the opened request before it is
+// forwarded, annotate the answer before it is sealed.
+import type { Awaitable, Bytes, Fields } from '@mte-relay/protocol';
+import { fieldValue, overrideFields } from './headers.ts';
+
+/** What an exchange asks for, and who asks. */
+export interface ExchangeRequest {
+  readonly method: string;
+  /** Canonical path and query. */
+  readonly target: string;
+  /** The client's name across sessions (SPEC §3.5). */
+  readonly clientId: string;
+}
+
+/** An opened request, before it is forwarded. */
+export interface HookRequest extends ExchangeRequest {
+  /** Inbound host, or `*`. */
+  readonly domain: string;
+  /** The client's own fields, names in lower case. */
+  readonly headers: Fields;
+  /** The value of the first field of this name, in lower case. */
+  header(name: string): string | undefined;
+  /** Sets a field of the upstream request, in place of whatever the client said under that name. */
+  setHeader(name: string, value: string): void;
+}
+
+/** An answer that takes the upstream's place. */
+export interface HookRefusal {
+  /** 400 to 599. */
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** The upstream's answer, before it is sealed. */
+export interface HookResponse {
+  readonly request: ExchangeRequest;
+  readonly status: number;
+  readonly headers: Fields;
+  /** Sets a field of the sealed answer, in place of the upstream's. */
+  setHeader(name: string, value: string): void;
+}
+
+/** Called for sealed exchanges; pass-through requests have no hooks. */
+export interface RelayHooks {
+  /**
+   * Decides on an opened request. What it returns is answered instead of forwarding, inside the seal.
+   * One that throws refuses the request with 500: a check that failed has not been passed.
+   */
+  onRequest?(request: HookRequest): Awaitable<HookRefusal | undefined>;
+  /** Sees each answer of the upstream; one that throws changes nothing. */
+  onResponse?(response: HookResponse): void;
+}
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110 §5.6.2
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** Fields that a hook has set, by name in lower case. */
+export class FieldOverrides {
+  readonly #set = new Map<string, string>();
+
+  /** Throws RangeError for what is no field. */
+  set(name: string, value: string): void {
+    if (!TOKEN.test(name) || !FIELD_VALUE.test(value)) throw new RangeError('not a header name and value');
+    this.#set.set(name.toLowerCase(), value);
+  }
+
+  /** The fields with the overrides in their place. */
+  applyTo(fields: Fields): Fields {
+    return overrideFields(fields, [...this.#set]);
+  }
+}
+
+/** A refusal as it is sealed. */
+export function refusalAnswer(refusal: HookRefusal): { status: number; headers: Fields; body: Bytes } {
+  const body = new Uint8Array(Buffer.from(refusal.body ?? ''));
+  const overrides = new FieldOverrides();
+  for (const [name, value] of Object.entries(refusal.headers ?? {})) overrides.set(name, value);
+  overrides.set('content-length', String(body.length));
+  return { status: refusal.status, headers: overrides.applyTo([]), body };
+}
+
+/** The hook's word; a hook that fails refuses. */
+export function decide(
+  onRequest: NonNullable<RelayHooks['onRequest']>,
+  request: HookRequest,
+): Awaitable<HookRefusal | undefined> {
+  try {
+    const decision = onRequest(request);
+    return decision instanceof Promise ? decision.catch(() => HOOK_FAILED) : decision;
+  } catch {
+    return HOOK_FAILED;
+  }
+}
+
+const HOOK_FAILED: HookRefusal = {
+  status: 500,
+  headers: { 'content-type': 'application/problem+json' },
+  body: JSON.stringify({ type: 'about:blank', title: 'The relay could not check the request', status: 500 }),
+};
+
+export function hookRequest(
+  domain: string,
+  request: ExchangeRequest,
+  headers: Fields,
+  overrides: FieldOverrides,
+): HookRequest {
+  return {
+    ...request,
+    domain,
+    headers,
+    header: (name) => fieldValue(headers, name.toLowerCase()),
+    setHeader: (name, value) => overrides.set(name, value),
+  };
+}
+
+export function hookResponse(
+  request: ExchangeRequest,
+  status: number,
+  headers: Fields,
+  overrides: FieldOverrides,
+): HookResponse {
+  return { request, status, headers, setHeader: (name, value) => overrides.set(name, value) };
+}

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { ClientIds } from '../src/pairing/client-id.ts';
+
+const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
+const ids = new ClientIds(['a'.repeat(32)]);
+const field = (token: Uint8Array): string => Buffer.from(token).toString('base64url');
+
+test('an issued id verifies until it expires', () => {
+  const { id, token } = ids.issue(1_000);
+  expect(ids.verify(field(token), 1_000)).toBe(id);
+  expect(ids.verify(field(token), 1_000 + YEAR_MS - 1)).toBe(id);
+  expect(ids.verify(field(token), 1_000 + YEAR_MS)).toBeUndefined();
+});
+
+test('a token with any one byte changed, cut or added to does not', () => {
+  const { token } = ids.issue(1_000);
+  for (let at = 0; at < token.length; at += 1) {
+    const changed = token.slice();
+    changed[at] = (changed[at] as number) ^ 1;
+    expect(ids.verify(field(changed), 1_000), `byte ${at}`).toBeUndefined();
+    expect(ids.verify(field(token.subarray(0, at)), 1_000)).toBeUndefined();
+  }
+  expect(ids.verify(`${field(token)}AA`, 1_000)).toBeUndefined();
+  expect(ids.verify('', 1_000)).toBeUndefined();
+});
+
+test('while the secret rotates, old tokens verify and new ones are issued under the new secret', () => {
+  const { id, token } = ids.issue(1_000);
+  const both = new ClientIds(['b'.repeat(32), 'a'.repeat(32)]);
+  const next = new ClientIds(['b'.repeat(32)]);
+  expect(both.verify(field(token), 1_000)).toBe(id);
+  expect(next.verify(field(token), 1_000)).toBeUndefined();
+  const fresh = both.issue(1_000);
+  expect(next.verify(field(fresh.token), 1_000)).toBe(fresh.id);
+});

@@ -1,0 +1,82 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { createRelay, type RelayHooks } from '../src/index.ts';
+import { SealedClient } from './support/sealed-client.ts';
+import { stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+
+async function hooked(
+  hooks: RelayHooks,
+): Promise<{ client: SealedClient; seen: Awaited<ReturnType<typeof stage>>['seen'] }> {
+  const { upstreamPort, seen } = await stage();
+  const relay = createRelay({
+    environment: {
+      UPSTREAM: `http://127.0.0.1:${upstreamPort}`,
+      CORS_ORIGINS: TEST_ORIGIN,
+      CLIENT_ID_SECRET: TEST_SECRET,
+      LOG_LEVEL: 'off',
+    },
+    hooks,
+  });
+  onTestFinished(() => relay.close());
+  return { client: await SealedClient.pair(await relay.listen(0)), seen };
+}
+
+test('onRequest sees the opened request and may set fields of it', async () => {
+  const asked: unknown[] = [];
+  const { client, seen } = await hooked({
+    onRequest(request) {
+      asked.push([request.domain, request.method, request.target, request.header('X-App')]);
+      request.setHeader('x-app', 'changed');
+      return undefined;
+    },
+  });
+  await client.fetch({ method: 'PUT', path: '/%61?q=1', headers: [['x-app', 'yes']], body: 'x' });
+  expect(asked).toEqual([['*', 'PUT', '/a?q=1', 'yes']]);
+  expect(seen[0]?.headers['x-app']).toBe('changed');
+});
+
+test.each([
+  ['at once', (refusal: object) => refusal],
+  ['later', (refusal: object) => new Promise((resolve) => setTimeout(resolve, 20, refusal))],
+])('a refusal that is given %s is answered inside the seal and nothing is forwarded', async (_when, give) => {
+  const { client, seen } = await hooked({
+    onRequest: () => give({ status: 403, headers: { 'X-Why': 'not you' }, body: 'no' }) as never,
+  });
+  const answer = await client.fetch({ method: 'POST', body: 'x'.repeat(1000) });
+  expect(answer.outer.status).toBe(200);
+  expect(answer.head.status).toBe(403);
+  expect(answer.header('x-why')).toBe('not you');
+  expect(answer.text).toBe('no');
+  expect(seen).toHaveLength(0);
+});
+
+test.each([
+  [
+    'throws',
+    () => {
+      throw new Error('boom');
+    },
+  ],
+  ['rejects', () => Promise.reject(new Error('boom'))],
+  [
+    'sets what is no field',
+    (request: { setHeader(name: string, value: string): void }) => request.setHeader('a', 'b\r\nc: d'),
+  ],
+])('a hook that %s lets nothing through', async (_how, onRequest) => {
+  const { client, seen } = await hooked({ onRequest: onRequest as never });
+  expect((await client.fetch({})).head.status).toBe(500);
+  expect(seen).toHaveLength(0);
+});
+
+test('onResponse may set fields of the answer; one that throws changes nothing', async () => {
+  let calls = 0;
+  const { client } = await hooked({
+    onResponse(response) {
+      calls += 1;
+      if (response.request.target === '/throw') throw new Error('boom');
+      response.setHeader('content-type', 'text/changed');
+    },
+  });
+  expect((await client.fetch({})).header('content-type')).toBe('text/changed');
+  expect((await client.fetch({ path: '/throw' })).header('content-type')).toBe('application/json');
+  expect(calls).toBe(2);
+});
