@@ -1,17 +1,20 @@
 // The command `mte-relay`: picks the subcommand, and is the only place that ends the process.
 import { readFileSync } from 'node:fs';
+import { EGRESS_HELP } from './egress/options.ts';
+import { runEgress } from './egress.ts';
 import { EXIT_USAGE, exitOf, UsageError } from './exit.ts';
 import { FETCH_HELP, runFetch } from './fetch.ts';
 
 const HELP = `mte-relay <command>
 
   fetch URL    send one request sealed through the relay at URL's origin
+  egress       listen on a local plain HTTP port and seal its requests toward a relay
 
-  --help       this text; \`mte-relay fetch --help\` lists the options of fetch
+  --help       this text; behind fetch or egress the options of that command
   --version    the version
 
-Exit codes: 0 answered; 22 answered with 400 or more, with --fail; 7 relay unreachable; 60 key is not the pinned one;
-64 wrong usage; 1 anything else.
+Exit codes: 0 answered, or stopped as told; 22 answered with 400 or more, with --fail; 7 relay unreachable; 60 key is
+not the pinned one; 64 wrong usage; 1 anything else.
 `;
 
 function main(args: readonly string[]): number | Promise<number> {
@@ -25,6 +28,7 @@ function main(args: readonly string[]): number | Promise<number> {
     return 0;
   }
   if (command === 'fetch') return runFetch(rest);
+  if (command === 'egress') return runEgress(rest);
   throw new UsageError(command === undefined ? 'a command is missing' : `unknown command "${command}"`, HELP);
 }
 
@@ -38,6 +42,8 @@ try {
   process.exitCode = exitOf(error);
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`mte-relay: ${message}\n`);
-  if (process.exitCode === EXIT_USAGE)
-    process.stderr.write(`\n${error instanceof UsageError ? error.help : FETCH_HELP}`);
+  if (process.exitCode === EXIT_USAGE) {
+    const help = process.argv[2] === 'egress' ? EGRESS_HELP : FETCH_HELP;
+    process.stderr.write(`\n${error instanceof UsageError ? error.help : help}`);
+  }
 }

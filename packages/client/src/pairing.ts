@@ -29,7 +29,9 @@ export class Pairer {
   readonly #timeoutMs: number;
   readonly #pinned: boolean;
   readonly #closing = new AbortController();
-  #key: { bytes: Bytes; pin: string } | undefined;
+  #key: RelayKey | undefined;
+  /** Of the key that the relay last said it does not hold. */
+  #refusedPin: string | undefined;
 
   constructor(
     origin: URL,
@@ -59,6 +61,7 @@ export class Pairer {
       const session = await this.#attempt(signal);
       if (session) return session;
       // The relay has another key by now. The pins, or the first key seen, still decide whether it is trusted.
+      this.#refusedPin = this.#key?.pin;
       this.#key = undefined;
       const again = await this.#attempt(signal);
       if (again) return again;
@@ -109,27 +112,36 @@ export class Pairer {
     }
   }
 
-  /** The relay's public key; a cached answer that is not trusted is asked for once more past the cache. */
-  async #discover(signal: AbortSignal): Promise<{ bytes: Bytes; pin: string }> {
-    let found = await this.#fetchKey(signal, 'default');
-    if (this.#pins.size > 0 && !this.#pins.has(found.pin)) found = await this.#fetchKey(signal, 'reload');
+  /**
+   * The relay's public key that is trusted. While a relay changes its key it shows several, newest first; one that it
+   * has just refused comes last, since relays behind one address do not change at the same moment. What a cache says
+   * is asked for once more past it, when it is not trusted or led to a key that is gone.
+   */
+  async #discover(signal: AbortSignal): Promise<RelayKey> {
+    let shown = await this.#fetchKeys(signal, this.#refusedPin ? 'reload' : 'default');
+    if (this.#pins.size > 0 && !this.#trusted(shown)) shown = await this.#fetchKeys(signal, 'reload');
+    const [newest] = shown as [RelayKey];
     if (this.#pins.size === 0) {
       console.warn(
-        `mte-relay: no pins given, so the first key seen is trusted: ${this.#origin.origin} has ${found.pin}`,
+        `mte-relay: no pins given, so the first key seen is trusted: ${this.#origin.origin} has ${newest.pin}`,
       );
-      this.#pins.add(found.pin);
+      this.#pins.add(newest.pin);
     }
-    if (!this.#pins.has(found.pin)) {
-      const trusted = this.#pinned ? 'pinned' : 'first seen';
-      throw new RelayClientError(
-        'pin-mismatch',
-        `${this.#origin.origin} shows key ${found.pin}, ${trusted}: ${[...this.#pins].join(', ')}`,
-      );
-    }
-    return found;
+    const key = this.#trusted(shown);
+    if (key) return key;
+    const trusted = this.#pinned ? 'pinned' : 'first seen';
+    throw new RelayClientError(
+      'pin-mismatch',
+      `${this.#origin.origin} shows key ${newest.pin}, ${trusted}: ${[...this.#pins].join(', ')}`,
+    );
   }
 
-  async #fetchKey(signal: AbortSignal, cache: RequestCache): Promise<{ bytes: Bytes; pin: string }> {
+  #trusted(shown: readonly RelayKey[]): RelayKey | undefined {
+    const trusted = shown.filter(({ pin }) => this.#pins.has(pin));
+    return trusted.find(({ pin }) => pin !== this.#refusedPin) ?? trusted[0];
+  }
+
+  async #fetchKeys(signal: AbortSignal, cache: RequestCache): Promise<RelayKey[]> {
     let response: Response;
     try {
       const fetch = this.#transport.fetch;
@@ -139,10 +151,18 @@ export class Pairer {
       throw unansweredError({ kind: 'failed', cause }, 'discovery', false);
     }
     if (response.status !== 200) throw unansweredError(await readRefusal(response), 'discovery', false);
-    const bytes = publicKeyIn(await bodyOf(response, 'discovery', signal));
-    const digest = await this.#suite.hash(bytes);
-    return { bytes, pin: `sha256-${btoa(String.fromCharCode(...digest))}` };
+    const keys: RelayKey[] = [];
+    for (const bytes of publicKeysIn(await bodyOf(response, 'discovery', signal))) {
+      const digest = await this.#suite.hash(bytes);
+      keys.push({ bytes, pin: `sha256-${btoa(String.fromCharCode(...digest))}` });
+    }
+    return keys;
   }
+}
+
+interface RelayKey {
+  readonly bytes: Bytes;
+  readonly pin: string;
 }
 
 async function bodyOf(response: Response, what: string, signal: AbortSignal): Promise<Bytes> {
@@ -154,24 +174,32 @@ async function bodyOf(response: Response, what: string, signal: AbortSignal): Pr
   }
 }
 
-/** The public key of a discovery document. Throws `pairing-failed`. */
-function publicKeyIn(body: Bytes): Bytes {
-  let document: { versions?: unknown; suite?: unknown; publicKey?: unknown } | null;
-  let key: Bytes;
+/** Keys of a discovery document that are looked at: a relay in rotation has two. */
+const KEYS_MAX = 4;
+
+/** The public keys of a discovery document, newest first, at least one. Throws `pairing-failed`. */
+function publicKeysIn(body: Bytes): Bytes[] {
+  let document: { versions?: unknown; suite?: unknown; publicKey?: unknown; keys?: unknown } | null;
+  let keys: Bytes[];
   try {
     document = JSON.parse(new TextDecoder().decode(body));
-    key = Uint8Array.from(atob(`${document?.publicKey}`), (character) => character.charCodeAt(0));
+    const shown: unknown[] = Array.isArray(document?.keys) ? document.keys.slice(0, KEYS_MAX) : [document];
+    keys = shown.map((entry) => {
+      const { publicKey } = entry as { publicKey?: unknown };
+      return Uint8Array.from(atob(`${publicKey}`), (character) => character.charCodeAt(0));
+    });
   } catch (cause) {
     throw new RelayClientError('pairing-failed', 'no mte-relay answers there: discovery is not its JSON', { cause });
   }
   const speaks = Array.isArray(document?.versions) && document.versions.includes(PROTOCOL_VERSION);
-  if (!speaks || document?.suite !== SUITE_ID || key.length !== KEM_PUBLIC_KEY_BYTES) {
+  const whole = keys.length > 0 && keys.every((key) => key.length === KEM_PUBLIC_KEY_BYTES);
+  if (!speaks || document?.suite !== SUITE_ID || !whole) {
     throw new RelayClientError(
       'pairing-failed',
       `the relay speaks no version ${PROTOCOL_VERSION} with suite ${SUITE_ID}, or shows no key of that suite`,
     );
   }
-  return key;
+  return keys;
 }
 
 function messageOf(error: unknown): string {

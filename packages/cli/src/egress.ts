@@ -1,0 +1,95 @@
+// `mte-relay egress`: a plain HTTP port that seals toward a relay, for programs in any language. Listen, pair, serve,
+// stop, in that order.
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createRelayClient, type RelayClient, RelayClientError } from '@mte-relay/client';
+import { Listener } from './egress/listener.ts';
+import { createLog, type Log } from './egress/log.ts';
+import { EGRESS_HELP, egressOptions, isLoopback } from './egress/options.ts';
+
+const DRAIN_DEADLINE_MS = 10_000;
+const PAIRING_PAUSE_MS = 500;
+const PAIRING_PAUSE_MAX_MS = 5_000;
+
+/** Runs the subcommand until it is told to stop; resolves with the exit code. Throws what makes it useless. */
+export async function runEgress(args: readonly string[]): Promise<number> {
+  const options = egressOptions(args, process.env);
+  if (!options) {
+    process.stdout.write(EGRESS_HELP);
+    return 0;
+  }
+  const log = createLog(options.logLevel);
+  const client = createRelayClient(options.relay, { pins: options.pins });
+  logEvents(client, log);
+  const listener = new Listener(client, log, options.maxConcurrent);
+  const stopping = new AbortController();
+  const told = toldToStop(stopping);
+  const url = await listener.listen(options.listen);
+  log('info', 'listening', { url, relay: options.relay });
+  if (!isLoopback(options.listen.host)) {
+    log('warning', 'other machines may reach this port: whoever does can use the relay, and reads in clear', { url });
+  }
+  try {
+    await firstPairing(client, log, stopping.signal);
+    if (!stopping.signal.aborted) process.stdout.write(`ready ${url}\n`);
+    await told;
+    log('info', 'stopping');
+    await listener.stop(DRAIN_DEADLINE_MS);
+    return 0;
+  } catch (error) {
+    await listener.stop(0);
+    throw error;
+  } finally {
+    stopping.abort();
+    client.close();
+  }
+}
+
+/** Resolves at the first signal; a second one ends the process as if nobody listened. */
+async function toldToStop(stopping: AbortController): Promise<void> {
+  const { signal } = stopping;
+  const ended = (name: string): Promise<unknown> => once(process, name, { signal }).catch(() => undefined);
+  await Promise.race([ended('SIGTERM'), ended('SIGINT')]);
+  stopping.abort();
+}
+
+/**
+ * Resolves when a session stands, made here or for a caller's request, or when told to stop.
+ * @throws RelayClientError when the relay has another key than the pinned one, which waiting does not heal.
+ */
+async function firstPairing(client: RelayClient, log: Log, stopping: AbortSignal): Promise<void> {
+  let paired = false;
+  const unlisten = client.on('pair', () => {
+    paired = true;
+  });
+  for (let pauseMs = PAIRING_PAUSE_MS; !paired && !stopping.aborted; pauseMs = nextPauseMs(pauseMs)) {
+    try {
+      await client.pair();
+    } catch (error) {
+      if (!(error instanceof RelayClientError) || error.code === 'pin-mismatch') throw error;
+      const reason = causeOf(error);
+      log('warning', 'not ready: no pairing with the relay yet', { code: error.code, error: error.message, reason });
+      await sleep(pauseMs, undefined, { signal: stopping }).catch(() => undefined);
+    }
+  }
+  unlisten();
+}
+
+function nextPauseMs(pauseMs: number): number {
+  return Math.min(pauseMs * 2, PAIRING_PAUSE_MAX_MS);
+}
+
+/** The innermost cause: what the operating system said. */
+function causeOf(error: Error): string | undefined {
+  let cause = error.cause;
+  while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
+  if (!(cause instanceof Error)) return undefined;
+  return cause.message || (cause as { code?: string }).code;
+}
+
+function logEvents(client: RelayClient, log: Log): void {
+  client.on('pair', ({ pin }) => log('info', 'paired', { pin }));
+  client.on('rekey', ({ pin }) => log('debug', 'paired anew', { pin }));
+  client.on('resend', ({ method, reason }) => log('debug', 'sent again', { method, reason }));
+  client.on('error', (error) => log('warning', 'pairing anew failed', { error: String(error) }));
+}

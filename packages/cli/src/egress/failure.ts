@@ -1,0 +1,96 @@
+// What the egress answers in its own name: problem documents (RFC 9457) whose `code` says what happened and whose
+// `mayHaveRun` whether the backend may have seen the request. Like the relay's own answers they carry the field
+// `mte-relay-failure`, which no backend can send.
+import { RelayClientError, type RelayClientErrorCode } from '@mte-relay/client';
+
+/** Refusals that are decided here, before anything is sent. */
+type LocalCode = 'websocket-unsupported' | 'connect-unsupported' | 'target-unsupported' | 'too-many';
+
+/** The facts of one answer. */
+export interface Failure {
+  readonly status: number;
+  readonly code: LocalCode | RelayClientErrorCode | 'internal';
+  readonly title: string;
+  readonly mayHaveRun: boolean;
+  readonly retryAfterSeconds?: number | undefined;
+  /** Status of the relay's refusal outside the seal, for which nobody vouches. */
+  readonly outerStatus?: number | undefined;
+}
+
+const LOCAL: Readonly<Record<LocalCode, { readonly status: number; readonly title: string }>> = {
+  'websocket-unsupported': {
+    status: 501,
+    title: 'WebSocket does not pass the egress: use the WebSocket of the client library',
+  },
+  'connect-unsupported': {
+    status: 501,
+    title: 'The egress is no forward proxy: send requests to it as if it were the API itself',
+  },
+  'target-unsupported': {
+    status: 400,
+    title: 'The egress is no forward proxy: the request target is a path, without scheme, host or fragment',
+  },
+  'too-many': { status: 503, title: 'Too many requests at a time' },
+};
+
+const RETRY_AFTER_SECONDS = 1;
+
+export function localFailure(code: LocalCode): Failure {
+  const { status, title } = LOCAL[code];
+  const retryAfterSeconds = status === 503 ? RETRY_AFTER_SECONDS : undefined;
+  return { status, code, title, mayHaveRun: false, retryAfterSeconds };
+}
+
+/** Of a request that the client could not bring to an answer. */
+export function failureOf(error: unknown): Failure {
+  if (!(error instanceof RelayClientError)) {
+    return { status: 502, code: 'internal', title: 'The egress failed', mayHaveRun: true };
+  }
+  const { code, message, mayHaveRun, status: outerStatus, retryAfterMs } = error;
+  const status = statusOf(error);
+  const retryAfterSeconds =
+    status === 503 ? Math.max(RETRY_AFTER_SECONDS, Math.ceil((retryAfterMs ?? 0) / 1000)) : undefined;
+  return { status, code, title: message, mayHaveRun, retryAfterSeconds, outerStatus };
+}
+
+/** 503: nothing ran, try again later; 504: nobody answered in time; 502: everything else that lies behind this port. */
+function statusOf(error: RelayClientError): number {
+  switch (error.code) {
+    case 'misuse':
+      return 400;
+    case 'closed':
+      return 503;
+    case 'unreachable':
+      if (isTimeout(error)) return 504;
+      return error.mayHaveRun ? 502 : 503;
+    case 'relay-refused':
+      if (error.status === 408 || error.status === 504) return 504;
+      return error.status === 429 || error.status === 503 ? 503 : 502;
+    default:
+      return 502;
+  }
+}
+
+const TIMEOUT_CODES: ReadonlySet<unknown> = new Set([
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'ETIMEDOUT',
+]);
+
+function isTimeout(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth += 1) {
+    if (cause.name === 'TimeoutError' || TIMEOUT_CODES.has((cause as { code?: unknown }).code)) return true;
+  }
+  return false;
+}
+
+/** An answer's flat fields and body. */
+export function problemOf(failure: Failure): { headers: string[]; body: Buffer } {
+  const { status, code, title, mayHaveRun, retryAfterSeconds, outerStatus } = failure;
+  const body = Buffer.from(JSON.stringify({ type: 'about:blank', title, status, code, mayHaveRun, outerStatus }));
+  const headers = ['content-type', 'application/problem+json', 'content-length', `${body.length}`];
+  headers.push('cache-control', 'no-store', 'mte-relay-failure', code);
+  if (retryAfterSeconds !== undefined) headers.push('retry-after', `${retryAfterSeconds}`);
+  return { headers, body };
+}

@@ -1,0 +1,220 @@
+// The egress from start to stop: pairing, relays that are wrong, gone, restarted or hostile, and the way out.
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { printed, type RunningProcess, startScript } from '../../../test/e2e/support/processes.ts';
+import { TestRelay } from '../../client/test/support/relay.ts';
+import { inPieces, never } from '../../client/test/support/setup.ts';
+import { Backend, call, contentOf, freePort, spawnEgress, startEgress, startRelay, until } from './support/egress.ts';
+
+const WRONG_PIN = `sha256-${Buffer.alloc(32).toString('base64')}`;
+
+const backend = new Backend();
+
+beforeAll(() => backend.start());
+afterAll(() => backend.stop());
+beforeEach(() => {
+  backend.handler = (req, res) => req.resume().on('end', () => res.end(`at ${req.url}`));
+});
+
+function ending(running: RunningProcess): RunningProcess {
+  onTestFinished(() => running.stop('SIGKILL'));
+  return running;
+}
+
+async function exitCode({ child }: RunningProcess): Promise<number | null> {
+  if (child.exitCode === null) await once(child, 'exit');
+  return child.exitCode;
+}
+
+async function testRelay(): Promise<TestRelay> {
+  const relay = await TestRelay.start();
+  onTestFinished(() => relay.stop());
+  return relay;
+}
+
+async function egressTo(relay: TestRelay): Promise<string> {
+  const { process, url } = await startEgress(['--relay', relay.url, '--pin', relay.pin]);
+  ending(process);
+  return url;
+}
+
+const listeningAt = async (egress: RunningProcess): Promise<string> =>
+  (await printed(egress, /"url":"([^"]+)"/))[1] as string;
+
+test('a wrong pin is exit code 60, and ready is never said', async () => {
+  const relay = await testRelay();
+  const egress = ending(spawnEgress(['--relay', relay.url, '--pin', WRONG_PIN]));
+  expect(await exitCode(egress)).toBe(60);
+  expect(egress.output()).toContain(`shows key ${relay.pin}, pinned: ${WRONG_PIN}`);
+  expect(egress.output()).not.toMatch(/^ready/m);
+});
+
+test('while the relay is down callers are told 503 that nothing ran; ready is said when it comes up', async () => {
+  const port = await freePort();
+  const first = await startRelay(backend.url, 0);
+  await first.process.stop('SIGKILL');
+  const egress = ending(spawnEgress(['--relay', `http://127.0.0.1:${port}`, '--pin', first.pin]));
+  const url = await listeningAt(egress);
+  const answer = await call(url, '/early', { method: 'POST' });
+  expect(answer).toMatchObject({ status: 503, headers: { 'content-type': 'application/problem+json' } });
+  expect(answer.headers['retry-after']).toMatch(/^\d+$/);
+  expect(JSON.parse(answer.body.toString())).toMatchObject({ status: 503, code: 'unreachable', mayHaveRun: false });
+  expect(egress.output()).toContain('ECONNREFUSED');
+  expect(egress.output()).not.toMatch(/^ready/m);
+
+  const relay = await startRelay(backend.url, port);
+  ending(relay.process);
+  await printed(egress, new RegExp(`^ready ${url}$`, 'm'));
+  expect((await call(url, '/later', { method: 'POST' })).body.toString()).toBe('at /later');
+  expect(backend.ran).not.toContain('POST /early');
+});
+
+test('a relay that is restarted underneath is paired with anew, and nothing runs twice', async () => {
+  const relay = await startRelay(backend.url, 0);
+  ending(relay.process);
+  const egress = await startEgress(['--relay', `http://127.0.0.1:${relay.port}`, '--pin', relay.pin]);
+  ending(egress.process);
+  const before = backend.ran.length;
+  await call(egress.url, '/one', { method: 'POST' }, 'x');
+  await relay.process.stop('SIGKILL');
+  const down = await call(egress.url, '/down', { method: 'POST' }, 'x');
+  expect(down.status).toBeGreaterThanOrEqual(502);
+  ending((await startRelay(backend.url, relay.port)).process);
+  const healed = await call(egress.url, '/two', { method: 'POST' }, 'x');
+  expect(healed).toMatchObject({ status: 200, body: Buffer.from('at /two') });
+  expect(backend.ran.slice(before)).toEqual(['POST /one', 'POST /two']);
+});
+
+test("inside the seal the request names the relay's authority, and nothing names the egress", async () => {
+  const relay = await testRelay();
+  await call(await egressTo(relay), '/', { headers: { host: 'caller.example', te: 'trailers', 'x-kept': '1' } });
+  expect(relay.ran[0]).toMatchObject({ authority: new URL(relay.url).host, headers: [['x-kept', '1']] });
+});
+
+test('a swallowed POST is 502 and may have run; it is not sent again', async () => {
+  const relay = await testRelay();
+  relay.box = async (outer) => {
+    const answer = await outer.forward();
+    if (!outer.header) return answer;
+    return outer.header.type === 1 ? undefined : answer;
+  };
+  const answer = await call(await egressTo(relay), '/pay', { method: 'POST', headers: { 'content-length': 1 } }, 'x');
+  expect(answer).toMatchObject({ status: 502, headers: { 'mte-relay-failure': 'may-have-run' } });
+  expect(JSON.parse(answer.body.toString())).toMatchObject({ code: 'may-have-run', mayHaveRun: true });
+  expect(relay.ran.length).toBe(1);
+});
+
+test('a relay that refuses for want of room is 503 with its Retry-After', async () => {
+  const relay = await testRelay();
+  const url = await egressTo(relay);
+  relay.box = async () => ({ status: 503, headers: { 'retry-after': '77' }, body: new Uint8Array(0) });
+  const answer = await call(url, '/');
+  expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '77', 'mte-relay-failure': 'relay-refused' } });
+  expect(JSON.parse(answer.body.toString())).toMatchObject({ code: 'relay-refused', outerStatus: 503 });
+});
+
+test.each([
+  ['without a length', undefined],
+  ['with one', [['content-length', '1000']] as const],
+])('an answer cut between relay and egress is cut for the caller: %s', async (_, headers) => {
+  const relay = await testRelay();
+  relay.upstream = () => ({ content: inPieces([new Uint8Array(1000)]), ...(headers && { headers }) });
+  relay.box = async (outer) => {
+    const answer = await outer.forward();
+    return outer.header ? { ...answer, cutAtBytes: 500 } : answer;
+  };
+  await expect(call(await egressTo(relay), '/')).rejects.toThrow(/aborted/);
+});
+
+test('a key that changes after ready is 502 pin-mismatch, and the egress goes on', async () => {
+  const relay = await testRelay();
+  const url = await egressTo(relay);
+  await relay.useKey(2);
+  relay.forgetSessions();
+  const answer = await call(url, '/');
+  expect(answer).toMatchObject({ status: 502, headers: { 'mte-relay-failure': 'pin-mismatch' } });
+  await relay.useKey(1);
+  expect((await call(url, '/')).status).toBe(200);
+});
+
+test.each(['SIGTERM', 'SIGINT'] as const)('%s lets what is under way finish, and ends with 0', async (signal) => {
+  const relay = await testRelay();
+  let finish: () => void = () => undefined;
+  const hold = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  relay.upstream = () => ({ content: inPieces([Buffer.from('begun, and finished')], hold) });
+  const { process: egress, url } = await startEgress(['--relay', relay.url, '--pin', relay.pin]);
+  ending(egress);
+  const idle = connect(Number(new URL(url).port), '127.0.0.1');
+  const running = call(url, '/');
+  await until(() => relay.ran.length === 1, 'the request upstream');
+  egress.child.kill(signal);
+  await printed(egress, /"msg":"stopping"/);
+  await expect(call(url, '/late')).rejects.toThrow(/ECONNREFUSED|socket hang up|ECONNRESET/);
+  finish();
+  expect((await running).body.toString()).toBe('begun, and finished');
+  const startedMs = performance.now();
+  expect(await exitCode(egress)).toBe(0);
+  expect(performance.now() - startedMs).toBeLessThan(5_000);
+  idle.destroy();
+});
+
+test('what does not finish is broken off after 10 s', async () => {
+  const relay = await testRelay();
+  relay.upstream = () => ({ content: inPieces([Buffer.from('begun')], never()) });
+  const { process: egress, url } = await startEgress(['--relay', relay.url, '--pin', relay.pin]);
+  ending(egress);
+  const req = request(`${url}/events`).end();
+  const [res] = (await once(req, 'response')) as [IncomingMessage];
+  const reading = contentOf(res);
+  reading.catch(() => undefined);
+  const startedMs = performance.now();
+  egress.child.kill('SIGTERM');
+  expect(await exitCode(egress)).toBe(0);
+  expect(performance.now() - startedMs).toBeGreaterThan(9_000);
+  await expect(reading).rejects.toThrow(/aborted/);
+});
+
+test('told to listen where others can reach it, it warns', async () => {
+  const relay = await testRelay();
+  const egress = ending(
+    startScript('packages/cli/bin/mte-relay.js', ['egress'], {
+      MTE_RELAY_URL: relay.url,
+      MTE_RELAY_PINS: relay.pin,
+      MTE_RELAY_LISTEN: '0.0.0.0:0',
+      MTE_RELAY_LOG_LEVEL: 'warning',
+    }),
+  );
+  await printed(egress, /^ready http:\/\/0\.0\.0\.0:\d+$/m);
+  expect(egress.output()).toContain('other machines may reach this port');
+});
+
+test('an address that is taken ends it with the reason', async () => {
+  const relay = await testRelay();
+  const taken = new URL(backend.url).host;
+  const egress = ending(
+    startScript('packages/cli/bin/mte-relay.js', ['egress', '--relay', relay.url, '--listen', taken], {}),
+  );
+  expect(await exitCode(egress)).toBe(1);
+  expect(egress.output()).toContain(`EADDRINUSE: address already in use ${taken}`);
+});
+
+test.each([
+  [[], '--relay is missing'],
+  [['--relay', 'nonsense'], 'relay URL expected'],
+  [['--relay', 'http://a/path'], 'relay URL expected'],
+  [['--relay', 'http://a', '--pin', 'x'], 'pin expected'],
+  [['--relay', 'http://a', '--listen', '8081'], 'listen expected HOST:PORT'],
+  [['--relay', 'http://a', '--listen', 'a:70000'], 'listen expected HOST:PORT'],
+  [['--relay', 'http://a', '--max-concurrent', '0'], 'max-concurrent expected'],
+  [['--relay', 'http://a', '--log-level', 'loud'], 'log-level expected one of'],
+  [['--relay', 'http://a', '--nope'], '--nope'],
+])('wrong usage %j is exit code 64 and shows the options', async (args, said) => {
+  const egress = ending(startScript('packages/cli/bin/mte-relay.js', ['egress', ...args], {}));
+  expect(await exitCode(egress)).toBe(64);
+  await until(() => egress.output().includes('MTE_RELAY_LISTEN'), 'the help');
+  expect(egress.output()).toContain(said);
+});
