@@ -1,4 +1,5 @@
 // One inbound domain: an upstream with the identity, rules and secrets that belong to it. Most relays have one.
+import type { IncomingMessage } from 'node:http';
 import {
   PATH_EXCHANGE,
   PATH_PAIR,
@@ -13,15 +14,18 @@ import { CookieJacket } from './exchange/cookies.ts';
 import { RouteSet } from './exchange/target.ts';
 import { Upstream } from './exchange/upstream.ts';
 import { Cors } from './http/cors.ts';
+import type { TrustedProxies } from './http/forwarding.ts';
 import { ClientIds } from './pairing/client-id.ts';
-import { pinOf, relayIdentity } from './pairing/identity.ts';
+import { pinOf, relayIdentities } from './pairing/identity.ts';
 
 /** What requests to one domain share. */
 export interface Domain {
   /** Inbound host in lower case, or `*`. */
   readonly name: string;
   readonly settings: DomainSettings;
-  readonly identity: RelayIdentity;
+  /** Newest first: more than one while a secret is rotated. */
+  readonly identities: readonly RelayIdentity[];
+  /** Of the newest identity. */
   readonly pin: string;
   readonly clientIds: ClientIds;
   readonly upstream: Upstream;
@@ -58,6 +62,11 @@ export class Domains {
     return this.#byName.values();
   }
 
+  /** The domain of a request: by the host that a trusted proxy says it was sent to, or by its own. */
+  byRequest(req: IncomingMessage, proxies: TrustedProxies): Domain | undefined {
+    return this.#any ?? this.byHost(proxies.read(req).host);
+  }
+
   /** The domain of a `Host` or authority, with or without its port. */
   byHost(host: string | undefined): Domain | undefined {
     if (this.#any) return this.#any;
@@ -71,38 +80,41 @@ export class Domains {
     return this.#byName.get(name);
   }
 
-  /** The CORS rules of a host; of all domains together while it is not known, since an ingress may rewrite Host. */
-  corsOf(host: string | undefined): Cors {
-    return this.byHost(host)?.cors ?? this.#everyOrigin;
+  /** The CORS rules of a domain; of all together while it is not known, since an ingress may rewrite Host. */
+  corsOf(domain: Domain | undefined): Cors {
+    return domain?.cors ?? this.#everyOrigin;
   }
 }
 
 function createDomain(suite: SyncSuite, name: string, own: DomainSettings, settings: Settings): Domain {
-  const [newestSecret] = own.CLIENT_ID_SECRET as [string];
-  const identity = relayIdentity({ seed: own.RELAY_IDENTITY_SEED, clientIdSecret: newestSecret });
+  const identities = relayIdentities(own);
   return {
     name,
     settings: own,
-    identity,
-    pin: pinOf(identity),
+    identities,
+    pin: pinOf(identities[0]),
     clientIds: new ClientIds(own.CLIENT_ID_SECRET),
     upstream: new Upstream(own, settings),
     cookies: new CookieJacket(suite, own.CLIENT_ID_SECRET, own.COOKIE_SEALING),
     cors: new Cors(own.CORS_ORIGINS, own.CORS_METHODS),
     passThroughRoutes: new RouteSet(own.PASS_THROUGH_ROUTES),
     sealedRoutes: own.MTE_ROUTES && new RouteSet(own.MTE_ROUTES),
-    discovery: discoveryDocument(identity),
+    discovery: discoveryDocument(identities),
   };
 }
 
 /** Nothing in it could weaken a client: limits and rules travel sealed, in the pairing (SPEC §9.1). */
-function discoveryDocument(identity: RelayIdentity): Buffer {
+function discoveryDocument(identities: readonly RelayIdentity[]): Buffer {
+  const keys = identities.map(({ keyId, keyPair }) => ({
+    keyId: Buffer.from(keyId).toString('hex'),
+    publicKey: Buffer.from(keyPair.publicKey).toString('base64'),
+  }));
   return Buffer.from(
     JSON.stringify({
       versions: [PROTOCOL_VERSION],
       suite: SUITE_ID,
-      keyId: Buffer.from(identity.keyId).toString('hex'),
-      publicKey: Buffer.from(identity.keyPair.publicKey).toString('base64'),
+      ...keys[0],
+      ...(keys.length > 1 ? { keys } : {}),
       endpoints: { pair: PATH_PAIR, exchange: PATH_EXCHANGE },
     }),
   );

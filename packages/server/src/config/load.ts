@@ -1,4 +1,5 @@
 // Configuration parses, or the process does not start: every problem is found before any is reported.
+import { ConfigError, type ConfigProblem, type Environment } from './problems.ts';
 import {
   DOMAIN_SETTINGS,
   type DomainSettings,
@@ -7,65 +8,73 @@ import {
   type Settings,
   type SettingTable,
 } from './settings.ts';
-
-/** One thing wrong with the configuration. */
-export interface ConfigProblem {
-  readonly name: string;
-  /** What was seen; a secret is masked. */
-  readonly seen: string;
-  readonly expected: string;
-}
-
-/** Thrown by {@link loadSettings} with every problem there is. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-  readonly problems: readonly ConfigProblem[];
-
-  constructor(problems: readonly ConfigProblem[]) {
-    const lines = problems.map(({ name, seen, expected }) => `  ${name}: ${seen}; expected ${expected}`);
-    super(`invalid configuration, ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n${lines.join('\n')}`);
-    this.problems = problems;
-  }
-}
-
-/** Exit status of a process whose configuration is wrong: EX_CONFIG of sysexits. */
-export const EXIT_CONFIG = 78;
-
-/** Variables by name, as `process.env`. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+import { isPlainObject, readNamedFiles, variableText } from './values.ts';
 
 /** The domain that serves every host. */
 export const ANY_HOST = '*';
 
+/** What reading the sources found, before any value was looked at. */
+export interface FoundBefore {
+  readonly problems: readonly ConfigProblem[];
+  /** True when a source could not be read at all, so that what is not set may only be unknown. */
+  readonly incomplete: boolean;
+  /** What is worth a warning though it is valid, one sentence each. */
+  readonly warnings: readonly string[];
+}
+
 /**
  * Reads every setting from the environment. An empty variable counts as not set.
+ * @param sources what reading the environment's sources found already.
  * @throws ConfigError that lists all problems.
  */
-export function loadSettings(environment: Environment): Settings {
+export function loadSettings(
+  environment: Environment,
+  sources: FoundBefore = { problems: [], incomplete: false, warnings: [] },
+): Settings {
   const problems: ConfigProblem[] = [];
   const processSettings = parseTable<ProcessSettings>(PROCESS_SETTINGS, environment, problems);
-  const domains = loadDomains(environment, problems);
-  if (problems.length > 0) throw new ConfigError(problems);
+  const domains = loadDomains(DOMAIN_SETTINGS, environment, problems);
+  if (environment['SESSIONS_MODULE'] && environment['REDIS_URL']) {
+    problems.push({ name: 'SESSIONS_MODULE', seen: 'set beside REDIS_URL', expected: 'one of the two' });
+  }
+  if (sources.problems.length + problems.length > 0)
+    throw new ConfigError(together(sources, problems), sources.warnings);
   return { ...processSettings, domains };
 }
+
+/** What a source could not give is its problem alone: that it is then missing is no second one. */
+function together({ problems: found, incomplete }: FoundBefore, problems: readonly ConfigProblem[]): ConfigProblem[] {
+  const all = [...found, ...problems];
+  const failed = new Set(all.filter(({ name }) => /_FILE$/i.test(name)).map(({ name }) => name.slice(0, -5)));
+  return all.filter(({ name, seen }) => seen !== NOT_SET || !(incomplete || failed.has(name)));
+}
+
+/** What the identity of a domain takes. */
+export type IdentitySettings = Pick<DomainSettings, 'CLIENT_ID_SECRET' | 'RELAY_IDENTITY_SEED'>;
 
 /** Reads what the identity takes, so that printing a pin asks for no more. Throws ConfigError. */
 export function loadIdentitySettings(
   environment: Environment,
-): Pick<DomainSettings, 'CLIENT_ID_SECRET' | 'RELAY_IDENTITY_SEED'> {
+  sources: FoundBefore,
+): ReadonlyMap<string, IdentitySettings> {
   const { CLIENT_ID_SECRET, RELAY_IDENTITY_SEED } = DOMAIN_SETTINGS;
   const problems: ConfigProblem[] = [];
-  const settings = parseTable({ CLIENT_ID_SECRET, RELAY_IDENTITY_SEED }, environment, problems);
-  if (problems.length > 0) throw new ConfigError(problems);
-  return settings;
+  const domains = loadDomains({ CLIENT_ID_SECRET, RELAY_IDENTITY_SEED }, environment, problems);
+  if (sources.problems.length + problems.length > 0)
+    throw new ConfigError(together(sources, problems), sources.warnings);
+  return domains;
 }
 
 /** DOMAIN_MAP when it is set, one domain for every host otherwise. */
-function loadDomains(environment: Environment, problems: ConfigProblem[]): Map<string, DomainSettings> {
-  const domains = new Map<string, DomainSettings>();
+function loadDomains<T extends object>(
+  table: SettingTable<T>,
+  environment: Environment,
+  problems: ConfigProblem[],
+): Map<string, T> {
+  const domains = new Map<string, T>();
   const text = environment['DOMAIN_MAP'];
   if (text === undefined || text === '') {
-    domains.set(ANY_HOST, parseTable<DomainSettings>(DOMAIN_SETTINGS, environment, problems));
+    domains.set(ANY_HOST, parseTable<T>(table, environment, problems));
     return domains;
   }
   if (environment['UPSTREAM']) {
@@ -75,10 +84,15 @@ function loadDomains(environment: Environment, problems: ConfigProblem[]): Map<s
   for (const [host, entry] of domainEntries(text, problems)) {
     const prefix = `DOMAIN_MAP[${JSON.stringify(host)}].`;
     const own = entryVariables(prefix, entry, problems);
-    domains.set(
-      host.toLowerCase(),
-      parseTable<DomainSettings>(DOMAIN_SETTINGS, { ...shared, ...own }, problems, prefix),
-    );
+    const name = host.toLowerCase();
+    if (domains.has(name)) {
+      problems.push({
+        name: `DOMAIN_MAP[${JSON.stringify(host)}]`,
+        seen: 'the same host again',
+        expected: 'one entry',
+      });
+    }
+    domains.set(name, parseTable<T>(table, { ...shared, ...own }, problems, prefix));
   }
   return domains;
 }
@@ -106,27 +120,20 @@ function domainEntries(text: string, problems: ConfigProblem[]): [string, object
 
 /** A domain's own settings, under the names of the variables they replace. */
 function entryVariables(prefix: string, entry: object, problems: ConfigProblem[]): Record<string, string> {
+  const names = Object.keys(DOMAIN_SETTINGS);
   const variables: Record<string, string> = {};
   for (const [key, value] of Object.entries(entry)) {
     const name = key.toUpperCase();
-    if (name in DOMAIN_SETTINGS) {
-      variables[name] = variableText(value);
-    } else {
-      const known = Object.keys(DOMAIN_SETTINGS).map((known) => known.toLowerCase());
+    if (!names.includes(name) && !names.includes(name.replace(/_FILE$/, ''))) {
+      const known = names.map((known) => known.toLowerCase());
       problems.push({ name: prefix + key, seen: 'no such setting', expected: `one of ${known.join(', ')}` });
+    } else if (typeof value === 'number' && DOMAIN_SETTINGS[name as keyof DomainSettings]?.secret) {
+      problems.push({ name: prefix + key, seen: 'a number', expected: 'the same in quotes' }); // long ones lose digits
+    } else if (value !== null) {
+      variables[name] = variableText(value);
     }
   }
-  return variables;
-}
-
-/** A value of JSON or YAML as its variable would be written. */
-export function variableText(value: unknown): string {
-  if (Array.isArray(value)) return value.join(',');
-  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return readNamedFiles(variables, names, problems, prefix);
 }
 
 function parseTable<T extends object>(
@@ -144,7 +151,9 @@ function parseTable<T extends object>(
       values[name] = result.data;
     } else {
       const shownName = prefix === '' ? name : prefix + name.toLowerCase();
-      problems.push({ name: shownName, seen: describe(raw, setting.secret === true), expected: setting.expected });
+      const own = result.error.issues.find(({ code, message }) => code === 'custom' && message !== ZOD_UNSAID)?.message;
+      const seen = own ?? describe(raw, setting.secret === true);
+      problems.push({ name: shownName, seen, expected: setting.expected });
     }
   }
   return values as T;
@@ -170,8 +179,12 @@ export function settingsWarnings(settings: Settings): string[] {
   return warnings;
 }
 
+const NOT_SET = 'not set';
+/** The message of a check that says nothing of its own. */
+const ZOD_UNSAID = 'Invalid input';
+
 function describe(raw: string | undefined, secret: boolean): string {
-  if (raw === undefined) return 'not set';
+  if (raw === undefined) return NOT_SET;
   if (secret) return `set, ${raw.length} characters (not shown)`;
   const shown = raw.replace(/\/\/[^/@]*@/, '//…@'); // a URL's user and password
   return `got ${JSON.stringify(shown.length > 200 ? `${shown.slice(0, 200)}…` : shown)}`;

@@ -1,7 +1,9 @@
 // Every setting of the relay: its variable, what it accepts, its default and what it does. The only list there is;
 // parsing, masking and documentation read from it.
+import { isIP } from 'node:net';
 import * as z from 'zod';
 import { isAddressRange } from '../http/forwarding.ts';
+import { parseRedisUrl, REDIS_URL_EXPECTED, type RedisTarget } from '../sessions/redis-url.ts';
 
 /** Names of LOG_LEVEL, most talkative first. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warning', 'error', 'panic', 'off'] as const;
@@ -20,7 +22,8 @@ export interface DomainSettings {
   readonly CORS_METHODS: readonly string[];
   /** Newest first. */
   readonly CLIENT_ID_SECRET: readonly string[];
-  readonly RELAY_IDENTITY_SEED: Uint8Array | undefined;
+  /** Newest first. */
+  readonly RELAY_IDENTITY_SEED: readonly Uint8Array[] | undefined;
   readonly PASS_THROUGH_ROUTES: readonly string[];
   /** Undefined: every path that is not refused. */
   readonly MTE_ROUTES: readonly string[] | undefined;
@@ -32,18 +35,42 @@ export interface DomainSettings {
 /** What is set once for the process. */
 export interface ProcessSettings {
   readonly PORT: number;
+  readonly ADMIN_PORT: number | 'auto' | 'off';
+  readonly ADMIN_HOST: string;
   readonly TRUSTED_PROXIES: readonly string[];
   readonly LOG_LEVEL: (typeof LOG_LEVELS)[number];
   readonly REQUEST_BODY_MAX_BYTES: number;
   readonly REQUEST_HEAD_MAX_BYTES: number;
   readonly SESSIONS_MAX: number;
+  readonly REDIS_URL: RedisTarget | undefined;
+  readonly REDIS_CA: string | undefined;
+  readonly REDIS_KEY_PREFIX: string;
+  readonly REDIS_TIMEOUT_MS: number;
+  readonly REDIS_SESSIONS_CACHED_MAX: number;
   readonly SOLE_INSTANCE: 'auto' | 'true' | 'false';
   readonly EXCHANGES_MAX: number;
+  readonly PAIRINGS_PER_MINUTE: number;
+  readonly PAIRINGS_BURST: number;
+  readonly PAIRINGS_CONCURRENT_MAX: number;
+  readonly CONNECTIONS_MAX: number;
+  readonly OUTER_HEAD_MAX_BYTES: number;
+  readonly OUTER_FIELDS_MAX: number;
+  readonly CLIENT_HEAD_TIMEOUT_MS: number;
+  readonly KEEP_ALIVE_TIMEOUT_MS: number;
   readonly CLIENT_IDLE_TIMEOUT_MS: number;
   readonly UPSTREAM_CONNECT_TIMEOUT_MS: number;
   readonly UPSTREAM_HEADERS_TIMEOUT_MS: number;
   readonly UPSTREAM_IDLE_TIMEOUT_MS: number;
+  readonly WEBSOCKETS_MAX: number;
+  readonly WEBSOCKET_MESSAGE_MAX_BYTES: number;
+  readonly WEBSOCKET_FRAGMENTS_MAX: number;
+  readonly WEBSOCKET_IDLE_TIMEOUT_MS: number;
+  readonly WEBSOCKET_LIFETIME_MS: number;
+  readonly DRAIN_DELAY_MS: number;
   readonly SHUTDOWN_TIMEOUT_MS: number;
+  readonly LOG_MODULE: string | undefined;
+  readonly SESSIONS_MODULE: string | undefined;
+  readonly STARTUP_MODULE: string | undefined;
 }
 
 /** Everything that is set. */
@@ -96,11 +123,17 @@ const integer = (fallback: number, min: number, max: number): z.ZodType<number, 
     .string()
     .default(String(fallback))
     .refine((text) => /^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max)
-    .transform(Number);
+    .transform(Number)
+    .meta({ minimum: min, maximum: max });
 
 const ROUTES_EXPECTED = 'comma-separated paths that start with "/"; a "*" at the end matches any rest';
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110 §5.6.2
 const FIELD_VALUE = /^[\t\x20-\x7e]*$/;
+const SEED = /^[A-Za-z0-9+/]{43}=?$/; // 32 bytes in base64
+
+// Names that the relay says itself or that belong to one hop or one body: on every message they could only be wrong.
+const NOT_OWN_FIELD =
+  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect|host|date|vary|content-(?:length|type|encoding|range)|set-cookie|cookie|forwarded|x-forwarded-.*|access-control-.*|mte-relay-.*)$/i;
 
 const route = z.string().refine((text) => /^\/[\x21-\x7e]*$/.test(text) && !/[?#]/.test(text));
 
@@ -156,10 +189,11 @@ export const DOMAIN_SETTINGS: SettingTable<DomainSettings> = {
   RELAY_IDENTITY_SEED: {
     schema: z
       .string()
-      .refine((text) => Buffer.from(text, 'base64').length === 32)
-      .transform((text) => Uint8Array.from(Buffer.from(text, 'base64')))
+      .transform(list)
+      .pipe(z.array(z.string().regex(SEED)).min(1).max(2))
+      .transform((seeds) => seeds.map((seed) => Uint8Array.from(Buffer.from(seed, 'base64'))))
       .optional(),
-    expected: '32 bytes in base64, as `mte-relay-server identity --new` prints them',
+    expected: '32 bytes in base64, as `mte-relay-server identity --new` prints them; "new,old" while rotating',
     effect: 'The seed of the relay key, apart from CLIENT_ID_SECRET, so that rotating that does not change the pin.',
     secret: true,
   },
@@ -179,9 +213,16 @@ export const DOMAIN_SETTINGS: SettingTable<DomainSettings> = {
       .default('{}')
       .transform(parseJson)
       .pipe(z.record(z.string().regex(TOKEN), z.string().regex(FIELD_VALUE)))
+      .superRefine((headers, context) => {
+        const wrong = Object.keys(headers).filter((name) => NOT_OWN_FIELD.test(name));
+        if (wrong.length > 0) context.addIssue({ code: 'custom', message: `it names ${wrong.join(', ')}` });
+      })
       .transform((headers) => Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const)),
-    expected: 'a JSON object of header names and string values',
-    effect: 'Header fields that the relay sets on every request to the upstream and on every answer.',
+    expected:
+      'a JSON object of header names and string values, none of them of one hop, of one body, or the relay’s own ' +
+      '(connection, content-length, access-control-…, mte-relay-…)',
+    effect: 'Header fields that the relay sets on every request to the upstream and on every answer, over others.',
+    secret: true,
   },
   COOKIE_SEALING: {
     schema: z.enum(['httponly', 'all', 'off']).default('httponly'),
@@ -196,8 +237,33 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
     expected: 'a port number from 0 (any free port) to 65535',
     effect: 'Port that the relay listens on.',
   },
+  ADMIN_PORT: {
+    schema: z
+      .string()
+      .default('auto')
+      .refine((text) => text === 'auto' || text === 'off' || (/^\d{1,5}$/.test(text) && Number(text) <= 65_535))
+      .transform((text) => (text === 'auto' || text === 'off' ? text : Number(text))),
+    expected: 'a port number from 0 (any free port) to 65535, auto, or off',
+    effect:
+      'Port of /livez, /readyz and /metrics, which the public port never serves. auto: 9090, or any free port when ' +
+      'PORT is 0.',
+  },
+  ADMIN_HOST: {
+    schema: z
+      .string()
+      .default('::')
+      .refine((text) => isIP(text) !== 0 || text === 'localhost'),
+    expected: 'an IP address of this machine, or localhost',
+    effect:
+      'Address that ADMIN_PORT is opened on. The default is every one, because probes and Prometheus come to the ' +
+      'address of the pod; what it serves are counts and no traffic.',
+  },
   TRUSTED_PROXIES: {
-    schema: z.string().default('').transform(list).pipe(z.array(z.string().refine(isAddressRange))),
+    schema: z
+      .string()
+      .default('')
+      .transform(list)
+      .pipe(z.array(z.string().refine(isAddressRange))),
     expected: 'comma-separated addresses and CIDR ranges, such as 10.0.0.0/8',
     effect: 'Proxies in front of the relay whose X-Forwarded-For, -Proto and -Host are believed.',
   },
@@ -219,7 +285,43 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
   SESSIONS_MAX: {
     schema: integer(100_000, 1, 100_000_000),
     expected: 'a number of sessions from 1',
-    effect: 'Sessions held at once; a pairing beyond that is refused with 503.',
+    effect: 'Sessions held at once in memory; a pairing beyond that is refused with 503. Without REDIS_URL only.',
+  },
+  REDIS_URL: {
+    schema: z
+      .string()
+      .transform(parseRedisUrl)
+      .refine((target) => target !== undefined)
+      .optional(),
+    expected: REDIS_URL_EXPECTED,
+    effect:
+      'Where sessions are kept, so that any number of relays with one identity serve them; without it, in memory. ' +
+      'Redis 6.2 or later, or Valkey.',
+    secret: true,
+  },
+  REDIS_CA: {
+    schema: pem('CERTIFICATE').optional(),
+    expected: 'certificates in PEM',
+    effect: 'Certificate authorities that a rediss server is checked against, instead of the public ones.',
+  },
+  REDIS_KEY_PREFIX: {
+    schema: z
+      .string()
+      .regex(/^[\x21-\x7a|~]{1,64}$/)
+      .default('mte-relay:'),
+    expected: '1 to 64 visible ASCII characters without braces',
+    effect: 'What every key in Redis begins with. Relays of different identities need different ones.',
+  },
+  REDIS_TIMEOUT_MS: {
+    schema: integer(1_000, 50, 60_000),
+    expected: 'milliseconds from 50 to 60000',
+    effect: 'How long Redis may take to connect or to answer; an exchange that waits longer is refused with 503.',
+  },
+  REDIS_SESSIONS_CACHED_MAX: {
+    schema: integer(10_000, 1, 10_000_000),
+    expected: 'a number of sessions from 1',
+    effect:
+      'Sessions from Redis whose secrets this relay keeps at hand, for a minute at most. Claims are never cached.',
   },
   SOLE_INSTANCE: {
     schema: z.enum(['auto', 'true', 'false']).default('auto'),
@@ -233,10 +335,57 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
     expected: 'a number of exchanges from 1',
     effect: 'Exchanges and pairings under way at once; one beyond that is refused with 503.',
   },
+  PAIRINGS_PER_MINUTE: {
+    schema: integer(600, 1, 1_000_000),
+    expected: 'a number of pairings from 1 to 1000000',
+    effect:
+      'Pairings that one client address (an IPv6 /64) may begin per minute in the long run; one beyond that is refused ' +
+      'with 429. Behind a proxy or load balancer set TRUSTED_PROXIES, or all clients count as one.',
+  },
+  PAIRINGS_BURST: {
+    schema: integer(300, 1, 1_000_000),
+    expected: 'a number of pairings from 1 to 1000000',
+    effect: 'Pairings that one client address may begin at once before PAIRINGS_PER_MINUTE applies.',
+  },
+  PAIRINGS_CONCURRENT_MAX: {
+    schema: integer(1_000, 1, 1_000_000),
+    expected: 'a number of pairings from 1 to 1000000',
+    effect: 'Pairings under way at once; one beyond that is refused with 503.',
+  },
+  CONNECTIONS_MAX: {
+    schema: integer(20_000, 1, 10_000_000),
+    expected: 'a number of connections from 1 to 10000000',
+    effect: 'Connections of clients open at once; one beyond that is closed as soon as it opens.',
+  },
+  OUTER_HEAD_MAX_BYTES: {
+    schema: integer(32_768, 1_024, 1_048_576),
+    expected: 'a number of bytes from 1024 to 1048576',
+    effect: 'Largest request line and header fields on the outer hop; larger ones are refused with 431.',
+  },
+  OUTER_FIELDS_MAX: {
+    schema: integer(256, 8, 10_000),
+    expected: 'a number of header fields from 8 to 10000',
+    effect: 'Most header fields on the outer hop; a request with more is refused with 431.',
+  },
+  CLIENT_HEAD_TIMEOUT_MS: {
+    schema: integer(30_000, 100, 86_400_000),
+    expected: 'milliseconds from 100 to 86400000',
+    effect: 'How long a request line and its header fields may take to arrive; then 408.',
+  },
+  KEEP_ALIVE_TIMEOUT_MS: {
+    schema: integer(75_000, 100, 86_400_000),
+    expected: 'milliseconds from 100 to 86400000',
+    effect:
+      'How long a connection stays open without a request. Longer than the idle time of the load balancer in front, ' +
+      'so that it closes first and no request meets a closing connection.',
+  },
   CLIENT_IDLE_TIMEOUT_MS: {
     schema: integer(60_000, 100, 86_400_000),
     expected: 'milliseconds from 100 to 86400000',
-    effect: 'How long a client may send nothing while its request is incomplete.',
+    effect:
+      'How long a client may send nothing while its request is incomplete (then 408), take nothing while an answer ' +
+      'waits for it (then its connection is broken off), and need until the first chunk of a message, or a pairing ' +
+      'request, is here whole (then 408).',
   },
   UPSTREAM_CONNECT_TIMEOUT_MS: {
     schema: integer(10_000, 100, 600_000),
@@ -253,10 +402,59 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
     expected: 'milliseconds from 100 to 86400000',
     effect: 'How long the upstream may pause inside an answer.',
   },
+  WEBSOCKETS_MAX: {
+    schema: integer(10_000, 0, 1_000_000),
+    expected: 'a number of WebSockets from 0',
+    effect: 'WebSockets open at once, sealed and passed through; one beyond that is refused with 503.',
+  },
+  WEBSOCKET_MESSAGE_MAX_BYTES: {
+    schema: integer(16_777_216, 1, 1_073_741_824),
+    expected: 'a number of bytes from 1 to 1073741824',
+    effect: 'Largest message of a sealed WebSocket, either way; a larger one closes it with 1009.',
+  },
+  WEBSOCKET_FRAGMENTS_MAX: {
+    schema: integer(16_384, 1, 1_000_000),
+    expected: 'a number of pieces from 1 to 1000000',
+    effect: 'Pieces that one message of a sealed WebSocket may come in, either way; more close it with 1009.',
+  },
+  WEBSOCKET_IDLE_TIMEOUT_MS: {
+    schema: integer(120_000, 100, 86_400_000),
+    expected: 'milliseconds from 100 to 86400000',
+    effect:
+      'How long a WebSocket may be without a sign of life. The relay pings sealed clients after half of it, and a ' +
+      'pong is a sign; one that is passed through must carry bytes.',
+  },
+  WEBSOCKET_LIFETIME_MS: {
+    schema: integer(3_600_000, 100, 86_400_000),
+    expected: 'milliseconds from 100 to 86400000',
+    effect: 'How long a sealed WebSocket may stay open under its keys; it is then closed with 1001.',
+  },
+  DRAIN_DELAY_MS: {
+    schema: integer(5_000, 0, 600_000),
+    expected: 'milliseconds from 0 to 600000',
+    effect:
+      'How long the relay goes on serving after SIGTERM, no longer ready and closing each connection with its next ' +
+      'answer, so that load balancers notice before it stops accepting.',
+  },
   SHUTDOWN_TIMEOUT_MS: {
     schema: integer(25_000, 0, 600_000),
     expected: 'milliseconds from 0 to 600000',
-    effect: 'How long exchanges under way may take to finish after SIGTERM.',
+    effect: 'How long exchanges under way may take to finish once DRAIN_DELAY_MS is over.',
+  },
+  LOG_MODULE: {
+    schema: z.string().optional(),
+    expected: 'the path or package of a pino transport',
+    effect: 'Where log lines go instead of standard output. Flag --log.',
+  },
+  SESSIONS_MODULE: {
+    schema: z.string().optional(),
+    expected: 'the path or package of an ES module that makes a session store',
+    effect: 'Where sessions are kept, instead of memory or Redis. Flag --sessions.',
+  },
+  STARTUP_MODULE: {
+    schema: z.string().optional(),
+    expected: 'the path or package of an ES module that exports a function',
+    effect: 'Run before the relay listens; the relay ends when it fails. Flag --startup.',
   },
 };
 

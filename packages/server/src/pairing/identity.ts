@@ -2,6 +2,7 @@
 import { createHash, hkdfSync } from 'node:crypto';
 import { type Bytes, KEM_SEED_BYTES, KEY_ID_BYTES, type RelayIdentity } from '@mte-relay/protocol';
 import { xwingKeyPairFromSeed } from '@mte-relay/protocol/node';
+import type { IdentitySettings } from '../config/load.ts';
 
 /** HKDF-SHA256(secret, salt empty, info, length): every secret that is derived from CLIENT_ID_SECRET. */
 export function deriveFromSecret(secret: string, info: string, lengthBytes = 32): Bytes {
@@ -14,6 +15,15 @@ export function relayIdentity(options: { seed?: Uint8Array | undefined; clientId
   const keyPair = xwingKeyPairFromSeed(seed);
   const keyId = new Uint8Array(sha256(keyPair.publicKey).subarray(0, KEY_ID_BYTES));
   return { keyPair, keyId };
+}
+
+/** Every identity that the relay answers to, newest first: more than one while a secret or seed is rotated. */
+export function relayIdentities(settings: IdentitySettings): readonly [RelayIdentity, ...RelayIdentity[]] {
+  const { RELAY_IDENTITY_SEED: seeds, CLIENT_ID_SECRET: secrets } = settings;
+  const identities = seeds
+    ? seeds.map((seed) => relayIdentity({ seed, clientIdSecret: '' }))
+    : secrets.map((clientIdSecret) => relayIdentity({ clientIdSecret }));
+  return identities as [RelayIdentity, ...RelayIdentity[]];
 }
 
 /** What a client trusts: "sha256-" and the base64 of SHA-256(public key). */

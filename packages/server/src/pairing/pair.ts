@@ -4,16 +4,23 @@ import {
   acceptPairing,
   type Bytes,
   CONTENT_TYPE_PAIRING,
+  equalBytes,
   KEM_CIPHERTEXT_BYTES,
   KEM_PUBLIC_KEY_BYTES,
+  type PairingRequest,
   parsePairingRequest,
   REPLAY_WINDOW,
+  type RelayIdentity,
   SESSION_ID_BYTES,
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
+import type { Domain } from '../domain.ts';
+import type { Deadlines } from '../http/deadlines.ts';
 import { OuterRefusal, outerCodeOf, refuse } from '../http/failure.ts';
+import { faultOf } from '../observe/fault.ts';
 import { shortSession } from '../observe/log.ts';
-import { SESSION_LIFETIMES, StoreFullError } from '../sessions/store.ts';
+import { REQUEST_ID_FIELD, requestIdOf } from '../observe/request-id.ts';
+import { SESSION_LIFETIMES, type StoreBirth, StoreFullError, StoreUnavailableError } from '../sessions/store.ts';
 
 /** No pairing request is longer: the two KEM parts, the longest authority, and the small fields with room to spare. */
 const REQUEST_MAX_BYTES = KEM_CIPHERTEXT_BYTES + KEM_PUBLIC_KEY_BYTES + 512;
@@ -21,19 +28,36 @@ const REQUEST_MAX_BYTES = KEM_CIPHERTEXT_BYTES + KEM_PUBLIC_KEY_BYTES + 512;
 /** Answers one pairing request; never rejects. */
 export async function pair(context: RelayContext, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const startedMs = performance.now();
+  const { admission, log, metrics } = context;
+  const request = requestIdOf(req);
+  res.setHeader(REQUEST_ID_FIELD, request);
+  admission.pairings += 1;
+  res.on('close', () => {
+    admission.pairings -= 1;
+  });
   try {
-    const { reply, sid } = await openPairing(context, req, await readBody(req));
+    const message = await readBody(req, admission.unproven);
+    log.trace({ request, bytes: message.length }, 'pairing request read');
+    const { reply, sid } = await openPairing(context, req, message);
     res.writeHead(200, {
       'content-type': CONTENT_TYPE_PAIRING,
       'content-length': reply.length,
       'cache-control': 'no-store',
     });
     res.end(reply);
-    context.log.info({ session: shortSession(sid), ms: Math.round(performance.now() - startedMs) }, 'paired');
+    const ms = performance.now() - startedMs;
+    metrics.pairings.paired.value += 1;
+    metrics.pairingTime.observeMs(ms);
+    log.info({ request, session: shortSession(sid), route: 'pairing', ms: Math.round(ms * 10) / 10 }, 'paired');
   } catch (error) {
-    const code = error instanceof StoreFullError ? 'unavailable' : outerCodeOf(error);
-    if (code === 'internal') context.log.error({ err: error }, 'pairing failed');
-    else context.log.debug({ code }, 'pairing refused');
+    const failedStore = error instanceof StoreFullError || error instanceof StoreUnavailableError;
+    const code = failedStore ? 'unavailable' : outerCodeOf(error);
+    if (error instanceof StoreFullError) metrics.limits.SESSIONS_MAX.value += 1;
+    if (code === 'timeout') metrics.limits.CLIENT_IDLE_TIMEOUT_MS.value += 1;
+    metrics.outerFailures[code].value += 1;
+    metrics.pairings[code === 'internal' || code === 'unavailable' ? 'failed' : 'refused'].value += 1;
+    if (code === 'internal') log.error({ request, fault: faultOf(error) }, 'pairing failed');
+    else log.debug({ request, route: 'pairing', code }, 'pairing refused');
     refuse(res, code);
   }
 }
@@ -50,37 +74,67 @@ async function openPairing(
   if (!domain) throw new OuterRefusal('domain-unknown');
   if (!domain.cors.allows(req)) throw new OuterRefusal('origin-refused');
   const client = domain.clientIds.issue(Date.now());
-  const { reply, parameters, secrets } = await acceptPairing(suite, domain.identity, request, () => ({
-    sid: suite.randomBytes(SESSION_ID_BYTES),
-    lifetimeMs: SESSION_LIFETIMES.absoluteMs,
-    idleMs: SESSION_LIFETIMES.idleMs,
-    messageLimit: SESSION_LIFETIMES.messageLimit,
-    window: REPLAY_WINDOW,
-    requestBodyMaxBytes: settings.REQUEST_BODY_MAX_BYTES,
-    storeEpochMs: sessions.epochMs,
-    storeAgeMs: sessions.ageMs(),
-    clientId: client.token,
-  }));
-  const { sid } = parameters;
-  await sessions.create({
-    sid,
-    requestSecret: suite.importExpandKey(secrets.request),
-    responseSecret: suite.importExpandKey(secrets.response),
-    domain: domain.name,
-    flags: request.flags,
-    clientId: client.id,
+  let birth: StoreBirth | undefined;
+  const { reply, parameters, secrets } = await acceptPairing(suite, identityOf(domain, request), request, async () => {
+    birth = await sessions.birth();
+    return {
+      sid: suite.randomBytes(SESSION_ID_BYTES),
+      lifetimeMs: SESSION_LIFETIMES.absoluteMs,
+      idleMs: SESSION_LIFETIMES.idleMs,
+      messageLimit: SESSION_LIFETIMES.messageLimit,
+      window: REPLAY_WINDOW,
+      requestBodyMaxBytes: settings.REQUEST_BODY_MAX_BYTES,
+      storeEpochMs: birth.epochMs,
+      storeAgeMs: birth.ageMs,
+      clientId: client.token,
+    };
   });
-  for (const secret of Object.values(secrets) as Bytes[]) secret.fill(0);
+  const { sid } = parameters;
+  const askedMs = performance.now();
+  try {
+    const created = sessions.create(
+      {
+        sid,
+        requestSecret: suite.importExpandKey(secrets.request),
+        responseSecret: suite.importExpandKey(secrets.response),
+        secrets,
+        domain: domain.name,
+        flags: request.flags,
+        clientId: client.id,
+      },
+      birth as StoreBirth,
+    );
+    await created;
+    if (created instanceof Promise) context.metrics.store.create.observeMs(performance.now() - askedMs);
+  } finally {
+    for (const secret of Object.values(secrets) as Bytes[]) secret.fill(0);
+  }
   return { reply, sid };
 }
 
-async function readBody(req: IncomingMessage): Promise<Bytes> {
-  const parts: Buffer[] = [];
-  let length = 0;
-  for await (const part of req as AsyncIterable<Buffer>) {
-    length += part.length;
-    if (length > REQUEST_MAX_BYTES) throw new OuterRefusal('too-large');
-    parts.push(part);
-  }
-  return new Uint8Array(Buffer.concat(parts));
+/** The identity that the request is sealed to; the newest, which then refuses it, when it is none of them. */
+function identityOf({ identities }: Domain, { keyId }: PairingRequest): RelayIdentity {
+  return identities.find((identity) => equalBytes(identity.keyId, keyId)) ?? (identities[0] as RelayIdentity);
+}
+
+/** Rejects with `timeout` when the request is not here whole by the deadline: nothing has authenticated it. */
+function readBody(req: IncomingMessage, deadlines: Deadlines): Promise<Bytes> {
+  return new Promise((resolve, reject) => {
+    const pending = { expire: () => reject(new OuterRefusal('timeout')) };
+    const parts: Buffer[] = [];
+    let length = 0;
+    deadlines.add(pending);
+    req.on('data', (part: Buffer) => {
+      length += part.length;
+      if (length <= REQUEST_MAX_BYTES) parts.push(part);
+      else reject(new OuterRefusal('too-large'));
+    });
+    req.on('end', () => resolve(new Uint8Array(Buffer.concat(parts))));
+    const broken = (): void => reject(new OuterRefusal('malformed')); // nothing, once it has ended
+    req.on('error', broken);
+    req.on('close', () => {
+      deadlines.delete(pending);
+      broken();
+    });
+  });
 }

@@ -1,0 +1,40 @@
+// From the environment to everything that a process starts with; every problem of every source is listed at once.
+
+import { loadSettings, settingsWarnings } from './load.ts';
+import { loadModules, type Modules } from './modules.ts';
+import type { ConfigProblem, Environment } from './problems.ts';
+import type { Settings } from './settings.ts';
+import { readAllSources } from './sources.ts';
+
+/** What a relay process starts with. */
+export interface Configuration {
+  /** Settings by name, from all sources. */
+  readonly environment: Environment;
+  readonly settings: Settings;
+  readonly modules: Modules;
+  readonly warnings: readonly string[];
+}
+
+/** Reads every source and loads every module. Rejects with ConfigError. */
+export async function readConfiguration(environment: Environment): Promise<Configuration> {
+  const sources = await readAllSources(environment);
+  const problems: ConfigProblem[] = [...sources.problems];
+  const modules = await loadModules(sources.environment, problems);
+  const settings = loadSettings(sources.environment, { ...sources, problems });
+  return {
+    environment: sources.environment,
+    settings,
+    modules,
+    warnings: [...sources.warnings, ...settingsWarnings(settings)],
+  };
+}
+
+/**
+ * Settings from every source, the settings adapter among them, for `createRelay({ environment })`.
+ * @throws ConfigError when a source cannot be read or a setting is wrong.
+ */
+export async function readEnvironment(environment: Environment = process.env): Promise<Environment> {
+  const sources = await readAllSources(environment);
+  loadSettings(sources.environment, sources);
+  return sources.environment;
+}

@@ -1,0 +1,46 @@
+// The settings in force as text, secrets masked: for `check --print`, for a startup script and for documentation.
+import { ANY_HOST } from './load.ts';
+import {
+  DOMAIN_SETTINGS,
+  type DomainSettings,
+  PROCESS_SETTINGS,
+  type ProcessSettings,
+  type Setting,
+  type Settings,
+  type SettingTable,
+} from './settings.ts';
+
+const MASK = '(secret)';
+
+/** Every setting by name; those of a domain under `DOMAIN_MAP["host"].` when there are several. */
+export function effectiveSettings(settings: Settings): Record<string, string> {
+  const texts = tableTexts<ProcessSettings>(PROCESS_SETTINGS, settings);
+  for (const [host, domain] of settings.domains) {
+    for (const [name, text] of Object.entries(tableTexts<DomainSettings>(DOMAIN_SETTINGS, domain))) {
+      texts[host === ANY_HOST ? name : `DOMAIN_MAP[${JSON.stringify(host)}].${name.toLowerCase()}`] = text;
+    }
+  }
+  return texts;
+}
+
+/** A setting's default as it would be written; undefined when it must be set. */
+export function defaultText(setting: Setting<unknown>): string | undefined {
+  const parsed = setting.schema.safeParse(undefined);
+  return parsed.success ? valueText(parsed.data) : undefined;
+}
+
+function tableTexts<T extends object>(table: SettingTable<T>, values: T): Record<string, string> {
+  const texts: Record<string, string> = {};
+  for (const name of Object.keys(table) as (keyof T & string)[]) {
+    const text = valueText(values[name]);
+    texts[name] = text !== '' && table[name].secret ? MASK : text;
+  }
+  return texts;
+}
+
+function valueText(value: unknown): string {
+  if (value === undefined) return '';
+  if (value instanceof URL) return value.href;
+  const text = Array.isArray(value) ? value.join(', ') : String(value);
+  return text.replaceAll('\n', '\\n'); // PEM: one setting is one line
+}

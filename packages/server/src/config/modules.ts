@@ -1,0 +1,71 @@
+// Adapters: modules of the operator's own that a variable or a flag names.
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { SyncSuite } from '@mte-relay/protocol';
+import type { Logger } from '../observe/log.ts';
+import type { SessionStore } from '../sessions/store.ts';
+import { type ConfigProblem, type Environment, oneLine } from './problems.ts';
+import type { Settings } from './settings.ts';
+
+/** Default export of SESSIONS_MODULE. */
+export type SessionStoreFactory = (settings: Settings, suite: SyncSuite) => SessionStore | Promise<SessionStore>;
+
+/** Default export of STARTUP_MODULE; the relay listens once it has resolved, and ends when it rejects. */
+export type StartupScript = (start: {
+  /** Every setting by name as text, secrets masked; those of a domain under its host when there are several. */
+  readonly settings: Readonly<Record<string, string>>;
+  readonly log: Logger;
+}) => unknown;
+
+/** The adapters of one process; what is not set is undefined. */
+export interface Modules {
+  readonly sessions: SessionStoreFactory | undefined;
+  readonly startup: StartupScript | undefined;
+}
+
+/** Loads the modules that settings name, LOG_MODULE too, so that a fault in it is found before a log is needed. */
+export async function loadModules(environment: Environment, problems: ConfigProblem[]): Promise<Modules> {
+  const load = async (name: string, what: string): Promise<unknown> => {
+    const specifier = environment[name];
+    if (!specifier) return undefined;
+    try {
+      return await importFunction(specifier);
+    } catch (error) {
+      problems.push({
+        name,
+        seen: `${specifier} failed: ${oneLine(error)}`,
+        expected: `an ES module whose default export is ${what}`,
+      });
+      return undefined;
+    }
+  };
+  await load('LOG_MODULE', 'a pino transport');
+  return {
+    sessions: (await load('SESSIONS_MODULE', 'a function that makes a session store')) as Modules['sessions'],
+    startup: (await load('STARTUP_MODULE', 'a function to run before the relay listens')) as Modules['startup'],
+  };
+}
+
+/** The default export of a module. Rejects when there is none or when it is no function. */
+export async function importFunction(specifier: string): Promise<(...values: never[]) => unknown> {
+  const module = (await import(pathToFileURL(resolveModule(specifier)).href)) as { default?: unknown };
+  if (typeof module.default !== 'function') throw new Error('it has no function as its default export');
+  return module.default as (...values: never[]) => unknown;
+}
+
+/**
+ * The file that a module's name means: a path from the working directory, or a package that is installed there or
+ * beside the relay.
+ */
+export function resolveModule(specifier: string): string {
+  if (specifier.startsWith('file:')) return fileURLToPath(specifier);
+  const path = resolve(specifier);
+  if (/^\.{0,2}\//.test(specifier) || existsSync(path)) return path;
+  try {
+    return createRequire(join(process.cwd(), 'from-here')).resolve(specifier);
+  } catch {
+    return fileURLToPath(import.meta.resolve(specifier));
+  }
+}

@@ -1,0 +1,156 @@
+// Where settings come from. Every source is reduced to strings by variable name, so that there is one parser for all:
+//   settings adapter  over  environment (and NAME_FILE)  over  YAML file
+// The file is what a deployment has in common, the environment what one of them changes, and the adapter has the last
+// word because it is given the other two and knows what only a vault knows.
+import { LineCounter, parseDocument } from 'yaml';
+import type { FoundBefore } from './load.ts';
+import { importFunction } from './modules.ts';
+import { type ConfigProblem, type Environment, oneLine } from './problems.ts';
+import { DOMAIN_SETTINGS, PROCESS_SETTINGS } from './settings.ts';
+import { suggestName } from './suggest.ts';
+import { isPlainObject, readNamedFiles, readValue, variableText } from './values.ts';
+
+/** Variables that name a source, so that no other source can hold them. */
+const SOURCE_NAMES = ['CONFIG_FILE', 'SETTINGS_MODULE'] as const;
+const SECRET_NAMES: ReadonlySet<string> = new Set(
+  [...Object.entries(DOMAIN_SETTINGS), ...Object.entries(PROCESS_SETTINGS)]
+    .filter(([, setting]) => setting.secret === true)
+    .map(([name]) => name),
+);
+
+/** Names that a source may set. */
+const SETTING_NAMES: readonly string[] = [
+  ...Object.keys(DOMAIN_SETTINGS),
+  ...Object.keys(PROCESS_SETTINGS),
+  'DOMAIN_MAP',
+];
+const KNOWN_NAMES: readonly string[] = [
+  ...SETTING_NAMES,
+  ...SETTING_NAMES.map((name) => `${name}_FILE`),
+  ...SOURCE_NAMES,
+];
+
+/** What the sources say, reduced to one environment. */
+export interface Sources extends FoundBefore {
+  /** Settings by name; nothing else. */
+  readonly environment: Environment;
+}
+
+/** Settings by variable name: strings as variables hold them, or natural values as YAML has them. */
+export type SettingsAdapter = (
+  environment: Environment,
+) => Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>;
+
+/** Reads the environment, its NAME_FILE files and CONFIG_FILE. A settings adapter is a problem here: it takes time. */
+export function readSources(environment: Environment): Sources {
+  const sources = readFileAndEnvironment(environment);
+  if (!environment['SETTINGS_MODULE']) return sources;
+  const problem = {
+    name: 'SETTINGS_MODULE',
+    seen: 'set, where modules are not loaded',
+    expected: 'the command mte-relay-server, or readEnvironment() before createRelay()',
+  };
+  return { ...sources, problems: [...sources.problems, problem], incomplete: true };
+}
+
+/** Reads every source. Never rejects. */
+export async function readAllSources(environment: Environment): Promise<Sources> {
+  const sources = readFileAndEnvironment(environment);
+  const specifier = environment['SETTINGS_MODULE'];
+  if (!specifier) return sources;
+  const problems = [...sources.problems];
+  try {
+    const adapter = (await importFunction(specifier)) as SettingsAdapter;
+    const values: unknown = await adapter(sources.environment);
+    if (!isPlainObject(values)) throw new Error('it gave no object of settings');
+    const variables = naturalVariables('SETTINGS_MODULE', values, problems);
+    return {
+      ...sources,
+      environment: { ...sources.environment, ...readNamedFiles(variables, SETTING_NAMES, problems) },
+      problems,
+    };
+  } catch (error) {
+    problems.push({
+      name: 'SETTINGS_MODULE',
+      seen: `${specifier} failed: ${oneLine(error)}`,
+      expected: 'an ES module whose default export is a function that gives settings by variable name',
+    });
+    return { ...sources, problems, incomplete: true };
+  }
+}
+
+function readFileAndEnvironment(environment: Environment): Sources {
+  const problems: ConfigProblem[] = [];
+  const file = readConfigFile(environment['CONFIG_FILE'], problems);
+  const own = readNamedFiles(environment, SETTING_NAMES, problems);
+  return {
+    environment: { ...file, ...own },
+    problems,
+    incomplete: file === undefined,
+    warnings: misspelled(environment),
+  };
+}
+
+/** Variables of the YAML file; undefined when it could not be read. */
+function readConfigFile(path: string | undefined, problems: ConfigProblem[]): Record<string, string> | undefined {
+  if (!path) return {};
+  const text = readValue('CONFIG_FILE', path, problems);
+  if (text === undefined) return undefined;
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  for (const fault of [...document.errors, ...document.warnings]) {
+    const { line, col } = lines.linePos(fault.pos[0]);
+    problems.push({ name: 'CONFIG_FILE', seen: `${path}:${line}:${col} ${fault.code}`, expected: 'YAML 1.2' });
+  }
+  if (document.errors.length > 0) return undefined;
+  const values: unknown = document.toJS({ maxAliasCount: 100 });
+  if (!isPlainObject(values)) {
+    problems.push({ name: 'CONFIG_FILE', seen: `${path} is no mapping`, expected: 'settings by variable name' });
+    return undefined;
+  }
+  return readNamedFiles(naturalVariables(path, values, problems), SETTING_NAMES, problems);
+}
+
+/** Natural values as the variables would be written. */
+function naturalVariables(
+  source: string,
+  values: Readonly<Record<string, unknown>>,
+  problems: ConfigProblem[],
+): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const [name, value] of Object.entries(values)) {
+    if (value === null || value === undefined) continue;
+    const settingName = name.endsWith('_FILE') && !SETTING_NAMES.includes(name) ? name.slice(0, -5) : name;
+    if (!SETTING_NAMES.includes(settingName)) {
+      problems.push({ name, seen: `no such setting, in ${source}`, expected: meant(name) });
+    } else if (
+      SECRET_NAMES.has(settingName) &&
+      [value].flat().some((item) => typeof item === 'number' || typeof item === 'boolean')
+    ) {
+      // Digits without quotes are a number, and a long one has lost its last digits by now.
+      problems.push({ name, seen: `not text, in ${source}`, expected: 'the same in quotes' });
+    } else {
+      variables[name] = variableText(value);
+    }
+  }
+  return variables;
+}
+
+function meant(name: string): string {
+  const suggestion = suggestName(name, SETTING_NAMES);
+  return suggestion ? `a setting; did you mean ${suggestion}?` : 'a setting of docs/configuration.md';
+}
+
+/** Variables that look like a slip of the pen. The environment is shared with others, so they are no problem. */
+function misspelled(environment: Environment): string[] {
+  const warnings: string[] = [];
+  for (const name of Object.keys(environment)) {
+    if (KNOWN_NAMES.includes(name)) continue;
+    const suggestion = suggestName(name, KNOWN_NAMES);
+    // A twin beside the right name is somebody else's.
+    if (suggestion && !environment[suggestion]) {
+      warnings.push(`${name} is no setting of the relay and is ignored; did you mean ${suggestion}?`);
+    }
+  }
+  return warnings;
+}

@@ -1,0 +1,280 @@
+// Where settings come from: environment, NAME_FILE, YAML, adapter; which wins, and what each says when it is wrong.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ConfigError, createRelay, loadSettings, readEnvironment, type Settings } from '../src/index.ts';
+import { runCommand, temporaryFiles } from './support/command.ts';
+
+const SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
+const GOOD = { UPSTREAM: 'https://api.my-company.com', CLIENT_ID_SECRET: SECRET, CORS_ORIGINS: 'https://a.example' };
+
+async function settingsOf(environment: Record<string, string>): Promise<Settings> {
+  return loadSettings(await readEnvironment(environment));
+}
+
+async function problemsOf(environment: Record<string, string>): Promise<string[]> {
+  const error = await readEnvironment(environment).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof ConfigError)) throw new Error(`no ConfigError: ${String(error)}`);
+  return error.problems.map(({ name, seen, expected }) => `${name}: ${seen}; expected ${expected}`);
+}
+
+describe('NAME_FILE', () => {
+  test('is the value less one newline at its end', async () => {
+    const folder = temporaryFiles({ secret: `${SECRET}\n`, crlf: 'https://b.example\r\n' });
+    const { CLIENT_ID_SECRET: _, CORS_ORIGINS: __, ...rest } = GOOD;
+    const { domains } = await settingsOf({
+      ...rest,
+      CLIENT_ID_SECRET_FILE: join(folder, 'secret'),
+      CORS_ORIGINS_FILE: join(folder, 'crlf'),
+    });
+    expect(domains.get('*')).toMatchObject({ CLIENT_ID_SECRET: [SECRET], CORS_ORIGINS: ['https://b.example'] });
+  });
+
+  test('beside NAME is refused', async () => {
+    const folder = temporaryFiles({ secret: SECRET });
+    expect(await problemsOf({ ...GOOD, CLIENT_ID_SECRET_FILE: join(folder, 'secret') })).toEqual([
+      'CLIENT_ID_SECRET_FILE: set beside CLIENT_ID_SECRET; expected one of the two',
+    ]);
+  });
+
+  test('that cannot be read, or is empty, is named by its path, and once', async () => {
+    const folder = temporaryFiles({ empty: '\n' });
+    const { CLIENT_ID_SECRET: _, CORS_ORIGINS: __, ...rest } = GOOD;
+    expect(
+      await problemsOf({
+        ...rest,
+        CLIENT_ID_SECRET_FILE: join(folder, 'missing'),
+        CORS_ORIGINS_FILE: join(folder, 'empty'),
+        LOG_LEVEL_FILE: folder,
+      }),
+    ).toEqual([
+      `CORS_ORIGINS_FILE: ${join(folder, 'empty')} is empty; expected a file that holds the value`,
+      `CLIENT_ID_SECRET_FILE: cannot read ${join(folder, 'missing')} (ENOENT); expected a file that the relay may read`,
+      `LOG_LEVEL_FILE: cannot read ${folder} (EISDIR); expected a file that the relay may read`,
+    ]);
+  });
+
+  test('with a wrong secret in it does not show the secret', async () => {
+    const folder = temporaryFiles({ secret: 'hunter2\n' });
+    const { CLIENT_ID_SECRET: _, ...rest } = GOOD;
+    const { code, stderr } = await runCommand(['check'], { ...rest, CLIENT_ID_SECRET_FILE: join(folder, 'secret') });
+    expect(code).toBe(78);
+    expect(stderr).toContain('CLIENT_ID_SECRET: set, 7 characters (not shown)');
+    expect(stderr).not.toContain('hunter2');
+  });
+});
+
+describe('the YAML file', () => {
+  test('takes natural values, lists and mappings, and NAME_FILE too', async () => {
+    const folder = temporaryFiles({ secret: SECRET });
+    const file = join(folder, 'relay.yaml');
+    writeFileSync(
+      file,
+      `
+UPSTREAM: https://api.my-company.com
+CORS_ORIGINS:
+  - https://a.example
+  - https://b.example
+CLIENT_ID_SECRET_FILE: ${join(folder, 'secret')}
+PORT: 3000
+SOLE_INSTANCE: true
+HEADERS: { x-service-name: mte-relay, x-zone: "1" }
+MTE_ROUTES: # not set
+`,
+    );
+    const settings = await settingsOf({ CONFIG_FILE: file });
+    expect(settings).toMatchObject({ PORT: 3000, SOLE_INSTANCE: 'true' });
+    expect(settings.domains.get('*')).toMatchObject({
+      CORS_ORIGINS: ['https://a.example', 'https://b.example'],
+      CLIENT_ID_SECRET: [SECRET],
+      HEADERS: [
+        ['x-service-name', 'mte-relay'],
+        ['x-zone', '1'],
+      ],
+      MTE_ROUTES: undefined,
+    });
+  });
+
+  test('lists unknown names with what was meant, and a secret without quotes, without showing it', async () => {
+    const digits = '12345678901234567890123456789012';
+    const folder = temporaryFiles({
+      'relay.yaml': `UPSTEAM: https://api.example\nCOLOUR: red\nCLIENT_ID_SECRET: ${digits}\nCORS_ORIGINS: https://a.example\n`,
+    });
+    const file = join(folder, 'relay.yaml');
+    const problems = await problemsOf({ CONFIG_FILE: file });
+    expect(problems).toEqual([
+      `UPSTEAM: no such setting, in ${file}; expected a setting; did you mean UPSTREAM?`,
+      `COLOUR: no such setting, in ${file}; expected a setting of docs/configuration.md`,
+      `CLIENT_ID_SECRET: not text, in ${file}; expected the same in quotes`,
+      'UPSTREAM: not set; expected an absolute http or https URL without credentials, query or fragment',
+      expect.stringContaining('CLIENT_ID_SECRET: not set'),
+    ]);
+    expect(problems.join()).not.toContain('123456789');
+  });
+
+  test('that is no YAML is named with line and column, and what it may have set is not called missing', async () => {
+    const folder = temporaryFiles({ 'relay.yaml': `PORT: 1\nPORT: 2\nCLIENT_ID_SECRET: "${SECRET}\n` });
+    const file = join(folder, 'relay.yaml');
+    const problems = await problemsOf({ CONFIG_FILE: file, LOG_LEVEL: 'loud' });
+    expect(problems).toEqual(
+      expect.arrayContaining([
+        `CONFIG_FILE: ${file}:2:1 DUPLICATE_KEY; expected YAML 1.2`,
+        expect.stringMatching(/^LOG_LEVEL: got "loud"/),
+      ]),
+    );
+    expect(problems.join()).not.toContain('not set');
+    expect(problems.join()).not.toContain(SECRET);
+    expect(await problemsOf({ ...GOOD, CONFIG_FILE: join(folder, 'none') })).toEqual([
+      `CONFIG_FILE: cannot read ${join(folder, 'none')} (ENOENT); expected a file that the relay may read`,
+    ]);
+  });
+
+  test('is read by createRelay() too', async () => {
+    const folder = temporaryFiles({ 'relay.yaml': 'LOG_LEVEL: "off"\nREQUEST_BODY_MAX_BYTES: 7\n' });
+    const relay = createRelay({ environment: { ...GOOD, CONFIG_FILE: join(folder, 'relay.yaml') } });
+    expect(relay.settings.REQUEST_BODY_MAX_BYTES).toBe(7);
+    await relay.close();
+  });
+});
+
+describe('the settings adapter', () => {
+  const ADAPTER = `export default async (environment) => ({
+    CLIENT_ID_SECRET: ['${'n'.repeat(31)}1', '${'o'.repeat(31)}2'],
+    PORT: 4000,
+    HEADERS: { 'x-seen': environment.CORS_ORIGINS },
+  });`;
+
+  test('has the last word over the environment, which has it over the file', async () => {
+    const folder = temporaryFiles({
+      'vault.js': ADAPTER,
+      'relay.yaml': 'PORT: 1\nLOG_LEVEL: debug\nSESSIONS_MAX: 11\nEXCHANGES_MAX: 12\n',
+    });
+    const settings = await settingsOf({
+      ...GOOD,
+      PORT: '2',
+      SESSIONS_MAX: '22',
+      CONFIG_FILE: join(folder, 'relay.yaml'),
+      SETTINGS_MODULE: join(folder, 'vault.js'),
+    });
+    expect(settings).toMatchObject({ PORT: 4000, SESSIONS_MAX: 22, EXCHANGES_MAX: 12, LOG_LEVEL: 'debug' });
+    expect(settings.domains.get('*')).toMatchObject({
+      CLIENT_ID_SECRET: [`${'n'.repeat(31)}1`, `${'o'.repeat(31)}2`],
+      HEADERS: [['x-seen', 'https://a.example']],
+    });
+  });
+
+  test('is found by check --settings, whose every failure is one of the listed problems', async () => {
+    const folder = temporaryFiles({
+      'throws.js': 'export default () => { throw new Error("the vault\\nis sealed"); };',
+      'nothing.js': 'export const settings = 1;',
+      'unknown.js': 'export default () => ({ UPSTEAM: "x" });',
+    });
+    const seen = async (name: string): Promise<string> => {
+      const args = ['check', '--settings', join(folder, name)];
+      const { code, stderr } = await runCommand(args, { ...GOOD, LOG_LEVEL: 'loud' });
+      expect(code, name).toBe(78);
+      expect(stderr).toContain('invalid configuration, 2 problems');
+      expect(stderr).toMatch(/^ {2}LOG_LEVEL: got "loud"/m);
+      return stderr;
+    };
+    expect(await seen('throws.js')).toMatch(/^ {2}SETTINGS_MODULE: \S+ failed: the vault is sealed; expected/m);
+    expect(await seen('nothing.js')).toContain('has no function as its default export');
+    expect(await seen('missing.js')).toMatch(/SETTINGS_MODULE: \S+missing.js failed: Cannot find module/);
+    expect(await seen('unknown.js')).toContain('did you mean UPSTREAM?');
+  });
+
+  test('cannot be asked by createRelay(), which says so', () => {
+    expect(() => createRelay({ environment: { ...GOOD, SETTINGS_MODULE: './vault.js' } })).toThrow(
+      /SETTINGS_MODULE: set, where modules are not loaded/,
+    );
+    expect(() => createRelay({ environment: { ...GOOD, SESSIONS_MODULE: './store.js' } })).toThrow(/SESSIONS_MODULE/);
+  });
+});
+
+test('problems of all sources and modules are listed at once', async () => {
+  const folder = temporaryFiles({ 'relay.yaml': 'COLOUR: red\nPORT: 99999\n' });
+  const { code, stderr } = await runCommand(
+    [
+      'start',
+      '--config',
+      join(folder, 'relay.yaml'),
+      '--startup',
+      join(folder, 'none.js'),
+      '--log',
+      './none-either.js',
+    ],
+    { UPSTREAM: 'ftp://x', CORS_ORIGINS_FILE: '/nowhere', CLIENT_ID_SECRET: 'short', SESSIONS_MODULE: './nor-this.js' },
+  );
+  expect(code).toBe(78);
+  const names = [...stderr.matchAll(/^ {2}([A-Z_]+): /gm)].map(([, name]) => name);
+  expect(names.sort()).toEqual(
+    [
+      ...['CLIENT_ID_SECRET', 'COLOUR', 'CORS_ORIGINS_FILE', 'LOG_MODULE', 'PORT'],
+      ...['SESSIONS_MODULE', 'STARTUP_MODULE', 'UPSTREAM'],
+    ].sort(),
+  );
+});
+
+test('a session store of one’s own excludes Redis', () => {
+  const both = { ...GOOD, SESSIONS_MODULE: './store.js', REDIS_URL: 'redis://127.0.0.1:6379' };
+  expect(() => loadSettings(both)).toThrow('SESSIONS_MODULE: set beside REDIS_URL; expected one of the two');
+});
+
+test('check --print shows the settings in force with every secret masked', async () => {
+  const folder = temporaryFiles({ 'relay.yaml': 'PORT: 3000\n' });
+  const { code, stdout } = await runCommand(['check', '--print', '--config', join(folder, 'relay.yaml')], {
+    ...GOOD,
+    HEADERS: '{"x-key":"hunter2"}',
+    LOG_LEVEL: 'debug',
+  });
+  expect(code).toBe(0);
+  expect(stdout.split('\n')).toEqual(
+    expect.arrayContaining([
+      ...['PORT=3000', 'LOG_LEVEL=debug', 'CORS_ORIGINS=https://a.example', 'UPSTREAM=https://api.my-company.com/'],
+      ...['CLIENT_ID_SECRET=(secret)', 'HEADERS=(secret)', 'RELAY_IDENTITY_SEED=', 'configuration is valid'],
+    ]),
+  );
+  expect(stdout).not.toContain('hunter2');
+  expect(stdout).not.toContain(SECRET);
+});
+
+describe('an unknown variable', () => {
+  test.each([
+    ['UPSTEAM', 'UPSTREAM'],
+    ['CORS_ORIGIN', 'CORS_ORIGINS'],
+    ['MTE_ROUTE', 'MTE_ROUTES'],
+    ['LOGLEVEL', 'LOG_LEVEL'],
+    ['mte_routes', 'MTE_ROUTES'],
+    ['PASSTHROUGH_ROUTES', 'PASS_THROUGH_ROUTES'],
+    ['MTE_RELAY_LOG_LEVEL', 'LOG_LEVEL'],
+    ['CLIENT_ID_SECERT', 'CLIENT_ID_SECRET'],
+    ['RELAY_IDENTITY_SEED_FLIE', 'RELAY_IDENTITY_SEED_FILE'],
+  ])('%s is warned of: did you mean %s', async (name, meant) => {
+    const { [meant as 'UPSTREAM']: required, ...rest } = GOOD;
+    const { code, stderr } = await runCommand(['check'], { ...rest, [name]: 'x' });
+    expect(code).toBe(required ? 78 : 0); // then the warning says why it is missing
+    expect(stderr).toContain(`warning: ${name} is no setting of the relay and is ignored; did you mean ${meant}?`);
+  });
+
+  test('beside the right one is somebody else’s', async () => {
+    expect((await runCommand(['check'], { ...GOOD, UPSTREAMS: 'a,b' })).stderr).toBe('');
+  });
+
+  test('that is nothing like ours is passed over', async () => {
+    const others = {
+      ...{ HOME: '/root', PATH: process.env['PATH'] ?? '', SORT: '1', HOSTNAME: 'pod-1', KUBERNETES_PORT: 'tcp://x' },
+      ...{
+        NODE_OPTIONS: '',
+        npm_config_cache: '/tmp',
+        API_SERVICE_HOST: '10.0.0.1',
+        REDIS_PORT: '6379',
+        UPSTREAM_PORT: 'tcp://x',
+      },
+    };
+    const { code, stderr } = await runCommand(['check'], { ...GOOD, ...others });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+});

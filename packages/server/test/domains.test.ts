@@ -1,0 +1,211 @@
+// DOMAIN_MAP with real relays: which domain a request belongs to, what is its own, and that none reaches another's.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
+import { expect, onTestFinished, test } from 'vitest';
+import { type ConfigError, createRelay, loadSettings, type Relay } from '../src/index.ts';
+import { SealedClient, send } from './support/sealed-client.ts';
+import { listenOn } from './support/stage.ts';
+
+const ONE = 'one.example';
+const TWO = 'two.example:8443';
+const SECRET_ONE = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
+const SECRET_TWO = 'kJ8m2QwX0zTgVn5rB7cYhL4pD9sFeA1u';
+
+interface Scene {
+  readonly port: number;
+  readonly relay: Relay;
+  /** Requests that each upstream has seen. */
+  readonly seen: { one: string[]; two: string[] };
+}
+
+async function upstreamOf(seen: string[], name: string): Promise<string> {
+  const server = createServer((req: IncomingMessage, res: ServerResponse) => {
+    seen.push(`${req.method} ${req.url} ${req.headers.cookie ?? ''}`.trim());
+    res.setHeader('set-cookie', `sid=of-${name}; HttpOnly`);
+    res.end(name);
+  });
+  onTestFinished(() => void server.close());
+  return `http://127.0.0.1:${await listenOn(server)}`;
+}
+
+async function scene(environment: Record<string, string> = {}): Promise<Scene> {
+  const seen: Scene['seen'] = { one: [], two: [] };
+  const relay = createRelay({
+    environment: {
+      DOMAIN_MAP: JSON.stringify({
+        [ONE]: {
+          upstream: await upstreamOf(seen.one, 'one'),
+          cors_origins: ['https://page.one.example'],
+          headers: { 'x-of': 'one' },
+        },
+        [TWO]: {
+          upstream: await upstreamOf(seen.two, 'two'),
+          cors_origins: 'https://page.two.example',
+          client_id_secret: SECRET_TWO,
+          pass_through_routes: ['/health'],
+          mte_routes: '/api/*',
+        },
+      }),
+      CLIENT_ID_SECRET: SECRET_ONE,
+      HEADERS: '{"x-of":"every domain without its own"}',
+      LOG_LEVEL: 'off',
+      SHUTDOWN_TIMEOUT_MS: '0',
+      ...environment,
+    },
+  });
+  const port = await relay.listen(0);
+  onTestFinished(() => relay.close());
+  return { port, relay, seen };
+}
+
+test('each host has its own upstream, identity, routes and headers; what it leaves out is shared', async () => {
+  const { port, relay, seen } = await scene();
+  expect(relay.pins.get(ONE)).not.toBe(relay.pins.get(TWO));
+  const one = await SealedClient.pair(port, { authority: ONE, headers: { host: ONE } });
+  const two = await SealedClient.pair(port, { authority: TWO, headers: { host: TWO } });
+  const answerOne = await one.fetch({ path: '/anywhere' }, { host: ONE });
+  const answerTwo = await two.fetch({ path: '/api/x' }, { host: TWO });
+  expect([answerOne.text, answerOne.header('x-of')]).toEqual(['one', 'one']);
+  expect([answerTwo.text, answerTwo.header('x-of')]).toEqual(['two', 'every domain without its own']);
+  expect((await two.fetch({ path: '/anywhere' }, { host: TWO })).header('mte-relay-failure')).toBe('route-refused');
+  expect((await send(port, '/health', { method: 'GET', headers: { host: TWO } })).status).toBe(200);
+  expect((await send(port, '/health', { method: 'GET', headers: { host: ONE } })).status).toBe(404);
+  expect(seen).toEqual({ one: ['GET /anywhere'], two: ['GET /api/x', 'GET /health'] });
+});
+
+test('domains with one secret are one identity', async () => {
+  const { relay } = await scene({
+    DOMAIN_MAP: JSON.stringify({ a: { upstream: 'http://x' }, b: { upstream: 'http://y' } }),
+    CORS_ORIGINS: 'https://a.example',
+  });
+  expect(relay.pins.get('a')).toBe(relay.pins.get('b'));
+});
+
+test('a host in other case, or with a port that the map does not name, is the same host', async () => {
+  const { port } = await scene();
+  for (const host of ['ONE.example', 'one.example:4430', TWO.toUpperCase()]) {
+    expect((await send(port, '/api/mte-relay', { method: 'GET', headers: { host } })).status, host).toBe(200);
+  }
+});
+
+test('an unknown host is answered 421 on every path and for every authority', async () => {
+  const { port, seen } = await scene();
+  for (const host of ['other.example', 'one.example.evil', 'two.example', 'xone.example', '']) {
+    for (const path of ['/api/mte-relay', '/api/mte-echo?msg=x', '/health', '/']) {
+      const answer = await send(port, path, { method: 'GET', headers: { host } });
+      expect(answer, `${host}${path}`).toMatchObject({ status: 421, code: 'domain-unknown' });
+    }
+  }
+  const pairing = SealedClient.pair(port, { authority: 'other.example', headers: { host: ONE } });
+  await expect(pairing).rejects.toThrow('pairing answered 421 domain-unknown');
+  expect(seen).toEqual({ one: [], two: [] });
+});
+
+test('a session of one domain reaches that domain alone, whatever Host and inner authority say', async () => {
+  const { port, seen } = await scene();
+  const one = await SealedClient.pair(port, { authority: ONE, headers: { host: ONE } });
+  for (const host of [TWO, 'other.example']) {
+    const answer = await one.fetch({ path: '/api/x', authority: TWO }, { host });
+    expect(answer.text).toBe('one');
+  }
+  expect(seen.two).toEqual([]);
+});
+
+test('a key of one domain does not pair with the other', async () => {
+  const { port, relay } = await scene();
+  expect(relay.pins.size).toBe(2);
+  const pairing = SealedClient.pair(port, { authority: TWO, headers: { host: ONE } });
+  await expect(pairing).rejects.toThrow('pairing answered 422 key-unknown');
+});
+
+test('pages are judged by the origins of the domain that they address, also when Host is not known', async () => {
+  const { port } = await scene();
+  const one = await SealedClient.pair(port, { authority: ONE, headers: { host: ONE } });
+  const asked = async (origin: string, host: string): Promise<number> => {
+    const { message } = await one.seal(new Uint8Array(1), 1);
+    return (await one.post(message, { origin, host })).status;
+  };
+  expect(await asked('https://page.one.example', ONE)).toBe(200);
+  expect(await asked('https://page.two.example', ONE)).toBe(403);
+  expect(await asked('https://page.one.example', 'internal.svc')).toBe(200);
+  expect(await asked('https://page.two.example', 'internal.svc')).toBe(403);
+  const preflight = (origin: string, host: string): Promise<unknown> =>
+    send(port, '/api/mte', {
+      method: 'OPTIONS',
+      headers: { host, origin, 'access-control-request-method': 'POST' },
+    }).then(({ headers }) => headers['access-control-allow-origin']);
+  expect(await preflight('https://page.one.example', ONE)).toBe('https://page.one.example');
+  expect(await preflight('https://page.two.example', ONE)).toBeUndefined();
+});
+
+test('a cookie that one domain sealed does not open in another', async () => {
+  const { port, seen } = await scene();
+  const one = await SealedClient.pair(port, { authority: ONE, headers: { host: ONE }, flags: FLAG_OUTER_COOKIES });
+  const answer = await one.fetch({ path: '/' }, { host: ONE });
+  const [cookie] = (answer.outer.headers['set-cookie']?.[0] ?? '').split(';');
+  expect(cookie).toMatch(/^sid=mte1\./);
+  await one.fetch({ path: '/' }, { host: ONE, cookie: cookie as string });
+  const two = await SealedClient.pair(port, { authority: TWO, headers: { host: TWO }, flags: FLAG_OUTER_COOKIES });
+  await two.fetch({ path: '/api/x' }, { host: TWO, cookie: cookie as string });
+  expect(seen).toEqual({ one: ['GET /', 'GET / sid=of-one'], two: ['GET /api/x'] });
+});
+
+test('behind an ingress that rewrites Host, pairing and exchange work', async () => {
+  const { port } = await scene();
+  const headers = { host: 'relay.internal.svc' };
+  const publicKey = await keyOf(port, { host: ONE });
+  const client = await SealedClient.pair(port, { authority: ONE, headers, publicKey });
+  expect((await client.fetch({ path: '/' }, headers)).text).toBe('one');
+});
+
+test('what a trusted proxy says of the host counts, and what any other says does not', async () => {
+  const headers = { host: 'relay.internal.svc', 'x-forwarded-host': ONE };
+  const trusting = await scene({ TRUSTED_PROXIES: '127.0.0.1' });
+  const client = await SealedClient.pair(trusting.port, { authority: ONE, headers });
+  expect((await client.fetch({ path: '/' }, headers)).text).toBe('one');
+  const wary = await scene();
+  expect((await send(wary.port, '/api/mte-relay', { method: 'GET', headers })).status).toBe(421);
+});
+
+test.each([
+  ['{', ['DOMAIN_MAP']],
+  ['[]', ['DOMAIN_MAP']],
+  ['{}', ['DOMAIN_MAP']],
+  ['{"a b":{}}', ['DOMAIN_MAP["a b"]']],
+  ['{"a":"http://x"}', ['DOMAIN_MAP["a"]']],
+  ['{"a":{"upstream":"http://x"},"A":{"upstream":"http://y"}}', ['DOMAIN_MAP["A"]']],
+  ['{"a":{"upstream":"ftp://x"},"b":{}}', ['DOMAIN_MAP["a"].upstream', 'DOMAIN_MAP["b"].upstream']],
+  ['{"a":{"upstream":"http://x","cors_origin":"x"}}', ['DOMAIN_MAP["a"].cors_origin']],
+  ['{"a":{"upstream":"http://x","port":1}}', ['DOMAIN_MAP["a"].port']],
+  ['{"a":{"upstream":"http://x","client_id_secret":"short"}}', ['DOMAIN_MAP["a"].client_id_secret']],
+  [
+    '{"a":{"upstream":"http://x","client_id_secret":123456789012345678901234567890123}}',
+    ['DOMAIN_MAP["a"].client_id_secret'],
+  ],
+  ['{"a":{"upstream":"http://x","client_id_secret_file":"/nowhere"}}', ['DOMAIN_MAP["a"].client_id_secret_file']],
+])('the map %s is refused by host and name', (DOMAIN_MAP, names) => {
+  const shared = { CORS_ORIGINS: 'https://a.example', CLIENT_ID_SECRET: SECRET_ONE };
+  let problems: ConfigError['problems'] = [];
+  try {
+    loadSettings({ ...shared, DOMAIN_MAP });
+  } catch (error) {
+    problems = (error as ConfigError).problems;
+  }
+  expect(problems.map(({ name }) => name)).toEqual(names);
+  expect(JSON.stringify(problems)).not.toContain('12345');
+});
+
+test('DOMAIN_MAP excludes UPSTREAM', () => {
+  const environment = {
+    ...{ UPSTREAM: 'http://x', CORS_ORIGINS: 'https://a.example', CLIENT_ID_SECRET: SECRET_ONE },
+    DOMAIN_MAP: '{"a":{"upstream":"http://x"}}',
+  };
+  expect(() => loadSettings(environment)).toThrow('UPSTREAM: set beside DOMAIN_MAP; expected one of the two');
+});
+
+async function keyOf(port: number, headers: Record<string, string>): Promise<Uint8Array<ArrayBuffer>> {
+  const { body } = await send(port, '/api/mte-relay', { method: 'GET', headers });
+  return new Uint8Array(
+    Buffer.from((JSON.parse(Buffer.from(body).toString()) as { publicKey: string }).publicKey, 'base64'),
+  );
+}
