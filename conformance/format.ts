@@ -140,6 +140,54 @@ export interface WindowCase {
   claims: [n: number, result: 'fresh' | 'seen' | 'stale'][];
 }
 
+/** A frame of a WebSocket. Text and close reasons are hex of their UTF-8. */
+export interface FrameJson {
+  kind: 'text' | 'binary' | 'more' | 'ping' | 'pong' | 'close';
+  /** Of `text`, `binary` and `more`. */
+  final?: boolean;
+  data?: Plaintext;
+  /** Of `close`; neither when it has no code. */
+  code?: number;
+  reason?: string;
+}
+
+export interface SealedFrameCase {
+  frame: FrameJson;
+  sealed: Output;
+}
+
+export interface WebSocketCase {
+  name: string;
+  n: number;
+  nonce: string;
+  header: string;
+  /** Binary HTTP. */
+  request: string;
+  opening: string;
+  responseNonce: string;
+  /** Binary HTTP. */
+  response: string;
+  answer: string;
+  clientFrameKey: string;
+  relayFrameKey: string;
+  clientFrames: SealedFrameCase[];
+  relayFrames: SealedFrameCase[];
+}
+
+export interface WebSocketVectors {
+  session: MessageVectors['session'];
+  cases: WebSocketCase[];
+}
+
+export interface WebSocketRefusedVectors {
+  /** Opening messages (relay) and answers (client). */
+  openings: RefusedCase[];
+  /** What arrives where frame number `at` of its direction is due. */
+  frames: { name: string; side: 'relay' | 'client'; base: string; at: number; input: string; expect: FailureClass }[];
+  /** Opened frames of one direction in order; the last is refused. */
+  plaintexts: { name: string; plaintexts: Plaintext[]; expect: FailureClass }[];
+}
+
 /** The bytes of a plaintext. */
 export function plaintextBytes(plaintext: Plaintext): Bytes {
   if (typeof plaintext === 'string') return unhex(plaintext);

@@ -5,6 +5,7 @@ import { bhttpCases, bhttpRefused } from './cases/bhttp.ts';
 import { messagesRefused, messageVectors } from './cases/messages.ts';
 import { identityVectors, pairingCases, pairingRefused } from './cases/pairing.ts';
 import { windowCases } from './cases/replay-window.ts';
+import { webSocketRefused, webSocketVectors } from './cases/websocket.ts';
 import { replaceExample, workedExample } from './worked-example.ts';
 
 /** Everything generated: contents by path below conformance/vectors, and the example. */
@@ -23,6 +24,9 @@ export function generate(): { files: Map<string, string>; example: string } {
   put('bhttp', '§5.5', { cases: bhttpCases() });
   put('bhttp-refused', '§5.5', { cases: bhttpRefused() });
   put('replay-window', '§6', { cases: windowCases() });
+  const webSockets = webSocketVectors(pairing);
+  put('websocket', '§13.2 to §13.4', webSockets);
+  put('websocket-refused', '§13.2 to §13.4', webSocketRefused(webSockets));
   return { files, example: workedExample(pairing, messages) };
 }
 

@@ -71,9 +71,12 @@ it('gives the constants (§2)', () => {
     'message header bytes': `${protocol.MESSAGE_HEADER_BYTES}`,
     'message type: exchange': `${protocol.MESSAGE_TYPE_EXCHANGE}`,
     'message type: cancel': `${protocol.MESSAGE_TYPE_CANCEL}`,
+    'message type: WebSocket': `${protocol.MESSAGE_TYPE_WEBSOCKET}`,
     'flag: outer cookies': `${protocol.FLAG_OUTER_COOKIES}`,
     'largest chunk plaintext, bytes': `${protocol.CHUNK_PLAINTEXT_MAX_BYTES}`,
     'most chunks of one message': `${protocol.CHUNK_COUNT_MAX}`,
+    'largest WebSocket frame data': `${protocol.WEBSOCKET_FRAME_DATA_MAX_BYTES}`,
+    'most WebSocket frames each way': `${protocol.WEBSOCKET_FRAME_COUNT_MAX}`,
     'replay window, messages': `${protocol.REPLAY_WINDOW}`,
     'most messages in flight': `${protocol.IN_FLIGHT_MAX}`,
     'longest authority, bytes': `${protocol.AUTHORITY_MAX_BYTES}`,
@@ -88,4 +91,5 @@ it('names the endpoints and content types (§9)', () => {
   expect(spec).toContain(`\`POST ${protocol.PATH_EXCHANGE}\`, \`content-type: ${protocol.CONTENT_TYPE_MESSAGE}\``);
   expect(spec).toContain(`"endpoints":{"pair":"${protocol.PATH_PAIR}","exchange":"${protocol.PATH_EXCHANGE}"}`);
   expect(spec).toContain(`\`${protocol.NOISE_PROTOCOL_NAME}\``);
+  expect(spec).toContain(`\`GET ${protocol.PATH_WEBSOCKET}\`, version 13, with \`${protocol.WEBSOCKET_SUBPROTOCOL}\``);
 });

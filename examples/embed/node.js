@@ -9,6 +9,8 @@ const server = createServer((req, res) => {
   else res.end('my own page\n');
 });
 
+server.on('upgrade', (req, socket, head) => relay.upgrade(req, socket, head)); // WebSockets
+
 server.listen(Number(process.env.PORT ?? 8080), function listening() {
   console.log(`ready ${this.address().port} ${relay.pin}`);
 });

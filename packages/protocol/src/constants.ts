@@ -25,6 +25,8 @@ export const MESSAGE_HEADER_BYTES = 42; // SPEC §5.1: version 1 ‖ type 1 ‖ 
 export const MESSAGE_TYPE_EXCHANGE = 1;
 /** Claims another message number of the session so that it can never run (SPEC §7). */
 export const MESSAGE_TYPE_CANCEL = 2;
+/** Opens a sealed WebSocket (SPEC §13). */
+export const MESSAGE_TYPE_WEBSOCKET = 3;
 
 /** The pairing flag by which a browser says that cookies ride the outer hop (SPEC §3.3). */
 export const FLAG_OUTER_COOKIES = 1;
@@ -36,6 +38,10 @@ export const CHUNK_CIPHERTEXT_MAX_BYTES: number = CHUNK_PLAINTEXT_MAX_BYTES + AE
 export const CHUNK_COUNT_MAX = 4_294_967_296;
 /** Message numbers a session may lag behind its highest and still be accepted (SPEC §6). */
 export const REPLAY_WINDOW = 1024;
+/** Data of one sealed WebSocket frame: with its first byte, one chunk's plaintext (SPEC §13.3). */
+export const WEBSOCKET_FRAME_DATA_MAX_BYTES = 65_535;
+/** Most sealed WebSocket frames in one direction (SPEC §13.3). */
+export const WEBSOCKET_FRAME_COUNT_MAX = 4_294_967_296;
 /** Authority of a pairing request: host and optional port, ASCII (SPEC §3.2). */
 export const AUTHORITY_MAX_BYTES = 255;
 
@@ -44,6 +50,9 @@ export const CONTENT_TYPE_PAIRING = 'application/mte-relay-pairing';
 export const PATH_DISCOVERY = '/api/mte-relay';
 export const PATH_PAIR = '/api/mte-pair';
 export const PATH_EXCHANGE = '/api/mte';
+export const PATH_WEBSOCKET = '/api/mte-ws';
+/** Subprotocol of the outer WebSocket (SPEC §13.1). */
+export const WEBSOCKET_SUBPROTOCOL = 'mte-relay.1';
 /** Inner request field that names a client across sessions (SPEC §3.5); base64url of the token. */
 export const CLIENT_ID_FIELD = 'mte-relay-client-id';
 

@@ -42,6 +42,7 @@ export const OUTER_STATUS = {
   'domain-unknown': 421,
   'key-unknown': 422,
   'version-unsupported': 426,
+  'upgrade-required': 426,
   'too-many': 429,
   'headers-too-large': 431,
   internal: 500,

@@ -4,9 +4,17 @@ export * from './bhttp.ts';
 export { ChunkOpener, ChunkSealer, ChunkSplitter, openChunks, sealChunks } from './chunks.ts';
 export * from './constants.ts';
 export * from './errors.ts';
-export { deriveSessionSecrets, requestKey, responseKey, type SessionSecrets } from './key-schedule.ts';
+export {
+  deriveSessionSecrets,
+  requestKey,
+  responseKey,
+  type SessionSecrets,
+  webSocketRequestKey,
+  webSocketResponseKey,
+} from './key-schedule.ts';
 export * from './message.ts';
 export * from './pairing.ts';
 export { type Claim, ReplayWindow } from './replay-window.ts';
 export type * from './suite.ts';
+export * from './websocket.ts';
 export { asciiBytes, type Bytes, concatBytes, copyBytes, emptyBytes, equalBytes } from './wire.ts';

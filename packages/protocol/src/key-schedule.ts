@@ -7,6 +7,8 @@ const BYTE_0: Bytes = Uint8Array.of(0);
 const BYTE_1: Bytes = Uint8Array.of(1);
 const REQUEST_LABEL: Bytes = asciiBytes('req');
 const RESPONSE_LABEL: Bytes = asciiBytes('res');
+const WEBSOCKET_REQUEST_LABEL: Bytes = asciiBytes('ws req');
+const WEBSOCKET_RESPONSE_LABEL: Bytes = asciiBytes('ws res');
 
 /** What a pairing leaves behind; 32 bytes each. The owner erases them. */
 export interface SessionSecrets {
@@ -61,4 +63,21 @@ export function responseKey(secret: SyncExpandKey, header: Bytes, responseNonce:
 export function responseKey(secret: ExpandKey, header: Bytes, responseNonce: Bytes): Awaitable<Aead>;
 export function responseKey(secret: ExpandKey, header: Bytes, responseNonce: Bytes): Awaitable<Aead> {
   return secret.expandAead(concatBytes([RESPONSE_LABEL, header, responseNonce]));
+}
+
+/**
+ * WebSocket request key = HKDF-Expand(request secret, "ws req" ‖ header ‖ response nonce, 32). With the relay's nonce in
+ * it, the frames of a recorded WebSocket open in no second one, even where the claim of its number was lost.
+ */
+export function webSocketRequestKey(secret: SyncExpandKey, header: Bytes, responseNonce: Bytes): SyncAead;
+export function webSocketRequestKey(secret: ExpandKey, header: Bytes, responseNonce: Bytes): Awaitable<Aead>;
+export function webSocketRequestKey(secret: ExpandKey, header: Bytes, responseNonce: Bytes): Awaitable<Aead> {
+  return secret.expandAead(concatBytes([WEBSOCKET_REQUEST_LABEL, header, responseNonce]));
+}
+
+/** WebSocket response key = HKDF-Expand(response secret, "ws res" ‖ header ‖ response nonce, 32) */
+export function webSocketResponseKey(secret: SyncExpandKey, header: Bytes, responseNonce: Bytes): SyncAead;
+export function webSocketResponseKey(secret: ExpandKey, header: Bytes, responseNonce: Bytes): Awaitable<Aead>;
+export function webSocketResponseKey(secret: ExpandKey, header: Bytes, responseNonce: Bytes): Awaitable<Aead> {
+  return secret.expandAead(concatBytes([WEBSOCKET_RESPONSE_LABEL, header, responseNonce]));
 }

@@ -7,6 +7,7 @@ import {
   MESSAGE_NONCE_BYTES,
   MESSAGE_TYPE_CANCEL,
   MESSAGE_TYPE_EXCHANGE,
+  type MESSAGE_TYPE_WEBSOCKET,
   PROTOCOL_VERSION,
   SESSION_ID_BYTES,
 } from './constants.ts';
@@ -16,7 +17,10 @@ import type { ExpandKey, Suite, SyncAead, SyncExpandKey, SyncSuite } from './sui
 import { type Bytes, concatBytes, readUint, writeUint } from './wire.ts';
 
 /** What a message is for. */
-export type MessageType = typeof MESSAGE_TYPE_EXCHANGE | typeof MESSAGE_TYPE_CANCEL;
+export type MessageType = typeof MESSAGE_TYPE_EXCHANGE | typeof MESSAGE_TYPE_CANCEL | typeof MESSAGE_TYPE_WEBSOCKET;
+
+/** Types that come by POST. */
+const POSTED_TYPES: readonly MessageType[] = [MESSAGE_TYPE_EXCHANGE, MESSAGE_TYPE_CANCEL];
 
 /** The clear 42 bytes in front of a sealed request; both message keys are bound to them. */
 export interface MessageHeader {
@@ -49,19 +53,18 @@ export function encodeMessageHeader(type: MessageType, sid: Bytes, n: number, no
 
 /**
  * Reads the header of a message that starts with these bytes.
+ * @param accepted types that may come this way; by default those of a POST.
  * @throws ProtocolError `truncated`, `version-unsupported`, `malformed`.
  */
-export function parseMessageHeader(message: Bytes): MessageHeader {
+export function parseMessageHeader(message: Bytes, accepted: readonly MessageType[] = POSTED_TYPES): MessageHeader {
   if (message.length > 0 && message[0] !== PROTOCOL_VERSION) {
     throw new ProtocolError('version-unsupported', `protocol version ${message[0]}, expected ${PROTOCOL_VERSION}`);
   }
   if (message.length < MESSAGE_HEADER_BYTES) {
     throw new ProtocolError('truncated', `message header ended at byte ${message.length} of ${MESSAGE_HEADER_BYTES}`);
   }
-  const type = message[TYPE_AT];
-  if (type !== MESSAGE_TYPE_EXCHANGE && type !== MESSAGE_TYPE_CANCEL) {
-    throw new ProtocolError('malformed', `message type ${type} is unknown`);
-  }
+  const type = message[TYPE_AT] as MessageType;
+  if (!accepted.includes(type)) throw new ProtocolError('malformed', `message type ${type} is not taken here`);
   const bytes = message.subarray(0, MESSAGE_HEADER_BYTES);
   return { type, sid: bytes.subarray(SID_AT, N_AT), n: readUint(bytes, N_AT, 8), bytes };
 }

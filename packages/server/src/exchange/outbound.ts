@@ -16,6 +16,7 @@ import {
 } from '@mte-relay/protocol';
 import type { Dispatcher } from 'undici';
 import { innerFailure } from '../http/failure.ts';
+import type { Account } from '../observe/account.ts';
 import { downstreamFields, flatten, type ParsedHeaders } from './headers.ts';
 
 type Controller = Dispatcher.DispatchController;
@@ -24,6 +25,8 @@ type Controller = Dispatcher.DispatchController;
 export interface OutboundHost {
   /** Header fields as the client may see them; may set cookies on the outer response. */
   translateFields(status: number, fields: [string, string][]): Fields;
+  /** The fields of an answer that is not the upstream's, with those that every answer bears. */
+  withOwnFields(fields: Fields): Fields;
   /** The upstream failed before it answered; true when the request was sent anew. */
   resend(error: Error): boolean;
   /** What the failure is called towards the client. */
@@ -44,6 +47,7 @@ export class Outbound implements Dispatcher.DispatchHandler {
   readonly #res: ServerResponse;
   readonly #sealer: ResponseSealer;
   readonly #host: OutboundHost;
+  readonly #account: Account;
   #controller: Controller | undefined;
   #aborted: Error | undefined;
   #head: ResponseHead | undefined;
@@ -53,10 +57,11 @@ export class Outbound implements Dispatcher.DispatchHandler {
   #streaming = false;
   #ended = false;
 
-  constructor(res: ServerResponse, sealer: ResponseSealer, host: OutboundHost) {
+  constructor(res: ServerResponse, sealer: ResponseSealer, host: OutboundHost, account: Account) {
     this.#res = res;
     this.#sealer = sealer;
     this.#host = host;
+    this.#account = account;
   }
 
   /** Ends the upstream's work on this exchange; nothing more is sent. */
@@ -75,13 +80,13 @@ export class Outbound implements Dispatcher.DispatchHandler {
       return;
     }
     const { head, body } = innerFailure(code);
-    this.#sendWhole(head, body);
+    this.respond(head, body);
   }
 
   /** Answers in place of the upstream. */
   respond(head: ResponseHead, content: Uint8Array<ArrayBuffer>): void {
     if (this.#ended || this.#streaming) return;
-    this.#sendWhole(head, content);
+    this.#sendWhole({ ...head, headers: this.#host.withOwnFields(head.headers) }, content);
   }
 
   // What undici says, in order.
@@ -99,9 +104,10 @@ export class Outbound implements Dispatcher.DispatchHandler {
       return;
     }
     this.#head = { status, headers: this.#host.translateFields(status, downstreamFields(headers)) };
+    this.#account.upstreamAnswered();
     this.#host.onStatus(status);
     // A small response is here whole within this turn. What is not, must not wait: it may be an event stream.
-    queueMicrotask(() => this.#streamIfUnfinished());
+    queueMicrotask(() => this.#streamOrFail());
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -124,7 +130,7 @@ export class Outbound implements Dispatcher.DispatchHandler {
     }
     this.#streamIfUnfinished();
     this.#ended = true;
-    this.#res.end(this.#sealer.sealFinal(encodeEnd(trailerFields)));
+    this.#res.end(this.#sealFinal(encodeEnd(trailerFields)));
   }
 
   onResponseError(_controller: Controller, error: Error): void {
@@ -145,11 +151,11 @@ export class Outbound implements Dispatcher.DispatchHandler {
       this.#pieces = [content];
       this.#streamIfUnfinished();
       this.#ended = true;
-      this.#res.end(this.#sealer.sealFinal(encodeEnd()));
+      this.#res.end(this.#sealFinal(encodeEnd()));
       return;
     }
     this.#ended = true;
-    const body = this.#sealer.sealFinal(message);
+    const body = this.#sealFinal(message);
     this.#res.writeHead(200, {
       'content-type': CONTENT_TYPE_MESSAGE,
       'content-length': body.length,
@@ -158,9 +164,24 @@ export class Outbound implements Dispatcher.DispatchHandler {
     this.#res.end(body);
   }
 
+  /** Called by nobody who could catch what it throws. */
+  #streamOrFail(): void {
+    try {
+      this.#streamIfUnfinished();
+    } catch (error) {
+      const cause = error instanceof Error ? error : new Error('the answer cannot be sealed');
+      this.abort(cause);
+      this.#streaming = this.#res.headersSent;
+      const code = this.#host.failureCode(cause);
+      this.#host.onStatus(innerFailure(code).head.status);
+      this.fail(code);
+    }
+  }
+
   #streamIfUnfinished(): void {
     if (this.#streaming || this.#ended || this.#aborted || !this.#head) return;
     this.#streaming = true;
+    this.#account.streamed = true;
     this.#res.writeHead(200, {
       'content-type': CONTENT_TYPE_MESSAGE,
       'cache-control': 'no-store',
@@ -171,13 +192,11 @@ export class Outbound implements Dispatcher.DispatchHandler {
     const held = concatBytes(this.#pieces);
     this.#pieces = [];
     if (start.length + held.length <= CONTENT_PIECE_MAX_BYTES) {
-      this.#res.write(
-        this.#sealer.seal(held.length > 0 ? concatBytes([start, contentPrefix(held.length), held]) : start),
-      );
+      this.#res.write(this.#seal(held.length > 0 ? concatBytes([start, contentPrefix(held.length), held]) : start));
       return;
     }
     for (let at = 0; at < start.length; at += CHUNK_PLAINTEXT_MAX_BYTES) {
-      this.#res.write(this.#sealer.seal(start.subarray(at, at + CHUNK_PLAINTEXT_MAX_BYTES)));
+      this.#res.write(this.#seal(start.subarray(at, at + CHUNK_PLAINTEXT_MAX_BYTES)));
     }
     if (!this.#writeContent(held)) this.#controller?.pause();
   }
@@ -187,8 +206,26 @@ export class Outbound implements Dispatcher.DispatchHandler {
     let flowing = true;
     for (let at = 0; at < content.length; at += CONTENT_PIECE_MAX_BYTES) {
       const piece = content.subarray(at, at + CONTENT_PIECE_MAX_BYTES);
-      flowing = this.#res.write(this.#sealer.seal(concatBytes([contentPrefix(piece.length), piece])));
+      flowing = this.#res.write(this.#seal(concatBytes([contentPrefix(piece.length), piece])));
     }
     return flowing;
+  }
+
+  #seal(plaintext: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const beganMs = performance.now();
+    return this.#sealed(this.#sealer.seal(plaintext), beganMs);
+  }
+
+  #sealFinal(plaintext: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const beganMs = performance.now();
+    return this.#sealed(this.#sealer.sealFinal(plaintext), beganMs);
+  }
+
+  #sealed(bytes: Uint8Array<ArrayBuffer>, beganMs: number): Uint8Array<ArrayBuffer> {
+    const account = this.#account;
+    account.encodeMs += performance.now() - beganMs;
+    account.bytesOut += bytes.length;
+    if (account.traces) account.step('chunk sealed', { bytes: bytes.length });
+    return bytes;
   }
 }

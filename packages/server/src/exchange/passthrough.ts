@@ -5,8 +5,17 @@ import type { Dispatcher } from 'undici';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { refuse } from '../http/failure.ts';
+import { Account } from '../observe/account.ts';
+import { faultOf } from '../observe/fault.ts';
 import type { Logger } from '../observe/log.ts';
-import { downstreamFields, endToEndFields, overrideFields, type ParsedHeaders, upstreamRequestHeaders } from './headers.ts';
+import { REQUEST_ID_FIELD } from '../observe/request-id.ts';
+import {
+  downstreamFields,
+  endToEndFields,
+  overrideFields,
+  type ParsedHeaders,
+  upstreamRequestHeaders,
+} from './headers.ts';
 import { upstreamFailureCode } from './upstream.ts';
 
 type Controller = Dispatcher.DispatchController;
@@ -14,33 +23,43 @@ type Controller = Dispatcher.DispatchController;
 /** Forwards one request. @param target the canonical target that its route was matched on. */
 export function passThrough(
   domain: Domain,
-  { log, trustedProxies }: RelayContext,
+  context: RelayContext,
   req: IncomingMessage,
   res: ServerResponse,
   target: string,
 ): void {
-  const fields = overrideFields(endToEndFields(rawFields(req.rawHeaders)), domain.settings.HEADERS);
-  const headers = upstreamRequestHeaders(fields, trustedProxies.read(req));
+  const account = new Account(context, req, res, 'pass_through');
+  const given = endToEndFields(rawFields(req.rawHeaders)).filter(([name]) => name !== REQUEST_ID_FIELD);
+  const fields = overrideFields(given, domain.settings.HEADERS);
+  const headers = upstreamRequestHeaders(fields, context.trustedProxies.read(req));
+  headers.push(REQUEST_ID_FIELD, account.requestId);
   const length = req.headers['content-length'];
   const hasBody = (length !== undefined && length !== '0') || req.headers['transfer-encoding'] !== undefined;
   if (hasBody && length !== undefined) headers.push('content-length', length);
+  context.admission.passThroughs += 1;
+  account.dispatched();
   domain.upstream.dispatch(
     { method: req.method ?? 'GET', target, headers, body: hasBody ? req : null },
-    new PlainAnswer(domain, log, req, res),
+    new PlainAnswer(domain, context, account, res),
   );
 }
 
 class PlainAnswer implements Dispatcher.DispatchHandler {
   readonly #domain: Domain;
+  readonly #log: Logger;
+  readonly #account: Account;
   readonly #res: ServerResponse;
   #controller: Controller | undefined;
 
-  constructor(domain: Domain, log: Logger, req: IncomingMessage, res: ServerResponse) {
+  constructor(domain: Domain, { admission, log }: RelayContext, account: Account, res: ServerResponse) {
     this.#domain = domain;
+    this.#log = log;
+    this.#account = account;
     this.#res = res;
     res.on('close', () => {
       if (!res.writableFinished) this.#controller?.abort(new Error('the client went away'));
-      log.info({ route: 'pass-through', method: req.method, status: res.statusCode }, 'passed through');
+      admission.passThroughs -= 1;
+      account.close(res);
     });
     res.on('drain', () => this.#controller?.resume());
   }
@@ -50,8 +69,15 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
     if (this.#res.destroyed) controller.abort(new Error('the client went away'));
   }
 
+  /** Called by undici though its types do not say so. */
+  onBodySent(piece: Uint8Array): void {
+    this.#account.bytesIn += piece.length;
+  }
+
   onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
     if (status < 200) return;
+    this.#account.upstreamAnswered();
+    this.#account.status = status;
     const own = new Set(this.#res.getHeaderNames());
     for (const [name, value] of downstreamFields(headers)) {
       // The relay's own CORS answer stands alone; several lines of one name stay several.
@@ -63,6 +89,7 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
+    this.#account.bytesOut += chunk.length;
     if (!this.#res.write(chunk)) controller.pause();
   }
 
@@ -71,21 +98,27 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Controller, error: Error): void {
+    if (this.#res.destroyed) return; // by the client, which needs no answer and is no fault of the upstream
+    this.#log.warn({ ...this.#account.names(), fault: faultOf(error) }, 'upstream failed');
     if (this.#res.headersSent) {
       this.#res.destroy();
       return;
     }
-    refuse(this.#res, plainCodeOf(error));
+    const code = plainCodeOf(error);
+    this.#account.refusedOuter(code);
+    refuse(this.#res, code);
   }
 }
 
-function plainCodeOf(error: Error): OuterCode {
+/** What an upstream's failure is called on a pass-through route. */
+export function plainCodeOf(error: Error): OuterCode {
   const code = upstreamFailureCode(error);
   if (code === 'request-malformed') return 'malformed';
   return INNER_FAILURE[code].status === 504 ? 'upstream-timeout' : 'upstream-unreachable';
 }
 
-function rawFields(rawHeaders: readonly string[]): [string, string][] {
+/** Raw fields of node:http as pairs, names in lower case. */
+export function rawFields(rawHeaders: readonly string[]): [string, string][] {
   const fields: [string, string][] = [];
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     fields.push([(rawHeaders[i] as string).toLowerCase(), rawHeaders[i + 1] as string]);

@@ -18,11 +18,12 @@ import {
   decodeCancel,
   encodeCancelResult,
   type Fields,
-  FLAG_OUTER_COOKIES,
+  INNER_FAILURE,
   type InnerCode,
   MESSAGE_HEADER_BYTES,
   MESSAGE_TYPE_CANCEL,
   type MessageHeader,
+  type OuterCode,
   parseMessageHeader,
   type RequestHead,
   RequestOpener,
@@ -30,9 +31,13 @@ import {
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
+import type { Pending } from '../http/deadlines.ts';
 import { InnerRefusal, OuterRefusal, outerCodeOf, refuse } from '../http/failure.ts';
 import { setOwnHeaders } from '../http/own-headers.ts';
-import { shortSession } from '../observe/log.ts';
+import { Account } from '../observe/account.ts';
+import { faultOf } from '../observe/fault.ts';
+import type { StoreOperation } from '../observe/metrics.ts';
+import { REQUEST_ID_FIELD } from '../observe/request-id.ts';
 import {
   type ClaimPurpose,
   SESSION_LIFETIMES,
@@ -40,6 +45,7 @@ import {
   type StoreClaim,
   StoreUnavailableError,
 } from '../sessions/store.ts';
+import { addBrowserFields, authoriseTarget, hasOuterCookies, identifyClient } from './authorise.ts';
 import { endToEndFields, fieldValue, overrideFields, upstreamRequestHeaders } from './headers.ts';
 import {
   decide,
@@ -52,7 +58,6 @@ import {
 } from './hooks.ts';
 import { Inbound } from './inbound.ts';
 import { Outbound, type OutboundHost } from './outbound.ts';
-import { canonicalTarget, pathOf } from './target.ts';
 import { isIdempotent, isKeepAliveRace, type UpstreamRequest, upstreamFailureCode } from './upstream.ts';
 
 /**
@@ -68,15 +73,18 @@ export function relayExchange(
   new Exchange(context, req, res, visibleTarget).start();
 }
 
-/** Bytes of a refused request that are read and thrown away before its connection is broken off. */
-const DISCARD_MAX_BYTES = 1_048_576;
+/**
+ * Bytes of an answered request that are still read and thrown away: closing on unread bytes resets the connection, and
+ * a reset can overtake the answer.
+ */
+const DISCARD_MAX_BYTES = 67_108_864;
 
 class Exchange implements OutboundHost {
   readonly #context: RelayContext;
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #visibleTarget: string | undefined;
-  readonly #startedMs = performance.now();
+  readonly #account: Account;
 
   #arrived: Bytes | undefined; // bytes before the header was whole
   #header: MessageHeader | undefined;
@@ -99,18 +107,20 @@ class Exchange implements OutboundHost {
   #resent = false;
   #clientId = ''; // known once the request is
   #clientIdRefused = false;
-  #status = 0;
   #discardedBytes = 0;
+  #unproven: Pending | undefined;
 
   constructor(context: RelayContext, req: IncomingMessage, res: ServerResponse, visibleTarget: string | undefined) {
     this.#visibleTarget = visibleTarget;
     this.#context = context;
     this.#req = req;
     this.#res = res;
+    this.#account = new Account(context, req, res, 'exchange');
   }
 
   start(): void {
-    this.#res.on('close', () => this.#account());
+    this.#context.admission.exchanges += 1;
+    this.#res.on('close', () => this.#close());
     if (!this.#admit()) return;
     this.#req.on('data', (bytes: Buffer<ArrayBuffer>) => this.#guard(() => this.#onBytes(bytes)));
     this.#req.on('end', () => {
@@ -126,11 +136,12 @@ class Exchange implements OutboundHost {
     // Exact, so that a page cannot send it without a preflight (Fetch §2.2.2, CORS-safelisted content types).
     if (this.#req.headers['content-type'] === CONTENT_TYPE_MESSAGE) return true;
     this.#settled = true;
-    refuse(this.#res, 'media-type-unsupported');
+    this.#refuse('media-type-unsupported');
     return false;
   }
 
   #onBytes(bytes: Bytes): void {
+    this.#account.bytesIn += bytes.length;
     if (this.#settled) return this.#discard(bytes.length);
     if (this.#opener) this.#opener.push(bytes);
     else this.#readHeader(bytes);
@@ -148,7 +159,9 @@ class Exchange implements OutboundHost {
     const header = parseMessageHeader(arrived);
     this.#header = header;
     this.#arrived = arrived.subarray(MESSAGE_HEADER_BYTES);
-    this.#whenReady(this.#context.sessions.find(header.sid), (session) => this.#useSession(header, session));
+    if (header.type === MESSAGE_TYPE_CANCEL) this.#account.route = 'cancel';
+    if (this.#account.traces) this.#account.step('header read', { type: header.type });
+    this.#whenReady(this.#context.sessions.find(header.sid), (session) => this.#useSession(header, session), 'find');
   }
 
   #useSession(header: MessageHeader, session: Session | undefined): void {
@@ -160,7 +173,11 @@ class Exchange implements OutboundHost {
     setOwnHeaders(domain, this.#res);
     this.#domain = domain;
     this.#session = session;
+    this.#account.sid = session.sid;
+    if (this.#account.traces) this.#account.step('session found', { ended: session.ended });
+    const beganMs = performance.now();
     this.#opener = new RequestOpener(session.requestSecret, header);
+    this.#account.decodeMs += performance.now() - beganMs;
     if (this.#arrived) this.#opener.push(this.#arrived);
     this.#arrived = undefined;
   }
@@ -171,21 +188,29 @@ class Exchange implements OutboundHost {
   #advance(): void {
     while (!this.#waiting && !this.#settled && !this.#opened) {
       if (!this.#opener) {
-        if (!this.#outerEnded) return;
+        if (!this.#outerEnded) return this.#awaitProof();
         parseMessageHeader(this.#arrived ?? new Uint8Array(0)); // ended inside the header: says how
         return;
       }
-      const plaintext = this.#opener.next();
-      if (plaintext) {
-        this.#take(plaintext, false);
-      } else if (this.#outerEnded) {
-        this.#opened = true;
-        this.#take(this.#opener.end(), true);
-      } else {
-        if (this.#inbound?.congested) this.#req.pause();
-        return;
-      }
+      if (this.#openNext(this.#opener)) continue;
+      this.#awaitProof();
+      if (this.#inbound?.congested) this.#req.pause();
+      return;
     }
+  }
+
+  /** Opens one chunk and takes it; false when it is not here whole. */
+  #openNext(opener: RequestOpener): boolean {
+    const beganMs = performance.now();
+    const chunk = opener.next();
+    const last = !chunk && this.#outerEnded;
+    const plaintext = last ? opener.end() : chunk;
+    if (!plaintext) return false;
+    this.#opened = last;
+    this.#account.decodeMs += performance.now() - beganMs;
+    if (this.#account.traces) this.#account.step('chunk opened', { bytes: plaintext.length, last });
+    this.#take(plaintext, last);
+    return true;
   }
 
   #take(plaintext: Bytes, last: boolean): void {
@@ -195,10 +220,16 @@ class Exchange implements OutboundHost {
     }
     const session = this.#session as Session;
     const header = this.#header as MessageHeader;
-    this.#whenReady(this.#context.sessions.claim(session, header.n, purposeOf(header)), (claim) => {
-      this.#claim(claim);
-      this.#decode(plaintext, last);
-    });
+    this.#proven();
+    const claimed = this.#context.sessions.claim(session, header.n, purposeOf(header));
+    this.#whenReady(
+      claimed,
+      (claim) => {
+        this.#claim(claim);
+        this.#decode(plaintext, last);
+      },
+      'claim',
+    );
   }
 
   // 4 claim
@@ -207,11 +238,12 @@ class Exchange implements OutboundHost {
     if (claim === 'gone') throw new OuterRefusal('session-unknown');
     if (claim !== 'fresh') throw new OuterRefusal('replayed');
     this.#claimed = true;
-    this.#outbound = new Outbound(
-      this.#res,
-      new ResponseSealer(this.#context.suite, (this.#session as Session).responseSecret, this.#header as MessageHeader),
-      this,
-    );
+    if (this.#account.traces) this.#account.step('claimed');
+    const beganMs = performance.now();
+    const { responseSecret } = this.#session as Session;
+    const sealer = new ResponseSealer(this.#context.suite, responseSecret, this.#header as MessageHeader);
+    this.#account.encodeMs += performance.now() - beganMs;
+    this.#outbound = new Outbound(this.#res, sealer, this, this.#account);
   }
 
   #decode(plaintext: Bytes, last: boolean): void {
@@ -234,10 +266,10 @@ class Exchange implements OutboundHost {
     if (this.#cancelPlaintext || !last) throw new OuterRefusal('malformed');
     this.#cancelPlaintext = plaintext;
     const n = decodeCancel(plaintext);
-    this.#whenReady(this.#context.sessions.claim(this.#session as Session, n, 'cancel'), (claim) => {
+    const answerTo = (claim: StoreClaim): void => {
       if (claim === 'gone') throw new OuterRefusal('session-unknown');
       this.#settled = true;
-      this.#status = 200;
+      this.#account.status = 200;
       const header = this.#header as MessageHeader;
       const sealer = new ResponseSealer(this.#context.suite, (this.#session as Session).responseSecret, header);
       const body = sealer.sealFinal(encodeCancelResult(n, claim === 'fresh'));
@@ -246,33 +278,20 @@ class Exchange implements OutboundHost {
         'content-length': body.length,
         'cache-control': 'no-store',
       });
+      this.#account.bytesOut += body.length;
       this.#res.end(body);
-    });
+    };
+    this.#whenReady(this.#context.sessions.claim(this.#session as Session, n, 'cancel'), answerTo, 'claim');
   }
 
   // 5 authorise target
 
   #authorise(head: RequestHead): string {
-    if (head.method === 'CONNECT' || head.method === 'TRACE') throw new InnerRefusal('request-malformed');
-    const target = canonicalTarget(head.path);
-    if (target === undefined || (target === '*' && head.method !== 'OPTIONS')) throw new InnerRefusal('path-refused');
-    const { cors, sealedRoutes } = this.#ownDomain;
-    if (!cors.allowsMethod(this.#req, head.method)) throw new InnerRefusal('method-refused');
-    if (sealedRoutes && !sealedRoutes.has(pathOf(target))) throw new InnerRefusal('route-refused');
-    if (this.#visibleTarget !== undefined && !agree(this.#visibleTarget, target)) {
-      throw new InnerRefusal('path-refused');
-    }
-    return target;
-  }
-
-  /** The client's name across sessions, when it proves one; else that of this session (SPEC §3.5). */
-  #identify(head: RequestHead): string {
-    const own = (this.#session as Session).clientId;
-    const token = fieldValue(head.headers, CLIENT_ID_FIELD);
-    if (token === undefined) return own;
-    const proven = this.#ownDomain.clientIds.verify(token, Date.now());
-    this.#clientIdRefused = proven === undefined;
-    return proven ?? own;
+    const name = identifyClient(this.#ownDomain, this.#session as Session, head.headers);
+    this.#clientId = name.clientId;
+    this.#account.clientId = name.clientId;
+    this.#clientIdRefused = name.refused;
+    return authoriseTarget(this.#ownDomain, this.#req, head, this.#visibleTarget);
   }
 
   // 6 forward
@@ -280,7 +299,6 @@ class Exchange implements OutboundHost {
   #forward(head: RequestHead, inbound: Inbound): void {
     this.#forwarding = true;
     const target = this.#authorise(head);
-    this.#clientId = this.#identify(head);
     this.#request = { method: head.method, target, clientId: this.#clientId };
     const { onRequest } = this.#context.hooks;
     const fields = endToEndFields(head.headers);
@@ -300,34 +318,28 @@ class Exchange implements OutboundHost {
       scheme: head.scheme,
       host: head.authority,
     });
-    this.#addOuterFields(sent, headers);
+    addBrowserFields(this.#ownDomain, this.#session as Session, this.#clientId, this.#req, sent, headers);
+    // The app's own, inside the seal, is between the app and its API.
+    if (fieldValue(sent, REQUEST_ID_FIELD) === undefined) headers.push(REQUEST_ID_FIELD, this.#account.requestId);
     const body = inbound.complete ? inbound.wholeBody() : inbound.streamBody(() => this.#resumeReading());
-    addContentLength(head, headers, body instanceof Uint8Array ? body.length : undefined, inbound.complete);
+    const bodyBytes = body instanceof Uint8Array ? body.length : undefined;
+    addContentLength(head, headers, bodyBytes, inbound.complete, this.#context.settings.REQUEST_BODY_MAX_BYTES);
     const { method, target } = this.#request as ExchangeRequest;
     this.#upstreamRequest = { method, target, headers, body };
+    if (this.#account.traces) {
+      const facts = { fields: headers.length / 2, bytes: body instanceof Uint8Array ? body.length : -1 };
+      this.#account.step('forwarded', { ...facts, whole: inbound.complete });
+    }
+    this.#account.dispatched();
     this.#ownDomain.upstream.dispatch(this.#upstreamRequest, this.#outbound as Outbound);
   }
 
   #refuseByHook(refusal: HookRefusal): void {
     this.#settled = true;
     const { status, headers, body } = refusalAnswer(refusal);
-    this.#status = status;
-    if (!this.#req.complete) this.#res.setHeader('connection', 'close');
+    this.#account.status = status;
     (this.#outbound as Outbound).respond({ status, headers }, body);
     this.#resumeReading(); // what still arrives is discarded
-  }
-
-  /** What only the browser itself says, on the outer hop: its cookies and its name. */
-  #addOuterFields(inner: Fields, headers: string[]): void {
-    const outer = this.#req.headers;
-    if (this.#hasOuterCookies && outer.cookie !== undefined) {
-      const cookie = this.#ownDomain.cookies.open(outer.cookie, this.#clientId);
-      if (cookie !== '') headers.push('cookie', cookie);
-    }
-    if (outer['user-agent'] !== undefined && fieldValue(inner, 'user-agent') === undefined) {
-      headers.push('user-agent', outer['user-agent']);
-    }
-    if (outer.origin !== undefined && fieldValue(inner, 'origin') === undefined) headers.push('origin', outer.origin);
   }
 
   /** Known once the session is. */
@@ -336,7 +348,7 @@ class Exchange implements OutboundHost {
   }
 
   get #hasOuterCookies(): boolean {
-    return ((this.#session as Session).flags & FLAG_OUTER_COOKIES) !== 0;
+    return hasOuterCookies(this.#session as Session);
   }
 
   #resumeReading(): void {
@@ -356,7 +368,11 @@ class Exchange implements OutboundHost {
     if (outerCookies.length > 0) this.#res.setHeader('set-cookie', outerCookies);
     // The client then takes this session's identity for its own.
     if (this.#clientIdRefused) translated.push([CLIENT_ID_FIELD, 'unknown']);
-    return overrideFields(this.#annotate(status, translated), this.#ownDomain.settings.HEADERS);
+    return this.withOwnFields(this.#annotate(status, translated));
+  }
+
+  withOwnFields(fields: Fields): Fields {
+    return overrideFields(fields, this.#ownDomain.settings.HEADERS);
   }
 
   #annotate(status: number, fields: Fields): Fields {
@@ -366,7 +382,7 @@ class Exchange implements OutboundHost {
     try {
       onResponse(hookResponse(this.#request as ExchangeRequest, status, fields, overrides));
     } catch (error) {
-      this.#context.log.error({ err: error }, 'the onResponse hook failed');
+      this.#context.log.error({ ...this.#account.names(), fault: faultOf(error) }, 'the onResponse hook failed');
     }
     return overrides.applyTo(fields);
   }
@@ -383,55 +399,45 @@ class Exchange implements OutboundHost {
 
   failureCode(error: Error): InnerCode {
     const code = upstreamFailureCode(error);
-    this.#context.log.warn({ code, cause: error.message, session: this.#sessionName }, 'upstream failed');
+    this.#account.refusedInner(code);
+    this.#context.log.warn({ ...this.#account.names(), code, fault: faultOf(error) }, 'upstream failed');
     return code;
   }
 
   onStatus(status: number): void {
-    this.#status = status;
+    this.#account.status = status;
+    if (this.#account.traces) this.#account.step('answer begun', { status });
   }
 
   // 8 account
 
-  #account(): void {
+  #close(): void {
     this.#settled = true;
+    this.#context.admission.exchanges -= 1;
+    this.#proven();
     if (!this.#res.writableFinished) {
       const gone = new Error('the client went away');
       this.#inbound?.destroy(gone);
       this.#outbound?.abort(gone);
     }
-    const { log } = this.#context;
-    if (!log.isLevelEnabled('info')) return;
-    log.info(
-      {
-        session: this.#sessionName,
-        client: this.#clientId,
-        status: this.#status,
-        outer: this.#res.statusCode,
-        complete: this.#res.writableFinished,
-        ms: Math.round((performance.now() - this.#startedMs) * 10) / 10,
-      },
-      'exchange',
-    );
-  }
-
-  get #sessionName(): string | undefined {
-    return this.#session && shortSession(this.#session.sid);
+    this.#account.close(this.#res);
   }
 
   // Waiting, failing.
 
   /** Continues with the store's answer: at once when it is there, else with reading paused until it is. */
-  #whenReady<T>(answer: Awaitable<T>, proceed: (value: T) => void): void {
+  #whenReady<T>(answer: Awaitable<T>, proceed: (value: T) => void, operation?: StoreOperation): void {
     if (!(answer instanceof Promise)) {
       proceed(answer);
       return;
     }
     this.#waiting = true;
     this.#req.pause();
+    const askedMs = performance.now();
     answer.then(
       (value) => {
         this.#waiting = false;
+        if (operation) this.#context.metrics.store[operation].observeMs(performance.now() - askedMs);
         if (this.#settled) return;
         this.#guard(() => {
           proceed(value);
@@ -443,7 +449,8 @@ class Exchange implements OutboundHost {
         this.#waiting = false;
         // A store that is down says so itself, once and not per exchange.
         const level = error instanceof StoreUnavailableError ? 'debug' : 'error';
-        this.#context.log[level]({ err: error }, 'session store failed');
+        this.#context.log[level]({ ...this.#account.names(), fault: faultOf(error) }, 'session store failed');
+        this.#context.metrics.storeFailures.value += 1;
         this.#fail(new OuterRefusal('unavailable'));
       },
     );
@@ -464,21 +471,44 @@ class Exchange implements OutboundHost {
     this.#inbound?.destroy(cause);
     if (error instanceof InnerRefusal && this.#outbound) {
       this.#outbound.abort(cause);
-      if (!this.#req.complete && !this.#res.headersSent) this.#res.setHeader('connection', 'close');
+      this.#account.refusedInner(error.code);
+      this.#account.status = INNER_FAILURE[error.code].status;
       this.#outbound.fail(error.code);
     } else {
       const code = outerCodeOf(error);
-      if (code === 'internal') this.#context.log.error({ err: error }, 'exchange failed');
-      else this.#context.log.debug({ code, session: this.#sessionName }, 'message refused');
+      const { log } = this.#context;
+      if (code === 'internal') log.error({ ...this.#account.names(), fault: faultOf(error) }, 'exchange failed');
       this.#outbound?.abort(cause);
-      refuse(this.#res, code);
+      this.#refuse(code);
     }
     if (this.#req.isPaused()) this.#req.resume(); // what still arrives is discarded
   }
 
+  #refuse(code: OuterCode): void {
+    this.#account.refusedOuter(code);
+    refuse(this.#res, code);
+  }
+
+  /** Until its first chunk has opened, a message is anybody's: it has a deadline. */
+  #awaitProof(): void {
+    // Nearly every message is here whole with its head, and its end is told in a moment.
+    if (this.#claimed || this.#unproven || this.#req.complete) return;
+    this.#unproven = { expire: () => this.#expire() };
+    this.#context.admission.unproven.add(this.#unproven);
+  }
+
+  #proven(): void {
+    if (this.#unproven) this.#context.admission.unproven.delete(this.#unproven);
+  }
+
+  #expire(): void {
+    this.#context.metrics.limits.CLIENT_IDLE_TIMEOUT_MS.value += 1;
+    this.#fail(new OuterRefusal('timeout'));
+  }
+
   #discard(bytes: number): void {
     this.#discardedBytes += bytes;
-    if (this.#discardedBytes > DISCARD_MAX_BYTES) this.#res.destroy();
+    if (this.#discardedBytes > DISCARD_MAX_BYTES) this.#req.destroy();
   }
 }
 
@@ -491,11 +521,13 @@ function addContentLength(
   headers: string[],
   bodyBytes: number | undefined,
   complete: boolean,
+  maxBytes: number,
 ): void {
   const announced = new Set(head.headers.filter(([name]) => name === 'content-length').map(([, value]) => value));
   if (announced.size > 1) throw new InnerRefusal('request-malformed');
   const [length] = announced;
   if (length !== undefined && !/^\d{1,15}$/.test(length)) throw new InnerRefusal('request-malformed');
+  if (Number(length ?? 0) > maxBytes) throw new InnerRefusal('request-too-large');
   if (complete) {
     if (length !== undefined && Number(length) !== (bodyBytes ?? 0)) throw new InnerRefusal('request-malformed');
     return; // undici says the length of a whole body itself
@@ -505,9 +537,4 @@ function addContentLength(
 
 function purposeOf(header: MessageHeader): ClaimPurpose {
   return header.type === MESSAGE_TYPE_CANCEL ? 'cancel' : 'exchange';
-}
-
-/** A visible path must be the sealed one; its query may be left out of sight. */
-function agree(visible: string, target: string): boolean {
-  return visible === target || visible === pathOf(target);
 }

@@ -14,15 +14,38 @@ export interface UpstreamRequest {
   readonly body: Uint8Array | Readable | null;
 }
 
+/** Where a connection outside the pool goes. */
+export interface UpstreamConnection {
+  readonly origin: URL;
+  /** Path and query to ask for. */
+  readonly path: string;
+  readonly tls: UpstreamTls;
+}
+
+/** PEM, where it is not the public one. */
+export interface UpstreamTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 /** The upstream API, over kept-alive connections. */
 export class Upstream {
   readonly #origin: string;
   readonly #basePath: string;
   readonly #pool: Pool;
+  readonly #url: URL;
+  readonly #tls: UpstreamTls;
 
   constructor(own: DomainSettings, settings: ProcessSettings) {
     this.#origin = own.UPSTREAM.origin;
     this.#basePath = own.UPSTREAM.pathname.replace(/\/$/, '');
+    this.#url = own.UPSTREAM;
+    this.#tls = {
+      ...(own.UPSTREAM_CA !== undefined && { ca: own.UPSTREAM_CA }),
+      ...(own.UPSTREAM_CERT !== undefined && { cert: own.UPSTREAM_CERT }),
+      ...(own.UPSTREAM_KEY !== undefined && { key: own.UPSTREAM_KEY }),
+    };
     this.#pool = new Pool(this.#origin, {
       connectTimeout: settings.UPSTREAM_CONNECT_TIMEOUT_MS,
       headersTimeout: settings.UPSTREAM_HEADERS_TIMEOUT_MS,
@@ -30,11 +53,7 @@ export class Upstream {
       // One request per connection at a time: a slow answer holds nobody up, and a broken one takes nobody along.
       pipelining: 1,
       allowH2: false,
-      connect: {
-        ...(own.UPSTREAM_CA !== undefined && { ca: own.UPSTREAM_CA }),
-        ...(own.UPSTREAM_CERT !== undefined && { cert: own.UPSTREAM_CERT }),
-        ...(own.UPSTREAM_KEY !== undefined && { key: own.UPSTREAM_KEY }),
-      },
+      connect: this.#tls,
     });
   }
 
@@ -49,6 +68,11 @@ export class Upstream {
       },
       handler,
     );
+  }
+
+  /** Where and how a connection of its own reaches the upstream; for what the pool cannot carry. */
+  connection(target: string): UpstreamConnection {
+    return { origin: this.#url, path: this.#basePath + target, tls: this.#tls };
   }
 
   /** A `Location` of the upstream as the client can follow it: inside the upstream it becomes a path. */

@@ -1,6 +1,6 @@
 // The only place that answers errors (SPEC §8): refusals on the outer hop, which are bare and constant, and the
 // relay's own answers inside a sealed response, which say whether the upstream may have seen the request.
-import type { ServerResponse } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import {
   type Bytes,
   INNER_FAILURE,
@@ -48,6 +48,7 @@ const OUTER_TITLE: Record<OuterCode, string> = {
   'domain-unknown': 'The relay does not serve this authority',
   'key-unknown': 'The message is sealed to a key that the relay does not hold',
   'version-unsupported': 'The relay speaks another protocol version',
+  'upgrade-required': 'This endpoint takes a WebSocket handshake',
   'too-many': 'Too many requests: try again later',
   'headers-too-large': 'The header fields are larger than the relay accepts',
   internal: 'The relay failed',
@@ -61,17 +62,28 @@ const OUTER_BODY = Object.fromEntries(
   Object.entries(OUTER_STATUS).map(([code, status]) => [code, problem(OUTER_TITLE[code as OuterCode], status, code)]),
 ) as Record<OuterCode, Buffer>;
 
-/** Seconds after which a refused client may try again. */
+/** Seconds after which a refused client may try again, when nothing better is known. */
 const RETRY_AFTER_SECONDS = 2;
 
-/** Answers on the outer hop, or breaks the connection off when an answer has begun. */
-export function refuse(res: ServerResponse, code: OuterCode): void {
+/** The same for a connection that has no response to write it with. */
+export function rawRefusal(code: OuterCode): string {
+  const body = OUTER_BODY[code];
+  const status = OUTER_STATUS[code];
+  const head = ['content-type: application/problem+json', `content-length: ${body.length}`, 'connection: close'];
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('\r\n')}\r\n\r\n${body}`;
+}
+
+/**
+ * Answers on the outer hop, or breaks the connection off when an answer has begun.
+ * @param retryAfterSeconds when a refusal that passes is over.
+ */
+export function refuse(res: ServerResponse, code: OuterCode, retryAfterSeconds: number = RETRY_AFTER_SECONDS): void {
   if (res.headersSent || res.destroyed) {
     res.destroy();
     return;
   }
   const body = OUTER_BODY[code];
-  if (code === 'too-many' || code === 'unavailable') res.setHeader('retry-after', RETRY_AFTER_SECONDS);
+  if (code === 'too-many' || code === 'unavailable') res.setHeader('retry-after', retryAfterSeconds);
   // The rest of a refused request is not read: the connection ends with the answer.
   if (!res.req.complete) res.setHeader('connection', 'close');
   res.writeHead(OUTER_STATUS[code], {
@@ -81,6 +93,14 @@ export function refuse(res: ServerResponse, code: OuterCode): void {
   });
   res.end(body);
 }
+
+/** The close code of a sealed WebSocket's outer hop for a refusal (SPEC §13.5); its reason is the code. */
+export function outerCloseCode(code: OuterCode): number {
+  return 4000 + OUTER_STATUS[code];
+}
+
+/** The upstream broke off (RFC 6455 §11.7, registered as "bad gateway"). */
+export const OUTER_CLOSE_UPSTREAM_BROKE = 1014;
 
 /** The outer code that fits an error, whatever it is. */
 export function outerCodeOf(error: unknown): OuterCode {

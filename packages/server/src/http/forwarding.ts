@@ -66,7 +66,7 @@ export function isAddressRange(text: string): boolean {
 }
 
 /** The address of the peer; an IPv4 peer of a dual-stack socket is written as IPv4. */
-export function peerAddress(socket: { readonly remoteAddress?: string | undefined }): string {
+function peerAddress(socket: { readonly remoteAddress?: string | undefined }): string {
   const address = socket.remoteAddress ?? 'unknown';
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }

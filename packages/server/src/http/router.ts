@@ -3,9 +3,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   CONTENT_TYPE_MESSAGE,
   CONTENT_TYPE_PAIRING,
+  type OuterCode,
   PATH_DISCOVERY,
   PATH_EXCHANGE,
   PATH_PAIR,
+  PATH_WEBSOCKET,
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
@@ -15,17 +17,17 @@ import { canonicalTarget, pathOf } from '../exchange/target.ts';
 import { pair } from '../pairing/pair.ts';
 import { refuse } from './failure.ts';
 import { setOwnHeaders } from './own-headers.ts';
+import { requireUpgrade } from './upgrade.ts';
 
 const PATH_ECHO = '/api/mte-echo';
 const DISCOVERY_MAX_AGE_SECONDS = 300;
-const OWN_PATHS: ReadonlySet<string> = new Set([PATH_EXCHANGE, PATH_PAIR, PATH_DISCOVERY, PATH_ECHO]);
+const OWN_PATHS: ReadonlySet<string> = new Set([PATH_EXCHANGE, PATH_PAIR, PATH_DISCOVERY, PATH_WEBSOCKET, PATH_ECHO]);
 
 type Answer = (context: RelayContext, req: IncomingMessage, res: ServerResponse) => void;
 
-/** Answers requests; the count of those under way is its only state. */
+/** Answers requests. */
 export class Router {
   readonly #context: RelayContext;
-  #underWay = 0;
 
   constructor(context: RelayContext) {
     this.#context = context;
@@ -37,48 +39,46 @@ export class Router {
     const path = url.split('?', 1)[0] as string;
     if (OWN_PATHS.has(path) || req.headers['content-type'] === CONTENT_TYPE_MESSAGE) return true;
     const target = url.startsWith('/') ? canonicalTarget(url) : undefined;
-    const domain = this.#context.domains.byHost(req.headers.host);
+    const domain = this.#context.domains.byRequest(req, this.#context.trustedProxies);
     return target !== undefined && domain?.passThroughRoutes.has(pathOf(target)) === true;
   }
 
   /** Answers one request of a node:http server. */
   route(req: IncomingMessage, res: ServerResponse): void {
+    if (!this.#context.admission.allowsFields(req.rawHeaders)) return this.#refuse(res, 'headers-too-large');
     const url = req.url as string;
     // The exchange comes first and is compared whole: it is nearly every request.
     if (url === PATH_EXCHANGE) return this.#sealed(req, res, relayExchange);
     if (url === PATH_PAIR) return this.#sealed(req, res, answerPairing);
-    const domain = this.#context.domains.byHost(req.headers.host);
-    if (!domain) return refuse(res, 'domain-unknown');
+    const domain = this.#context.domains.byRequest(req, this.#context.trustedProxies);
+    if (!domain) return this.#refuse(res, 'domain-unknown');
     setOwnHeaders(domain, res);
     const queryAt = url.indexOf('?');
     const path = queryAt < 0 ? url : url.slice(0, queryAt);
-    if (path === PATH_DISCOVERY) return discover(domain, req, res);
-    if (path === PATH_ECHO) return echo(domain, req, res, queryAt < 0 ? '' : url.slice(queryAt));
+    if (path === PATH_DISCOVERY) return discover(this.#context, domain, req, res);
+    if (path === PATH_WEBSOCKET) return requireUpgrade(res);
+    if (path === PATH_ECHO) return echo(this.#context, domain, req, res, queryAt < 0 ? '' : url.slice(queryAt));
     this.#other(domain, req, res, url);
   }
 
   /** Pairing and exchange: POST, from a listed origin, within the limit. */
   #sealed(req: IncomingMessage, res: ServerResponse, answer: Answer): void {
-    const { domains, settings } = this.#context;
-    const domain = domains.byHost(req.headers.host);
+    const { admission, domains, trustedProxies } = this.#context;
+    const domain = domains.byRequest(req, trustedProxies);
     if (domain) setOwnHeaders(domain, res);
     const cors = domains.corsOf(domain);
     if (req.method === 'OPTIONS') return cors.preflight(req, res, 'POST');
     if (req.headers.origin !== undefined) cors.apply(req, res); // an answer to POST is not cached: no Vary without
-    if (!cors.allows(req)) return refuse(res, 'origin-refused');
-    if (req.method !== 'POST') return refuseMethod(res, 'POST, OPTIONS');
-    if (this.#underWay >= settings.EXCHANGES_MAX) return refuse(res, 'unavailable');
-    this.#underWay += 1;
-    res.on('close', () => {
-      this.#underWay -= 1;
-    });
+    if (!cors.allows(req)) return this.#refuse(res, 'origin-refused');
+    if (req.method !== 'POST') return refuseMethod(this.#context, res, 'POST, OPTIONS');
+    if (!admission.hasRoomForExchange()) return this.#refuse(res, 'unavailable');
     answer(this.#context, req, res);
   }
 
   #other(domain: Domain, req: IncomingMessage, res: ServerResponse, url: string): void {
     const { cors, passThroughRoutes } = domain;
     const target = url.startsWith('/') ? canonicalTarget(url) : undefined;
-    if (target === undefined) return refuse(res, 'malformed');
+    if (target === undefined) return this.#refuse(res, 'malformed');
     // A sealed message on the path it is for, where an ingress routes by path (SPEC §9.3).
     if (req.method === 'POST' && req.headers['content-type'] === CONTENT_TYPE_MESSAGE) {
       return this.#sealed(req, res, (context) => relayExchange(context, req, res, target));
@@ -86,21 +86,31 @@ export class Router {
     const isPreflight = req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined;
     if (!passThroughRoutes.has(pathOf(target))) {
       // The preflight of such a message; whether the message itself is welcome is decided when it comes.
-      return isPreflight ? cors.preflight(req, res, 'POST') : refuse(res, 'not-found');
+      return isPreflight ? cors.preflight(req, res, 'POST') : this.#refuse(res, 'not-found');
     }
     if (isPreflight) return cors.preflight(req, res);
     cors.apply(req, res);
+    if (!this.#context.admission.hasRoomForExchange()) return this.#refuse(res, 'unavailable');
     passThrough(domain, this.#context, req, res, target);
+  }
+
+  #refuse(res: ServerResponse, code: OuterCode): void {
+    refuseAndCount(this.#context, res, code);
   }
 }
 
 const answerPairing: Answer = (context, req, res) => {
-  if (req.headers['content-type'] !== CONTENT_TYPE_PAIRING) return refuse(res, 'media-type-unsupported');
+  if (req.headers['content-type'] !== CONTENT_TYPE_PAIRING) {
+    return refuseAndCount(context, res, 'media-type-unsupported');
+  }
+  if (!context.admission.hasRoomForPairing()) return refuseAndCount(context, res, 'unavailable');
+  const waitMs = context.admission.takePairing(context.trustedProxies.read(req).clientAddress);
+  if (waitMs > 0) return refuseAndCount(context, res, 'too-many', Math.ceil(waitMs / 1000));
   void pair(context, req, res);
 };
 
-function discover({ cors, discovery }: Domain, req: IncomingMessage, res: ServerResponse): void {
-  if (!admitRead(cors, req, res)) return;
+function discover(context: RelayContext, { cors, discovery }: Domain, req: IncomingMessage, res: ServerResponse): void {
+  if (!admitRead(context, cors, req, res)) return;
   res.writeHead(200, {
     'content-type': 'application/json',
     'content-length': discovery.length,
@@ -110,8 +120,8 @@ function discover({ cors, discovery }: Domain, req: IncomingMessage, res: Server
 }
 
 /** Shows that the relay is reached; seals nothing. */
-function echo({ cors }: Domain, req: IncomingMessage, res: ServerResponse, query: string): void {
-  if (!admitRead(cors, req, res)) return;
+function echo(context: RelayContext, { cors }: Domain, req: IncomingMessage, res: ServerResponse, query: string): void {
+  if (!admitRead(context, cors, req, res)) return;
   const message = new URLSearchParams(query).get('msg') ?? '';
   const body = Buffer.from(JSON.stringify({ echo: message, time: new Date().toISOString() }));
   res.writeHead(200, {
@@ -124,18 +134,29 @@ function echo({ cors }: Domain, req: IncomingMessage, res: ServerResponse, query
 }
 
 /** Answers what is not GET or HEAD. */
-function admitRead(cors: Domain['cors'], req: IncomingMessage, res: ServerResponse): boolean {
+function admitRead(context: RelayContext, cors: Domain['cors'], req: IncomingMessage, res: ServerResponse): boolean {
   if (req.method === 'OPTIONS') {
     cors.preflight(req, res, 'GET, HEAD');
     return false;
   }
   cors.apply(req, res);
   if (req.method === 'GET' || req.method === 'HEAD') return true;
-  refuseMethod(res, 'GET, HEAD, OPTIONS');
+  refuseMethod(context, res, 'GET, HEAD, OPTIONS');
   return false;
 }
 
-function refuseMethod(res: ServerResponse, allow: string): void {
+function refuseMethod(context: RelayContext, res: ServerResponse, allow: string): void {
   res.setHeader('allow', allow);
-  refuse(res, 'method-not-allowed');
+  refuseAndCount(context, res, 'method-not-allowed');
+}
+
+/** Refuses what no account has been opened for. */
+function refuseAndCount(
+  { metrics }: RelayContext,
+  res: ServerResponse,
+  code: OuterCode,
+  retryAfterSeconds?: number,
+): void {
+  metrics.outerFailures[code].value += 1;
+  refuse(res, code, retryAfterSeconds);
 }

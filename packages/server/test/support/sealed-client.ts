@@ -98,22 +98,28 @@ export class SealedClient {
   readonly parameters: SessionParameters;
   nextN = 0;
 
-  private constructor(port: number, keys: ClientKeys, parameters: SessionParameters) {
+  constructor(port: number, keys: ClientKeys, parameters: SessionParameters) {
     this.port = port;
     this.keys = keys;
     this.parameters = parameters;
   }
 
-  static async pair(port: number, options: { flags?: number } = {}): Promise<SealedClient> {
-    const discovery = JSON.parse(
-      Buffer.from((await send(port, '/api/mte-relay', { method: 'GET' })).body).toString(),
-    ) as { publicKey: string };
-    const attempt = await startPairing(suite, new Uint8Array(Buffer.from(discovery.publicKey, 'base64')), {
-      authority: `127.0.0.1:${port}`,
+  /**
+   * @param options.authority what the client addresses; default the relay's address.
+   * @param options.headers of the outer requests.
+   * @param options.publicKey default the one that discovery shows first.
+   */
+  static async pair(
+    port: number,
+    options: { flags?: number; authority?: string; headers?: Record<string, string>; publicKey?: Bytes } = {},
+  ): Promise<SealedClient> {
+    const { headers = {}, authority = `127.0.0.1:${port}` } = options;
+    const attempt = await startPairing(suite, options.publicKey ?? (await discoveredKey(port, headers)), {
+      authority,
       flags: options.flags ?? 0,
     });
     const reply = await send(port, '/api/mte-pair', {
-      headers: { 'content-type': CONTENT_TYPE_PAIRING },
+      headers: { 'content-type': CONTENT_TYPE_PAIRING, ...headers },
       body: attempt.message,
     });
     if (reply.status !== 200) throw new Error(`pairing answered ${reply.status} ${reply.code}`);
@@ -159,6 +165,13 @@ export class SealedClient {
     if (outer.status !== 200) throw new Error(`cancel answered ${outer.status} ${outer.code}`);
     return decodeCancelResult(await opened(exchange, outer.body), n);
   }
+}
+
+async function discoveredKey(port: number, headers: Record<string, string>): Promise<Bytes> {
+  const { status, code, body } = await send(port, '/api/mte-relay', { method: 'GET', headers });
+  if (status !== 200) throw new Error(`discovery answered ${status} ${code}`);
+  const { publicKey } = JSON.parse(Buffer.from(body).toString()) as { publicKey: string };
+  return new Uint8Array(Buffer.from(publicKey, 'base64'));
 }
 
 /** Binary HTTP of a request. */

@@ -1,8 +1,9 @@
 // A real upstream and a real relay in front of it, on free ports, closed after each test.
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
 import { onTestFinished } from 'vitest';
-import { createRelay, type Relay, type SessionStore } from '../../src/index.ts';
+import { createRelay, type Relay, type RelayHooks, type SessionStore } from '../../src/index.ts';
 
 export const TEST_SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
 export const TEST_ORIGIN = 'https://app.example';
@@ -35,7 +36,7 @@ const echoListener: RequestListener = (req, res) => {
 
 export async function stage(
   listener: (req: IncomingMessage, res: ServerResponse) => void = echoListener,
-  options: { environment?: Record<string, string>; sessions?: SessionStore } = {},
+  options: { environment?: Record<string, string>; log?: Logger; sessions?: SessionStore; hooks?: RelayHooks } = {},
 ): Promise<Stage> {
   const seen: SeenRequest[] = [];
   const upstream = createServer((req, res) => {
@@ -59,9 +60,13 @@ export async function stage(
       CLIENT_ID_SECRET: TEST_SECRET,
       LOG_LEVEL: 'off',
       SHUTDOWN_TIMEOUT_MS: '100',
+      ADMIN_PORT: 'off',
+      PAIRINGS_BURST: '1000000',
       ...options.environment,
     },
+    ...(options.log && { log: options.log }),
     ...(options.sessions ? { sessions: options.sessions } : {}),
+    ...(options.hooks ? { hooks: options.hooks } : {}),
   });
   const port = await relay.listen(0);
   onTestFinished(() => relay.close());

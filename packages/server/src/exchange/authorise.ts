@@ -1,0 +1,71 @@
+// What an opened request may ask for and in whose name, for exchanges and WebSockets alike (step 5 of relay.ts).
+import type { IncomingMessage } from 'node:http';
+import { CLIENT_ID_FIELD, type Fields, FLAG_OUTER_COOKIES, type RequestHead } from '@mte-relay/protocol';
+import type { Domain } from '../domain.ts';
+import { InnerRefusal } from '../http/failure.ts';
+import type { Session } from '../sessions/store.ts';
+import { fieldValue } from './headers.ts';
+import { canonicalTarget, pathOf } from './target.ts';
+
+/**
+ * The canonical target of an opened request that may be forwarded.
+ * @param visibleTarget canonical target that the message was posted to, when it was posted to a visible path.
+ * @throws InnerRefusal
+ */
+export function authoriseTarget(
+  domain: Domain,
+  req: IncomingMessage,
+  head: RequestHead,
+  visibleTarget: string | undefined,
+): string {
+  if (head.method === 'CONNECT' || head.method === 'TRACE') throw new InnerRefusal('request-malformed');
+  const target = canonicalTarget(head.path);
+  if (target === undefined || (target === '*' && head.method !== 'OPTIONS')) throw new InnerRefusal('path-refused');
+  const { cors, sealedRoutes } = domain;
+  if (!cors.allowsMethod(req, head.method)) throw new InnerRefusal('method-refused');
+  if (sealedRoutes && !sealedRoutes.has(pathOf(target))) throw new InnerRefusal('route-refused');
+  if (visibleTarget !== undefined && !agree(visibleTarget, target)) throw new InnerRefusal('path-refused');
+  return target;
+}
+
+/** A visible path must be the sealed one; its query may be left out of sight. */
+function agree(visible: string, target: string): boolean {
+  return visible === target || visible === pathOf(target);
+}
+
+/** Who asks. */
+export interface ClientName {
+  readonly clientId: string;
+  /** True when the client claimed another name and could not prove it. */
+  readonly refused: boolean;
+}
+
+/** The client's name across sessions, when it proves one; else that of this session (SPEC §3.5). */
+export function identifyClient(domain: Domain, session: Session, fields: Fields): ClientName {
+  const token = fieldValue(fields, CLIENT_ID_FIELD);
+  if (token === undefined) return { clientId: session.clientId, refused: false };
+  const proven = domain.clientIds.verify(token, Date.now());
+  return { clientId: proven ?? session.clientId, refused: proven === undefined };
+}
+
+/** Whether cookies of this session ride the outer hop (SPEC §9.4). */
+export function hasOuterCookies(session: Session): boolean {
+  return (session.flags & FLAG_OUTER_COOKIES) !== 0;
+}
+
+/** Adds what a browser itself says on the outer hop: its cookies (opened for this client), its name, its page's origin. */
+export function addBrowserFields(
+  domain: Domain,
+  session: Session,
+  clientId: string,
+  req: IncomingMessage,
+  inner: Fields,
+  headers: string[],
+): void {
+  if (!hasOuterCookies(session)) return; // no browser: what its HTTP library says outside is not the app's word
+  const { cookie, origin, 'user-agent': userAgent } = req.headers;
+  const opened = cookie === undefined ? '' : domain.cookies.open(cookie, clientId);
+  if (opened !== '') headers.push('cookie', opened);
+  if (userAgent !== undefined && fieldValue(inner, 'user-agent') === undefined) headers.push('user-agent', userAgent);
+  if (origin !== undefined && fieldValue(inner, 'origin') === undefined) headers.push('origin', origin);
+}

@@ -1,0 +1,151 @@
+// A WebSocket on a pass-through route: the handshake is forwarded with the hop's own fields set anew, then bytes are
+// piped both ways as they are.
+import { type ClientRequest, type IncomingMessage, request as plainRequest, type ServerResponse } from 'node:http';
+import { request as tlsRequest } from 'node:https';
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
+import type { InnerCode } from '@mte-relay/protocol';
+import type { RelayContext } from '../context.ts';
+import type { Domain } from '../domain.ts';
+import { refuse } from '../http/failure.ts';
+import { outcomeOf } from '../observe/metrics.ts';
+import { REQUEST_ID_FIELD, requestIdOf } from '../observe/request-id.ts';
+import { downstreamFields, endToEndFields, overrideFields, upstreamRequestHeaders } from './headers.ts';
+import { plainCodeOf, rawFields } from './passthrough.ts';
+import type { UpstreamConnection } from './upstream.ts';
+import { limitHandshake } from './websocket-upstream.ts';
+
+/** The client's side of a handshake that has not been answered. */
+export interface PendingUpgrade {
+  readonly req: IncomingMessage;
+  readonly socket: Socket;
+  /** Bytes that came behind the handshake. */
+  readonly head: Buffer;
+  /** Begins an answer that is no upgrade. */
+  answer(): ServerResponse;
+}
+
+/** Forwards one handshake. @param target the canonical target that its route was matched on. */
+export function passThroughUpgrade(
+  context: RelayContext,
+  domain: Domain,
+  pending: PendingUpgrade,
+  target: string,
+): void {
+  const { settings, log, trustedProxies } = context;
+  const { req, socket } = pending;
+  const connection = domain.upstream.connection(target);
+  const fields = overrideFields(
+    endToEndFields(rawFields(req.rawHeaders)).filter(([name]) => name !== REQUEST_ID_FIELD),
+    domain.settings.HEADERS,
+  );
+  const headers = upstreamRequestHeaders(fields, trustedProxies.read(req));
+  const requestId = requestIdOf(req);
+  headers.push(
+    REQUEST_ID_FIELD,
+    requestId,
+    'host',
+    connection.origin.host,
+    'connection',
+    'Upgrade',
+    'upgrade',
+    'websocket',
+  );
+  const handshake = handshakeRequest(connection, headers);
+  let status = 0;
+  let failure: Error | undefined;
+  const stopTimers = limitHandshake(handshake, settings, (code) => {
+    failure = Object.assign(new Error(code), { code: FAILURE_OF[code] });
+    handshake.destroy(failure);
+  });
+  const onGone = (): void => void handshake.destroy();
+  socket.once('close', onGone);
+  handshake.on('upgrade', (res, upstreamSocket: Socket, upstreamHead) => {
+    stopTimers();
+    socket.off('close', onGone);
+    status = res.statusCode as number;
+    socket.write(switchingHead(domain, res));
+    socket.write(upstreamHead);
+    upstreamSocket.write(pending.head);
+    pipeBothWays(socket, upstreamSocket, settings.WEBSOCKET_IDLE_TIMEOUT_MS);
+  });
+  handshake.on('response', (res) => {
+    stopTimers();
+    status = res.statusCode as number;
+    passAnswer(domain, res, pending.answer());
+  });
+  handshake.on('error', (error) => {
+    stopTimers();
+    if (status === 0 && !socket.destroyed) refuse(pending.answer(), plainCodeOf(failure ?? error));
+  });
+  socket.once('close', () => {
+    context.metrics.requests.websocket[outcomeOf(status)].value += 1;
+    log.info({ request: requestId, route: 'websocket', sealed: false, status }, 'websocket');
+  });
+  handshake.end();
+}
+
+/** A time limit as the error that undici would give. */
+const FAILURE_OF: Partial<Record<InnerCode, string>> = {
+  'upstream-unreachable': 'UND_ERR_CONNECT_TIMEOUT',
+  'upstream-timeout': 'UND_ERR_HEADERS_TIMEOUT',
+};
+
+/** On a connection of its own, which may be half closed as TCP allows. */
+function handshakeRequest({ origin, path, tls }: UpstreamConnection, headers: string[]): ClientRequest {
+  const isTls = origin.protocol === 'https:';
+  const host = origin.hostname.replace(/^\[|\]$/g, '');
+  const port = Number(origin.port || (isTls ? 443 : 80));
+  const address = { host, port, allowHalfOpen: true };
+  const createConnection = (): Socket =>
+    isTls ? tlsConnect({ servername: isIP(host) ? '' : host, ...address, ...tls }) : connect(address);
+  // No agent: it would make the connection itself.
+  return (isTls ? tlsRequest : plainRequest)({ host, port, path, headers, createConnection });
+}
+
+/** The upstream's 101 as this hop says it. */
+function switchingHead(domain: Domain, res: IncomingMessage): string {
+  const fields = overrideFields(downstreamFields(res.headers), domain.settings.HEADERS);
+  const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n${lines.join('')}\r\n`;
+}
+
+/** An answer that is no upgrade. */
+function passAnswer(domain: Domain, res: IncomingMessage, answer: ServerResponse): void {
+  for (const [name, value] of downstreamFields(res.headers)) {
+    answer.appendHeader(name, name === 'location' ? domain.upstream.clientLocation(value) : value);
+  }
+  for (const [name, value] of domain.settings.HEADERS) answer.setHeader(name, value);
+  answer.writeHead(res.statusCode as number);
+  res.on('close', () => {
+    if (!res.complete) answer.destroy();
+  });
+  answer.on('close', () => res.destroy());
+  res.pipe(answer);
+}
+
+/** `pipe` holds the faster side back and passes an end on; an abort must be passed on as one. */
+function pipeBothWays(client: Socket, upstream: Socket, idleTimeoutMs: number): void {
+  for (const [from, to] of [
+    [client, upstream],
+    [upstream, client],
+  ] as const) {
+    from.on('error', () => undefined); // its close tells
+    from.on('close', () => {
+      if (!from.readableEnded || !from.writableFinished) abort(to);
+    });
+    from.pipe(to);
+  }
+  // Whatever is read on one side is written on the other, so one clock sees all.
+  client.setTimeout(idleTimeoutMs, () => {
+    client.destroy();
+    upstream.destroy();
+  });
+}
+
+/** With a reset where the connection can have one, so that it does not look like an end. */
+function abort(socket: Socket): void {
+  if (socket.destroyed) return;
+  if ('encrypted' in socket) socket.destroy();
+  else socket.resetAndDestroy();
+}

@@ -1,0 +1,196 @@
+// An open sealed WebSocket: frames of the client are opened and sent upstream, messages of the upstream are sealed and
+// sent to the client, each side no faster than the other takes them (SPEC §13.3, §13.4).
+import {
+  type Bytes,
+  type DataFrame,
+  encodeFrame,
+  FrameReader,
+  framesOf,
+  ProtocolError,
+  type SyncAead,
+  type WebSocketFrame,
+  type WebSocketKeys,
+} from '@mte-relay/protocol';
+import type { WebSocket } from 'ws';
+import type { ProcessSettings } from '../config/settings.ts';
+import { OUTER_CLOSE_UPSTREAM_BROKE, outerCloseCode } from '../http/failure.ts';
+
+/** Bytes that may wait for a side before the other one is no longer read. */
+const WAITING_MAX_BYTES = 262_144;
+
+const NORMAL_CLOSURE = 1000; // RFC 6455 §7.4.1
+const GOING_AWAY = 1001;
+const PROTOCOL_ERROR = 1002;
+const NO_STATUS = 1005;
+const ABNORMAL_CLOSURE = 1006;
+const MESSAGE_TOO_BIG = 1009;
+
+/** Carries frames and messages between two open WebSockets until one of them ends. */
+export class WebSocketTunnel {
+  readonly #outer: WebSocket;
+  readonly #upstream: WebSocket;
+  readonly #keys: WebSocketKeys<SyncAead>;
+  readonly #settings: ProcessSettings;
+  readonly #reader = new FrameReader();
+  readonly #heartbeat: NodeJS.Timeout;
+  readonly #lifetime: NodeJS.Timeout;
+  #lastSignMs = performance.now();
+  #messageBytes = 0;
+  #messagePieces = 0;
+  #clientClosed = false; // sealed, by the client
+  #upstreamTooBig = false;
+  #ended = false; // nothing more is sealed
+
+  constructor(outer: WebSocket, upstream: WebSocket, keys: WebSocketKeys<SyncAead>, settings: ProcessSettings) {
+    this.#outer = outer;
+    this.#upstream = upstream;
+    this.#keys = keys;
+    this.#settings = settings;
+    this.#heartbeat = setInterval(() => this.#beat(), settings.WEBSOCKET_IDLE_TIMEOUT_MS / 2).unref();
+    this.#lifetime = setTimeout(() => this.close(GOING_AWAY, 'lifetime over'), settings.WEBSOCKET_LIFETIME_MS).unref();
+    this.#listenToClient();
+    this.#listenToUpstream();
+  }
+
+  /** Ends both sides in the relay's own name, cleanly. */
+  close(code: number, reason: string): void {
+    if (this.#ended) return;
+    this.#seal({ kind: 'close', code, reason });
+    this.#end(code, reason);
+    this.#upstream.close(code, reason);
+  }
+
+  // Client to upstream.
+
+  #listenToClient(): void {
+    const outer = this.#outer;
+    outer.on('message', (bytes: Buffer<ArrayBuffer>, isBinary) => {
+      this.#lastSignMs = performance.now();
+      if (isBinary) this.#fromClient(bytes);
+      else this.#breakOff(outerCloseCode('malformed'), 'malformed');
+    });
+    outer.on('pong', () => {
+      this.#lastSignMs = performance.now();
+    });
+    outer.on('close', () => {
+      clearInterval(this.#heartbeat);
+      clearTimeout(this.#lifetime);
+      this.#ended = true;
+      // Without a sealed close frame nobody said that this is the end: the upstream must not take it for one.
+      if (!this.#clientClosed && this.#upstream.readyState === this.#upstream.OPEN) this.#upstream.terminate();
+    });
+  }
+
+  #fromClient(bytes: Bytes): void {
+    if (this.#ended) return;
+    let opened: Bytes;
+    try {
+      opened = this.#keys.opener.open(bytes);
+    } catch (error) {
+      // Lost, repeated, reordered, cut or changed: the box's doing, and nothing that is said about it can be sealed.
+      const code = error instanceof ProtocolError && error.code === 'too-large' ? 'too-large' : 'unopenable';
+      return this.#breakOff(outerCloseCode(code), code);
+    }
+    try {
+      this.#deliver(this.#reader.read(opened));
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#fault(PROTOCOL_ERROR, 'malformed');
+    }
+  }
+
+  #deliver(frame: WebSocketFrame): void {
+    switch (frame.kind) {
+      case 'ping':
+        return this.#upstream.ping(frame.data, undefined, this.#upstreamTook);
+      case 'pong':
+        return this.#upstream.pong(frame.data, undefined, this.#upstreamTook);
+      case 'close':
+        this.#clientClosed = true;
+        return this.#upstream.close(frame.code, frame.reason);
+      default:
+        return this.#deliverData(frame);
+    }
+  }
+
+  /** Piece by piece: the upstream never sees the last one of a message that did not arrive whole. */
+  #deliverData({ kind, final, data }: DataFrame): void {
+    this.#messageBytes = (kind === 'more' ? this.#messageBytes : 0) + data.length;
+    this.#messagePieces = (kind === 'more' ? this.#messagePieces : 0) + 1;
+    const { WEBSOCKET_MESSAGE_MAX_BYTES, WEBSOCKET_FRAGMENTS_MAX } = this.#settings;
+    if (this.#messageBytes > WEBSOCKET_MESSAGE_MAX_BYTES || this.#messagePieces > WEBSOCKET_FRAGMENTS_MAX) {
+      return this.#fault(MESSAGE_TOO_BIG, 'message too big');
+    }
+    this.#upstream.send(data, { binary: kind === 'binary', fin: final }, this.#upstreamTook);
+    if (this.#upstream.bufferedAmount > WAITING_MAX_BYTES) this.#outer.pause();
+  }
+
+  readonly #upstreamTook = (): void => {
+    if (this.#outer.isPaused && this.#upstream.bufferedAmount <= WAITING_MAX_BYTES) this.#outer.resume();
+  };
+
+  // Upstream to client.
+
+  #listenToUpstream(): void {
+    const upstream = this.#upstream;
+    upstream.on('message', (message: Buffer<ArrayBuffer>, isBinary) => {
+      for (const frame of framesOf(isBinary ? 'binary' : 'text', message)) this.#seal(frame);
+    });
+    upstream.on('ping', (data: Buffer<ArrayBuffer>) => this.#seal({ kind: 'ping', data }));
+    upstream.on('pong', (data: Buffer<ArrayBuffer>) => this.#seal({ kind: 'pong', data }));
+    upstream.on('error', (error: NodeJS.ErrnoException) => {
+      this.#upstreamTooBig =
+        error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' || error.code === 'WS_ERR_TOO_MANY_BUFFERED_PARTS';
+    });
+    upstream.on('close', (code, reason) => this.#onUpstreamClose(code, reason.toString()));
+  }
+
+  #seal(frame: WebSocketFrame): void {
+    if (this.#ended) return;
+    this.#outer.send(this.#keys.sealer.seal(encodeFrame(frame)), this.#clientTook);
+    if (this.#outer.bufferedAmount > WAITING_MAX_BYTES) this.#upstream.pause();
+  }
+
+  readonly #clientTook = (): void => {
+    this.#lastSignMs = performance.now();
+    if (this.#upstream.isPaused && this.#outer.bufferedAmount <= WAITING_MAX_BYTES) this.#upstream.resume();
+  };
+
+  #onUpstreamClose(code: number, reason: string): void {
+    if (this.#upstreamTooBig) return this.#fault(MESSAGE_TOO_BIG, 'message too big');
+    if (code === ABNORMAL_CLOSURE) return this.#breakOff(OUTER_CLOSE_UPSTREAM_BROKE, 'upstream-failed');
+    this.#seal({ kind: 'close', code: code === NO_STATUS ? undefined : code, reason });
+    this.#end(NORMAL_CLOSURE, '');
+  }
+
+  // The ends.
+
+  /** The client's own fault, or a limit: said inside the seal. */
+  #fault(code: number, reason: string): void {
+    this.#seal({ kind: 'close', code, reason });
+    this.#end(NORMAL_CLOSURE, '');
+    this.#upstream.terminate();
+  }
+
+  /** Without a sealed close frame: the client sees that this was not the end. */
+  #breakOff(outerCode: number, reason: string): void {
+    this.#end(outerCode, reason);
+    this.#upstream.terminate();
+  }
+
+  #end(outerCode: number, reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#outer.resume(); // a paused one would not hear the answer
+    this.#outer.close(outerCode, reason);
+  }
+
+  /** Browsers answer pings by themselves, so an idle client lives and one that is gone shows. */
+  #beat(): void {
+    if (performance.now() - this.#lastSignMs > this.#settings.WEBSOCKET_IDLE_TIMEOUT_MS) {
+      this.close(GOING_AWAY, 'no sign of life');
+    } else if (this.#outer.readyState === this.#outer.OPEN) {
+      this.#outer.ping();
+    }
+  }
+}

@@ -1,0 +1,64 @@
+// The operators' port: /livez, /readyz and /metrics, apart from the public port so that no client can reach them.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Settings } from '../config/settings.ts';
+import type { RelayContext } from '../context.ts';
+import { faultOf } from '../observe/fault.ts';
+import { watchProcess } from '../observe/metrics.ts';
+
+/** The port when ADMIN_PORT is auto. */
+const DEFAULT_PORT = 9090;
+/** Probes and scrapers are few, and quick. */
+const CONNECTIONS_MAX = 200;
+const TIMEOUT_MS = 10_000;
+
+/** A node:http server for operators; not listening yet. */
+export function createAdminServer(context: RelayContext): Server {
+  watchProcess();
+  const server = createServer({ headersTimeout: TIMEOUT_MS, requestTimeout: TIMEOUT_MS }, (req, res) => {
+    answer(context, req, res).catch((error: unknown) => {
+      context.log.error({ fault: faultOf(error) }, 'metrics could not be read');
+      res.destroy();
+    });
+  });
+  server.maxConnections = CONNECTIONS_MAX;
+  server.timeout = 6 * TIMEOUT_MS;
+  return server;
+}
+
+/** The port to listen on; undefined for none. @param publicPort the one that the relay was asked to listen on. */
+export function adminPortOf(settings: Settings, publicPort: number): number | undefined {
+  if (settings.ADMIN_PORT === 'off') return undefined;
+  if (settings.ADMIN_PORT !== 'auto') return settings.ADMIN_PORT;
+  return publicPort === 0 ? 0 : DEFAULT_PORT;
+}
+
+async function answer({ health, metrics }: RelayContext, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  if (req.method !== 'GET' && req.method !== 'HEAD') {
+    res.writeHead(405, { allow: 'GET, HEAD' }).end();
+    return;
+  }
+  switch (req.url) {
+    case '/livez':
+      return sendJson(res, 200, { alive: true }); // that it is answered says it: the event loop runs
+    case '/readyz': {
+      const { ready } = health;
+      return sendJson(res, ready ? 200 : 503, { ready, checks: health.checks() });
+    }
+    case '/metrics':
+      res.writeHead(200, { 'content-type': metrics.contentType, 'cache-control': 'no-store' });
+      res.end(await metrics.text());
+      return;
+    default:
+      return sendJson(res, 404, { paths: ['/livez', '/readyz', '/metrics'] });
+  }
+}
+
+function sendJson(res: ServerResponse, status: number, body: object): void {
+  const text = JSON.stringify(body);
+  res.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': text.length,
+    'cache-control': 'no-store',
+  });
+  res.end(text);
+}

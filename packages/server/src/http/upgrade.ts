@@ -1,0 +1,172 @@
+// Upgrade requests: a sealed WebSocket on its own endpoint, a WebSocket on a pass-through route, and nothing else.
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import {
+  type OuterCode,
+  PATH_WEBSOCKET,
+  WEBSOCKET_OUTER_MESSAGE_MAX_BYTES,
+  WEBSOCKET_SUBPROTOCOL,
+} from '@mte-relay/protocol';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { RelayContext } from '../context.ts';
+import type { Domain } from '../domain.ts';
+import { canonicalTarget, pathOf } from '../exchange/target.ts';
+import { SealedWebSocketRelay } from '../exchange/websocket.ts';
+import { type PendingUpgrade, passThroughUpgrade } from '../exchange/websocket-passthrough.ts';
+import { CLOSE_TIMEOUT_MS } from '../exchange/websocket-upstream.ts';
+import { refuse } from './failure.ts';
+import { setOwnHeaders } from './own-headers.ts';
+
+const WEBSOCKET_VERSION = '13'; // RFC 6455 §4.1
+const WEBSOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
+/** An intermediary may cut an outer message; nobody has a reason to cut it finer. */
+const OUTER_FRAGMENTS_MAX = 128;
+
+/** Options of `ws` that its type declarations do not have yet. */
+const LIMITS: object = { maxFragments: OUTER_FRAGMENTS_MAX, closeTimeout: CLOSE_TIMEOUT_MS };
+
+/**
+ * Whether a request is a WebSocket handshake. Any other upgrade is ignored, as RFC 9110 §7.8 allows: the request is
+ * answered as if it had not asked. `h2c` above all would let requests pass unseen.
+ */
+export function isWebSocketHandshake(req: IncomingMessage): boolean {
+  return req.method === 'GET' && req.httpVersion === '1.1' && req.headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+/** Takes the upgrades of a node:http server, and knows those that are open. */
+export class Upgrades {
+  readonly #context: RelayContext;
+  readonly #sealed = new Set<SealedWebSocketRelay>();
+  readonly #passed = new Set<Socket>();
+  readonly #handshakes: WebSocketServer;
+  #closing = false;
+
+  constructor(context: RelayContext) {
+    this.#context = context;
+    this.#handshakes = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false, // sealed bytes do not compress
+      maxPayload: WEBSOCKET_OUTER_MESSAGE_MAX_BYTES,
+      ...LIMITS,
+      handleProtocols: () => WEBSOCKET_SUBPROTOCOL,
+    });
+    this.#handshakes.on('headers', (lines, req) => {
+      const own = this.#domainOf(req)?.settings.HEADERS ?? [];
+      for (const [name, value] of own) lines.push(`${name}: ${value}`);
+    });
+  }
+
+  /** Open ones of both kinds. */
+  get size(): number {
+    return this.#sealed.size + this.#passed.size;
+  }
+
+  /** True for a handshake that is the relay's to answer, when it shares a server with other handlers. */
+  handles(req: IncomingMessage): boolean {
+    if (req.url === PATH_WEBSOCKET) return true;
+    const target = canonicalTarget(req.url as string);
+    const domain = this.#domainOf(req);
+    return target !== undefined && domain?.passThroughRoutes.has(pathOf(target)) === true;
+  }
+
+  /** Answers the `upgrade` event of a node:http server. */
+  handle(req: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const socket = stream as Socket;
+    socket.on('error', () => socket.destroy()); // node:http has taken its own listener off
+    socket.setTimeout(0);
+    const pending = { req, socket, head, answer: () => answerOn(req, socket) };
+    if (!isWebSocketHandshake(req)) return this.#refuse(pending, 'upgrade-required');
+    if (!this.#context.admission.allowsFields(req.rawHeaders)) return this.#refuse(pending, 'headers-too-large');
+    if (this.#closing || !this.#context.admission.hasRoomForWebSocket()) return this.#refuse(pending, 'unavailable');
+    if (req.url === PATH_WEBSOCKET) this.#openSealed(pending);
+    else this.#passThrough(pending);
+  }
+
+  #openSealed(pending: PendingUpgrade): void {
+    const { req, socket, head } = pending;
+    if (!this.#context.domains.corsOf(this.#domainOf(req)).allows(req)) return this.#refuse(pending, 'origin-refused');
+    if (req.headers['sec-websocket-version'] !== WEBSOCKET_VERSION) return this.#refuse(pending, 'upgrade-required');
+    if (!WEBSOCKET_KEY.test(req.headers['sec-websocket-key'] ?? '')) return this.#refuse(pending, 'malformed');
+    const offered = req.headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
+    if (!offered?.includes(WEBSOCKET_SUBPROTOCOL)) return this.#refuse(pending, 'version-unsupported');
+    this.#handshakes.handleUpgrade(req, socket, head, (outer: WebSocket) => {
+      const relay = new SealedWebSocketRelay(this.#context, req, outer);
+      this.#sealed.add(relay);
+      this.#context.admission.webSockets += 1;
+      outer.on('close', () => {
+        this.#sealed.delete(relay);
+        this.#context.admission.webSockets -= 1;
+      });
+    });
+  }
+
+  #passThrough(pending: PendingUpgrade): void {
+    const { req, socket } = pending;
+    const domain = this.#domainOf(req);
+    if (!domain) return this.#refuse(pending, 'domain-unknown');
+    const url = req.url as string;
+    const target = url.startsWith('/') ? canonicalTarget(url) : undefined;
+    if (target === undefined) return this.#refuse(pending, 'malformed');
+    if (!domain.passThroughRoutes.has(pathOf(target))) return this.#refuse(pending, 'not-found');
+    // A page's WebSocket carries its cookies whatever its origin, and no preflight asks first.
+    if (!domain.cors.allows(req)) return this.#refuse(pending, 'origin-refused');
+    this.#passed.add(socket);
+    this.#context.admission.webSockets += 1;
+    socket.on('close', () => {
+      this.#passed.delete(socket);
+      this.#context.admission.webSockets -= 1;
+    });
+    passThroughUpgrade(this.#context, domain, pending, target);
+  }
+
+  #domainOf(req: IncomingMessage): Domain | undefined {
+    return this.#context.domains.byRequest(req, this.#context.trustedProxies);
+  }
+
+  #refuse({ req, answer }: PendingUpgrade, code: OuterCode): void {
+    const res = answer();
+    const domain = this.#domainOf(req);
+    if (domain) setOwnHeaders(domain, res);
+    this.#context.metrics.outerFailures[code].value += 1;
+    if (code === 'upgrade-required') requireUpgrade(res);
+    else refuse(res, code);
+  }
+
+  /**
+   * Takes no more and closes the sealed ones cleanly. Bytes that are passed through have no place for a close frame:
+   * they may end by themselves until the time is over, when everything is broken off.
+   */
+  close(timeoutMs: number): void {
+    this.#closing = true;
+    for (const relay of this.#sealed) relay.close();
+    setTimeout(() => this.#destroy(), timeoutMs).unref();
+  }
+
+  #destroy(): void {
+    for (const relay of this.#sealed) relay.destroy();
+    for (const socket of this.#passed) socket.destroy();
+  }
+}
+
+/** Says that only a WebSocket handshake is welcome here, and of which version (RFC 6455 §4.4, RFC 9110 §15.5.22). */
+export function requireUpgrade(res: ServerResponse): void {
+  res.setHeader('upgrade', 'websocket');
+  res.setHeader('connection', 'upgrade, close');
+  res.setHeader('sec-websocket-version', WEBSOCKET_VERSION);
+  refuse(res, 'upgrade-required');
+}
+
+/** An ordinary answer on the socket of an upgrade, which ends with it. */
+function answerOn(req: IncomingMessage, socket: Socket): ServerResponse {
+  const res = new ServerResponse(req);
+  res.shouldKeepAlive = false;
+  res.assignSocket(socket);
+  socket.on('drain', () => res.emit('drain')); // what node:http itself would do
+  res.on('finish', () => {
+    res.detachSocket(socket);
+    socket.destroySoon();
+  });
+  return res;
+}
