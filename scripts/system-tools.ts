@@ -30,6 +30,18 @@ export const TEST_TOOLS: readonly SystemTool[] = [
     variable: 'MTE_RELAY_TCPDUMP',
     rootOnly: true,
   },
+  {
+    commands: ['redis-server'],
+    debianPackage: 'redis-server',
+    variable: 'MTE_RELAY_REDIS_SERVER',
+    whatFor: 'tests of sessions in Redis, its Cluster and Sentinel',
+  },
+  {
+    commands: ['openssl'],
+    debianPackage: 'openssl',
+    whatFor: 'certificates of the tests of TLS',
+    variable: 'MTE_RELAY_OPENSSL',
+  },
 ];
 
 /** Paths by variable of the tools that are there, after installing what is missing where that is allowed. */

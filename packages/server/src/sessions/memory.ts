@@ -1,11 +1,14 @@
 // Sessions in this process's memory: the store of a single relay, and the default.
-import { type Bytes, type Claim, ReplayWindow } from '@mte-relay/protocol';
+import { type Bytes, ReplayWindow } from '@mte-relay/protocol';
 import {
+  type ClaimPurpose,
   type NewSession,
   SESSION_LIFETIMES,
   type Session,
   type SessionLifetimes,
   type SessionStore,
+  type StoreBirth,
+  type StoreClaim,
   StoreFullError,
 } from './store.ts';
 
@@ -37,7 +40,8 @@ class MemorySession implements Session {
 
 /** A {@link SessionStore} whose answers are all immediate. */
 export class MemorySessionStore implements SessionStore {
-  readonly epochMs: number;
+  readonly ready: boolean = true;
+  readonly #epochMs: number;
   readonly #bornMs = performance.now();
   readonly #sessions = new Map<string, MemorySession>();
   readonly #sessionsMax: number;
@@ -49,7 +53,7 @@ export class MemorySessionStore implements SessionStore {
    *   is this store newer than every other one: while two overlap, a session that is unknown here may live there.
    */
   constructor(options: { sessionsMax: number; soleInstance: boolean; lifetimes?: SessionLifetimes }) {
-    this.epochMs = options.soleInstance ? Date.now() : 0;
+    this.#epochMs = options.soleInstance ? Date.now() : 0;
     this.#sessionsMax = options.sessionsMax;
     this.#lifetimes = options.lifetimes ?? SESSION_LIFETIMES;
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref();
@@ -60,8 +64,8 @@ export class MemorySessionStore implements SessionStore {
     return this.#sessions.size;
   }
 
-  ageMs(): number {
-    return Math.floor(performance.now() - this.#bornMs);
+  birth(): StoreBirth {
+    return { epochMs: this.#epochMs, ageMs: Math.floor(performance.now() - this.#bornMs) };
   }
 
   create(session: NewSession): void {
@@ -78,11 +82,12 @@ export class MemorySessionStore implements SessionStore {
     return undefined;
   }
 
-  claim(session: MemorySession, n: number): Claim {
-    // A session that was dropped between find and now must not claim: its window is no longer anybody's.
-    if (this.#sessions.get(keyOf(session.sid)) !== session) return 'stale';
-    session.lastClaimMs = performance.now();
-    return session.window.claim(n);
+  claim(session: MemorySession, n: number, purpose: ClaimPurpose): StoreClaim {
+    // A session that was dropped or has ended between find and now must not claim, whatever the caller still holds.
+    if (this.find(session.sid) !== session || (session.ended && purpose === 'exchange')) return 'gone';
+    const claim = session.window.claim(n);
+    if (claim === 'fresh' && !session.ended) session.lastClaimMs = performance.now();
+    return claim;
   }
 
   close(): void {

@@ -1,0 +1,87 @@
+// A session as a shared store holds it: sealed, so that whoever reads the store's memory or dumps learns no secret.
+// record = nonce 16 ‖ AES-256-GCM(key, nonce 0, AAD = sid 16 ‖ expiry 8 ‖ domain, request 32 ‖ response 32 ‖ flags 4 ‖ client id),
+// key = HKDF-Expand(HKDF(CLIENT_ID_SECRET, info "mte-relay/1 session"), "session" ‖ nonce, 32): one key per record.
+import { asciiBytes, type Bytes, concatBytes, type SyncExpandKey, type SyncSuite } from '@mte-relay/protocol';
+import { deriveFromSecret } from '../pairing/identity.ts';
+import type { NewSession, Session } from './store.ts';
+
+const NONCE_BYTES = 16;
+const SECRET_BYTES = 32;
+const FLAGS_AT = 2 * SECRET_BYTES;
+const CLIENT_ID_AT = FLAGS_AT + 4;
+const LABEL: Bytes = asciiBytes('session');
+
+/** What stands beside a record in clear, and is bound to it. */
+export interface RecordPlace {
+  readonly sid: Bytes;
+  /** Absolute expiry, Unix time by the store's clock. */
+  readonly expiryMs: number;
+  readonly domain: string;
+}
+
+/** Seals sessions of every domain under that domain's CLIENT_ID_SECRET: the newest seals, every one opens. */
+export class SessionSealer {
+  readonly #suite: SyncSuite;
+  readonly #keys: ReadonlyMap<string, readonly SyncExpandKey[]>;
+
+  /** @param secrets CLIENT_ID_SECRET by domain, newest first. */
+  constructor(suite: SyncSuite, secrets: ReadonlyMap<string, readonly string[]>) {
+    this.#suite = suite;
+    this.#keys = new Map(
+      [...secrets].map(([domain, texts]) => [
+        domain,
+        texts.map((text) => suite.importExpandKey(deriveFromSecret(text, 'mte-relay/1 session'))),
+      ]),
+    );
+  }
+
+  seal(session: NewSession, expiryMs: number): Bytes {
+    const [newest] = this.#keys.get(session.domain) ?? [];
+    if (!newest) throw new Error(`no CLIENT_ID_SECRET of the domain ${session.domain}`);
+    const flags = Buffer.alloc(4);
+    flags.writeUInt32BE(session.flags);
+    const { request, response } = session.secrets;
+    const plaintext = concatBytes([request, response, flags, new Uint8Array(Buffer.from(session.clientId))]);
+    const nonce = this.#suite.randomBytes(NONCE_BYTES);
+    const aead = newest.expandAead(concatBytes([LABEL, nonce]));
+    const sealed = aead.seal(this.#suite.aeadNonce(0), associatedData({ ...session, expiryMs }), plaintext);
+    plaintext.fill(0);
+    return concatBytes([nonce, sealed]);
+  }
+
+  /** The session, or undefined when the record was not sealed by this relay for this place. */
+  open(place: RecordPlace, record: Bytes): Session | undefined {
+    const nonce = record.subarray(0, NONCE_BYTES);
+    for (const key of this.#keys.get(place.domain) ?? []) {
+      try {
+        const aead = key.expandAead(concatBytes([LABEL, nonce]));
+        const plaintext = aead.open(this.#suite.aeadNonce(0), associatedData(place), record.subarray(NONCE_BYTES));
+        return this.#decode(place, plaintext);
+      } catch {
+        // sealed under the other secret, or not by this relay
+      }
+    }
+    return undefined;
+  }
+
+  #decode({ sid, domain }: RecordPlace, plaintext: Bytes): Session {
+    const view = Buffer.from(plaintext.buffer, plaintext.byteOffset, plaintext.byteLength);
+    const session = {
+      sid,
+      requestSecret: this.#suite.importExpandKey(plaintext.subarray(0, SECRET_BYTES)),
+      responseSecret: this.#suite.importExpandKey(plaintext.subarray(SECRET_BYTES, FLAGS_AT)),
+      domain,
+      flags: view.readUInt32BE(FLAGS_AT),
+      clientId: view.toString('utf8', CLIENT_ID_AT),
+      ended: false, // the claim knows
+    };
+    plaintext.fill(0);
+    return session;
+  }
+}
+
+function associatedData({ sid, expiryMs, domain }: RecordPlace): Bytes {
+  const expiry = Buffer.alloc(8);
+  expiry.writeBigUInt64BE(BigInt(expiryMs));
+  return concatBytes([sid, expiry, new Uint8Array(Buffer.from(domain))]);
+}

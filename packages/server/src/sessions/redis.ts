@@ -1,0 +1,254 @@
+// Sessions in Redis, shared by any number of relays of one identity: consecutive messages of a session may come to any
+// of them. Secrets are at hand for a minute in each relay; every claim is made in Redis, by one script (redis-script.ts).
+import type { Bytes, SyncSuite } from '@mte-relay/protocol';
+import type { Logger } from '../observe/log.ts';
+import { SessionSealer } from './record.ts';
+import { RedisConnection, type RedisReply } from './redis-connection.ts';
+import { CLAIM, CLAIM_ANSWERS, CREATE, HELLO } from './redis-script.ts';
+import type { RedisTarget } from './redis-url.ts';
+import {
+  type ClaimPurpose,
+  type NewSession,
+  SESSION_LIFETIMES,
+  type Session,
+  type SessionLifetimes,
+  type SessionStore,
+  type StoreBirth,
+  type StoreClaim,
+  StoreUnavailableError,
+} from './store.ts';
+
+export interface RedisSessionStoreOptions {
+  readonly target: RedisTarget;
+  /** PEM; default: the public authorities. */
+  readonly ca?: string | undefined;
+  readonly keyPrefix: string;
+  readonly timeoutMs: number;
+  readonly sessionsCachedMax: number;
+  /** CLIENT_ID_SECRET by domain, newest first. */
+  readonly secrets: ReadonlyMap<string, readonly string[]>;
+  readonly suite: SyncSuite;
+  readonly log: Logger;
+  readonly lifetimes?: SessionLifetimes;
+}
+
+const CACHED_FOR_MS = 60_000;
+/** How often Redis is asked whether it is there, and which line of writes it continues. */
+const HEARTBEAT_MS = 1_000;
+/**
+ * How long a master that its replicas have left may go on accepting claims: min-replicas-max-lag (10 s unless set) and
+ * some. During that time a new master vouches for nothing.
+ */
+const FENCE_MS = 30_000;
+
+interface Cached {
+  readonly session: Session;
+  readonly untilMs: number;
+}
+
+/** What HELLO answers. */
+class RedisBirth implements StoreBirth {
+  readonly epochMs: number;
+  readonly ageMs: number;
+  readonly line: string;
+  /** False where Redis keeps its replication id from scripts: the relays then agree on a generation by themselves. */
+  readonly bound: boolean;
+  readonly nowMs: number;
+
+  constructor(reply: RedisReply) {
+    const [line, bound, epoch, age, now] = (reply as Buffer[]).map(String) as [string, string, string, string, string];
+    this.line = line;
+    this.bound = bound === '1';
+    this.epochMs = Number(epoch);
+    this.ageMs = Number(age);
+    this.nowMs = Number(now);
+  }
+}
+
+/** A {@link SessionStore} in Redis. Connects at once and for as long as it is not closed. */
+export class RedisSessionStore implements SessionStore {
+  readonly #options: RedisSessionStoreOptions;
+  readonly #lifetimes: SessionLifetimes;
+  readonly #sealer: SessionSealer;
+  readonly #connection: RedisConnection;
+  readonly #heartbeat: NodeJS.Timeout;
+  readonly #cache = new Map<string, Cached>(); // the least recently loaded first
+  readonly #finding = new Map<string, Promise<Session | undefined>>();
+  #ready = false;
+  #generation = '';
+  #losses = 0;
+  #lossesTold = 0;
+
+  constructor(options: RedisSessionStoreOptions) {
+    this.#options = options;
+    this.#lifetimes = options.lifetimes ?? SESSION_LIFETIMES;
+    this.#sealer = new SessionSealer(options.suite, options.secrets);
+    this.#connection = new RedisConnection({
+      ...options,
+      ca: options.ca,
+      onConnected: async () => {
+        await this.#greet();
+      },
+      onLost: () => {
+        this.#losses += 1;
+        this.#setReady(false);
+      },
+      onTopologyChange: () => {
+        if (this.#generation === '') return; // each master speaks for itself
+        this.#losses += 1;
+        this.#setReady(false);
+        this.#beat();
+      },
+    });
+    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref();
+  }
+
+  /** True while Redis has answered the last time it was asked. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** Sessions whose secrets are at hand. */
+  get cached(): number {
+    return this.#cache.size;
+  }
+
+  async birth(): Promise<StoreBirth> {
+    return await this.#greet();
+  }
+
+  async create(session: NewSession, birth: StoreBirth): Promise<void> {
+    if (!(birth instanceof RedisBirth)) throw new TypeError('a session is created under the birth of its own store');
+    const expiryMs = birth.nowMs + this.#lifetimes.absoluteMs;
+    const record = this.#sealer.seal(session, expiryMs);
+    const inCluster = this.#options.target.kind === 'cluster';
+    const kept = await this.#connection.run(CREATE, this.#keyOf(session.sid), [
+      this.#generation,
+      birth.bound && inCluster ? '' : birth.line, // in a cluster, that of the session's own master
+      String(expiryMs),
+      Buffer.from(record),
+      session.domain,
+      String(this.#lifetimes.unconfirmedMs),
+    ]);
+    if (kept !== 1) throw new StoreUnavailableError('Redis was replaced during the pairing');
+  }
+
+  find(sid: Bytes): Session | undefined | Promise<Session | undefined> {
+    const name = nameOf(sid);
+    const cached = this.#cache.get(name);
+    if (cached && cached.untilMs > performance.now()) return cached.session;
+    // Messages that arrive together look once.
+    const underWay = this.#finding.get(name);
+    if (underWay !== undefined) return underWay;
+    const finding = this.#load(sid, name).finally(() => this.#finding.delete(name));
+    this.#finding.set(name, finding);
+    return finding;
+  }
+
+  async claim(session: Session, n: number, purpose: ClaimPurpose): Promise<StoreClaim> {
+    // A line that names itself needs no more; a generation must be known to be the present one.
+    if (this.#generation !== '' && !this.#ready) throw new StoreUnavailableError('Redis was lost a moment ago');
+    const answer = await this.#connection.run(CLAIM, this.#keyOf(session.sid), [
+      this.#generation,
+      String(n),
+      purpose,
+      String(this.#lifetimes.idleMs),
+    ]);
+    const claim = CLAIM_ANSWERS[answer as number] as StoreClaim;
+    if (claim === 'gone') this.#cache.delete(nameOf(session.sid));
+    return claim;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    this.#ready = false;
+    this.#cache.clear();
+    await this.#connection.close();
+  }
+
+  async #load(sid: Bytes, name: string): Promise<Session | undefined> {
+    const reply = await this.#connection.send(this.#keyOf(sid), [
+      'HMGET',
+      this.#keyOf(sid),
+      'record',
+      'expiry',
+      'domain',
+    ]);
+    const [record, expiry, domain] = reply as (Buffer | null)[];
+    if (!record || !expiry || !domain) return undefined;
+    const place = { sid: new Uint8Array(sid), expiryMs: Number(expiry), domain: String(domain) };
+    const session = this.#sealer.open(place, new Uint8Array(record));
+    if (session) this.#remember(name, session);
+    return session;
+  }
+
+  #remember(name: string, session: Session): void {
+    const nowMs = performance.now();
+    this.#cache.delete(name);
+    this.#cache.set(name, { session, untilMs: nowMs + CACHED_FOR_MS });
+    for (const [oldest, { untilMs }] of this.#cache) {
+      if (untilMs > nowMs && this.#cache.size <= this.#options.sessionsCachedMax) break;
+      this.#cache.delete(oldest);
+    }
+  }
+
+  #beat(): void {
+    this.#greet().catch(() => undefined); // said by `ready`, and in the log by the connection
+    // Secrets do not stay longer than said, sessions or not.
+    const nowMs = performance.now();
+    for (const [name, { untilMs }] of this.#cache) {
+      if (untilMs > nowMs) break;
+      this.#cache.delete(name);
+    }
+  }
+
+  async #greet(): Promise<RedisBirth> {
+    const { target } = this.#options;
+    const losses = this.#losses;
+    try {
+      const birth = new RedisBirth(
+        await this.#connection.run(HELLO, `${this.#options.keyPrefix}{store}`, [
+          this.#generation,
+          losses > this.#lossesTold ? '1' : '0',
+          target.kind,
+          String(this.#lifetimes.absoluteMs),
+          String(FENCE_MS),
+        ]),
+      );
+      this.#lossesTold = Math.max(this.#lossesTold, losses);
+      this.#learn(birth);
+      return birth;
+    } catch (error) {
+      this.#setReady(false);
+      throw error;
+    }
+  }
+
+  #learn(birth: RedisBirth): void {
+    if (!birth.bound) {
+      if (this.#generation === '') {
+        this.#options.log.warn(
+          'this Redis keeps INFO from scripts: a failover that loses writes is noticed by lost connections only',
+        );
+      }
+      this.#generation = birth.line.slice(1);
+    }
+    if (birth.bound || this.#lossesTold === this.#losses) this.#setReady(true);
+  }
+
+  #setReady(ready: boolean): void {
+    if (ready === this.#ready || (ready && this.#connection.closed)) return;
+    this.#ready = ready;
+    this.#options.log.info({ ready }, 'session store');
+  }
+
+  /** Everything of one session is in one hash slot. */
+  #keyOf(sid: Bytes): string {
+    return `${this.#options.keyPrefix}{${Buffer.from(sid.buffer, sid.byteOffset, sid.byteLength).toString('base64url')}}`;
+  }
+}
+
+/** A string of the 16 bytes: the cheapest key a Map can hash. */
+function nameOf(sid: Bytes): string {
+  return Buffer.from(sid.buffer, sid.byteOffset, sid.byteLength).toString('latin1');
+}

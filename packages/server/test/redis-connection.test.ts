@@ -1,0 +1,148 @@
+// The way to Redis: accounts, TLS, a server that is away, hangs, restarts or refuses.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { StoreUnavailableError } from '../src/sessions/store.ts';
+import { freePort, pause, REDIS_SERVER, RedisServer, startRedis, until, WITHOUT_PERSISTENCE } from './support/redis.ts';
+import { created, openedStore, openStore } from './support/redis-store.ts';
+
+async function startedRedis(...args: string[]): Promise<RedisServer> {
+  const redis = await startRedis(...args);
+  onTestFinished(() => redis.remove());
+  return redis;
+}
+
+describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_REDIS_SERVER)', () => {
+  test('an ACL user with the rights that the store needs, and no more, is enough', async () => {
+    const redis = await startedRedis();
+    const rights = ['resetchannels', '~relay:*', '-@all', '+evalsha', '+eval', '+hmget', '+hset', '+pexpire'];
+    const more = ['+pexpireat', '+del', '+info', '+time', '+select', '+ping'];
+    await redis.command('ACL', 'SETUSER', 'relay', 'on', '>p@ss:word', ...rights, ...more);
+    await redis.command('ACL', 'SETUSER', 'default', 'off');
+    const url = `redis://relay:${encodeURIComponent('p@ss:word')}@127.0.0.1:${redis.port}/1`;
+    const store = await openedStore(url, { keyPrefix: 'relay:' });
+    const session = await created(store);
+    expect(await store.find(session.sid)).toBeDefined();
+    expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
+    expect(await store.birth()).toMatchObject({ bound: true });
+    const wrong = openStore(url.replace('word', 'ward'), { keyPrefix: 'relay:' });
+    await pause(300);
+    expect(wrong.ready).toBe(false);
+  });
+
+  test('rediss is checked against REDIS_CA, and against nothing less', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mte-relay-tls-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+    const subject = ['-subj', '/CN=redis', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+    execFileSync('openssl', ['req', '-x509', ...kind, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
+    const port = await freePort();
+    const tls = ['--port', '0', '--tls-port', String(port), '--tls-cert-file', cert, '--tls-key-file', key];
+    const args = [...tls, '--tls-ca-cert-file', cert, '--tls-auth-clients', 'no', ...WITHOUT_PERSISTENCE];
+    const redis = await new RedisServer(port, args, { tls: true }).start();
+    onTestFinished(() => redis.remove());
+    const store = await openedStore(redis.url, { ca: readFileSync(cert, 'utf8') });
+    expect(await store.claim(await created(store), 0, 'exchange')).toBe('fresh');
+    const unchecked = openStore(redis.url);
+    const plain = openStore(redis.url.replace('rediss:', 'redis:'));
+    await pause(700);
+    expect([unchecked.ready, plain.ready]).toEqual([false, false]);
+  });
+
+  test('while nobody listens every call fails at once, and it heals by itself', async () => {
+    const port = await freePort();
+    const store = openStore(`redis://127.0.0.1:${port}`);
+    const startedMs = performance.now();
+    await expect(store.birth()).rejects.toBeInstanceOf(StoreUnavailableError);
+    await expect(store.find(new Uint8Array(16))).rejects.toBeInstanceOf(StoreUnavailableError);
+    expect(performance.now() - startedMs).toBeLessThan(200);
+    expect(store.ready).toBe(false);
+    const redis = await new RedisServer(port, WITHOUT_PERSISTENCE).start();
+    onTestFinished(() => redis.remove());
+    await until(() => store.ready, 5_000);
+    expect(await store.claim(await created(store), 0, 'exchange')).toBe('fresh');
+  });
+
+  test('it closes at once, connected or about to be', async () => {
+    const redis = await startedRedis();
+    for (const waitMs of [0, 1, 2, 4, 8, 16, 200]) {
+      const store = openStore(redis.url);
+      await pause(waitMs);
+      const startedMs = performance.now();
+      await store.close();
+      expect(performance.now() - startedMs).toBeLessThan(400);
+      await expect(store.birth()).rejects.toBeInstanceOf(StoreUnavailableError);
+    }
+  });
+
+  test('a server that is killed makes the store unready at once, one that returns ready again', async () => {
+    const redis = await startedRedis();
+    const store = await openedStore(redis.url);
+    const session = await created(store);
+    await redis.kill();
+    await until(() => !store.ready, 500);
+    await expect(store.claim(session, 0, 'exchange')).rejects.toBeInstanceOf(StoreUnavailableError);
+    await redis.start();
+    await until(() => store.ready, 5_000);
+    expect(await store.claim(session, 0, 'exchange')).toBe('gone'); // it kept nothing
+    expect(await store.claim(await created(store), 0, 'exchange')).toBe('fresh');
+  });
+
+  test('a server that hangs costs the timeout per call and then its connection', async () => {
+    const redis = await startedRedis();
+    const store = await openedStore(redis.url, { timeoutMs: 200 });
+    const session = await created(store);
+    redis.freeze(true);
+    const startedMs = performance.now();
+    await expect(store.claim(session, 0, 'exchange')).rejects.toThrow('within 200 ms');
+    expect(performance.now() - startedMs).toBeLessThan(600);
+    await until(() => !store.ready, 3_000);
+    await pause(500);
+    const laterMs = performance.now();
+    await expect(store.claim(session, 1, 'exchange')).rejects.toBeInstanceOf(StoreUnavailableError);
+    expect(performance.now() - laterMs).toBeLessThan(300);
+    redis.freeze(false);
+    await until(() => store.ready, 5_000);
+    expect(await store.claim(session, 2, 'exchange')).toBe('fresh');
+  });
+
+  test('more commands than may be unanswered at once are refused at once', async () => {
+    const redis = await startedRedis();
+    const store = await openedStore(redis.url, { timeoutMs: 25_000 });
+    const session = await created(store);
+    redis.freeze(true);
+    const claims = Array.from({ length: 20_000 }, (_, n) => store.claim(session, n, 'exchange'));
+    const settled = Promise.all(claims);
+    await expect(store.claim(session, 20_000, 'exchange')).rejects.toThrow('overloaded');
+    redis.freeze(false);
+    expect(new Set(await settled)).toEqual(new Set(['fresh']));
+  });
+
+  test('a server that is out of memory refuses pairings as unavailable', async () => {
+    const redis = await startedRedis('--maxmemory', '1', '--maxmemory-policy', 'noeviction');
+    const store = openStore(redis.url);
+    await pause(300);
+    expect(store.ready).toBe(false);
+    await expect(store.birth()).rejects.toBeInstanceOf(StoreUnavailableError);
+  });
+
+  test('no line of the log holds the password', async () => {
+    const redis = await startedRedis('--requirepass', 'hunter2secret');
+    const lines: string[] = [];
+    const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) });
+    const url = redis.url.replace('//', '//:hunter2secret@');
+    const store = await openedStore(url, { log });
+    await created(store);
+    const refused = openStore(redis.url.replace('//', '//:hunter3secret@'), { log });
+    await until(() => lines.some((line) => line.includes('cannot be reached')));
+    await redis.kill();
+    await until(() => !store.ready && !refused.ready);
+    await pause(200);
+    expect(lines.join('')).toContain(`redis://127.0.0.1:${redis.port}`);
+    expect(lines.join('')).not.toMatch(/hunter[23]secret/);
+  });
+});

@@ -1,0 +1,189 @@
+// A box that ends TLS forwards a sealed POST, lets it run, swallows the answer and makes up a refusal of its own. The
+// client must not run the request twice, whatever is made up and however the cancel is treated (SPEC §7).
+import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { RelayClientError } from '@mte-relay/client';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { REDIS_SERVER, type RedisServer, startRedis } from '../../packages/server/test/support/redis.ts';
+import { type RelayPair, sdk, startRelayPair } from './support/relay-pair.ts';
+
+const MESSAGE_TYPE_AT = 1;
+const TYPE_CANCEL = 2;
+
+type Forgery = '401' | '503' | 'reset' | 'garbage';
+
+interface Plan {
+  readonly forgery: Forgery;
+  /** What happens to cancels: let through, or their answers swallowed likewise. */
+  readonly cancels: 'pass' | 'forge';
+  /** The first exchange is not forwarded at all, to be delivered late. */
+  readonly keeps?: boolean;
+  /** Done between the answer and its forgery. */
+  readonly before?: () => Promise<unknown>;
+}
+
+interface Box {
+  readonly url: string;
+  plan: Plan | undefined;
+  readonly forged: string[];
+  kept: { readonly body: Buffer; readonly headers: IncomingMessage['headers'] } | undefined;
+  close(): void;
+}
+
+const PROBLEMS = {
+  '401': { status: 401, code: 'session-unknown' },
+  '503': { status: 503, code: 'unavailable' },
+} as const;
+
+/** Forwards everything, and under a plan keeps the answers of exchanges to itself. */
+async function startBox(relayPort: number): Promise<Box> {
+  const agent = new Agent({ keepAlive: true });
+  const server = createServer((req, res) => {
+    const parts: Buffer[] = [];
+    req.on('data', (part: Buffer) => parts.push(part));
+    req.on('end', () => forward(req, res, Buffer.concat(parts)));
+  });
+  const forward = (req: IncomingMessage, res: ServerResponse, body: Buffer): void => {
+    const { plan } = box;
+    const isExchange = req.url === '/api/mte' && req.method === 'POST';
+    const isCancel = isExchange && body[MESSAGE_TYPE_AT] === TYPE_CANCEL;
+    const forge = plan && isExchange && (!isCancel || plan.cancels === 'forge');
+    if (plan?.keeps && isExchange && !isCancel) {
+      box.kept = { body, headers: req.headers };
+      box.plan = undefined;
+      invent(res, plan.forgery);
+      return;
+    }
+    const options = {
+      port: relayPort,
+      host: '127.0.0.1',
+      path: req.url,
+      method: req.method,
+      headers: req.headers,
+      agent,
+    };
+    const out = request(options, (answer) => {
+      const answered: Buffer[] = [];
+      answer.on('data', (part: Buffer) => answered.push(part));
+      answer.on('end', () => {
+        if (!forge) {
+          res.writeHead(answer.statusCode as number, answer.rawHeaders);
+          res.end(Buffer.concat(answered));
+          return;
+        }
+        box.forged.push(`${isCancel ? 'cancel' : 'exchange'} ${answer.statusCode}`);
+        void Promise.resolve(plan.before?.()).then(() => invent(res, plan.forgery));
+      });
+    });
+    out.on('error', () => res.destroy());
+    out.end(body);
+  };
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const box: Box = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    plan: undefined,
+    forged: [],
+    kept: undefined,
+    close() {
+      server.closeAllConnections();
+      server.close();
+      agent.destroy();
+    },
+  };
+  return box;
+}
+
+function invent(res: ServerResponse, forgery: Forgery): void {
+  if (forgery === 'reset') return void res.socket?.resetAndDestroy();
+  if (forgery === 'garbage') {
+    res.writeHead(200, { 'content-type': 'application/mte-relay' });
+    return void res.end(Buffer.alloc(200, 7));
+  }
+  const { status, code } = PROBLEMS[forgery];
+  const headers = { 'content-type': 'application/problem+json', 'retry-after': '0' };
+  res.writeHead(status, headers);
+  res.end(JSON.stringify({ type: 'about:blank', title: 'made up', status, code }));
+}
+
+const PLANS: Plan[] = (['401', '503', 'reset', 'garbage'] as const).flatMap((forgery) => [
+  { forgery, cancels: 'pass' },
+  { forgery, cancels: 'forge' },
+]);
+
+describe.each(['memory', 'redis'] as const)('with sessions in %s', (store) => {
+  const skipped = store === 'redis' && REDIS_SERVER === undefined;
+  let redis: RedisServer | undefined;
+  let relays: RelayPair;
+  let box: Box;
+
+  beforeAll(async () => {
+    if (skipped) return;
+    if (store === 'redis') redis = await startRedis();
+    // In memory the two relays would not know each other's sessions; the box speaks to one.
+    relays = await startRelayPair({ SOLE_INSTANCE: 'true', ...(redis && { REDIS_URL: redis.url }) });
+    if (store === 'memory') await relays.kill(1);
+    box = await startBox(store === 'memory' ? relays.port(0) : relays.balancer.port);
+  });
+  afterAll(async () => {
+    box?.close();
+    await relays?.close();
+    await redis?.remove();
+  });
+
+  test.skipIf(skipped).each(PLANS)('a POST runs once: $forgery made up, cancels $cancels', async (plan) => {
+    const client = sdk({ url: box.url, pin: relays.pin });
+    const id = `${store}-${plan.forgery}-${plan.cancels}`;
+    // A session that is confirmed and in use, as it would be.
+    await (await client.fetch('/warm', { method: 'POST', body: `${id}-warm` })).text();
+    box.forged.length = 0;
+    box.plan = plan;
+    const failure: unknown = await client
+      .fetch('/orders', { method: 'POST', body: id })
+      .then((response) => response.status)
+      .catch((error: unknown) => error);
+    box.plan = undefined;
+    expect(failure).toBeInstanceOf(RelayClientError);
+    expect((failure as RelayClientError).mayHaveRun).toBe(true);
+    // It did run, once, and the box did swallow that very answer.
+    expect(relays.ran.filter((ran) => ran === id)).toEqual([id]);
+    expect(box.forged[0]).toBe('exchange 200');
+    expect(box.forged.filter((entry) => entry.startsWith('exchange'))).toHaveLength(1);
+    client.close();
+  });
+
+  test.skipIf(skipped)(
+    'a POST that the box kept is sent again, and its original, delivered late, never runs',
+    async () => {
+      const client = sdk({ url: box.url, pin: relays.pin });
+      await (await client.fetch('/warm', { method: 'POST', body: `${store}-warm` })).text();
+      box.plan = { forgery: '503', cancels: 'pass', keeps: true };
+      const response = await client.fetch('/orders', { method: 'POST', body: `${store}-kept` });
+      expect(response.status).toBe(200);
+      const { body, headers } = box.kept as NonNullable<Box['kept']>;
+      const late = await fetch(`${box.url}/api/mte`, {
+        method: 'POST',
+        headers: { 'content-type': headers['content-type'] as string },
+        body: new Uint8Array(body),
+      });
+      expect([late.status, ((await late.json()) as { code: string }).code]).toEqual([409, 'replayed']);
+      expect(relays.ran.filter((ran) => ran === `${store}-kept`)).toHaveLength(1);
+      client.close();
+    },
+  );
+
+  if (store === 'memory') return;
+  test.skipIf(skipped)('nor does a POST run twice when Redis is emptied under it', async () => {
+    const client = sdk({ url: box.url, pin: relays.pin });
+    await (await client.fetch('/warm', { method: 'POST', body: 'emptied-warm' })).text();
+    // The box lets it run, has Redis forget the session and then refuses: the cancel truly finds no session.
+    box.plan = { forgery: '401', cancels: 'pass', before: () => (redis as RedisServer).command('FLUSHALL') };
+    const failure: unknown = await client
+      .fetch('/orders', { method: 'POST', body: 'emptied' })
+      .catch((error: unknown) => error);
+    box.plan = undefined;
+    expect(failure).toBeInstanceOf(RelayClientError);
+    expect((failure as RelayClientError).mayHaveRun).toBe(true);
+    expect(relays.ran.filter((ran) => ran === 'emptied')).toHaveLength(1);
+    client.close();
+  });
+});

@@ -1,0 +1,134 @@
+// Two relay processes over Redis serve one client without sticky routing while Redis and a relay are killed and started
+// again under it: what the client is told is what the upstream's log says.
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { freePort, pause, REDIS_SERVER, RedisServer } from '../../packages/server/test/support/redis.ts';
+import { startCluster, startSentinelGroup } from '../../packages/server/test/support/redis-topologies.ts';
+import { expectTruth, postAll, type RelayPair, sdk, startRelayPair, type Told } from './support/relay-pair.ts';
+
+const EXCHANGES = 1_000;
+const LIMIT_MS = 60_000;
+
+async function started(redisUrl: string): Promise<RelayPair> {
+  const relays = await startRelayPair({ REDIS_URL: redisUrl, REDIS_TIMEOUT_MS: '500' });
+  onTestFinished(() => relays.close());
+  return relays;
+}
+
+/** 1,000 at once through the outage, then 200 more that find everything healed. */
+async function throughOutage(relays: RelayPair, outage: () => Promise<void>): Promise<Told> {
+  const client = sdk(relays);
+  onTestFinished(() => client.close());
+  const told = await postAll(client, EXCHANGES, outage);
+  await pause(1_500); // what was still on its way anywhere
+  expectTruth(told, relays.ran);
+  expect(told.answered.length + told.mayHaveRun.length + told.didNotRun.length).toBe(EXCHANGES);
+  const before = relays.ran.length;
+  await healed(relays);
+  const later = await Promise.all(Array.from({ length: 200 }, (_, i) => postOnce(relays, client, `later-${i}`)));
+  expect(later.filter((status) => status !== 200)).toEqual([]);
+  expect(new Set(relays.ran).size).toBe(relays.ran.length);
+  expect(relays.ran.length - before).toBeGreaterThanOrEqual(200);
+  expect(relays.balancer.counts.every((count) => count > EXCHANGES / 8)).toBe(true);
+  return told;
+}
+
+/** A new client gets through: Redis and both relays are there again. */
+async function healed(relays: RelayPair): Promise<void> {
+  const deadlineMs = performance.now() + 20_000;
+  for (let successes = 0; successes < 4; ) {
+    const probe = sdk(relays);
+    try {
+      await (await probe.fetch('/probe', { method: 'GET' })).text();
+      successes += 1;
+    } catch (error) {
+      successes = 0;
+      if (performance.now() > deadlineMs) throw error;
+      await pause(200);
+    } finally {
+      probe.close();
+    }
+  }
+}
+
+/** The first call after an outage may have to say that it may have run; the next one is served. */
+async function postOnce(relays: RelayPair, client: ReturnType<typeof sdk>, id: string): Promise<number> {
+  for (const attempt of ['a', 'b']) {
+    try {
+      const response = await client.fetch('/later', { method: 'POST', body: `${id}-${attempt}` });
+      await response.text();
+      return response.status;
+    } catch {
+      expectTruth({ answered: [], mayHaveRun: [], didNotRun: [] }, relays.ran);
+    }
+  }
+  return 0;
+}
+
+describe.skipIf(REDIS_SERVER === undefined)('1,000 concurrent exchanges over Redis (MTE_RELAY_REDIS_SERVER)', () => {
+  test('alternate between two relays when nothing fails, each answered once', async () => {
+    const redis = await new RedisServer(await freePort(), ['--save', '', '--appendonly', 'yes']).start();
+    onTestFinished(() => redis.remove());
+    const relays = await started(redis.url);
+    const client = sdk(relays);
+    onTestFinished(() => client.close());
+    const told = await postAll(client, EXCHANGES, async () => undefined);
+    expect(told.answered).toHaveLength(EXCHANGES);
+    expect(relays.ran).toHaveLength(EXCHANGES);
+    const [one, two] = relays.balancer.counts as [number, number];
+    expect(Math.abs(one - two)).toBeLessThan(EXCHANGES / 10);
+  });
+
+  test('survive the death and return of Redis and of a relay', async () => {
+    const redis = await new RedisServer(await freePort(), ['--save', '', '--appendonly', 'yes']).start();
+    onTestFinished(() => redis.remove());
+    const relays = await started(redis.url);
+    const startedMs = performance.now();
+    const told = await throughOutage(relays, async () => {
+      await Promise.all([redis.kill(), relays.kill(1)]);
+      await pause(300);
+      await Promise.all([redis.start(), relays.start(1)]);
+    });
+    expect(told.answered.length).toBeGreaterThanOrEqual(EXCHANGES / 4);
+    expect(performance.now() - startedMs).toBeLessThan(LIMIT_MS);
+  });
+
+  test('survive the death and return of a master of a cluster of three, and of a relay', async () => {
+    const cluster = await startCluster(0, '--appendonly', 'yes');
+    onTestFinished(() => cluster.remove());
+    const relays = await started(cluster.url);
+    const startedMs = performance.now();
+    await throughOutage(relays, async () => {
+      const [, second] = cluster.masters as [RedisServer, RedisServer];
+      await Promise.all([second.kill(), relays.kill(0)]);
+      await pause(300);
+      await Promise.all([second.start(), relays.start(0)]);
+      await cluster.whole();
+    });
+    expect(performance.now() - startedMs).toBeLessThan(LIMIT_MS);
+  });
+
+  test('survive the death of the whole cluster and its return', async () => {
+    const cluster = await startCluster(0, '--appendonly', 'yes');
+    onTestFinished(() => cluster.remove());
+    const relays = await started(cluster.url);
+    await throughOutage(relays, async () => {
+      await Promise.all(cluster.masters.map((master) => master.kill()));
+      await pause(300);
+      await Promise.all(cluster.masters.map((master) => master.start()));
+      await cluster.whole();
+    });
+  });
+
+  test('survive a failover by Sentinel, and the death and return of a relay', async () => {
+    const group = await startSentinelGroup('--min-replicas-to-write', '1');
+    onTestFinished(() => group.remove());
+    const relays = await started(group.url);
+    const startedMs = performance.now();
+    await throughOutage(relays, async () => {
+      const old = await group.master();
+      await Promise.all([old.kill(), relays.kill(1)]);
+      await Promise.all([relays.start(1), pause(1_000)]);
+    });
+    expect(performance.now() - startedMs).toBeLessThan(LIMIT_MS);
+  });
+});
