@@ -13,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 const root = join(import.meta.dirname, '..', '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const START_DEADLINE_MS = 30_000;
+const hasCurl = existsSync('/usr/bin/curl');
 const environment = {
   ...process.env,
   PATH: [join(root, 'node_modules', '.bin'), process.env['PATH'] ?? ''].join(delimiter),
@@ -99,6 +100,22 @@ describe('README', () => {
     expect(requestsSeen.slice(before)).toEqual(['POST /notes {"text":"hello"}']);
   });
 
+  test.skipIf(!hasCurl)(
+    `the egress quick start is ready and prints what curl gets${hasCurl ? '' : ' (skipped: no curl)'}`,
+    async () => {
+      const before = requestsSeen.length;
+      const [snippet] = snippets.filter(({ purpose }) => purpose === 'egress');
+      if (!snippet) throw new Error('the README has no snippet marked "sh run egress"');
+      const code = prepared(snippet).replaceAll('127.0.0.1:8081', `127.0.0.1:${await freePort()}`);
+      // The egress runs until it is told to stop: here, when curl has its answer.
+      const stopped = `${code}\nkill -TERM -- -$$`;
+      const { printed } = await runGroup(stopped);
+      expect(printed.filter((line) => line.startsWith('ready http://127.0.0.1:')).length).toBe(1);
+      expect(printed.filter((line) => !line.startsWith('ready '))).toEqual(promisedOutput(snippet));
+      expect(requestsSeen.slice(before)).toEqual(['POST /notes {"text":"hello"}']);
+    },
+  );
+
   test('another pin than the printed one refuses to talk', async () => {
     const before = requestsSeen.length;
     const wrong = `sha256-${Buffer.alloc(32).toString('base64')}`;
@@ -125,7 +142,14 @@ describe('README', () => {
   });
 });
 
-describe.each(['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/architecture.md'])('%s', (file) => {
+describe.each([
+  'README.md',
+  'SECURITY.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'docs/architecture.md',
+  'docs/configuration.md',
+])('%s', (file) => {
   const text = readFileSync(join(root, file), 'utf8');
 
   test('links only to files that exist', () => {
@@ -160,6 +184,23 @@ function promisedOutput(snippet: Snippet): string[] {
 
 function run(command: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
   return promisify(execFile)(command, args, { cwd: root, env: environment, timeout: 25_000 });
+}
+
+/** Runs a script in a process group of its own, which the script ends; what it printed, by lines. */
+async function runGroup(script: string): Promise<{ printed: string[] }> {
+  const child = spawn('bash', ['-euc', script], {
+    cwd: root,
+    env: environment,
+    stdio: ['ignore', 'pipe', 'ignore'],
+    detached: true,
+    timeout: 25_000,
+  });
+  let text = '';
+  child.stdout.on('data', (bytes: Buffer) => {
+    text += bytes.toString();
+  });
+  await once(child, 'close'); // when everything that it started has let go of standard output
+  return { printed: text.trim().split('\n').sort() };
 }
 
 async function untilReady(url: string): Promise<void> {

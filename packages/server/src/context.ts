@@ -3,8 +3,11 @@ import type { SyncSuite } from '@mte-relay/protocol';
 import type { Settings } from './config/settings.ts';
 import type { Domains } from './domain.ts';
 import type { RelayHooks } from './exchange/hooks.ts';
+import type { Admission } from './http/admission.ts';
 import type { TrustedProxies } from './http/forwarding.ts';
+import type { Health } from './observe/health.ts';
 import type { Logger } from './observe/log.ts';
+import type { Metrics } from './observe/metrics.ts';
 import type { SessionStore } from './sessions/store.ts';
 
 export interface RelayContext {
@@ -15,4 +18,7 @@ export interface RelayContext {
   readonly sessions: SessionStore;
   readonly hooks: RelayHooks;
   readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly health: Health;
+  readonly admission: Admission;
 }

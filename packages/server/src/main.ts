@@ -1,17 +1,33 @@
 // The command `mte-relay-server start|check|identity`.
 import { randomBytes } from 'node:crypto';
+import { constants } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { ConfigError, EXIT_CONFIG, loadIdentitySettings, loadSettings, settingsWarnings } from './config/load.ts';
+import { nodeSuite } from '@mte-relay/protocol/node';
+import { readConfiguration } from './config/configuration.ts';
+import { effectiveSettings } from './config/effective.ts';
+import { ANY_HOST, loadIdentitySettings } from './config/load.ts';
+import { ConfigError, type Environment, EXIT_CONFIG } from './config/problems.ts';
+import { readAllSources } from './config/sources.ts';
 import { createRelay } from './index.ts';
-import { createLogger } from './observe/log.ts';
-import { pinOf, relayIdentity } from './pairing/identity.ts';
+import { faultOf } from './observe/fault.ts';
+import { createLogger, type Logger } from './observe/log.ts';
+import { pinOf, relayIdentities, relayIdentity } from './pairing/identity.ts';
 
-const USAGE = `usage: mte-relay-server <command>
+const USAGE = `usage: mte-relay-server <command> [options]
 
-  start             run the relay; settings come from the environment
+  start             run the relay
   check             read the settings, report every problem, exit
-  identity          print the pin that clients trust
+  check --print     print the settings in force too, secrets masked
+  identity          print the pin that clients trust; while a secret is rotated, the newest first
   identity --new    print a new random RELAY_IDENTITY_SEED and its pin
+
+Settings come from the environment and, with less weight, from a YAML file:
+  --config FILE       the same as CONFIG_FILE
+  --settings MODULE   SETTINGS_MODULE: a module that gives settings, for vaults; it has the last word
+  --sessions MODULE   SESSIONS_MODULE: a module that makes the session store
+  --log MODULE        LOG_MODULE: a pino transport
+  --startup MODULE    STARTUP_MODULE: a module to run before the relay listens
 
 Required: UPSTREAM, CORS_ORIGINS, CLIENT_ID_SECRET (at least 32 characters).
 Often set: PORT (8080), LOG_LEVEL (info), PASS_THROUGH_ROUTES, RELAY_IDENTITY_SEED.
@@ -19,6 +35,8 @@ Exit status: 0 done, 64 wrong usage, ${EXIT_CONFIG} wrong configuration, 1 anyth
 `;
 
 const EXIT_USAGE = 64;
+/** How long the last lines of the log may take to leave. */
+const FLUSH_MS = 1_000;
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -28,11 +46,11 @@ async function main(args: string[]): Promise<number> {
   try {
     switch (command.name) {
       case 'start':
-        return await start();
+        return await start(command.environment);
       case 'check':
-        return check();
+        return await check(command.environment, command.options.print === true);
       case 'identity':
-        return command.fresh ? newIdentity() : printIdentity();
+        return command.options.new ? newIdentity() : await printIdentity(command.environment);
       default:
         process.stdout.write(USAGE);
         return 0;
@@ -43,16 +61,40 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-function parseCommand(args: string[]): { name: string; fresh: boolean } | undefined {
+interface Command {
+  readonly name: string;
+  readonly options: { readonly new?: boolean | undefined; readonly print?: boolean | undefined };
+  /** The process's own, with the flags that stand for variables. */
+  readonly environment: Environment;
+}
+
+function parseCommand(args: string[]): Command | undefined {
   try {
     const { values, positionals } = parseArgs({
       args,
       allowPositionals: true,
-      options: { new: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        new: { type: 'boolean' },
+        print: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        config: { type: 'string' },
+        settings: { type: 'string' },
+        sessions: { type: 'string' },
+        log: { type: 'string' },
+        startup: { type: 'string' },
+      },
     });
     const name = values.help ? 'help' : positionals[0];
     if (name && positionals.length <= 1 && ['start', 'check', 'identity', 'help'].includes(name)) {
-      return { name, fresh: values.new === true };
+      const flags = {
+        CONFIG_FILE: values.config,
+        SETTINGS_MODULE: values.settings,
+        SESSIONS_MODULE: values.sessions,
+        LOG_MODULE: values.log,
+        STARTUP_MODULE: values.startup,
+      };
+      const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+      return { name, options: values, environment: { ...process.env, ...given } };
     }
   } catch {
     // an unknown option: the usage says what there is
@@ -61,34 +103,80 @@ function parseCommand(args: string[]): { name: string; fresh: boolean } | undefi
   return undefined;
 }
 
-async function start(): Promise<number> {
-  const relay = createRelay();
-  const log = createLogger(relay.settings.LOG_LEVEL);
-  for (const warning of settingsWarnings(relay.settings)) log.warn(warning);
+async function start(from: Environment): Promise<number> {
+  const { environment, settings, modules, warnings } = await readConfiguration(from);
+  const log = createLogger(settings.LOG_LEVEL, settings.LOG_MODULE);
+  endOnFault(log);
+  for (const warning of warnings) log.warn(warning);
+  const sessions = await modules.sessions?.(settings, nodeSuite());
+  const relay = createRelay({ environment, log, ...(sessions && { sessions }) });
+  try {
+    await modules.startup?.({ settings: effectiveSettings(settings), log });
+  } catch (error) {
+    await relay.close();
+    throw new Error(`STARTUP_MODULE failed: ${error instanceof Error ? error.message : String(error)}`);
+  }
   const port = await relay.listen();
   for (const [domain, { UPSTREAM }] of relay.settings.domains) {
-    log.info({ port, domain, upstream: UPSTREAM.href, pin: relay.pins.get(domain) }, 'relay is listening');
+    const { adminPort } = relay;
+    log.info({ port, adminPort, domain, upstream: UPSTREAM.href, pin: relay.pins.get(domain) }, 'relay is listening');
   }
-  await new Promise((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
+  await untilAsked(log);
+  const { DRAIN_DELAY_MS, SHUTDOWN_TIMEOUT_MS } = relay.settings;
+  log.info({ drainDelayMs: DRAIN_DELAY_MS, timeoutMs: SHUTDOWN_TIMEOUT_MS }, 'relay is draining');
+  relay.drain();
+  await setTimeout(DRAIN_DELAY_MS);
   log.info('relay is closing');
   await relay.close();
+  log.info('relay has closed');
   return 0;
 }
 
-function check(): number {
-  const settings = loadSettings(process.env);
-  for (const warning of settingsWarnings(settings)) process.stderr.write(`warning: ${warning}\n`);
+/** Waits for the first SIGTERM or SIGINT. A second one means at once: the process ends as if it had not been caught. */
+function untilAsked(log: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        for (const again of ['SIGTERM', 'SIGINT'] as const) {
+          process.once(again, () => {
+            log.warn({ signal: again }, 'asked again: ending at once');
+            process.exit(128 + constants.signals[again]);
+          });
+        }
+        resolve();
+      });
+    }
+  });
+}
+
+/** After a fault that nothing has caught nobody knows what state the relay is in: it says so and ends. */
+function endOnFault(log: Logger): void {
+  // Also what becomes of an unhandled rejection.
+  process.on('uncaughtException', (error, origin) => {
+    log.fatal({ fault: faultOf(error), origin }, 'uncaught fault: the relay ends');
+    // A log module writes in a thread of its own; it gets a moment.
+    log.flush(() => process.exit(1));
+    setTimeout(FLUSH_MS).then(() => process.exit(1));
+  });
+}
+
+async function check(environment: Environment, print: boolean): Promise<number> {
+  const { settings, warnings } = await readConfiguration(environment);
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+  for (const [name, text] of print ? Object.entries(effectiveSettings(settings)) : []) {
+    process.stdout.write(`${name}=${text}\n`);
+  }
   process.stdout.write('configuration is valid\n');
   return 0;
 }
 
-function printIdentity(): number {
-  const settings = loadIdentitySettings(process.env);
-  const [clientIdSecret] = settings.CLIENT_ID_SECRET as [string];
-  process.stdout.write(`${pinOf(relayIdentity({ seed: settings.RELAY_IDENTITY_SEED, clientIdSecret }))}\n`);
+async function printIdentity(from: Environment): Promise<number> {
+  const sources = await readAllSources(from);
+  for (const [host, settings] of loadIdentitySettings(sources.environment, sources)) {
+    for (const identity of relayIdentities(settings)) {
+      process.stdout.write(`${host === ANY_HOST ? '' : `${host} `}${pinOf(identity)}\n`);
+    }
+  }
   return 0;
 }
 

@@ -1,5 +1,7 @@
 // The relay's log: JSON lines by pino, with the level names of LOG_LEVEL.
-import { type Logger, pino } from 'pino';
+import { pathToFileURL } from 'node:url';
+import { type Logger, type LoggerOptions, pino } from 'pino';
+import { resolveModule } from '../config/modules.ts';
 import type { Settings } from '../config/settings.ts';
 
 export type { Logger } from 'pino';
@@ -14,14 +16,21 @@ const PINO_LEVEL: Record<Settings['LOG_LEVEL'], string> = {
   off: 'silent',
 };
 
-/** A logger to standard output. */
-export function createLogger(level: Settings['LOG_LEVEL']): Logger {
-  return pino({
+/** A logger to standard output, or to a pino transport (LOG_MODULE), which runs in a thread of its own. */
+export function createLogger(level: Settings['LOG_LEVEL'], module?: string): Logger {
+  const options: LoggerOptions = {
     level: PINO_LEVEL[level],
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label === 'warn' ? 'warning' : label === 'fatal' ? 'panic' : label }) },
-  });
+  };
+  if (!module) return pino(options);
+  const transport = pino.transport({ target: pathToFileURL(resolveModule(module)).href });
+  // A log that fails must not take the relay along, and it cannot log that it failed.
+  transport.on('error', (error: Error) =>
+    process.stderr.write(`mte-relay-server: LOG_MODULE failed: ${error.message}\n`),
+  );
+  return pino(options, transport);
 }
 
 /** A session's name in logs: enough to tell sessions apart, too little to be used. */

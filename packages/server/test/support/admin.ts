@@ -15,7 +15,7 @@ export async function adminGet(
 }
 
 /** The value of each series in Prometheus' text format, by its name and labels as written there. */
-export function seriesOf(text: string): Map<string, number> {
+function seriesOf(text: string): Map<string, number> {
   const series = new Map<string, number>();
   for (const line of text.split('\n')) {
     const match = /^([a-z_]+(?:\{[^}]*\})?) (\S+)$/.exec(line);

@@ -1,0 +1,132 @@
+// What one request took and came to: a line in the log and a few additions to the metrics when it is over. On the hot
+// path, so no object, no lookup and no text that a level which is off would not show.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { InnerCode, OuterCode } from '@mte-relay/protocol';
+import type { RelayContext } from '../context.ts';
+import { type Logger, shortSession } from './log.ts';
+import { type BodyRoute, type Metrics, type Outcome, outcomeOf } from './metrics.ts';
+import { REQUEST_ID_FIELD, requestIdOf } from './request-id.ts';
+
+/** The account of one exchange, cancel or pass-through request. */
+export class Account {
+  readonly requestId: string;
+  /** True when steps are logged: ask before making one up. */
+  readonly traces: boolean;
+  route: BodyRoute;
+  sid: Uint8Array | undefined;
+  clientId = '';
+  /** Of the answer: the inner one of an exchange. 0 while there is none. */
+  status = 0;
+  /** True when the answer went out in more than one piece. */
+  streamed = false;
+  decodeMs = 0;
+  encodeMs = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  readonly #startedMs = performance.now();
+  readonly #log: Logger;
+  readonly #metrics: Metrics;
+  #dispatchedMs = 0;
+  #upstreamMs = 0;
+  #code: OuterCode | InnerCode | undefined;
+  #refused = false;
+
+  constructor({ log, metrics }: RelayContext, req: IncomingMessage, res: ServerResponse, route: BodyRoute) {
+    this.#log = log;
+    this.#metrics = metrics;
+    this.route = route;
+    this.traces = log.isLevelEnabled('trace');
+    this.requestId = requestIdOf(req);
+    res.setHeader(REQUEST_ID_FIELD, this.requestId);
+  }
+
+  /** The request was handed to the upstream. */
+  dispatched(): void {
+    this.#dispatchedMs = performance.now();
+  }
+
+  /** The upstream's answer has begun. */
+  upstreamAnswered(): void {
+    this.#upstreamMs = performance.now() - this.#dispatchedMs;
+    this.#metrics.upstream.observeMs(this.#upstreamMs);
+  }
+
+  /** Refused on the outer hop. */
+  refusedOuter(code: OuterCode): void {
+    this.#code = code;
+    this.#refused = true;
+    this.#metrics.outerFailures[code].value += 1;
+    if (code === 'replayed') this.#metrics.replaysRefused.value += 1;
+  }
+
+  /** Answered by the relay itself, inside the seal. */
+  refusedInner(code: InnerCode): void {
+    this.#code = code;
+    this.#metrics.innerFailures[code].value += 1;
+  }
+
+  /** One step on the way; ask {@link Account.traces} first. Facts are sizes and counts, never content. */
+  step(name: string, facts: Readonly<Record<string, number | boolean | string>> = {}): void {
+    this.#log.trace({ request: this.requestId, ...this.#names(), ...facts }, name);
+  }
+
+  /** What another line about this request is found by. */
+  names(): Readonly<Record<string, string | undefined>> {
+    return { request: this.requestId, ...this.#names() };
+  }
+
+  /** The response has closed. */
+  close(res: ServerResponse): void {
+    const metrics = this.#metrics;
+    const { route } = this;
+    const complete = res.writableFinished;
+    metrics.requests[route][this.#outcome(complete)].value += 1;
+    metrics.bytesIn[route].value += this.bytesIn;
+    metrics.bytesOut[route].value += this.bytesOut;
+    if (this.decodeMs > 0) metrics.decode.observeMs(this.decodeMs);
+    if (this.encodeMs > 0) metrics.encode.observeMs(this.encodeMs);
+    const totalMs = performance.now() - this.#startedMs;
+    if (this.status > 0) {
+      if (route === 'pass_through') metrics.passThroughTime.observeMs(totalMs);
+      else if (route === 'exchange')
+        (this.streamed ? metrics.exchangeStream : metrics.exchangeWhole).observeMs(totalMs);
+    }
+    if (!this.#log.isLevelEnabled('info')) return;
+    this.#log.info(
+      {
+        request: this.requestId,
+        ...this.#names(),
+        route,
+        status: this.status,
+        outer: res.statusCode,
+        code: this.#code,
+        complete,
+        ms: tenths(totalMs),
+        upstreamMs: tenths(this.#upstreamMs),
+        decodeMs: thousandths(this.decodeMs),
+        encodeMs: thousandths(this.encodeMs),
+        bytesIn: this.bytesIn,
+        bytesOut: this.bytesOut,
+      },
+      route,
+    );
+  }
+
+  #outcome(complete: boolean): Outcome {
+    if (!complete) return 'aborted';
+    return this.#refused ? 'refused' : outcomeOf(this.status);
+  }
+
+  #names(): { session?: string; client?: string } {
+    const { sid, clientId } = this;
+    return { ...(sid && { session: shortSession(sid) }), ...(clientId !== '' && { client: clientId }) };
+  }
+}
+
+function tenths(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}
+
+function thousandths(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

@@ -1,0 +1,155 @@
+import { connect, type Socket } from 'node:net';
+import { CONTENT_TYPE_PAIRING, startPairing } from '@mte-relay/protocol';
+import { nodeSuite } from '@mte-relay/protocol/node';
+import { describe, expect, test } from 'vitest';
+import { ADDRESSES_MAX, AddressBuckets, networkOf } from '../src/http/admission.ts';
+import { MemorySessionStore, type SessionLifetimes } from '../src/index.ts';
+import { closing, relaySeries } from './support/admin.ts';
+import { type OuterAnswer, SealedClient, send } from './support/sealed-client.ts';
+import { stage } from './support/stage.ts';
+
+/** A pairing request that the relay would grant. */
+async function pairingRequest(port: number): Promise<Uint8Array> {
+  const { body } = await send(port, '/api/mte-relay', { method: 'GET' });
+  const { publicKey } = JSON.parse(Buffer.from(body).toString()) as { publicKey: string };
+  const key = new Uint8Array(Buffer.from(publicKey, 'base64'));
+  return (await startPairing(nodeSuite(), key, { authority: 'a' })).message;
+}
+
+function postPairing(port: number, body: Uint8Array, headers: Record<string, string> = {}): Promise<OuterAnswer> {
+  return send(port, '/api/mte-pair', { headers: { 'content-type': CONTENT_TYPE_PAIRING, ...headers }, body });
+}
+
+const limited = (limit: string): string => `mte_relay_limited_total{limit="${limit}"}`;
+
+test('a flood of pairings from one address is refused with 429 and Retry-After, and passes', async () => {
+  const staged = await stage(undefined, { environment: { PAIRINGS_BURST: '5', PAIRINGS_PER_MINUTE: '60' } });
+  const message = await pairingRequest(staged.port);
+  const answers: OuterAnswer[] = [];
+  for (let i = 0; i < 12; i += 1) answers.push(await postPairing(staged.port, message));
+  expect(answers.map(({ status }) => status)).toEqual([...Array<number>(5).fill(200), ...Array<number>(7).fill(429)]);
+  expect(answers[6]).toMatchObject({ code: 'too-many', headers: { 'retry-after': '1' } });
+  expect((await relaySeries(staged)).get(limited('PAIRINGS_PER_MINUTE'))).toBe(7);
+  await new Promise((resolve) => setTimeout(resolve, 1_050));
+  expect((await postPairing(staged.port, message)).status).toBe(200);
+  expect((await postPairing(staged.port, message)).status).toBe(429);
+});
+
+test('what does not even parse counts against its address too, and exchanges do not', async () => {
+  const staged = await stage(undefined, { environment: { PAIRINGS_BURST: '3' } });
+  const client = await SealedClient.pair(staged.port);
+  for (let i = 0; i < 2; i += 1) expect((await postPairing(staged.port, new Uint8Array(9))).status).toBe(426);
+  expect((await postPairing(staged.port, new Uint8Array(9))).status).toBe(429);
+  for (let i = 0; i < 10; i += 1) expect((await client.fetch({})).head.status).toBe(200);
+});
+
+test('each client behind a trusted proxy has its own measure', async () => {
+  const staged = await stage(undefined, { environment: { PAIRINGS_BURST: '2', TRUSTED_PROXIES: '127.0.0.1' } });
+  const message = await pairingRequest(staged.port);
+  const from = async (address: string): Promise<number> =>
+    (await postPairing(staged.port, message, { 'x-forwarded-for': address })).status;
+  expect([await from('192.0.2.1'), await from('192.0.2.1'), await from('192.0.2.1')]).toEqual([200, 200, 429]);
+  expect(await from('192.0.2.2')).toBe(200);
+  // One subscriber has a whole /64 of IPv6 addresses, and one measure.
+  expect([await from('2001:db8::1'), await from('2001:db8::2'), await from('2001:db8::3')]).toEqual([200, 200, 429]);
+  expect(await from('2001:db8:0:1::1')).toBe(200);
+});
+
+test('an address that only the client itself claims does not help', async () => {
+  const staged = await stage(undefined, { environment: { PAIRINGS_BURST: '2' } });
+  const message = await pairingRequest(staged.port);
+  const statuses: number[] = [];
+  for (let i = 0; i < 4; i += 1) {
+    statuses.push((await postPairing(staged.port, message, { 'x-forwarded-for': `192.0.2.${i}` })).status);
+  }
+  expect(statuses).toEqual([200, 200, 429, 429]);
+});
+
+test('more pairings at once than PAIRINGS_CONCURRENT_MAX are refused with 503, and counted off again', async () => {
+  const staged = await stage(undefined, { environment: { PAIRINGS_CONCURRENT_MAX: '2' } });
+  const message = await pairingRequest(staged.port);
+  const slow = [halfPairing(staged.port), halfPairing(staged.port)];
+  await expect.poll(async () => (await relaySeries(staged)).get('mte_relay_in_flight{kind="pairing"}')).toBe(2);
+  const refused = await postPairing(staged.port, message);
+  expect(refused).toMatchObject({ status: 503, code: 'unavailable', headers: { 'retry-after': '2' } });
+  expect((await relaySeries(staged)).get(limited('PAIRINGS_CONCURRENT_MAX'))).toBe(1);
+  for (const socket of slow) socket.destroy();
+  await expect.poll(async () => (await relaySeries(staged)).get('mte_relay_in_flight{kind="pairing"}')).toBe(0);
+  expect((await postPairing(staged.port, message)).status).toBe(200);
+});
+
+test('a pairing request that does not arrive whole in time is answered 408', async () => {
+  const staged = await stage(undefined, { environment: { CLIENT_IDLE_TIMEOUT_MS: '300' } });
+  const socket = halfPairing(staged.port);
+  const trickle = setInterval(() => socket.write('x'), 50); // never idle, never whole
+  let text = '';
+  socket.on('data', (piece) => {
+    text += piece.toString('latin1');
+  });
+  await new Promise((resolve) => socket.on('close', resolve));
+  clearInterval(trickle);
+  expect(text).toMatch(/^HTTP\/1\.1 408 /);
+  expect(text).toContain('"code":"timeout"');
+  expect((await relaySeries(staged)).get(limited('CLIENT_IDLE_TIMEOUT_MS'))).toBe(1);
+});
+
+test('sessions that are never confirmed fill SESSIONS_MAX only for their short time, and push nobody out', async () => {
+  const lifetimes: SessionLifetimes = { unconfirmedMs: 500, idleMs: 60_000, absoluteMs: 60_000, messageLimit: 1_000 };
+  const sessions = new MemorySessionStore({ sessionsMax: 5, soleInstance: true, lifetimes });
+  const staged = await stage(undefined, { sessions });
+  const confirmed = await SealedClient.pair(staged.port);
+  await confirmed.fetch({});
+  const message = await pairingRequest(staged.port);
+  const statuses: number[] = [];
+  for (let i = 0; i < 8; i += 1) statuses.push((await postPairing(staged.port, message)).status);
+  expect(statuses).toEqual([200, 200, 200, 200, 503, 503, 503, 503]);
+  expect((await relaySeries(staged)).get(limited('SESSIONS_MAX'))).toBe(4);
+  expect((await confirmed.fetch({})).head.status).toBe(200);
+  await new Promise((resolve) => setTimeout(resolve, 550));
+  expect((await postPairing(staged.port, message)).status).toBe(200);
+  expect((await confirmed.fetch({})).head.status).toBe(200);
+});
+
+describe('the table of addresses', () => {
+  test('does not grow past its bound, and forgets who was not seen for longest', () => {
+    const buckets = new AddressBuckets(1, 1 / 60_000);
+    buckets.take('first', 0);
+    buckets.take('second', 0);
+    for (let i = 0; i < ADDRESSES_MAX - 2; i += 1) buckets.take(`address ${i}`, 0);
+    expect(buckets.take('first', 0)).toBeGreaterThan(0); // still known; seen again
+    buckets.take('one more', 0);
+    expect(buckets.size).toBe(ADDRESSES_MAX);
+    expect(buckets.take('first', 0)).toBeGreaterThan(0);
+    expect(buckets.take('second', 0)).toBe(0); // forgotten
+  });
+
+  test('refills at the rate, up to the burst and no further', () => {
+    const buckets = new AddressBuckets(2, 1 / 1_000);
+    expect([buckets.take('a', 0), buckets.take('a', 0), buckets.take('a', 0)]).toEqual([0, 0, 1_000]);
+    expect(buckets.take('a', 999)).toBeCloseTo(1);
+    expect(buckets.take('a', 1_000)).toBe(0);
+    expect([buckets.take('a', 1e9), buckets.take('a', 1e9), buckets.take('a', 1e9)]).toEqual([0, 0, 1_000]);
+  });
+
+  test.each([
+    ['192.0.2.7', '192.0.2.7'],
+    ['unknown', 'unknown'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:0db8:0001:0002::9', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['2001:db8:a:b:c:d:192.0.2.1', '2001:db8:a:b::/64'],
+  ])('%s counts as %s', (address, network) => {
+    expect(networkOf(address)).toBe(network);
+  });
+});
+
+/** A pairing request whose body has only begun. */
+function halfPairing(port: number): Socket {
+  const socket = closing(connect(port, '127.0.0.1'));
+  socket.on('error', () => {});
+  const head = ['POST /api/mte-pair HTTP/1.1', 'host: relay', `content-type: ${CONTENT_TYPE_PAIRING}`];
+  socket.write(`${[...head, 'content-length: 2400'].join('\r\n')}\r\n\r\nx`);
+  return socket;
+}

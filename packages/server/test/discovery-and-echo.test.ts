@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import { send } from './support/sealed-client.ts';
+import { stage } from './support/stage.ts';
+
+const text = (body: Uint8Array): string => Buffer.from(body).toString();
+
+test('the echo answers with the message and the time, and nothing else', async () => {
+  const { port, seen } = await stage();
+  const answer = await send(port, '/api/mte-echo?msg=test', { method: 'GET' });
+  expect(answer.status).toBe(200);
+  expect(answer.headers).toMatchObject({ 'content-type': 'application/json', 'cache-control': 'no-store' });
+  const { echo, time, ...rest } = JSON.parse(text(answer.body)) as { echo: string; time: string };
+  expect(echo).toBe('test');
+  expect(Math.abs(Date.parse(time) - Date.now())).toBeLessThan(10_000);
+  expect(rest).toEqual({});
+  expect(seen).toHaveLength(0);
+});
+
+test.each([
+  ['', ''],
+  ['?msg=a%20b%22%3Cscript%3E', 'a b"<script>'],
+  ['?other=1&msg=%C3%A9', 'é'],
+  ['?msg=%ff', '\ufffd'],
+])('the echo of %s is what was asked, as JSON', async (query, expected) => {
+  const { port } = await stage();
+  const answer = await send(port, `/api/mte-echo${query}`, { method: 'GET' });
+  expect(JSON.parse(text(answer.body))).toMatchObject({ echo: expected });
+  expect(answer.headers['x-content-type-options']).toBe('nosniff');
+});
+
+test('discovery names versions, suite, key and endpoints, may be cached for minutes, and answers HEAD alike', async () => {
+  const { port } = await stage();
+  const answer = await send(port, '/api/mte-relay', { method: 'GET' });
+  const document = JSON.parse(text(answer.body)) as Record<string, string>;
+  expect(document).toMatchObject({
+    versions: [1],
+    suite: 1,
+    endpoints: { pair: '/api/mte-pair', exchange: '/api/mte' },
+  });
+  expect(Buffer.from(document['publicKey'] as string, 'base64')).toHaveLength(1216);
+  expect(answer.headers['cache-control']).toBe('public, max-age=300');
+  const head = await send(port, '/api/mte-relay', { method: 'HEAD' });
+  expect(head.status).toBe(200);
+  expect(head.headers['content-length']).toBe(answer.headers['content-length']);
+  expect(head.body).toHaveLength(0);
+});
+
+test.each(['/api/mte-relay', '/api/mte-echo'])('%s takes GET and HEAD alone', async (path) => {
+  const { port } = await stage();
+  const answer = await send(port, path, { method: 'DELETE' });
+  expect(answer).toMatchObject({ status: 405, code: 'method-not-allowed' });
+  expect(answer.headers.allow).toBe('GET, HEAD, OPTIONS');
+});

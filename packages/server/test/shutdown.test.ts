@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent } from 'node:http';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { closing } from './support/admin.ts';
+import { type RelayProcess, startRelayProcess } from './support/relay-process.ts';
+import { SealedClient, send } from './support/sealed-client.ts';
+
+/** True while a connection to the port can be opened. */
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = closing(connect(port, '127.0.0.1'));
+    socket.on('connect', () => resolve(true));
+    socket.on('error', () => resolve(false));
+  });
+}
+
+const readiness = (relay: RelayProcess): Promise<number> =>
+  fetch(`http://127.0.0.1:${relay.adminPort}/readyz`, { headers: { connection: 'close' } }).then(
+    ({ status }) => status,
+    () => 0,
+  );
+
+test('SIGTERM: not ready at once, serving on for DRAIN_DELAY_MS, then no new connections, then exit 0', async () => {
+  const finish: (() => void)[] = [];
+  const relay = await startRelayProcess((_req, res) => finish.push(() => res.end('done')), { DRAIN_DELAY_MS: '700' });
+  const client = await SealedClient.pair(relay.port);
+  const underWay = client.fetch({});
+  await expect.poll(() => finish.length).toBe(1);
+  const beganMs = performance.now();
+  relay.child.kill('SIGTERM');
+  await expect.poll(() => readiness(relay), { interval: 10 }).toBe(503);
+  expect(performance.now() - beganMs).toBeLessThan(600);
+  const late = client.fetch({ path: '/late' }); // a new connection, during the delay
+  await expect.poll(() => finish.length).toBe(2);
+  await expect.poll(() => accepts(relay.port), { timeout: 5_000 }).toBe(false);
+  expect(performance.now() - beganMs).toBeGreaterThan(650);
+  expect(relay.child.exitCode).toBeNull(); // two exchanges are still under way
+  for (const end of finish) end();
+  expect([(await underWay).text, (await late).text]).toEqual(['done', 'done']);
+  expect(await relay.exited).toEqual({ code: 0, signal: null });
+});
+
+test('an idle kept-alive connection does not hold the end up, and is not broken off before', async () => {
+  const relay = await startRelayProcess((_req, res) => res.end(), {
+    DRAIN_DELAY_MS: '500',
+    SHUTDOWN_TIMEOUT_MS: '60000',
+  });
+  const agent = new Agent({ keepAlive: true });
+  await send(relay.port, '/api/mte-relay', { method: 'GET', agent });
+  relay.child.kill('SIGTERM');
+  await expect.poll(() => readiness(relay), { interval: 10 }).toBe(503);
+  // It may still be used during the delay, and learns with the answer that it ends.
+  const last = await send(relay.port, '/api/mte-relay', { method: 'GET', agent });
+  expect([last.status, last.headers.connection]).toEqual([200, 'close']);
+  await send(relay.port, '/api/mte-relay', { method: 'GET', agent }).catch(() => {});
+  expect(await relay.exited).toEqual({ code: 0, signal: null });
+  agent.destroy();
+});
+
+test('what is not done by SHUTDOWN_TIMEOUT_MS is broken off, never ended as if it were whole', async () => {
+  const relay = await startRelayProcess(
+    (_req, res) => {
+      res.write('begun');
+    },
+    { DRAIN_DELAY_MS: '0', SHUTDOWN_TIMEOUT_MS: '300' },
+  );
+  const client = await SealedClient.pair(relay.port);
+  const stream = client.fetch({});
+  stream.catch(() => {});
+  await expect.poll(() => relay.seen()).toBe(1);
+  relay.child.kill('SIGTERM');
+  await expect(stream).rejects.toThrow();
+  expect(await relay.exited).toEqual({ code: 0, signal: null });
+});
+
+test.each([
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+] as const)('a second signal, %s, ends at once', async (signal, code) => {
+  const relay = await startRelayProcess(() => {}, { DRAIN_DELAY_MS: '60000' });
+  relay.child.kill('SIGTERM');
+  await expect.poll(() => readiness(relay), { interval: 10 }).toBe(503);
+  const beganMs = performance.now();
+  relay.child.kill(signal);
+  expect(await relay.exited).toEqual({ code, signal: null });
+  expect(performance.now() - beganMs).toBeLessThan(2_000);
+});
+
+test.each([
+  [
+    'an exception',
+    "setTimeout(() => { throw Object.assign(new Error('marker-8f2c\\n    at marker-8f2c (/x:1:1)'), { code: 'EWHY' }) }, 200)",
+  ],
+  [
+    'a rejection',
+    "setTimeout(() => Promise.reject(Object.assign(new TypeError('marker-8f2c'), { code: 'EWHY' })), 200)",
+  ],
+])('%s that nobody catches is logged at panic, without its message, and ends the process', async (_what, statement) => {
+  const folder = mkdtempSync(join(tmpdir(), 'mte-relay-fault-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const module = join(folder, 'startup.mjs');
+  writeFileSync(module, `export default () => { ${statement}; };\n`);
+  const relay = await startRelayProcess(() => {}, { STARTUP_MODULE: module });
+  expect(await relay.exited).toEqual({ code: 1, signal: null });
+  const panic = relay.lines().find(({ level }) => level === 'panic');
+  expect(panic).toMatchObject({
+    msg: 'uncaught fault: the relay ends',
+    fault: { code: 'EWHY', at: expect.arrayContaining([expect.stringContaining('startup.mjs')]) },
+  });
+  expect(relay.output()).not.toContain('marker-8f2c');
+});
+
+test('a port that is taken ends the start with a sentence that names it', async () => {
+  const first = await startRelayProcess(() => {});
+  const second = await startRelayProcess(() => {}, { PORT: String(first.port), ADMIN_PORT: '0' }, { listens: false });
+  expect(await second.exited).toEqual({ code: 1, signal: null });
+  expect(second.output()).toContain(`cannot listen on PORT ${first.port}: EADDRINUSE`);
+});

@@ -1,0 +1,36 @@
+// docs/metrics.md, made from the metrics themselves; `npm run docs` writes it.
+import { type FamilyDescription, Metrics } from '../packages/server/src/observe/metrics.ts';
+
+const INTRODUCTION = `# Metrics
+
+Generated from \`packages/server/src/observe/metrics.ts\` by \`npm run docs\`; do not edit.
+
+\`GET /metrics\` on ADMIN_PORT answers in Prometheus’ text format. The relay’s own metrics are below; beside them stand
+those of the process as prom-client names them (\`process_*\`, \`nodejs_*\`: CPU, memory, event loop lag, garbage
+collection). Every series is there from the start with the value 0, and nothing that a client sends adds one.
+
+`;
+
+/** The whole document. */
+export function metricsDocument(): string {
+  const nothing = { exchange: 0, pairing: 0, pass_through: 0, websocket: 0 };
+  const { families } = new Metrics({
+    inFlight: () => nothing,
+    connections: () => 0,
+    sessions: () => undefined,
+    ready: () => false,
+  });
+  return INTRODUCTION + families.map(section).join('\n');
+}
+
+function section({ name, type, help, labels, bucketsSeconds }: FamilyDescription): string {
+  const lines = [`## \`${name}\``, '', `${type}. ${help}.`];
+  for (const [label, values] of Object.entries(labels)) {
+    lines.push(
+      ...(label === Object.keys(labels)[0] ? [''] : []),
+      `- \`${label}\`: ${values.map((value) => `\`${value}\``).join(', ')}`,
+    );
+  }
+  if (bucketsSeconds) lines.push('', `Buckets, seconds: ${bucketsSeconds.join(', ')}.`);
+  return `${lines.join('\n')}\n`;
+}
