@@ -52,6 +52,7 @@ async function start(): Promise<void> {
     CLIENT_ID_SECRET: process.env['CLIENT_ID_SECRET'] ?? randomBytes(32).toString('base64url'),
     PORT: String(relayPort),
     ADMIN_PORT: String(await freePort()),
+    DRAIN_DELAY_MS: '0', // no load balancer has to notice
     LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'warning',
     PASS_THROUGH_ROUTES: '/,/demo/*',
   };

@@ -58,7 +58,7 @@ beforeAll(async () => {
   const upstreamUrl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
   relay = spawn('bash', ['-euc', start.code.replace('http://localhost:3000', upstreamUrl)], {
     cwd: root,
-    env: { ...environment, PORT: String(relayPort), LOG_LEVEL: 'warning' },
+    env: { ...environment, PORT: String(relayPort), ADMIN_PORT: 'off', LOG_LEVEL: 'warning' },
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true, // its own process group, so that npx and what it started end together
   });

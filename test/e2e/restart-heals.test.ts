@@ -18,6 +18,8 @@ async function startRelay(): Promise<void> {
     CORS_ORIGINS: 'https://app.example',
     CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
     PORT: String(port),
+    ADMIN_PORT: 'off',
+    DRAIN_DELAY_MS: '0',
   });
   const [, listening] = await printed(relay, /"port":(\d+)/);
   port = Number(listening);

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { SealedClient } from './support/sealed-client.ts';
 import { stage, TEST_ORIGIN } from './support/stage.ts';
@@ -203,6 +204,68 @@ test('trailers of the upstream come back behind the content', async () => {
   const client = await SealedClient.pair(port);
   const answer = await client.fetch({});
   expect(answer.text).toBe('body');
+  expect(answer.trailers).toEqual([['x-sum', '42']]);
+});
+
+test('interim responses of the upstream come in front of the answer', async () => {
+  const { port } = await stage((_req, res) => {
+    res.writeEarlyHints({ link: '</style.css>; rel=preload' });
+    res.writeProcessing();
+    res.end('done');
+  });
+  const client = await SealedClient.pair(port);
+  const answer = await client.fetch({});
+  expect(answer.head.status).toBe(200);
+  expect(answer.text).toBe('done');
+  expect(answer.informational.map(({ status }) => status)).toEqual([103, 102]);
+  expect(answer.informational[0]?.headers).toEqual([['link', '</style.css>; rel=preload']]);
+});
+
+test('a content coding is passed through untouched, with its field', async () => {
+  const packed = gzipSync('hello hello hello');
+  const { port, seen } = await stage((_req, res) => {
+    res.writeHead(200, { 'content-encoding': 'gzip' });
+    res.end(packed);
+  });
+  const client = await SealedClient.pair(port);
+  const answer = await client.fetch({ headers: [['accept-encoding', 'gzip']] });
+  expect(answer.header('content-encoding')).toBe('gzip');
+  expect(Buffer.from(answer.body)).toEqual(packed);
+  expect(seen[0]?.headers['accept-encoding']).toBe('gzip');
+});
+
+test.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'PATCH', 'DELETE', 'PURGE', 'PROPFIND'])(
+  '%s reaches the upstream',
+  async (method) => {
+    const { port, seen } = await stage();
+    const client = await SealedClient.pair(port);
+    expect((await client.fetch({ method, path: '/x' })).head.status).toBe(200);
+    expect(seen.map((request) => request.method)).toEqual([method]);
+  },
+);
+
+test('the target "*" is refused: the relay asks for paths alone', async () => {
+  const { port, seen } = await stage();
+  const client = await SealedClient.pair(port);
+  const answer = await client.fetch({ method: 'OPTIONS', path: '*' });
+  expect(answer.header('mte-relay-failure')).toBe('path-refused');
+  expect(seen).toHaveLength(0);
+});
+
+const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+
+test.each([
+  ['one that is well formed', [TRACE], TRACE],
+  ['none when there are two', [TRACE, TRACE], undefined],
+  ['none that is malformed', ['00-zz'], undefined],
+  ['none of zeros', [`00-${'0'.repeat(32)}-00f067aa0ba902b7-01`], undefined],
+])('the upstream gets one traceparent: %s', async (_which, values, expected) => {
+  const { port, seen } = await stage();
+  const client = await SealedClient.pair(port);
+  const headers = values.map((value): [string, string] => ['traceparent', value]);
+  await client.fetch({ headers: [...headers, ['tracestate', 'a=1']] });
+  expect(seen[0]?.headers['traceparent']).toBe(expected);
+  expect(seen[0]?.headers['tracestate']).toBe(expected && 'a=1');
 });
 
 test('an answer from inside 48 KiB to beyond 64 KiB comes back byte-equal', async () => {

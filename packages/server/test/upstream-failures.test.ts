@@ -1,4 +1,4 @@
-import { createServer as createTcpServer } from 'node:net';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { createRelay } from '../src/index.ts';
 import { SealedClient } from './support/sealed-client.ts';
@@ -109,4 +109,29 @@ test('more exchanges at once than the limit are refused with 503 and Retry-After
   await expect.poll(() => waiting.length).toBe(1);
   waiting[0]?.();
   expect((await last).text).toBe('ok');
+});
+
+test('an upstream that pauses too long inside its answer is cut off, and the answer is not whole', async () => {
+  const { port } = await stage(
+    (_req, res) => {
+      res.writeHead(200);
+      res.write('half');
+    },
+    { environment: { UPSTREAM_IDLE_TIMEOUT_MS: '300' } },
+  );
+  const client = await SealedClient.pair(port);
+  await expect(client.fetch({})).rejects.toThrow();
+});
+
+test('connecting to an upstream has a time of its own', async () => {
+  const sockets: Socket[] = [];
+  const silent = createTcpServer((socket) => void sockets.push(socket)); // accepts, and never shakes hands
+  const client = await relayTo(`https://127.0.0.1:${await listenOn(silent)}`, { UPSTREAM_CONNECT_TIMEOUT_MS: '300' });
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+  });
+  const startedMs = performance.now();
+  expect((await client.fetch({})).header('mte-relay-failure')).toBe('upstream-unreachable');
+  expect(performance.now() - startedMs).toBeLessThan(5_000);
 });

@@ -20,7 +20,7 @@ export function authoriseTarget(
 ): string {
   if (head.method === 'CONNECT' || head.method === 'TRACE') throw new InnerRefusal('request-malformed');
   const target = canonicalTarget(head.path);
-  if (target === undefined || (target === '*' && head.method !== 'OPTIONS')) throw new InnerRefusal('path-refused');
+  if (target === undefined) throw new InnerRefusal('path-refused');
   const { cors, sealedRoutes } = domain;
   if (!cors.allowsMethod(req, head.method)) throw new InnerRefusal('method-refused');
   if (sealedRoutes && !sealedRoutes.has(pathOf(target))) throw new InnerRefusal('route-refused');

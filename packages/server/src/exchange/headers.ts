@@ -43,17 +43,31 @@ function isForwardingClaim(name: string): boolean {
 
 /**
  * The fields to send upstream, flat: name, value, name, value.
- * Names listed in the inner `connection` field are dropped before the relay adds its own.
+ * @param fields already rid of what `connection` lists, by {@link endToEndFields}.
  */
 export function upstreamRequestHeaders(fields: Fields, way: ForwardedWay): string[] {
-  const listed = listedIn(connectionValues(fields));
+  const traced = hasOneTrace(fields);
   const flat: string[] = [];
   for (const [name, value] of fields) {
-    if (REQUEST_DROPPED.has(name) || listed?.has(name) || isForwardingClaim(name)) continue;
+    if (REQUEST_DROPPED.has(name) || isForwardingClaim(name)) continue;
+    if (!traced && (name === 'traceparent' || name === 'tracestate')) continue;
     flat.push(name, value);
   }
   for (const text of forwardingFields(way)) flat.push(text);
   return flat;
+}
+
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** W3C Trace Context §3.2: one `traceparent` that is well formed. Several, or a broken one, belong to no trace. */
+function hasOneTrace(fields: Fields): boolean {
+  let valid = 0;
+  for (const [name, value] of fields) {
+    if (name !== 'traceparent') continue;
+    if (!TRACEPARENT.test(value)) return false;
+    valid += 1;
+  }
+  return valid === 1;
 }
 
 /**

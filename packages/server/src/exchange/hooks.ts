@@ -1,6 +1,8 @@
 // What a program that embeds the relay may do to an exchange: refuse or annotate the opened request before it is
 // forwarded, annotate the answer before it is sealed.
 import type { Awaitable, Bytes, Fields } from '@mte-relay/protocol';
+import { faultOf } from '../observe/fault.ts';
+import type { Logger } from '../observe/log.ts';
 import { fieldValue, overrideFields } from './headers.ts';
 
 /** What an exchange asks for, and who asks. */
@@ -84,12 +86,17 @@ export function refusalAnswer(refusal: HookRefusal): { status: number; headers: 
 export function decide(
   onRequest: NonNullable<RelayHooks['onRequest']>,
   request: HookRequest,
+  log: Logger,
 ): Awaitable<HookRefusal | undefined> {
+  const refuse = (error: unknown): HookRefusal => {
+    log.error({ fault: faultOf(error) }, 'the onRequest hook failed');
+    return HOOK_FAILED;
+  };
   try {
     const decision = onRequest(request);
-    return decision instanceof Promise ? decision.catch(() => HOOK_FAILED) : decision;
-  } catch {
-    return HOOK_FAILED;
+    return decision instanceof Promise ? decision.catch(refuse) : decision;
+  } catch (error) {
+    return refuse(error);
   }
 }
 

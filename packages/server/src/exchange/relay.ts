@@ -304,7 +304,8 @@ class Exchange implements OutboundHost {
     const fields = endToEndFields(head.headers);
     if (!onRequest) return this.#dispatch(head, fields, inbound);
     const overrides = new FieldOverrides();
-    const decision = decide(onRequest, hookRequest(this.#ownDomain.name, this.#request, fields, overrides));
+    const asked = hookRequest(this.#ownDomain.name, this.#request, fields, overrides);
+    const decision = decide(onRequest, asked, this.#context.log);
     this.#whenReady(decision, (refusal) => {
       if (refusal) this.#refuseByHook(refusal);
       else this.#dispatch(head, overrides.applyTo(fields), inbound);

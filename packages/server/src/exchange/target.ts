@@ -7,7 +7,7 @@
  * unreserved characters are written plainly (RFC 3986 §6.2.2.2); the query is left as it is.
  */
 export function canonicalTarget(target: string): string | undefined {
-  if (target === '*') return target; // OPTIONS *; the decoder lets no other star through
+  if (target === '*') return undefined; // OPTIONS of a whole server, which the upstream is not the relay's to ask
   const queryAt = target.indexOf('?');
   const rawPath = queryAt < 0 ? target : target.slice(0, queryAt);
   if (target.includes('#') || rawPath.startsWith('//') || rawPath.includes('\\')) return undefined;

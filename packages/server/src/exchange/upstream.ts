@@ -7,7 +7,7 @@ import type { DomainSettings, ProcessSettings } from '../config/settings.ts';
 /** A request ready to be sent upstream. */
 export interface UpstreamRequest {
   readonly method: string;
-  /** Canonical path and query, or "*". */
+  /** Canonical path and query. */
   readonly target: string;
   /** Flat: name, value, name, value. */
   readonly headers: string[];
@@ -62,7 +62,7 @@ export class Upstream {
     this.#pool.dispatch(
       {
         method: request.method as Dispatcher.HttpMethod,
-        path: request.target === '*' ? '*' : this.#basePath + request.target,
+        path: this.#basePath + request.target,
         headers: request.headers,
         body: request.body as Buffer | Readable | null,
       },

@@ -190,7 +190,8 @@ export class SealedWebSocketRelay {
   #decide(fields: Fields, overrides: FieldOverrides): Awaitable<HookRefusal | undefined> {
     const { onRequest } = this.#context.hooks;
     if (!onRequest) return undefined;
-    return decide(onRequest, hookRequest(this.#ownDomain.name, this.#request as ExchangeRequest, fields, overrides));
+    const asked = hookRequest(this.#ownDomain.name, this.#request as ExchangeRequest, fields, overrides);
+    return decide(onRequest, asked, this.#context.log);
   }
 
   #refuseByHook(refusal: HookRefusal): void {

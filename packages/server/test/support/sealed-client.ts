@@ -37,6 +37,8 @@ export interface OuterAnswer {
 export interface InnerAnswer {
   readonly outer: OuterAnswer;
   readonly head: ResponseHead;
+  readonly trailers: Fields;
+  readonly informational: readonly ResponseHead[];
   readonly body: Bytes;
   readonly text: string;
   header(name: string): string | undefined;
@@ -190,10 +192,15 @@ export function plaintextOf(request: InnerRequest): Bytes {
 }
 
 export async function openAnswer(exchange: SealedExchange, outer: OuterAnswer): Promise<InnerAnswer> {
-  const { head, content } = decodeWhole<ResponseHead>('response', await opened(exchange, outer.body));
+  const { head, content, trailers, informational } = decodeWhole<ResponseHead>(
+    'response',
+    await opened(exchange, outer.body),
+  );
   return {
     outer,
     head,
+    trailers,
+    informational,
     body: content,
     text: Buffer.from(content).toString(),
     header: (name) => head.headers.find(([candidate]) => candidate === name)?.[1],
