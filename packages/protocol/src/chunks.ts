@@ -108,6 +108,7 @@ export class ChunkSplitter {
   #held = 0;
   #needed = 1; // bytes held before it is worth looking again
   #final = false;
+  #scratch: Bytes | undefined;
 
   /** Adds bytes; keeps a reference to them until they are taken. */
   push(bytes: Bytes): void {
@@ -117,20 +118,22 @@ export class ChunkSplitter {
     if (this.#final) this.#checkFinalSize();
   }
 
-  /** The next whole non-final ciphertext, or undefined while it is not all here. Throws `too-large`, `malformed`. */
+  /**
+   * The next whole non-final ciphertext, or undefined while it is not all here. It is good until the next call: one
+   * buffer serves all chunks that came in several pieces. Throws `too-large`, `malformed`.
+   */
   next(): Bytes | undefined {
     if (this.#final || this.#held < this.#needed) return undefined;
-    const bytes = this.#joined();
-    const first = bytes[0] as number;
+    const first = (this.#parts[0] as Bytes)[0] as number;
     if (first === 0) {
-      this.#keep(bytes.subarray(1));
+      this.#drop(1);
       this.#final = true;
       this.#checkFinalSize();
       return undefined;
     }
     const prefixBytes = varintSizeFromFirst(first);
-    if (bytes.length < prefixBytes) return this.#wait(prefixBytes);
-    const length = readVarint(bytes, 0, prefixBytes);
+    if (this.#held < prefixBytes) return this.#wait(prefixBytes);
+    const length = readVarint(this.#peek(prefixBytes), 0, prefixBytes);
     // One encoding per length, so that no bit of a sealed message can be changed unnoticed.
     if (varintSize(length) !== prefixBytes) {
       throw new ProtocolError('malformed', 'chunk length is not in its shortest form');
@@ -141,17 +144,18 @@ export class ChunkSplitter {
     if (length > CHUNK_CIPHERTEXT_MAX_BYTES) {
       throw new ProtocolError('too-large', `chunk of ${length} bytes exceeds ${CHUNK_CIPHERTEXT_MAX_BYTES}`);
     }
-    const end = prefixBytes + length;
-    if (bytes.length < end) return this.#wait(end);
-    this.#keep(bytes.subarray(end));
+    if (this.#held < prefixBytes + length) return this.#wait(prefixBytes + length);
     this.#needed = 1;
-    return bytes.subarray(prefixBytes, end);
+    this.#drop(prefixBytes);
+    const ciphertext = this.#peek(length);
+    this.#drop(length);
+    return ciphertext;
   }
 
   /** The final ciphertext, once the stream has ended. Throws `truncated` when the final chunk had not begun. */
   end(): Bytes {
     if (!this.#final) throw new ProtocolError('truncated', `message ended inside a chunk, ${this.#held} bytes into it`);
-    return this.#joined();
+    return this.#parts.length === 0 ? emptyBytes() : concatBytes(this.#parts);
   }
 
   #wait(needed: number): undefined {
@@ -159,16 +163,31 @@ export class ChunkSplitter {
     return undefined;
   }
 
-  #joined(): Bytes {
-    if (this.#parts.length === 0) return emptyBytes();
-    const joined = concatBytes(this.#parts);
-    this.#parts = [joined];
-    return joined;
+  /** The next bytes, which are all here: in place when they came in one piece, gathered otherwise. */
+  #peek(length: number): Bytes {
+    const first = this.#parts[0] as Bytes;
+    if (first.length >= length) return first.subarray(0, length);
+    this.#scratch ??= new Uint8Array(CHUNK_CIPHERTEXT_MAX_BYTES);
+    let at = 0;
+    for (const part of this.#parts) {
+      const taken = part.subarray(0, length - at);
+      this.#scratch.set(taken, at);
+      at += taken.length;
+      if (at === length) break;
+    }
+    return this.#scratch.subarray(0, length);
   }
 
-  #keep(rest: Bytes): void {
-    this.#parts = rest.length > 0 ? [rest] : [];
-    this.#held = rest.length;
+  #drop(length: number): void {
+    this.#held -= length;
+    let left = length;
+    let whole = 0; // parts that go as they are
+    while (left > 0 && left >= (this.#parts[whole] as Bytes).length) {
+      left -= (this.#parts[whole] as Bytes).length;
+      whole += 1;
+    }
+    if (whole > 0) this.#parts.splice(0, whole);
+    if (left > 0) this.#parts[0] = (this.#parts[0] as Bytes).subarray(left);
   }
 
   #checkFinalSize(): void {
