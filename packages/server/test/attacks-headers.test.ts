@@ -67,6 +67,15 @@ test('aliases of forwarding fields are dropped on the outer hop too', async () =
   expect(JSON.stringify(seen[0]?.rawHeaders)).not.toMatch(/6\.6\.6\.6|evil/);
 });
 
+test('aliases of what ends at the relay end there too', async () => {
+  const { port, seen } = await stage();
+  const client = await SealedClient.pair(port);
+  const names = ['x_real_ip', 'proxy_authorization', 'mte_relay_client_id', 'transfer_encoding', 'x_forwarded-proto'];
+  await client.fetch({ headers: [...names.map((name): [string, string] => [name, 'alias']), ['my_own', 'kept']] });
+  expect(seen[0]?.rawHeaders).not.toContain('alias');
+  expect(seen[0]?.headers['my_own']).toBe('kept');
+});
+
 test('no header chooses the route', async () => {
   const { port, seen } = await stage(undefined, {
     environment: { MTE_ROUTES: '/api/*', PASS_THROUGH_ROUTES: '/health' },

@@ -173,6 +173,22 @@ test('a redirect is handed to the client, with the upstream’s own address take
   expect((await client.fetch({ path: '/out' })).header('location')).toBe('https://elsewhere.example/');
 });
 
+test.each([
+  ['//HOST/there', '/there'],
+  ['HTTP://HOST/there#part', '/there#part'],
+  ['there', 'there'],
+  ['/there?x=1', '/there?x=1'],
+  ['//HOST.evil.example/there', '//HOST.evil.example/there'],
+])('a Location of %s reads %s for the client', async (given, expected) => {
+  let host = '';
+  const { port, upstreamPort } = await stage((_req, res) => {
+    res.writeHead(302, { location: given.replace('HOST', host) }).end();
+  });
+  host = `127.0.0.1:${upstreamPort}`;
+  const client = await SealedClient.pair(port);
+  expect((await client.fetch({})).header('location')).toBe(expected.replace('HOST', host));
+});
+
 test.each([204, 304])('an answer of status %i has no body', async (status) => {
   const { port } = await stage((_req, res) => {
     res.writeHead(status, { etag: '"1"' }).end();

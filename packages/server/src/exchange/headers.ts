@@ -36,9 +36,10 @@ const RESPONSE_DROPPED: ReadonlySet<string> = new Set([
   CLIENT_ID_FIELD,
 ]);
 
-/** What a client must not say of its own way to the relay, whatever alias it writes (`X_Forwarded_For`). */
-function isForwardingClaim(name: string): boolean {
-  return name.startsWith('x') && name.replaceAll('_', '-').startsWith('x-forwarded-');
+/** Fields that end here, under whatever alias: many servers read `X_Forwarded_For` as `X-Forwarded-For`. */
+function isDropped(name: string): boolean {
+  const plain = name.includes('_') ? name.replaceAll('_', '-') : name;
+  return REQUEST_DROPPED.has(plain) || plain.startsWith('x-forwarded-');
 }
 
 /**
@@ -49,7 +50,7 @@ export function upstreamRequestHeaders(fields: Fields, way: ForwardedWay): strin
   const traced = hasOneTrace(fields);
   const flat: string[] = [];
   for (const [name, value] of fields) {
-    if (REQUEST_DROPPED.has(name) || isForwardingClaim(name)) continue;
+    if (isDropped(name)) continue;
     if (!traced && (name === 'traceparent' || name === 'tracestate')) continue;
     flat.push(name, value);
   }

@@ -82,7 +82,7 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
     for (const [name, value] of downstreamFields(headers)) {
       // The relay's own CORS answer stands alone; several lines of one name stay several.
       if ((own.has(name) && name !== 'vary') || name.startsWith('access-control-')) continue;
-      this.#res.appendHeader(name, name === 'location' ? this.#domain.upstream.clientLocation(value) : value);
+      this.#res.appendHeader(name, this.#domain.upstream.clientValue(name, value));
     }
     this.#res.writeHead(status);
     this.#res.flushHeaders();

@@ -364,7 +364,7 @@ class Exchange implements OutboundHost {
     for (const [name, value] of fields) {
       if (name === 'set-cookie' && this.#hasOuterCookies)
         outerCookies.push(this.#ownDomain.cookies.seal(value, this.#clientId));
-      else translated.push([name, name === 'location' ? this.#ownDomain.upstream.clientLocation(value) : value]);
+      else translated.push([name, this.#ownDomain.upstream.clientValue(name, value)]);
     }
     if (outerCookies.length > 0) this.#res.setHeader('set-cookie', outerCookies);
     // The client then takes this session's identity for its own.

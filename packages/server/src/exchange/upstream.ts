@@ -4,6 +4,9 @@ import type { InnerCode } from '@mte-relay/protocol';
 import { type Dispatcher, Pool } from 'undici';
 import type { DomainSettings, ProcessSettings } from '../config/settings.ts';
 
+/** Answer fields that carry a URL which may be the upstream's own. */
+const LOCATION_FIELDS: ReadonlySet<string> = new Set(['location', 'content-location']);
+
 /** A request ready to be sent upstream. */
 export interface UpstreamRequest {
   readonly method: string;
@@ -75,13 +78,17 @@ export class Upstream {
     return { origin: this.#url, path: this.#basePath + target, tls: this.#tls };
   }
 
-  /** A `Location` of the upstream as the client can follow it: inside the upstream it becomes a path. */
-  clientLocation(location: string): string {
-    if (!location.startsWith(this.#origin)) return location;
-    const rest = location.slice(this.#origin.length);
-    if (rest !== '' && !/^[/?#]/.test(rest)) return location; // another origin that begins alike
-    const inside = rest.startsWith(`${this.#basePath}/`) ? rest.slice(this.#basePath.length) : rest;
-    return inside.startsWith('/') ? inside : `/${inside}`;
+  /** A field of the upstream's answer for the client: a URL of the upstream's own becomes a path that it can follow. */
+  clientValue(name: string, value: string): string {
+    if (!LOCATION_FIELDS.has(name)) return value;
+    let inside = value;
+    if (ABSOLUTE_URL.test(value)) {
+      const url = URL.parse(value, this.#origin);
+      if (url?.origin !== this.#origin) return value;
+      inside = url.pathname + url.search + url.hash;
+    }
+    if (inside === this.#basePath && inside !== '') return '/';
+    return inside.startsWith(`${this.#basePath}/`) ? inside.slice(this.#basePath.length) : inside;
   }
 
   /** Ends idle connections at once and the others with their exchange. */
@@ -94,6 +101,9 @@ export class Upstream {
     await this.#pool.destroy();
   }
 }
+
+/** A URL with a scheme, or one that begins with an authority. */
+const ABSOLUTE_URL = /^(?:[a-z][a-z0-9+.-]*:|\/\/)/i;
 
 // Codes of errors from before a connection existed, so that nothing was sent.
 const UNREACHABLE: ReadonlySet<string> = new Set([

@@ -113,7 +113,7 @@ function switchingHead(domain: Domain, res: IncomingMessage): string {
 /** An answer that is no upgrade. */
 function passAnswer(domain: Domain, res: IncomingMessage, answer: ServerResponse): void {
   for (const [name, value] of downstreamFields(res.headers)) {
-    answer.appendHeader(name, name === 'location' ? domain.upstream.clientLocation(value) : value);
+    answer.appendHeader(name, domain.upstream.clientValue(name, value));
   }
   for (const [name, value] of domain.settings.HEADERS) answer.setHeader(name, value);
   answer.writeHead(res.statusCode as number);

@@ -260,7 +260,7 @@ export class SealedWebSocketRelay {
     const translated = fields
       // The outer handshake is over: a browser's cookies cannot be set any more, and script must not read them.
       .filter(([name]) => name !== 'set-cookie' || !hasOuterCookies(this.#session as Session))
-      .map(([name, value]): [string, string] => [name, name === 'location' ? upstream.clientLocation(value) : value]);
+      .map(([name, value]): [string, string] => [name, upstream.clientValue(name, value)]);
     if (this.#clientIdRefused) translated.push([CLIENT_ID_FIELD, 'unknown']);
     return overrideFields(this.#annotate(status, translated), settings.HEADERS);
   }
