@@ -3,7 +3,7 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import { createRelayClient } from '@mte-relay/client';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { REDIS_SERVER, startRedis } from '../../packages/server/test/support/redis.ts';
 import { printed, type RunningProcess, startScript } from './support/processes.ts';
 
@@ -124,6 +124,7 @@ test.runIf(REDIS_SERVER).each(['POST', 'PUT'])(
   'with sessions in Redis no %s is lost or run twice while one relay hands over to another',
   async (method) => {
     const redis = await startRedis();
+    onTestFinished(() => redis.remove());
     const shared = { REDIS_URL: redis.url };
     const backends = [await startRelay(shared)];
     const [first] = backends as [RelayProcess];
