@@ -18,8 +18,16 @@ import {
 import { AEAD_TAG_BYTES, KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_KEY_BYTES, KEM_SEED_BYTES } from '../constants.ts';
 import { ProtocolError } from '../errors.ts';
 import type { Kem, KemKeyPair, SyncAead, SyncSuite } from '../suite.ts';
-import { asciiBytes, type Bytes, copyBytes } from '../wire.ts';
+import { type Bytes, copyBytes } from '../wire.ts';
 import { counterNonce } from './aead-nonce.ts';
+import {
+  MLKEM_CIPHERTEXT_BYTES,
+  MLKEM_PUBLIC_KEY_BYTES,
+  MLKEM_SEED_BYTES,
+  refusing,
+  requireLength,
+  XWING_LABEL,
+} from './xwing.ts';
 
 const BYTE_1: Bytes = Uint8Array.of(1);
 
@@ -94,11 +102,6 @@ function pooledRandomBytes(length: number): Bytes {
 }
 
 // X-Wing (draft-connolly-cfrg-xwing-kem §5) composed from OpenSSL's ML-KEM-768, X25519, SHAKE256 and SHA3-256.
-
-const XWING_LABEL: Bytes = asciiBytes('\\.//^\\'); // §5.3
-const MLKEM_PUBLIC_KEY_BYTES = 1184;
-const MLKEM_CIPHERTEXT_BYTES = 1088;
-const MLKEM_SEED_BYTES = 64;
 
 // The fixed DER around a raw key (RFC 8410 for X25519, draft-ietf-lamps-kyber-certificates for ML-KEM-768):
 // every Node that has ML-KEM reads it.
@@ -197,20 +200,6 @@ function importPublicKey(prefix: Bytes, raw: Uint8Array): KeyObject {
 
 function rawPublicKey(key: KeyObject, length: number): Bytes {
   return key.export({ format: 'der', type: 'spki' }).subarray(-length) as Bytes;
-}
-
-function requireLength(what: string, bytes: Uint8Array, expected: number): void {
-  if (bytes.length !== expected) {
-    throw new ProtocolError('malformed', `${what} expected ${expected} bytes, got ${bytes.length}`);
-  }
-}
-
-function refusing<T>(what: string, work: () => T): T {
-  try {
-    return work();
-  } catch {
-    throw new ProtocolError('malformed', `${what} is not valid`);
-  }
 }
 
 function fromHex(hex: string): Bytes {

@@ -7,14 +7,16 @@ import { montgomery } from '@noble/curves/abstract/montgomery.js';
 import { sha3_256, shake256 } from '@noble/hashes/sha3.js';
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_KEY_BYTES, KEM_SEED_BYTES } from '../constants.ts';
-import { ProtocolError } from '../errors.ts';
 import type { Kem, KemKeyPair } from '../suite.ts';
-import { asciiBytes, type Bytes, concatBytes } from '../wire.ts';
-
-const XWING_LABEL: Bytes = asciiBytes('\\.//^\\'); // §5.3
-const MLKEM_PUBLIC_KEY_BYTES = 1184;
-const MLKEM_CIPHERTEXT_BYTES = 1088;
-const MLKEM_SEED_BYTES = 64;
+import { type Bytes, concatBytes } from '../wire.ts';
+import {
+  MLKEM_CIPHERTEXT_BYTES,
+  MLKEM_PUBLIC_KEY_BYTES,
+  MLKEM_SEED_BYTES,
+  refusing,
+  requireLength,
+  XWING_LABEL,
+} from './xwing.ts';
 
 const FIELD_PRIME = 2n ** 255n - 19n;
 
@@ -90,19 +92,4 @@ function combine(mlkemShared: Bytes, x25519Shared: Bytes, x25519Ciphertext: Byte
 
 function randomBytes(length: number): Bytes {
   return globalThis.crypto.getRandomValues(new Uint8Array(length));
-}
-
-function requireLength(what: string, bytes: Uint8Array, expected: number): void {
-  if (bytes.length !== expected) {
-    throw new ProtocolError('malformed', `${what} expected ${expected} bytes, got ${bytes.length}`);
-  }
-}
-
-/** The library's own messages may quote its input, so they are not passed on. */
-function refusing<T>(what: string, work: () => T): T {
-  try {
-    return work();
-  } catch {
-    throw new ProtocolError('malformed', `${what} is not valid`);
-  }
 }
