@@ -1,21 +1,29 @@
-// Bundles the client for browsers: one ES module with createRelayClient, packages/client/dist/mte-relay-client.js.
+// Bundles the client for browsers, into packages/client/dist: the whole client and fetch alone, each one ES module.
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const client = new URL('../packages/client/', import.meta.url);
-const outfile = fileURLToPath(new URL('dist/mte-relay-client.js', client));
+const dist = fileURLToPath(new URL('../packages/client/dist/', import.meta.url));
 
-await build({
-  entryPoints: [fileURLToPath(new URL('dist/index.js', client))],
-  outfile,
-  bundle: true,
-  minify: true,
-  format: 'esm',
-  target: 'es2022',
-  conditions: ['browser'],
-  sourcemap: true,
-  legalComments: 'eof',
-  logLevel: 'warning',
-});
-console.log(`packages/client/dist/mte-relay-client.js ${statSync(outfile).size} bytes`);
+/** Entry by the name of its bundle. */
+const BUNDLES = {
+  'mte-relay-client': 'index.js',
+  'mte-relay-fetch': 'entry-fetch.js',
+};
+
+for (const [name, entry] of Object.entries(BUNDLES)) {
+  const outfile = `${dist}${name}.js`;
+  await build({
+    entryPoints: [dist + entry],
+    outfile,
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    conditions: ['browser'],
+    sourcemap: true,
+    legalComments: 'eof',
+    logLevel: 'warning',
+  });
+  console.log(`packages/client/dist/${name}.js ${statSync(outfile).size} bytes`);
+}

@@ -2,7 +2,7 @@
 // stop, in that order.
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createRelayClient, type RelayClient, RelayClientError } from '@mte-relay/client';
+import { createRelayForwarder, RelayClientError, type RelayForwarder } from '@mte-relay/client/forward';
 import { Listener } from './egress/listener.ts';
 import { createLog, type Log } from './egress/log.ts';
 import { EGRESS_HELP, egressOptions, isLoopback } from './egress/options.ts';
@@ -19,7 +19,7 @@ export async function runEgress(args: readonly string[]): Promise<number> {
     return 0;
   }
   const log = createLog(options.logLevel);
-  const client = createRelayClient(options.relay, { pins: options.pins });
+  const client = createRelayForwarder(options.relay, { pins: options.pins });
   logEvents(client, log);
   const listener = new Listener(client, log, options.maxConcurrent);
   const stopping = new AbortController();
@@ -57,7 +57,7 @@ async function toldToStop(stopping: AbortController): Promise<void> {
  * Resolves when a session stands, made here or for a caller's request, or when told to stop.
  * @throws RelayClientError when the relay has another key than the pinned one, which waiting does not heal.
  */
-async function firstPairing(client: RelayClient, log: Log, stopping: AbortSignal): Promise<void> {
+async function firstPairing(client: RelayForwarder, log: Log, stopping: AbortSignal): Promise<void> {
   let paired = false;
   const unlisten = client.on('pair', () => {
     paired = true;
@@ -87,7 +87,7 @@ function causeOf(error: Error): string | undefined {
   return cause.message || (cause as { code?: string }).code;
 }
 
-function logEvents(client: RelayClient, log: Log): void {
+function logEvents(client: RelayForwarder, log: Log): void {
   client.on('pair', ({ pin }) => log('info', 'paired', { pin }));
   client.on('rekey', ({ pin }) => log('debug', 'paired anew', { pin }));
   client.on('resend', ({ method, reason }) => log('debug', 'sent again', { method, reason }));

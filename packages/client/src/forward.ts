@@ -2,16 +2,27 @@
 // GET) goes through as it is. From the arguments to the inner request, and from the answer to its parts.
 import { type Bytes, CLIENT_ID_FIELD, FIELD_COUNT_MAX, type Fields } from '@mte-relay/protocol';
 import { ofBytes, ofPieces } from './body.ts';
+import type { ClientCore } from './core.ts';
 import { RelayClientError } from './errors.ts';
 import type { InnerResponse } from './exchange.ts';
-import type { ForwardAnswer, ForwardRequest } from './options.ts';
+import type { ForwardAnswer, ForwardRequest, RelayForwarder } from './options.ts';
+import { send } from './retry.ts';
 import type { InnerRequest } from './seal.ts';
 
 /** Room for the field that this client adds itself. */
 const FIELDS_MAX = FIELD_COUNT_MAX - 1;
 
+/** The forwarder's `forward`; works detached. */
+export function makeForward({ origin, context, checkOpen }: ClientCore): RelayForwarder['forward'] {
+  return async (request) => {
+    checkOpen();
+    request.signal?.throwIfAborted();
+    return toForwardAnswer(await send(context, takeForward(origin, request), request.signal));
+  };
+}
+
 /** Throws RelayClientError `misuse`, before anything is sent. */
-export function takeForward(relayOrigin: URL, request: ForwardRequest): InnerRequest {
+function takeForward(relayOrigin: URL, request: ForwardRequest): InnerRequest {
   const { method, target, body } = request;
   if (!target.startsWith('/') && target !== '*') throw misuse(`target expected a path or *, got "${target}"`);
   if (request.headers.length > FIELDS_MAX) {
@@ -39,7 +50,7 @@ function fieldsOf(given: Fields): Fields {
 }
 
 /** The answer's parts; its body is opened as it is asked for. */
-export function toForwardAnswer(inner: InnerResponse): ForwardAnswer {
+function toForwardAnswer(inner: InnerResponse): ForwardAnswer {
   const { status, headers } = inner.head;
   return {
     status,

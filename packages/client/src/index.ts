@@ -1,13 +1,15 @@
-// Table of contents of the client. Left out on purpose: sessions and sealing, which only the client may hold.
+// Table of contents of the whole client. Left out on purpose: sessions and sealing, which only the client may hold, and
+// what a proxy needs, which has its own entry (/forward). An app that needs fetch alone loads /fetch.
 export { createRelayClient } from './client.ts';
 export { RelayClientError, type RelayClientErrorCode } from './errors.ts';
 export type {
-  ForwardAnswer,
-  ForwardRequest,
   Progress,
   RelayClient,
+  RelayClientBase,
   RelayClientEvents,
   RelayClientOptions,
+  RelayFetch,
+  RelayFetchClient,
   RelayRequestInit,
   SessionEvent,
 } from './options.ts';

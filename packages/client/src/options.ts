@@ -21,7 +21,7 @@ export interface RelayRequestInit extends RequestInit {
   duplex?: 'half';
 }
 
-/** A request as a proxy has it; see {@link RelayClient.forward}. */
+/** A request as a proxy has it; see {@link RelayForwarder.forward}. */
 export interface ForwardRequest {
   /** As it is to arrive: methods are case-sensitive. */
   readonly method: string;
@@ -52,7 +52,7 @@ export interface ForwardAnswer {
   readonly trailers: Fields;
 }
 
-/** Options of {@link createRelayClient}. */
+/** Options of every client. */
 export interface RelayClientOptions {
   /**
    * Public keys to trust, each `sha256-` and the base64 SHA-256 of the key, as `mte-relay-server identity` prints it;
@@ -75,7 +75,7 @@ export interface SessionEvent {
   readonly pin: string;
 }
 
-/** Events of {@link RelayClient.on}. */
+/** Events of {@link RelayClientBase.on}. */
 export interface RelayClientEvents {
   /** A session was made because a call needed one. */
   pair: SessionEvent;
@@ -87,22 +87,8 @@ export interface RelayClientEvents {
   error: unknown;
 }
 
-/** A relay's client; see {@link createRelayClient}. */
-export interface RelayClient {
-  /**
-   * The platform's fetch, sealed: same arguments, same results, for URLs of the relay's origin. Works detached.
-   *
-   * Unlike the platform's: `redirect: 'manual'` gives the 3xx response itself, with status and Location, not an opaque
-   * one; `integrity` is refused; nothing is cached.
-   * @throws RelayClientError (a TypeError) with a `code`; or the signal's own reason.
-   */
-  readonly fetch: (input: string | URL | Request, init?: RelayRequestInit) => Promise<Response>;
-  /**
-   * One request for a proxy, sealed and resent like those of fetch, of which nothing else is done: no URL is parsed, no
-   * field is added, joined or left out, no redirect followed, no content coding undone; any method may have a body.
-   * @throws RelayClientError with a `code`; what the body's source throws; or the signal's own reason.
-   */
-  readonly forward: (request: ForwardRequest) => Promise<ForwardAnswer>;
+/** What every client of a relay has, whatever it is used for. */
+export interface RelayClientBase {
   /** Makes a fresh session now, e.g. while a page loads, so that the first call need not wait for it. */
   readonly pair: () => Promise<void>;
   /** Drops the sessions and their keys; answers under way may end, further calls fail with `closed`. */
@@ -112,4 +98,31 @@ export interface RelayClient {
     event: E,
     listener: (value: RelayClientEvents[E]) => void,
   ) => () => void;
+}
+
+/**
+ * The platform's fetch, sealed: same arguments, same results, for URLs of the relay's origin. Works detached.
+ *
+ * Unlike the platform's: `redirect: 'manual'` gives the 3xx response itself, with status and Location, not an opaque
+ * one; `integrity` is refused; nothing is cached.
+ * @throws RelayClientError (a TypeError) with a `code`; or the signal's own reason.
+ */
+export type RelayFetch = (input: string | URL | Request, init?: RelayRequestInit) => Promise<Response>;
+
+/** A client with fetch alone, of the entry `@mte-relay/client/fetch`. */
+export interface RelayFetchClient extends RelayClientBase {
+  readonly fetch: RelayFetch;
+}
+
+/** A relay's whole client, of the entry `@mte-relay/client`. */
+export interface RelayClient extends RelayFetchClient {}
+
+/** A relay's client for proxies, of the entry `@mte-relay/client/forward`. */
+export interface RelayForwarder extends RelayClientBase {
+  /**
+   * One request for a proxy, sealed and resent like those of fetch, of which nothing else is done: no URL is parsed, no
+   * field is added, joined or left out, no redirect followed, no content coding undone; any method may have a body.
+   * @throws RelayClientError with a `code`; what the body's source throws; or the signal's own reason.
+   */
+  readonly forward: (request: ForwardRequest) => Promise<ForwardAnswer>;
 }

@@ -28,7 +28,7 @@ export class Pairer {
   readonly #pins: Set<string>;
   readonly #timeoutMs: number;
   readonly #pinned: boolean;
-  readonly #closing = new AbortController();
+  readonly #closing: AbortSignal;
   #key: RelayKey | undefined;
   /** Of the key that the relay last said it does not hold. */
   #refusedPin: string | undefined;
@@ -38,7 +38,7 @@ export class Pairer {
     platform: Platform,
     transport: Transport,
     suite: Suite,
-    options: { pins: readonly string[]; timeoutMs: number },
+    options: { pins: readonly string[]; timeoutMs: number; closing: AbortSignal },
   ) {
     this.#origin = origin;
     this.#platform = platform;
@@ -47,16 +47,12 @@ export class Pairer {
     this.#pins = new Set(options.pins);
     this.#pinned = options.pins.length > 0;
     this.#timeoutMs = options.timeoutMs;
-  }
-
-  /** Ends what is under way. */
-  close(): void {
-    this.#closing.abort(new RelayClientError('closed', 'the relay client was closed'));
+    this.#closing = options.closing;
   }
 
   /** One new session. Throws RelayClientError `unreachable`, `relay-refused`, `pairing-failed`, `pin-mismatch`. */
   async pair(): Promise<Session> {
-    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#timeoutMs)]);
+    const signal = AbortSignal.any([this.#closing, AbortSignal.timeout(this.#timeoutMs)]);
     try {
       const session = await this.#attempt(signal);
       if (session) return session;
@@ -66,7 +62,7 @@ export class Pairer {
       const again = await this.#attempt(signal);
       if (again) return again;
     } catch (error) {
-      if (signal.aborted && !this.#closing.signal.aborted) {
+      if (signal.aborted && !this.#closing.aborted) {
         throw new RelayClientError('unreachable', `pairing took longer than ${this.#timeoutMs} ms`, { cause: error });
       }
       throw error;

@@ -1,7 +1,7 @@
 // `forward`, for proxies: what fetch would change goes through as it is.
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { inPieces, never, setUp } from './support/setup.ts';
+import { inPieces, never, setUpForwarder } from './support/setup.ts';
 
 async function contentOf(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
@@ -10,7 +10,7 @@ async function contentOf(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 test('target and field lines arrive as given, and none is added', async () => {
-  const { relay, client } = await setUp();
+  const { relay, client } = await setUpForwarder();
   const headers = [
     ['X-One', '1'],
     ['x-one', '2'],
@@ -30,7 +30,7 @@ test('target and field lines arrive as given, and none is added', async () => {
 });
 
 test('the answer keeps its content coding, its lines and its redirect', async () => {
-  const { relay, client } = await setUp();
+  const { relay, client } = await setUpForwarder();
   const content = gzipSync('hello');
   const headers = [
     ['content-encoding', 'gzip'],
@@ -49,7 +49,7 @@ test('the answer keeps its content coding, its lines and its redirect', async ()
 });
 
 test('a GET may have a body, of bytes or of pieces', async () => {
-  const { relay, client } = await setUp();
+  const { relay, client } = await setUpForwarder();
   await client.forward({ method: 'GET', target: '/', headers: [], body: Buffer.from('bytes') });
   const pieces = inPieces([Buffer.from('pi'), Buffer.from('eces')]);
   await client.forward({ method: 'GET', target: '/', headers: [], body: pieces });
@@ -57,13 +57,13 @@ test('a GET may have a body, of bytes or of pieces', async () => {
 });
 
 test("the client's own identity field cannot be given", async () => {
-  const { relay, client } = await setUp();
+  const { relay, client } = await setUpForwarder();
   await client.forward({ method: 'GET', target: '/', headers: [['MTE-Relay-Client-Id', 'forged']] });
   expect(relay.ran[0]?.headers).toEqual([]);
 });
 
 test('a truncated answer errors at its end, and the signal ends one with its reason', async () => {
-  const { relay, client } = await setUp();
+  const { relay, client } = await setUpForwarder();
   relay.upstream = () => ({ content: inPieces([new Uint8Array(1000)]) });
   relay.box = async (outer) => {
     const answer = await outer.forward();
@@ -88,7 +88,7 @@ test.each([
   [{ headers: [['a', '\u{20ac}']] as const }, 'one byte per character'],
   [{ headers: Array.from({ length: 256 }, () => ['a', 'b'] as const) }, 'up to 255 fields'],
 ])('%j is misuse, and nothing is sent', async (part, said) => {
-  const { relay, client } = await setUp();
+  const { relay, client } = await setUpForwarder();
   const refused = client.forward({ method: 'GET', target: '/', headers: [], ...part });
   await expect(refused).rejects.toMatchObject({ code: 'misuse', message: expect.stringContaining(said) });
   expect(relay.outer).toEqual([]);

@@ -2,7 +2,7 @@
 // answer, 4 account. Either side's end ends the other.
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type ForwardAnswer, type RelayClient, RelayClientError } from '@mte-relay/client';
+import { type ForwardAnswer, RelayClientError, type RelayForwarder } from '@mte-relay/client/forward';
 import { type Failure, failureOf, localFailure, problemOf } from './failure.ts';
 import { answerFields, requestFields } from './headers.ts';
 import type { Log } from './log.ts';
@@ -11,7 +11,12 @@ import type { Log } from './log.ts';
 const WHOLE_BODY_MAX_BYTES = 65_536;
 
 /** Serves one request to its end; never rejects. */
-export async function serve(client: RelayClient, log: Log, req: IncomingMessage, res: ServerResponse): Promise<void> {
+export async function serve(
+  client: RelayForwarder,
+  log: Log,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
   const startedMs = performance.now();
   const gone = new AbortController();
   res.on('close', () => {

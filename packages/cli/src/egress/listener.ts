@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { RelayClient } from '@mte-relay/client';
+import type { RelayForwarder } from '@mte-relay/client/forward';
 import { answerFailure, serve } from './exchange.ts';
 import { localFailure, problemOf } from './failure.ts';
 import type { Log } from './log.ts';
@@ -14,14 +14,14 @@ const HEADERS_TIMEOUT_MS = 60_000;
 const HEAD_MAX_BYTES = 32_768; // the relay takes 65,536, counting lengths; beyond it node answers 431
 
 export class Listener {
-  readonly #client: RelayClient;
+  readonly #client: RelayForwarder;
   readonly #log: Log;
   readonly #maxConcurrent: number;
   readonly #server: Server;
   #active = 0;
   #stopping = false;
 
-  constructor(client: RelayClient, log: Log, maxConcurrent: number) {
+  constructor(client: RelayForwarder, log: Log, maxConcurrent: number) {
     this.#client = client;
     this.#log = log;
     this.#maxConcurrent = maxConcurrent;

@@ -1,0 +1,116 @@
+// What every part of a client shares: one relay's sessions, transport and events, and whether it is still open. fetch,
+// forward, WebSocket and EventSource are each built on it, so that an app loads only those that it uses.
+import { ProtocolError } from '@mte-relay/protocol';
+import { platform } from '#platform';
+import { RelayClientError } from './errors.ts';
+import { Emitter } from './events.ts';
+import { ClientIdentity, refusesIdentity } from './identity.ts';
+import type { RelayClientBase, RelayClientOptions, SessionEvent } from './options.ts';
+import { Pairer } from './pairing.ts';
+import type { Platform } from './platform/platform.ts';
+import type { SendContext } from './retry.ts';
+import { type Session, Sessions } from './session.ts';
+import { Transport } from './transport.ts';
+
+const PIN = /^sha256-[A-Za-z0-9+/]{43}=$/;
+const PAIRING_TIMEOUT_MS = 15_000;
+
+/** One relay, as the parts of its client see it. */
+export interface ClientCore {
+  /** The relay's origin. */
+  readonly origin: URL;
+  readonly platform: Platform;
+  /** Sends exchanges; holds the suite, the sessions and the transport. */
+  readonly context: SendContext;
+  /** Aborts, with the error `closed`, when the client is closed: for what outlives its call. */
+  readonly closing: AbortSignal;
+  /** Throws `closed` after {@link RelayClientBase.close}. */
+  checkOpen(): void;
+  /** The part of a client's shape that does not depend on what it is used for. */
+  readonly base: RelayClientBase;
+}
+
+/**
+ * Nothing is sent before a call or {@link RelayClientBase.pair}.
+ * @param url the relay's origin, `https://host[:port]`.
+ * @throws RelayClientError `misuse` for a URL with a path, or a pin that is not `sha256-` and 32 bytes of base64.
+ */
+export function openCore(url: string | URL, options: RelayClientOptions): ClientCore {
+  const origin = relayUrl(url);
+  const pins = checkedPins(options.pins ?? []);
+  const suite = suiteOrMisuse();
+  const transport = new Transport(platform, options.fetch);
+  const timeoutMs = options.pairingTimeoutMs ?? PAIRING_TIMEOUT_MS;
+  const closing = new AbortController();
+  const pairer = new Pairer(origin, platform, transport, suite, { pins, timeoutMs, closing: closing.signal });
+  const events = new Emitter();
+  const identity = new ClientIdentity(origin.origin, platform);
+  const sessions = new Sessions(
+    () => pairer.pair(),
+    (session, background) => {
+      identity.adopt(session.parameters.clientId);
+      events.emit(background ? 'rekey' : 'pair', sessionEvent(session));
+    },
+    (error) => events.emit('error', error),
+  );
+  const context: SendContext = {
+    relayOrigin: origin.origin,
+    suite,
+    transport,
+    streamsUploads: platform.streamsUploads,
+    sessions,
+    fieldsFor: (session) => identity.fieldsIn(session.parameters.clientId),
+    onAnswer(session, { headers }) {
+      if (refusesIdentity(headers)) identity.replace(session.parameters.clientId);
+    },
+    onResend: ({ head }, reason) =>
+      events.emit('resend', { method: head.method, url: origin.origin + head.path, reason }),
+  };
+  const checkOpen = (): void => closing.signal.throwIfAborted();
+  return {
+    origin,
+    platform,
+    context,
+    closing: closing.signal,
+    checkOpen,
+    base: {
+      async pair() {
+        checkOpen();
+        await sessions.renew();
+      },
+      close() {
+        closing.abort(new RelayClientError('closed', 'the relay client was closed'));
+        sessions.clear();
+      },
+      on: (event, listener) => events.on(event, listener),
+    },
+  };
+}
+
+function relayUrl(url: string | URL): URL {
+  const parsed = URL.canParse(`${url}`) ? new URL(url) : undefined;
+  if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.pathname !== '/' || parsed.search || parsed.username) {
+    throw new RelayClientError('misuse', `relay URL expected https://host[:port], got "${url}"`);
+  }
+  return parsed;
+}
+
+function checkedPins(pins: readonly string[]): readonly string[] {
+  for (const pin of pins) {
+    if (!PIN.test(pin)) throw new RelayClientError('misuse', `pin expected sha256- and 44 characters, got "${pin}"`);
+  }
+  return pins;
+}
+
+function suiteOrMisuse(): ReturnType<typeof platform.makeSuite> {
+  try {
+    return platform.makeSuite();
+  } catch (cause) {
+    throw cause instanceof ProtocolError ? new RelayClientError('misuse', cause.message, { cause }) : cause;
+  }
+}
+
+function sessionEvent({ parameters, pin }: Session): SessionEvent {
+  const { lifetimeMs, idleMs, messageLimit } = parameters;
+  return { lifetimeMs, idleMs, messageLimit, pin };
+}

@@ -1,0 +1,26 @@
+// The entry `@mte-relay/client/fetch`: a client that has fetch alone, the smallest download for a browser.
+import { openCore } from './core.ts';
+import { makeFetch } from './fetch.ts';
+import type { RelayClientOptions, RelayFetchClient } from './options.ts';
+
+export { RelayClientError, type RelayClientErrorCode } from './errors.ts';
+export type {
+  Progress,
+  RelayClientBase,
+  RelayClientEvents,
+  RelayClientOptions,
+  RelayFetch,
+  RelayFetchClient,
+  RelayRequestInit,
+  SessionEvent,
+} from './options.ts';
+
+/**
+ * A client for one relay, with fetch alone. Nothing is sent before the first call or {@link RelayFetchClient.pair}.
+ * @param url the relay's origin, `https://host[:port]`.
+ * @throws RelayClientError `misuse` for a URL with a path, or a pin that is not `sha256-` and 32 bytes of base64.
+ */
+export function createRelayClient(url: string | URL, options: RelayClientOptions = {}): RelayFetchClient {
+  const core = openCore(url, options);
+  return { fetch: makeFetch(core), ...core.base };
+}

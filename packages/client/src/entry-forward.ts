@@ -1,0 +1,25 @@
+// The entry `@mte-relay/client/forward`: a client for proxies, which pass requests on as they are.
+import { openCore } from './core.ts';
+import { makeForward } from './forward.ts';
+import type { RelayClientOptions, RelayForwarder } from './options.ts';
+
+export { RelayClientError, type RelayClientErrorCode } from './errors.ts';
+export type {
+  ForwardAnswer,
+  ForwardRequest,
+  RelayClientBase,
+  RelayClientEvents,
+  RelayClientOptions,
+  RelayForwarder,
+  SessionEvent,
+} from './options.ts';
+
+/**
+ * A forwarder to one relay. Nothing is sent before the first request or {@link RelayForwarder.pair}.
+ * @param url the relay's origin, `https://host[:port]`.
+ * @throws RelayClientError `misuse` for a URL with a path, or a pin that is not `sha256-` and 32 bytes of base64.
+ */
+export function createRelayForwarder(url: string | URL, options: RelayClientOptions = {}): RelayForwarder {
+  const core = openCore(url, options);
+  return { forward: makeForward(core), ...core.base };
+}

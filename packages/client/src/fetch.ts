@@ -1,0 +1,46 @@
+// fetch's life of a call, in order: 1 take the arguments apart (request.ts), 2 send sealed until answered (retry.ts,
+// exchange.ts), 3 follow redirects, 4 hand out a Response.
+import type { ClientCore } from './core.ts';
+import type { RelayFetch, RelayRequestInit } from './options.ts';
+import { type Hop, nextHop } from './redirect.ts';
+import { takeCall } from './request.ts';
+import { toResponse } from './response.ts';
+import { send } from './retry.ts';
+
+/** The client's fetch; works detached. */
+export function makeFetch(core: ClientCore): RelayFetch {
+  return async (input, init) => {
+    core.checkOpen();
+    return await relayFetch(core, input, init);
+  };
+}
+
+async function relayFetch(
+  { context, platform }: ClientCore,
+  input: string | URL | Request,
+  init: RelayRequestInit | undefined,
+): Promise<Response> {
+  const { relayOrigin } = context;
+  const { url, request, redirect, signal } = await takeCall(platform, relayOrigin, input, init);
+  let hop: Hop = { url, request, redirects: 0 };
+  for (;;) {
+    const answer = await send(context, hop.request, signal);
+    let next: Hop | undefined;
+    try {
+      next = nextHop(hop, answer.head, redirect, relayOrigin);
+    } catch (error) {
+      answer.cancel(error);
+      throw error;
+    }
+    if (!next) {
+      return toResponse(answer, {
+        method: hop.request.head.method,
+        url: hop.url.href.replace(/#.*/, ''),
+        redirected: hop.redirects > 0,
+        onDownloadProgress: init?.onDownloadProgress,
+      });
+    }
+    await answer.skip();
+    hop = next;
+  }
+}
