@@ -18,7 +18,10 @@ export function metricsDocument(): string {
     inFlight: () => nothing,
     connections: () => 0,
     sessions: () => undefined,
-    ready: () => false,
+    sessionsCached: () => undefined,
+    checks: () => ({ listening: false, serving: false, sessions: false }),
+    limits: { EXCHANGES_MAX: 0, PAIRINGS_CONCURRENT_MAX: 0, SESSIONS_MAX: 0, WEBSOCKETS_MAX: 0, CONNECTIONS_MAX: 0 },
+    domains: [],
   });
   return INTRODUCTION + families.map(section).join('\n');
 }
@@ -28,7 +31,7 @@ function section({ name, type, help, labels, bucketsSeconds }: FamilyDescription
   for (const [label, values] of Object.entries(labels)) {
     lines.push(
       ...(label === Object.keys(labels)[0] ? [''] : []),
-      `- \`${label}\`: ${values.map((value) => `\`${value}\``).join(', ')}`,
+      `- \`${label}\`${values.length > 0 ? `: ${values.map((value) => `\`${value}\``).join(', ')}` : ''}`,
     );
   }
   if (bucketsSeconds) lines.push('', `Buckets, seconds: ${bucketsSeconds.join(', ')}.`);

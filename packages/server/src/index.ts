@@ -172,17 +172,21 @@ function createContext(settings: Settings, options: RelayOptions): RelayContext 
   const log = options.log ?? createLogger(settings.LOG_LEVEL, settings.LOG_MODULE);
   const sessions = options.sessions ?? createSessionStore(settings, suite, log);
   const health = new Health(sessions);
+  const domains = new Domains(suite, settings);
   const metrics = new Metrics({
     inFlight: () => admission.inFlight(),
     connections: () => admission.connections,
     sessions: () => sessions.size,
-    ready: () => health.ready,
+    sessionsCached: () => sessions.cached,
+    checks: () => health.checks(),
+    limits: settings,
+    domains: [...domains.all()],
   });
   const admission = new Admission(settings, metrics);
   return {
     settings,
     suite,
-    domains: new Domains(suite, settings),
+    domains,
     trustedProxies: new TrustedProxies(settings.TRUSTED_PROXIES),
     sessions,
     hooks: options.hooks ?? {},

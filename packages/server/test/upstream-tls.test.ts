@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -6,6 +7,7 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { ConfigError, createRelay } from '../src/index.ts';
+import { relaySeries } from './support/admin.ts';
 import { SealedClient } from './support/sealed-client.ts';
 import { listenOn, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
 
@@ -85,6 +87,27 @@ test('UPSTREAM_CA vouches for it', async () => {
 test('UPSTREAM_CERT and UPSTREAM_KEY prove the relay to it', async () => {
   const mutual = { UPSTREAM_CA: pem('server.crt'), UPSTREAM_CERT: pem('client.crt'), UPSTREAM_KEY: pem('client.key') };
   expect(await ask(mutual)).toBe('true');
+});
+
+test('metrics tell when certificates of the settings expire, the first of several', async () => {
+  const relay = createRelay({
+    environment: {
+      UPSTREAM: `https://localhost:${port}`,
+      CORS_ORIGINS: TEST_ORIGIN,
+      CLIENT_ID_SECRET: TEST_SECRET,
+      LOG_LEVEL: 'off',
+      UPSTREAM_CA: pem('server.crt') + pem('client.crt'),
+      UPSTREAM_CERT: pem('client.crt'),
+      UPSTREAM_KEY: pem('client.key'),
+    },
+  });
+  onTestFinished(() => relay.close());
+  const series = await relaySeries({ relay });
+  const expiries = ['UPSTREAM_CA', 'UPSTREAM_CERT'].map((setting) =>
+    series.get(`mte_relay_certificate_expires_seconds{domain="*",setting="${setting}"}`),
+  );
+  const times = ['server.crt', 'client.crt'].map((name) => new X509Certificate(pem(name)).validToDate.getTime() / 1000);
+  expect(expiries).toEqual([Math.min(...times), times[1]]);
 });
 
 test('a certificate authority does not make another host’s certificate good', async () => {

@@ -2,7 +2,8 @@
 // generated from it. Labels have few values, all known at the start: nothing a client sends can add a series.
 import { INNER_FAILURE, type InnerCode, OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { type Count, CounterFamily, type Family, type Labels, readGauge, type Timing, TimingFamily } from './series.ts';
+import { addGauges, type GaugeReader, type Gauges } from './gauges.ts';
+import { type Count, CounterFamily, type Family, readGauge, type Timing, TimingFamily } from './series.ts';
 
 const PREFIX = 'mte_relay_';
 
@@ -46,15 +47,6 @@ const PAIRING_BUCKETS_SECONDS = [0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.0
 const STORE_BUCKETS_SECONDS = [
   0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5,
 ] as const;
-
-/** What gauges read when they are scraped. */
-export interface Gauges {
-  readonly inFlight: () => Readonly<Record<'exchange' | 'pairing' | 'pass_through' | 'websocket', number>>;
-  readonly connections: () => number;
-  /** Undefined when the store does not know. */
-  readonly sessions: () => number | undefined;
-  readonly ready: () => boolean;
-}
 
 /** What a family is called and means, for documentation. */
 export interface FamilyDescription {
@@ -173,7 +165,11 @@ export class Metrics {
     this.store = record(STORE_OPERATIONS, (operation) => store.series({ operation }));
     this.storeFailures = this.#counter('store_failures_total', 'Operations that the session store failed').series();
 
-    this.#addGauges(gauges);
+    this.#counter(
+      'event_loop_active_seconds_total',
+      'Time that the event loop of the process was not waiting; a rate of 1 is all that one relay can do',
+    ).read(() => performance.eventLoopUtilization().active / 1000);
+    addGauges(gauges, (name, help, labels, read) => this.#gauge(name, help, labels, read));
   }
 
   /** All of it in Prometheus’ text format, with the process’s own metrics. */
@@ -183,17 +179,6 @@ export class Metrics {
 
   get contentType(): string {
     return this.registry.contentType;
-  }
-
-  #addGauges({ inFlight, connections, sessions, ready }: Gauges): void {
-    this.#gauge('in_flight', 'Under way now', { kind: ['exchange', 'pairing', 'pass_through', 'websocket'] }, () =>
-      Object.entries(inFlight()).map(([kind, count]) => [{ kind }, count] as const),
-    );
-    this.#gauge('connections', 'Connections of clients that are open', {}, () => [[{}, connections()]]);
-    this.#gauge('sessions', 'Sessions held in this process’s memory; absent with a shared store', {}, () => [
-      [{}, sessions()],
-    ]);
-    this.#gauge('ready', '1 while /readyz answers 200', {}, () => [[{}, ready() ? 1 : 0]]);
   }
 
   #family(type: FamilyDescription['type'], name: string, help: string, more: Partial<FamilyDescription>): Family {
@@ -215,12 +200,7 @@ export class Metrics {
     return new TimingFamily(family, Object.keys(labels), bucketsSeconds);
   }
 
-  #gauge(
-    name: string,
-    help: string,
-    labels: FamilyDescription['labels'],
-    read: () => readonly (readonly [Labels, number | undefined])[],
-  ): void {
+  #gauge(name: string, help: string, labels: FamilyDescription['labels'], read: GaugeReader): void {
     readGauge(this.#family('gauge', name, help, { labels }), Object.keys(labels), read);
   }
 }

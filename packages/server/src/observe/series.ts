@@ -50,7 +50,7 @@ export interface Family {
 
 /** A counter with all its series, which are known from the start. */
 export class CounterFamily {
-  readonly #series: { labels: Labels; count: Count }[] = [];
+  readonly #series: { labels: Labels; count: Readonly<Count> }[] = [];
 
   constructor(family: Family, labelNames: readonly string[]) {
     const series = this.#series;
@@ -68,6 +68,16 @@ export class CounterFamily {
     const count = { value: 0 };
     this.#series.push({ labels, count });
     return count;
+  }
+
+  /** A series that somebody else counts; read when it is scraped. */
+  read(value: () => number): void {
+    const count = {
+      get value() {
+        return value();
+      },
+    };
+    this.#series.push({ labels: {}, count });
   }
 }
 
@@ -114,7 +124,11 @@ export function readGauge(
     ...options(family, labelNames),
     collect() {
       this.reset();
-      for (const [labels, value] of read()) if (value !== undefined) this.set(labels, value);
+      for (const [labels, value] of read()) {
+        if (value === undefined)
+          this.remove(labels); // reset leaves a gauge without labels at 0
+        else this.set(labels, value);
+      }
     },
   });
 }

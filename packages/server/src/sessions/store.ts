@@ -60,6 +60,8 @@ export interface SessionStore {
   readonly ready: boolean;
   /** Sessions held, where the store knows at once. */
   readonly size?: number;
+  /** Sessions of a store outside this process that are at hand in it. */
+  readonly cached?: number;
   /**
    * Keeps a session that was paired under this birth; fails when the store has been born again since.
    * Throws or rejects with {@link StoreFullError} or {@link StoreUnavailableError}.

@@ -1,0 +1,133 @@
+// What the relay is, holds and may hold, read when it is scraped: nothing here is counted on the way of a request.
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { PROTOCOL_VERSION } from '@mte-relay/protocol';
+import type { Settings } from '../config/settings.ts';
+import type { Domain } from '../domain.ts';
+import { pinOf } from '../pairing/identity.ts';
+import type { Checks } from './health.ts';
+import type { Labels } from './series.ts';
+
+/** Limits on what there may be of something at once, so that how much of each is used can be told. */
+const CAPACITIES = [
+  'EXCHANGES_MAX',
+  'PAIRINGS_CONCURRENT_MAX',
+  'SESSIONS_MAX',
+  'WEBSOCKETS_MAX',
+  'CONNECTIONS_MAX',
+] as const;
+export type Capacity = (typeof CAPACITIES)[number];
+
+const KINDS = ['exchange', 'pairing', 'pass_through', 'websocket'] as const;
+const CERTIFICATE_SETTINGS = ['UPSTREAM_CA', 'UPSTREAM_CERT'] as const;
+const CHECKS = ['listening', 'serving', 'sessions'] as const;
+
+/** Where gauges read from. */
+export interface Gauges {
+  readonly inFlight: () => Readonly<Record<(typeof KINDS)[number], number>>;
+  readonly connections: () => number;
+  /** Undefined when the store does not know. */
+  readonly sessions: () => number | undefined;
+  /** Undefined for a store without a cache. */
+  readonly sessionsCached: () => number | undefined;
+  readonly checks: () => Checks;
+  readonly limits: Pick<Settings, Capacity>;
+  readonly domains: readonly Domain[];
+}
+
+type Sample = readonly [Labels, number | undefined];
+/** The series of one gauge as they stand; those whose value is undefined are left out. */
+export type GaugeReader = () => readonly Sample[];
+
+type Add = (name: string, help: string, labels: Readonly<Record<string, readonly string[]>>, read: GaugeReader) => void;
+
+/** Adds every gauge. @param add takes a name without its prefix, and each label with its values where they are few. */
+export function addGauges(gauges: Gauges, add: Add): void {
+  const { checks, connections, inFlight, limits, sessions, sessionsCached } = gauges;
+  const certificates = gauges.domains.flatMap(shownCertificates);
+  add('in_flight', 'Under way now', { kind: KINDS }, () => {
+    const counts = inFlight();
+    return KINDS.map((kind) => [{ kind }, counts[kind]]);
+  });
+  add('connections', 'Connections of clients that are open', {}, () => [[{}, connections()]]);
+  add('sessions', 'Sessions held in this process’s memory; absent with a shared store', {}, () => [[{}, sessions()]]);
+  add('sessions_cached', 'Sessions of a shared store whose secrets are at hand; absent without one', {}, () => [
+    [{}, sessionsCached()],
+  ]);
+  add('limit', 'What a limit on things at once is set to; SESSIONS_MAX is absent with a shared store', capacities, () =>
+    CAPACITIES.map((limit) => [{ limit }, usedOf(gauges, limit) === undefined ? undefined : limits[limit]]),
+  );
+  add('limit_used', 'How much of it is used', capacities, () =>
+    CAPACITIES.map((limit) => [{ limit }, usedOf(gauges, limit)]),
+  );
+  add('ready', '1 while /readyz answers 200', {}, () => [[{}, Object.values(checks()).every(Boolean) ? 1 : 0]]);
+  add(
+    'ready_check',
+    '1 while a part of it holds; serving is 0 from the beginning of a shutdown',
+    { check: CHECKS },
+    () => {
+      const held = checks();
+      return CHECKS.map((check) => [{ check }, held[check] ? 1 : 0]);
+    },
+  );
+  add('build_info', 'Always 1; what runs here', { version: [], protocol: [], node: [] }, () => [[BUILD, 1]]);
+  add('identity', 'Always 1; the pins that clients may trust, one per key', identityLabels, () =>
+    gauges.domains.flatMap(shownIdentities),
+  );
+  add(
+    'certificate_expires_seconds',
+    'When certificates of the settings expire, Unix time; of several, the first',
+    { domain: [], setting: CERTIFICATE_SETTINGS },
+    () => certificates,
+  );
+}
+
+const capacities = { limit: CAPACITIES };
+const identityLabels = { domain: [], pin: [], newest: ['true', 'false'] };
+
+function usedOf({ connections, inFlight, sessions }: Gauges, limit: Capacity): number | undefined {
+  const counts = inFlight();
+  switch (limit) {
+    case 'EXCHANGES_MAX':
+      return counts.exchange + counts.pairing + counts.pass_through; // as it is enforced
+    case 'PAIRINGS_CONCURRENT_MAX':
+      return counts.pairing;
+    case 'WEBSOCKETS_MAX':
+      return counts.websocket;
+    case 'CONNECTIONS_MAX':
+      return connections();
+    case 'SESSIONS_MAX':
+      return sessions();
+  }
+}
+
+const PACKAGE: { version: string } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), { encoding: 'utf8' }),
+);
+const BUILD: Labels = {
+  version: PACKAGE.version,
+  protocol: `mte-relay/${PROTOCOL_VERSION}`,
+  node: process.version,
+};
+
+function shownIdentities({ name: domain, identities }: Domain): Sample[] {
+  return identities.map((identity, at) => [{ domain, pin: pinOf(identity), newest: String(at === 0) }, 1]);
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+function shownCertificates({ name: domain, settings }: Domain): Sample[] {
+  return CERTIFICATE_SETTINGS.flatMap((setting) => {
+    const expiries = (settings[setting]?.match(CERTIFICATE) ?? []).map(expirySeconds).filter((time) => time > 0);
+    return expiries.length === 0 ? [] : [[{ domain, setting }, Math.min(...expiries)] as const];
+  });
+}
+
+/** 0 for what cannot be read: the connection that uses it says so, on its own terms. */
+function expirySeconds(pem: string): number {
+  try {
+    return new X509Certificate(pem).validToDate.getTime() / 1000;
+  } catch {
+    return 0;
+  }
+}
