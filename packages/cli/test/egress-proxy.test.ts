@@ -120,6 +120,33 @@ test('status and field lines of the answer come as they were, cookies and traile
   expect(answer.trailers).toEqual({ 'x-sum': '42' });
 });
 
+test('trailers of a request that announces them reach the backend, those of its own hop do not', async () => {
+  let trailers: string[] = [];
+  let announced: string | undefined;
+  backend.handler = async (req, res) => {
+    const body = await contentOf(req);
+    trailers = req.rawTrailers;
+    announced = req.headers.trailer;
+    res.end(body);
+  };
+  const { hostname, port } = new URL(url);
+  const req = request({ hostname, port, path: '/up', method: 'PUT', headers: { trailer: 'X-Sum' } });
+  req.write('first ');
+  setTimeout(() => {
+    req.addTrailers([
+      ['X-Sum', '42'],
+      ['Proxy-Authorization', 'Basic x'],
+      ['Authorization', 'Basic y'],
+    ]);
+    req.end('last');
+  }, 100);
+  const [res] = (await once(req, 'response')) as [IncomingMessage];
+  expect(res.statusCode).toBe(200);
+  expect((await contentOf(res)).toString()).toBe('first last');
+  expect(announced).toBe('x-sum');
+  expect(trailers).toEqual(['x-sum', '42']);
+});
+
 test.each([204, 304])('status %d has no body and leaves the connection usable', async (status) => {
   backend.handler = (_req, res) => res.writeHead(status, { etag: '"e"' }).end();
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });

@@ -23,7 +23,7 @@ export function makeForward({ origin, context, checkOpen }: ClientCore): RelayFo
 
 /** Throws RelayClientError `misuse`, before anything is sent. */
 function takeForward(relayOrigin: URL, request: ForwardRequest): InnerRequest {
-  const { method, target, body } = request;
+  const { method, target, body, trailers } = request;
   if (!target.startsWith('/') && target !== '*') throw misuse(`target expected a path or *, got "${target}"`);
   if (request.headers.length > FIELDS_MAX) {
     throw misuse(`headers expected up to ${FIELDS_MAX} fields, got ${request.headers.length}`);
@@ -33,6 +33,7 @@ function takeForward(relayOrigin: URL, request: ForwardRequest): InnerRequest {
   return {
     head: { method, scheme: relayOrigin.protocol.slice(0, -1), authority: relayOrigin.host, path: target, headers },
     body: body && (body instanceof Uint8Array ? ofBytes(body as Bytes) : ofPieces(body)),
+    trailers: trailers && (() => fieldsOf(trailers())),
     onUploadProgress: undefined,
     credentials: undefined,
     keepalive: false,

@@ -34,6 +34,11 @@ export interface ForwardRequest {
   readonly headers: Fields;
   /** Content. Bytes can be sent again when that is safe; pieces are read once. Default: none. */
   readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
+  /**
+   * Asked behind the end of the body. The relay forwards trailers of a streamed body when the field `trailer` has
+   * announced them and no `content-length` is among the headers. Default: none.
+   */
+  readonly trailers?: (() => Fields) | undefined;
   /** Ends the request, or the answer's body, with its reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -8,6 +8,7 @@ import {
   encodeEnd,
   encodeRequest,
   encodeRequestStart,
+  type Fields,
   type RequestHead,
   type SealedExchange,
 } from '@mte-relay/protocol';
@@ -20,6 +21,8 @@ import type { OuterBody } from './platform/platform.ts';
 export interface InnerRequest {
   readonly head: RequestHead;
   readonly body: RequestBody | undefined;
+  /** Known behind the end of the body. */
+  readonly trailers?: (() => Fields) | undefined;
   readonly onUploadProgress: ((progress: Progress) => void) | undefined;
   readonly credentials: RequestCredentials | undefined;
   readonly keepalive: boolean;
@@ -46,9 +49,9 @@ export async function sealRequest(
   streams: boolean,
   signal: AbortSignal,
 ): Promise<Upload> {
-  const { head, body } = request;
+  const { body } = request;
   const report = meterOf(request);
-  const whole = wholeRequest(head, body);
+  const whole = wholeRequest(request);
   if (whole) {
     return {
       payload: concatBytes([message.header, await message.sealFinal(whole)]),
@@ -59,26 +62,26 @@ export async function sealRequest(
   const content = new WatchedContent(body as RequestBody);
   if (streams) {
     return {
-      payload: streamOf(sealedChunks(message, head, content.pieces(), report), signal),
+      payload: streamOf(sealedChunks(message, request, content.pieces(), report), signal),
       onSent: undefined,
       finish: () => content.throwIfFailed(),
     };
   }
-  const blob = await blobOf(sealedChunks(message, head, content.pieces(), undefined), signal);
+  const blob = await blobOf(sealedChunks(message, request, content.pieces(), undefined), signal);
   return { payload: blob, onSent: report && scaled(report, blob.size, body?.sizeBytes), finish: ignore };
 }
 
 /** The request as one chunk's plaintext, or undefined when it is longer, or a stream. */
-function wholeRequest(head: RequestHead, body: RequestBody | undefined): Bytes | undefined {
+function wholeRequest({ head, body, trailers }: InnerRequest): Bytes | undefined {
   const content = body ? body.whole : new Uint8Array(0);
   if (!content || content.length > CHUNK_PLAINTEXT_MAX_BYTES) return undefined;
-  const encoded = encodeRequest(head, content);
+  const encoded = encodeRequest(head, content, { trailers: trailers?.() ?? [] });
   return encoded.length <= CHUNK_PLAINTEXT_MAX_BYTES ? encoded : undefined;
 }
 
 async function* sealedChunks(
   message: SealedExchange,
-  head: RequestHead,
+  { head, trailers }: InnerRequest,
   content: AsyncIterable<Bytes>,
   report: ((bytes: number) => void) | undefined,
 ): AsyncGenerator<Bytes, void, undefined> {
@@ -98,7 +101,7 @@ async function* sealedChunks(
       report?.(loadedBytes);
     }
   }
-  yield await message.sealFinal(encodeEnd());
+  yield await message.sealFinal(encodeEnd(trailers?.()));
 }
 
 /** Keeps what the body's source throws apart from failures of the transport. */

@@ -1,4 +1,3 @@
-import { request } from 'node:http';
 import {
   type Bytes,
   concatBytes,
@@ -6,39 +5,14 @@ import {
   encodeContent,
   encodeEnd,
   encodeRequestStart,
-  MESSAGE_TYPE_EXCHANGE,
   type ResponseHead,
-  SealedExchange,
 } from '@mte-relay/protocol';
-import { nodeSuite } from '@mte-relay/protocol/node';
 import { expect, test } from 'vitest';
 import { plaintextOf, SealedClient } from './support/sealed-client.ts';
+import { openUpload } from './support/sealed-upload.ts';
 import { stage } from './support/stage.ts';
 
 const HEAD = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers: [] };
-
-/** An open sealed POST whose chunks the test writes and whose answer it reads one by one. */
-async function open(client: SealedClient): Promise<{
-  exchange: SealedExchange;
-  req: ReturnType<typeof request>;
-  answer: Promise<AsyncGenerator<Bytes>>;
-}> {
-  const exchange = await SealedExchange.begin(nodeSuite(), client.keys, MESSAGE_TYPE_EXCHANGE, client.nextN++);
-  const req = request({
-    port: client.port,
-    host: '127.0.0.1',
-    path: '/api/mte',
-    method: 'POST',
-    headers: { 'content-type': 'application/mte-relay' },
-  });
-  const answer = new Promise<AsyncGenerator<Bytes>>((resolve, reject) => {
-    req.on('response', (res) => resolve(exchange.openResponse(res as AsyncIterable<Bytes>)));
-    req.on('error', reject);
-  });
-  answer.catch(() => {}); // a test that breaks the request off does not ask for it
-  req.write(exchange.header);
-  return { exchange, req, answer };
-}
 
 test('each upstream event reaches the client when it happens, as one chunk', async () => {
   let send: (text: string) => void = () => {};
@@ -50,7 +24,7 @@ test('each upstream event reaches the client when it happens, as one chunk', asy
     end = () => res.end();
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await open(client);
+  const { exchange, req, answer } = await openUpload(client);
   req.end(await exchange.sealFinal(plaintextOf({ path: '/events' })));
   const chunks = await answer;
   const head = (await chunks.next()).value as Bytes; // before any event
@@ -80,7 +54,7 @@ test('an upload reaches the upstream while it is still being sent', async () => 
     req.on('end', () => res.end(String(length)));
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await open(client);
+  const { exchange, req, answer } = await openUpload(client);
   req.write(
     await exchange.seal(concatBytes([encodeRequestStart(HEAD), encodeContent(new TextEncoder().encode('early'))])),
   );
@@ -109,7 +83,7 @@ test('an upload that breaks off, is truncated or is tampered with never ends gra
     const closed = new Promise<void>((resolve) => {
       settled = resolve;
     });
-    const { exchange, req } = await open(client);
+    const { exchange, req } = await openUpload(client);
     req.write(await exchange.seal(first));
     await new Promise((resolve) => setTimeout(resolve, 50));
     const last = await exchange.sealFinal(
@@ -135,7 +109,7 @@ test('a client that goes away ends the upstream’s work within a second', async
     });
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await open(client);
+  const { exchange, req, answer } = await openUpload(client);
   req.end(await exchange.sealFinal(plaintextOf({ path: '/slow' })));
   await answer;
   const leftAtMs = performance.now();
@@ -153,7 +127,7 @@ test('a client that goes away before the upstream answers ends the upstream’s 
     });
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req } = await open(client);
+  const { exchange, req } = await openUpload(client);
   req.on('error', () => {});
   req.end(await exchange.sealFinal(plaintextOf({ path: '/never' })));
   await expect.poll(() => seen.length).toBe(1);
@@ -168,7 +142,7 @@ test('an upstream that breaks off inside its answer is seen as truncated, not as
     setTimeout(() => res.destroy(), 50);
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await open(client);
+  const { exchange, req, answer } = await openUpload(client);
   req.end(await exchange.sealFinal(plaintextOf({})));
   const chunks = await answer;
   await expect(
@@ -195,7 +169,7 @@ test('a reader that is slow holds the upstream back instead of filling the relay
     pump();
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await open(client);
+  const { exchange, req, answer } = await openUpload(client);
   req.end(await exchange.sealFinal(plaintextOf({})));
   const chunks = await answer;
   await new Promise((resolve) => setTimeout(resolve, 300));
@@ -216,7 +190,7 @@ test('an upstream that is slow holds the uploading client back', async () => {
     }, 400);
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await open(client);
+  const { exchange, req, answer } = await openUpload(client);
   const content = encodeContent(new Uint8Array(60_000));
   req.write(await exchange.seal(encodeRequestStart(HEAD)));
   let sent = 0;
@@ -242,7 +216,7 @@ test('an upstream that answers before it has read the body is heard', async () =
     req.resume();
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await open(client);
+  const { exchange, req, answer } = await openUpload(client);
   req.write(await exchange.seal(concatBytes([encodeRequestStart(HEAD), encodeContent(new Uint8Array(1000))])));
   const parts: Bytes[] = [];
   for await (const part of await answer) parts.push(part);

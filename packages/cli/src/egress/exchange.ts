@@ -31,6 +31,7 @@ export async function serve(
       target: req.url as string,
       headers: requestFields(req.rawHeaders),
       body: await bodyOf(req),
+      trailers: () => requestFields(req.rawTrailers),
       signal: gone.signal,
     });
     await writeAnswer(req, res, answer, gone.signal);

@@ -1,5 +1,5 @@
 // Which fields cross the egress, in both directions (RFC 9110 §7.6.1): all but those of one hop and what `Connection`
-// names. Lines stay apart and in order.
+// names. Lines stay apart and in order. A request's `trailer` crosses: it announces what stands behind the body.
 
 /** Field lines: name, value. */
 type Fields = ReadonlyArray<readonly [name: string, value: string]>;
@@ -11,10 +11,12 @@ const HOP_FIELDS: ReadonlySet<string> = new Set([
   'proxy-authorization',
   'proxy-connection',
   'te',
-  'trailer',
   'transfer-encoding',
   'upgrade',
 ]);
+
+/** An answer's trailers come unannounced: node:http refuses `trailer` before it knows that the body is chunked. */
+const ANSWER_HOP_FIELDS: ReadonlySet<string> = new Set([...HOP_FIELDS, 'trailer']);
 
 /** The caller's own hop: its Host names this port, where the relay's authority is meant. */
 const REQUEST_HOP_FIELDS: ReadonlySet<string> = new Set([...HOP_FIELDS, 'expect', 'host', 'http2-settings']);
@@ -32,7 +34,7 @@ export function requestFields(raw: readonly string[]): [string, string][] {
 /** What to answer, flat. */
 export function answerFields(fields: Fields): string[] {
   const listed = listedIn(fields);
-  return fields.filter(([name]) => !HOP_FIELDS.has(name) && !listed.has(name)).flat();
+  return fields.filter(([name]) => !ANSWER_HOP_FIELDS.has(name) && !listed.has(name)).flat();
 }
 
 /** Names that `Connection` says belong to this hop. What frames the body does not, whatever it says. */

@@ -5,6 +5,7 @@ import {
   type BhttpSink,
   type Bytes,
   concatBytes,
+  type Fields,
   ProtocolError,
   type RequestHead,
 } from '@mte-relay/protocol';
@@ -22,6 +23,8 @@ export class Inbound implements BhttpSink<RequestHead> {
   head: RequestHead | undefined;
   /** True once the Binary HTTP message has ended. */
   complete = false;
+  /** Known once the message is complete. */
+  trailers: Fields = [];
   readonly #decoder: BhttpDecoder<RequestHead>;
   readonly #bodyMaxBytes: number;
   #bodyBytes = 0;
@@ -78,7 +81,8 @@ export class Inbound implements BhttpSink<RequestHead> {
     else this.#pieces.push(content);
   }
 
-  onEnd(): void {
+  onEnd(trailers: Fields): void {
+    this.trailers = trailers;
     this.complete = true;
     this.#stream?.push(null);
   }

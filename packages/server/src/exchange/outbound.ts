@@ -25,6 +25,8 @@ type Controller = Dispatcher.DispatchController;
 export interface OutboundHost {
   /** Header fields as the client may see them; may set cookies on the outer response. */
   translateFields(status: number, fields: [string, string][]): Fields;
+  /** Trailers as the client may see them. */
+  translateTrailers(fields: Fields): Fields;
   /** The fields of an answer that is not the upstream's, with those that every answer bears. */
   withOwnFields(fields: Fields): Fields;
   /** The upstream failed before it answered; true when the request was sent anew. */
@@ -123,14 +125,14 @@ export class Outbound implements Dispatcher.DispatchHandler {
 
   onResponseEnd(_controller: Controller, trailers: ParsedHeaders): void {
     if (this.#aborted || this.#ended || !this.#head) return;
-    const trailerFields = flatten(trailers);
-    if (!this.#streaming && trailerFields.length === 0) {
+    const fields = this.#host.translateTrailers(flatten(trailers));
+    if (!this.#streaming && fields.length === 0) {
       this.#sendWhole(this.#head, concatBytes(this.#pieces));
       return;
     }
     this.#streamIfUnfinished();
     this.#ended = true;
-    this.#res.end(this.#sealFinal(encodeEnd(trailerFields)));
+    this.#res.end(this.#sealFinal(encodeEnd(fields)));
   }
 
   onResponseError(_controller: Controller, error: Error): void {

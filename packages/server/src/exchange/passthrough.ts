@@ -10,10 +10,14 @@ import { faultOf } from '../observe/fault.ts';
 import type { Logger } from '../observe/log.ts';
 import { REQUEST_ID_FIELD } from '../observe/request-id.ts';
 import {
+  announcedTrailers,
   downstreamFields,
   endToEndFields,
+  flatten,
   overrideFields,
   type ParsedHeaders,
+  rawFields,
+  trailerFields,
   upstreamRequestHeaders,
 } from './headers.ts';
 import { upstreamFailureCode } from './upstream.ts';
@@ -36,10 +40,13 @@ export function passThrough(
   const length = req.headers['content-length'];
   const hasBody = (length !== undefined && length !== '0') || req.headers['transfer-encoding'] !== undefined;
   if (hasBody && length !== undefined) headers.push('content-length', length);
+  const own = domain.settings.HEADERS;
+  const trailers =
+    hasBody && length === undefined ? announcedTrailers(given, own, () => rawFields(req.rawTrailers)) : undefined;
   context.admission.passThroughs += 1;
   account.dispatched();
   domain.upstream.dispatch(
-    { method: req.method ?? 'GET', target, headers, body: hasBody ? req : null },
+    { method: req.method ?? 'GET', target, headers, body: hasBody ? req : null, trailers },
     new PlainAnswer(domain, context, account, res),
   );
 }
@@ -93,7 +100,9 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
     if (!this.#res.write(chunk)) controller.pause();
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(_controller: Controller, trailers: ParsedHeaders): void {
+    const fields = trailerFields(flatten(trailers), this.#domain.settings.HEADERS);
+    if (fields.length > 0) this.#res.addTrailers(fields.map(([name, value]): [string, string] => [name, value]));
     this.#res.end();
   }
 
@@ -115,13 +124,4 @@ export function plainCodeOf(error: Error): OuterCode {
   const code = upstreamFailureCode(error);
   if (code === 'request-malformed') return 'malformed';
   return INNER_FAILURE[code].status === 504 ? 'upstream-timeout' : 'upstream-unreachable';
-}
-
-/** Raw fields of node:http as pairs, names in lower case. */
-export function rawFields(rawHeaders: readonly string[]): [string, string][] {
-  const fields: [string, string][] = [];
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    fields.push([(rawHeaders[i] as string).toLowerCase(), rawHeaders[i + 1] as string]);
-  }
-  return fields;
 }

@@ -46,7 +46,16 @@ import {
   StoreUnavailableError,
 } from '../sessions/store.ts';
 import { addBrowserFields, authoriseTarget, hasOuterCookies, identifyClient } from './authorise.ts';
-import { endToEndFields, fieldValue, overrideFields, upstreamRequestHeaders } from './headers.ts';
+import {
+  announcedTrailers,
+  arrivedTrailers,
+  endToEndFields,
+  fieldValue,
+  overrideFields,
+  type Trailers,
+  trailerFields,
+  upstreamRequestHeaders,
+} from './headers.ts';
 import {
   decide,
   type ExchangeRequest,
@@ -324,15 +333,24 @@ class Exchange implements OutboundHost {
     if (fieldValue(sent, REQUEST_ID_FIELD) === undefined) headers.push(REQUEST_ID_FIELD, this.#account.requestId);
     const body = inbound.complete ? inbound.wholeBody() : inbound.streamBody(() => this.#resumeReading());
     const bodyBytes = body instanceof Uint8Array ? body.length : undefined;
-    addContentLength(head, headers, bodyBytes, inbound.complete, this.#context.settings.REQUEST_BODY_MAX_BYTES);
+    const length = contentLength(head, bodyBytes, inbound.complete, this.#context.settings.REQUEST_BODY_MAX_BYTES);
+    if (length !== undefined) headers.push('content-length', length);
     const { method, target } = this.#request as ExchangeRequest;
-    this.#upstreamRequest = { method, target, headers, body };
+    const trailers = this.#trailers(head, inbound, length);
+    this.#upstreamRequest = { method, target, headers, body, trailers };
     if (this.#account.traces) {
       const facts = { fields: headers.length / 2, bytes: body instanceof Uint8Array ? body.length : -1 };
       this.#account.step('forwarded', { ...facts, whole: inbound.complete });
     }
     this.#account.dispatched();
     this.#ownDomain.upstream.dispatch(this.#upstreamRequest, this.#outbound as Outbound);
+  }
+
+  /** A stream says ahead that it has some, and no length: HTTP/1.1 has room for trailers in chunked bodies alone. */
+  #trailers(head: RequestHead, inbound: Inbound, length: string | undefined): Trailers | undefined {
+    const own = this.#ownDomain.settings.HEADERS;
+    if (inbound.complete) return inbound.trailers.length > 0 ? arrivedTrailers(inbound.trailers, own) : undefined;
+    return length === undefined ? announcedTrailers(head.headers, own, () => inbound.trailers) : undefined;
   }
 
   #refuseByHook(refusal: HookRefusal): void {
@@ -374,6 +392,10 @@ class Exchange implements OutboundHost {
 
   withOwnFields(fields: Fields): Fields {
     return overrideFields(fields, this.#ownDomain.settings.HEADERS);
+  }
+
+  translateTrailers(fields: Fields): Fields {
+    return trailerFields(fields, this.#ownDomain.settings.HEADERS);
   }
 
   #annotate(status: number, fields: Fields): Fields {
@@ -514,26 +536,23 @@ class Exchange implements OutboundHost {
 }
 
 /**
- * Says the body's length when it is known. A stream carries the length that the client announced, which undici then
- * holds it to; a whole body has its own, and must not contradict what was announced.
+ * The body's length to say upstream. A stream carries the length that the client announced, which undici then holds it
+ * to; a whole body has its own, which undici says itself, and must not contradict what was announced.
  */
-function addContentLength(
+function contentLength(
   head: RequestHead,
-  headers: string[],
   bodyBytes: number | undefined,
   complete: boolean,
   maxBytes: number,
-): void {
+): string | undefined {
   const announced = new Set(head.headers.filter(([name]) => name === 'content-length').map(([, value]) => value));
   if (announced.size > 1) throw new InnerRefusal('request-malformed');
   const [length] = announced;
   if (length !== undefined && !/^\d{1,15}$/.test(length)) throw new InnerRefusal('request-malformed');
   if (Number(length ?? 0) > maxBytes) throw new InnerRefusal('request-too-large');
-  if (complete) {
-    if (length !== undefined && Number(length) !== (bodyBytes ?? 0)) throw new InnerRefusal('request-malformed');
-    return; // undici says the length of a whole body itself
-  }
-  if (length !== undefined) headers.push('content-length', length);
+  if (!complete) return length;
+  if (length !== undefined && Number(length) !== (bodyBytes ?? 0)) throw new InnerRefusal('request-malformed');
+  return undefined;
 }
 
 function purposeOf(header: MessageHeader): ClaimPurpose {

@@ -3,6 +3,9 @@ import type { Readable } from 'node:stream';
 import type { InnerCode } from '@mte-relay/protocol';
 import { type Dispatcher, Pool } from 'undici';
 import type { DomainSettings, ProcessSettings } from '../config/settings.ts';
+import type { Trailers } from './headers.ts';
+import type { UpstreamConnection, UpstreamTls } from './upstream-connection.ts';
+import { dispatchTrailed, type TrailedRequest } from './upstream-trailers.ts';
 
 /** Answer fields that carry a URL which may be the upstream's own. */
 const LOCATION_FIELDS: ReadonlySet<string> = new Set(['location', 'content-location']);
@@ -15,21 +18,8 @@ export interface UpstreamRequest {
   /** Flat: name, value, name, value. */
   readonly headers: string[];
   readonly body: Uint8Array | Readable | null;
-}
-
-/** Where a connection outside the pool goes. */
-export interface UpstreamConnection {
-  readonly origin: URL;
-  /** Path and query to ask for. */
-  readonly path: string;
-  readonly tls: UpstreamTls;
-}
-
-/** PEM, where it is not the public one. */
-export interface UpstreamTls {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
+  /** Behind the body. Such a request says no `content-length`. */
+  readonly trailers?: Trailers | undefined;
 }
 
 /** The upstream API, over kept-alive connections. */
@@ -39,8 +29,10 @@ export class Upstream {
   readonly #pool: Pool;
   readonly #url: URL;
   readonly #tls: UpstreamTls;
+  readonly #settings: ProcessSettings;
 
   constructor(own: DomainSettings, settings: ProcessSettings) {
+    this.#settings = settings;
     this.#origin = own.UPSTREAM.origin;
     this.#basePath = own.UPSTREAM.pathname.replace(/\/$/, '');
     this.#url = own.UPSTREAM;
@@ -62,6 +54,10 @@ export class Upstream {
 
   /** Sends a request; everything that becomes of it is told to the handler. */
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+    if (request.trailers) {
+      dispatchTrailed(this.connection(request.target), request as TrailedRequest, this.#settings, handler);
+      return;
+    }
     this.#pool.dispatch(
       {
         method: request.method as Dispatcher.HttpMethod,

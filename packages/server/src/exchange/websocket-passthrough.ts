@@ -1,18 +1,15 @@
 // A WebSocket on a pass-through route: the handshake is forwarded with the hop's own fields set anew, then bytes are
 // piped both ways as they are.
-import { type ClientRequest, type IncomingMessage, request as plainRequest, type ServerResponse } from 'node:http';
-import { request as tlsRequest } from 'node:https';
-import { connect, isIP, type Socket } from 'node:net';
-import { connect as tlsConnect } from 'node:tls';
-import type { InnerCode } from '@mte-relay/protocol';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { refuse } from '../http/failure.ts';
 import { outcomeOf } from '../observe/metrics.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../observe/request-id.ts';
-import { downstreamFields, endToEndFields, overrideFields, upstreamRequestHeaders } from './headers.ts';
-import { plainCodeOf, rawFields } from './passthrough.ts';
-import type { UpstreamConnection } from './upstream.ts';
+import { downstreamFields, endToEndFields, overrideFields, rawFields, upstreamRequestHeaders } from './headers.ts';
+import { plainCodeOf } from './passthrough.ts';
+import { connectionRequest, timeLimitError } from './upstream-connection.ts';
 import { limitHandshake } from './websocket-upstream.ts';
 
 /** The client's side of a handshake that has not been answered. */
@@ -51,11 +48,11 @@ export function passThroughUpgrade(
     'upgrade',
     'websocket',
   );
-  const handshake = handshakeRequest(connection, headers);
+  const handshake = connectionRequest(connection, 'GET', headers);
   let status = 0;
   let failure: Error | undefined;
   const stopTimers = limitHandshake(handshake, settings, (code) => {
-    failure = Object.assign(new Error(code), { code: FAILURE_OF[code] });
+    failure = timeLimitError(code);
     handshake.destroy(failure);
   });
   const onGone = (): void => void handshake.destroy();
@@ -83,24 +80,6 @@ export function passThroughUpgrade(
     log.info({ request: requestId, route: 'websocket', sealed: false, status }, 'websocket');
   });
   handshake.end();
-}
-
-/** A time limit as the error that undici would give. */
-const FAILURE_OF: Partial<Record<InnerCode, string>> = {
-  'upstream-unreachable': 'UND_ERR_CONNECT_TIMEOUT',
-  'upstream-timeout': 'UND_ERR_HEADERS_TIMEOUT',
-};
-
-/** On a connection of its own, which may be half closed as TCP allows. */
-function handshakeRequest({ origin, path, tls }: UpstreamConnection, headers: string[]): ClientRequest {
-  const isTls = origin.protocol === 'https:';
-  const host = origin.hostname.replace(/^\[|\]$/g, '');
-  const port = Number(origin.port || (isTls ? 443 : 80));
-  const address = { host, port, allowHalfOpen: true };
-  const createConnection = (): Socket =>
-    isTls ? tlsConnect({ servername: isIP(host) ? '' : host, ...address, ...tls }) : connect(address);
-  // No agent: it would make the connection itself.
-  return (isTls ? tlsRequest : plainRequest)({ host, port, path, headers, createConnection });
 }
 
 /** The upstream's 101 as this hop says it. */

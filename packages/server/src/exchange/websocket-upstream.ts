@@ -1,10 +1,11 @@
 // The upstream's side of a sealed WebSocket: its handshake, and what an upstream that refuses has said.
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import type { Bytes, Fields, InnerCode } from '@mte-relay/protocol';
+import type { Bytes, InnerCode } from '@mte-relay/protocol';
 import { WebSocket } from 'ws';
 import type { ProcessSettings } from '../config/settings.ts';
 import { downstreamFields } from './headers.ts';
-import { type UpstreamConnection, upstreamFailureCode } from './upstream.ts';
+import { upstreamFailureCode } from './upstream.ts';
+import type { UpstreamConnection } from './upstream-connection.ts';
 
 /** What the handshake asks for. */
 export interface UpgradeRequest {
@@ -97,7 +98,7 @@ function limitsOf(settings: ProcessSettings): object {
 export function limitHandshake(
   handshake: ClientRequest,
   settings: ProcessSettings,
-  expire: (code: InnerCode) => void,
+  expire: (code: 'upstream-unreachable' | 'upstream-timeout') => void,
 ): () => void {
   const connecting = setTimeout(() => expire('upstream-unreachable'), settings.UPSTREAM_CONNECT_TIMEOUT_MS);
   let answering: NodeJS.Timeout | undefined;
@@ -141,13 +142,4 @@ function headerObject(flat: readonly string[]): Record<string, string> {
     headers.set(name, [...(headers.get(name) ?? []), flat[i + 1] as string]);
   }
   return Object.fromEntries(headers) as unknown as Record<string, string>;
-}
-
-/** The items of a comma-separated field that may stand in several lines. */
-export function listItems(fields: Fields, name: string): string[] {
-  return fields
-    .filter(([candidate]) => candidate === name)
-    .flatMap(([, value]) => value.split(','))
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
 }

@@ -35,7 +35,7 @@ import { outcomeOf } from '../observe/metrics.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../observe/request-id.ts';
 import { SESSION_LIFETIMES, type Session } from '../sessions/store.ts';
 import { addBrowserFields, authoriseTarget, hasOuterCookies, identifyClient } from './authorise.ts';
-import { endToEndFields, fieldValue, overrideFields, upstreamRequestHeaders } from './headers.ts';
+import { endToEndFields, fieldValue, listItems, overrideFields, upstreamRequestHeaders } from './headers.ts';
 import {
   decide,
   type ExchangeRequest,
@@ -46,7 +46,7 @@ import {
   refusalAnswer,
 } from './hooks.ts';
 import { WebSocketTunnel } from './websocket-tunnel.ts';
-import { isHandshakeField, listItems, openUpstream } from './websocket-upstream.ts';
+import { isHandshakeField, openUpstream } from './websocket-upstream.ts';
 
 const NOTHING: Bytes = new Uint8Array(0);
 const GOING_AWAY = 1001;

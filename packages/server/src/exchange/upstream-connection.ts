@@ -1,0 +1,42 @@
+// Connections to the upstream outside the pool: for WebSockets, and for what undici cannot send.
+import { type ClientRequest, request as plainRequest } from 'node:http';
+import { request as tlsRequest } from 'node:https';
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
+
+/** Where a connection outside the pool goes. */
+export interface UpstreamConnection {
+  readonly origin: URL;
+  /** Path and query to ask for. */
+  readonly path: string;
+  readonly tls: UpstreamTls;
+}
+
+/** PEM, where it is not the public one. */
+export interface UpstreamTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** A request on a connection of its own, which may be half closed as TCP allows. @param headers flat, `host` too. */
+export function connectionRequest(
+  { origin, path, tls }: UpstreamConnection,
+  method: string,
+  headers: readonly string[],
+): ClientRequest {
+  const isTls = origin.protocol === 'https:';
+  const host = origin.hostname.replace(/^\[|\]$/g, '');
+  const port = Number(origin.port || (isTls ? 443 : 80));
+  const address = { host, port, allowHalfOpen: true };
+  const createConnection = (): Socket =>
+    isTls ? tlsConnect({ servername: isIP(host) ? '' : host, ...address, ...tls }) : connect(address);
+  // No agent: it would make the connection itself.
+  return (isTls ? tlsRequest : plainRequest)({ host, port, path, method, headers, createConnection });
+}
+
+/** A time limit that was passed, as the error that undici would give. */
+export function timeLimitError(limit: 'upstream-unreachable' | 'upstream-timeout'): Error {
+  const code = limit === 'upstream-unreachable' ? 'UND_ERR_CONNECT_TIMEOUT' : 'UND_ERR_HEADERS_TIMEOUT';
+  return Object.assign(new Error(limit), { code });
+}

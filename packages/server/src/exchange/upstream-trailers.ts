@@ -1,0 +1,190 @@
+// A request that has trailers, by node:http on a connection of its own: undici can send none (it ends every chunked
+// request itself). The handler is told what undici would tell it, in the same order.
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import type { ProcessSettings } from '../config/settings.ts';
+import { type ParsedHeaders, rawFields, type Trailers } from './headers.ts';
+import type { UpstreamRequest } from './upstream.ts';
+import { connectionRequest, timeLimitError, type UpstreamConnection } from './upstream-connection.ts';
+
+/** A request whose body ends with trailers. */
+export type TrailedRequest = UpstreamRequest & { readonly trailers: Trailers };
+
+/** Sends a request with trailers; everything that becomes of it is told to the handler. */
+export function dispatchTrailed(
+  connection: UpstreamConnection,
+  request: TrailedRequest,
+  settings: ProcessSettings,
+  handler: Dispatcher.DispatchHandler,
+): void {
+  new TrailedExchange(connection, request, settings, handler).start();
+}
+
+class TrailedExchange implements Dispatcher.DispatchController {
+  readonly #request: TrailedRequest;
+  readonly #settings: ProcessSettings;
+  readonly #handler: Dispatcher.DispatchHandler;
+  readonly #out: ClientRequest;
+  readonly #connecting: NodeJS.Timeout;
+  #res: IncomingMessage | undefined;
+  #ended = false; // the handler knows the outcome
+  paused = false;
+  reason: Error | null = null;
+
+  constructor(
+    connection: UpstreamConnection,
+    request: TrailedRequest,
+    settings: ProcessSettings,
+    handler: Dispatcher.DispatchHandler,
+  ) {
+    this.#request = request;
+    this.#settings = settings;
+    this.#handler = handler;
+    this.#out = connectionRequest(connection, request.method, [
+      ...request.headers,
+      'host',
+      connection.origin.host,
+      'transfer-encoding', // trailers stand behind the last chunk: no other framing has a place for them
+      'chunked',
+      'trailer',
+      request.trailers.names.join(', '),
+    ]);
+    this.#connecting = setTimeout(
+      () => this.#fail(timeLimitError('upstream-unreachable')),
+      settings.UPSTREAM_CONNECT_TIMEOUT_MS,
+    );
+  }
+
+  get aborted(): boolean {
+    return this.reason !== null;
+  }
+
+  start(): void {
+    const out = this.#out;
+    out.on('socket', (socket) => {
+      socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => clearTimeout(this.#connecting));
+    });
+    out.on('error', (error) => this.#fail(error));
+    out.on('information', ({ statusCode, rawHeaders }) => this.#tellHead(statusCode, rawHeaders));
+    out.on('response', (res) => this.#onResponse(res));
+    out.on('timeout', () => this.#onSilence());
+    out.setTimeout(this.#settings.UPSTREAM_HEADERS_TIMEOUT_MS);
+    this.#handler.onRequestStart?.(this, undefined);
+    if (!this.#ended) this.#sendBody();
+  }
+
+  // The request's way.
+
+  #sendBody(): void {
+    const { body } = this.#request;
+    if (body === null || body instanceof Uint8Array) {
+      if (body) this.#write(body);
+      this.#sendTrailers();
+      return;
+    }
+    body.on('data', this.#write);
+    body.on('end', this.#sendTrailers);
+    body.on('close', this.#onBodyClose);
+    body.on('error', this.#fail);
+    this.#out.on('drain', () => body.resume());
+  }
+
+  readonly #write = (piece: Uint8Array): void => {
+    this.#handler.onBodySent?.(piece as Buffer);
+    if (!this.#out.write(piece)) (this.#request.body as Readable).pause?.();
+  };
+
+  readonly #sendTrailers = (): void => {
+    if (this.#ended) return;
+    this.#out.addTrailers(this.#request.trailers.fields().map(([name, value]): [string, string] => [name, value]));
+    this.#out.end();
+  };
+
+  /** A body that broke off must not look like one that ended. */
+  readonly #onBodyClose = (): void => {
+    if (!(this.#request.body as Readable).readableEnded) this.#fail(new Error('the request broke off'));
+  };
+
+  // The answer's way.
+
+  #onResponse(res: IncomingMessage): void {
+    this.#res = res;
+    this.#out.setTimeout(this.#settings.UPSTREAM_IDLE_TIMEOUT_MS);
+    res.on('error', (error) => this.#fail(error));
+    res.on('close', () => {
+      if (!res.complete) this.#fail(new Error('the answer broke off'));
+    });
+    this.#tellHead(res.statusCode as number, res.rawHeaders);
+    res.on('data', (piece: Buffer) => this.#tell(() => this.#handler.onResponseData?.(this, piece)));
+    res.on('end', () => {
+      if (!res.complete) return; // its close tells
+      this.#tell(() => this.#handler.onResponseEnd?.(this, parsed(res.rawTrailers)));
+      this.#end();
+    });
+    if (this.paused) res.pause();
+  }
+
+  #tellHead(status: number, rawHeaders: readonly string[]): void {
+    this.#tell(() => this.#handler.onResponseStart?.(this, status, parsed(rawHeaders)));
+  }
+
+  #tell(step: () => void): void {
+    if (this.#ended) return;
+    try {
+      step();
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  /** Nothing came and nothing went for the time limit. While the client is behind, that is not the upstream's doing. */
+  #onSilence(): void {
+    if (!this.paused) this.#fail(timeLimitError('upstream-timeout'));
+  }
+
+  // What undici's handlers may ask for.
+
+  abort(reason: Error): void {
+    this.reason ??= reason;
+    this.#fail(reason);
+  }
+
+  pause(): void {
+    this.paused = true;
+    this.#res?.pause();
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.#res?.resume();
+  }
+
+  // The end.
+
+  readonly #fail = (error: Error): void => {
+    if (this.#ended) return;
+    this.#end();
+    this.#handler.onResponseError?.(this, error);
+  };
+
+  #end(): void {
+    this.#ended = true;
+    clearTimeout(this.#connecting);
+    // An answer that came before the whole request ends the connection: what is left of the body has no reader.
+    if (!this.#out.writableFinished || !this.#res?.complete) this.#out.destroy();
+    const { body } = this.#request;
+    if (body === null || body instanceof Uint8Array) return;
+    body.off('data', this.#write).off('end', this.#sendTrailers).off('close', this.#onBodyClose).resume();
+  }
+}
+
+/** Raw fields of node:http in the form that undici gives; every name has a list. */
+function parsed(raw: readonly string[]): ParsedHeaders & Record<string, string[]> {
+  const headers: Record<string, string[]> = Object.create(null);
+  for (const [name, value] of rawFields(raw)) {
+    headers[name] ??= [];
+    headers[name].push(value);
+  }
+  return headers;
+}
