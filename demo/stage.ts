@@ -6,7 +6,7 @@ import type { SeenFeed } from './seen.ts';
 import type { Tap } from './tap.ts';
 
 const PAGE = new URL('./page/', import.meta.url);
-const SDK = new URL('../packages/client/dist/mte-relay-client.js', import.meta.url);
+const SDK = new URL('../packages/client/dist/mte-relay-client.mjs', import.meta.url);
 
 const FILES: Record<string, [url: URL, contentType: string]> = {
   '/demo/app.js': [new URL('app.js', PAGE), 'text/javascript'],
@@ -16,7 +16,7 @@ const FILES: Record<string, [url: URL, contentType: string]> = {
   '/demo/panes.js': [new URL('panes.js', PAGE), 'text/javascript'],
   '/demo/style.css': [new URL('style.css', PAGE), 'text/css'],
   '/demo/icon.svg': [new URL('icon.svg', PAGE), 'image/svg+xml'],
-  '/demo/mte-relay-client.js': [SDK, 'text/javascript'],
+  '/demo/mte-relay-client.mjs': [SDK, 'text/javascript'],
 };
 
 export interface Stage {

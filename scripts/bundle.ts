@@ -1,29 +1,47 @@
-// Bundles the client for browsers, into packages/client/dist: the whole client and fetch alone, each one ES module.
-import { statSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+// Bundles the client for browsers into packages/client/dist, and copies what the relay serves under /public to
+// packages/server/public, since the server may not import the client.
+import { copyFileSync, mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type BuildOptions, build } from 'esbuild';
 
-const dist = fileURLToPath(new URL('../packages/client/dist/', import.meta.url));
+const root = join(import.meta.dirname, '..');
+const dist = join(root, 'packages/client/dist');
+const served = join(root, 'packages/server/public');
 
-/** Entry by the name of its bundle. */
-const BUNDLES = {
-  'mte-relay-client': 'index.js',
-  'mte-relay-fetch': 'entry-fetch.js',
+interface Bundle extends BuildOptions {
+  /** Path in dist. */
+  readonly entry: string;
+  /** True when the relay serves it. */
+  readonly isPublic: boolean;
+}
+
+const BUNDLES: Readonly<Record<string, Bundle>> = {
+  // fetch alone, as an ES module
+  'mte-relay-fetch.mjs': { entry: 'entry-fetch.js', format: 'esm', isPublic: false },
+  // the whole client, as an ES module
+  'mte-relay-client.mjs': { entry: 'index.js', format: 'esm', isPublic: true },
+  // the same as a classic script for a script tag: its exports are in one global
+  'mte-relay-client.js': { entry: 'index.js', format: 'iife', globalName: 'mteRelay', isPublic: true },
+  // the service worker, a classic script that is whole: a worker may not import() anything later
+  'mte-relay-sw.js': { entry: 'service-worker/worker.js', format: 'iife', isPublic: true },
 };
 
-for (const [name, entry] of Object.entries(BUNDLES)) {
-  const outfile = `${dist}${name}.js`;
+mkdirSync(served, { recursive: true });
+for (const [name, { entry, isPublic, ...options }] of Object.entries(BUNDLES)) {
+  const outfile = join(dist, name);
   await build({
-    entryPoints: [dist + entry],
+    ...options,
+    entryPoints: [join(dist, entry)],
     outfile,
     bundle: true,
     minify: true,
-    format: 'esm',
     target: 'es2022',
     conditions: ['browser'],
-    sourcemap: true,
+    // In a file of its own that the bundle does not name: the relay serves the bundle alone.
+    sourcemap: 'external',
     legalComments: 'eof',
     logLevel: 'warning',
   });
-  console.log(`packages/client/dist/${name}.js ${statSync(outfile).size} bytes`);
+  if (isPublic) copyFileSync(outfile, join(served, name));
+  console.log(`packages/client/dist/${name} ${statSync(outfile).size} bytes`);
 }

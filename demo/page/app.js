@@ -13,7 +13,7 @@
 import { setUpEvents } from './events.js';
 import { Exchanges } from './exchanges.js';
 import { say, setUpFiles } from './files.js';
-import { createRelayClient } from './mte-relay-client.js';
+import { createRelayClient } from './mte-relay-client.mjs';
 import { drawBackend, drawWire, element, findOnWire } from './panes.js';
 
 const EXCHANGES_SHOWN = 9;

@@ -125,7 +125,7 @@ describe('README', () => {
   });
 
   test('the client bundle holds no WebAssembly', () => {
-    const bundle = readFileSync(join(root, 'packages/client/dist/mte-relay-client.js'), 'utf8');
+    const bundle = readFileSync(join(root, 'packages/client/dist/mte-relay-client.mjs'), 'utf8');
     expect(bundle.length).toBeGreaterThan(10_000);
     expect(bundle).not.toContain('WebAssembly');
   });

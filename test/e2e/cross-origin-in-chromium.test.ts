@@ -9,7 +9,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CHROMIUM, type OpenBrowser, openBrowser } from './support/chromium.ts';
 
-const BUNDLE = join(import.meta.dirname, '../../packages/client/dist/mte-relay-client.js');
+const BUNDLE = join(import.meta.dirname, '../../packages/client/dist/mte-relay-client.mjs');
 
 declare global {
   /** Set by the page's own script. */

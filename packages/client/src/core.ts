@@ -47,8 +47,8 @@ export function openCore(url: string | URL, options: RelayClientOptions): Client
   const identity = new ClientIdentity(origin.origin, platform);
   const sessions = new Sessions(
     () => pairer.pair(),
-    (session, background) => {
-      identity.adopt(session.parameters.clientId);
+    async (session, background) => {
+      await identity.adopt(session.parameters.clientId);
       events.emit(background ? 'rekey' : 'pair', sessionEvent(session));
     },
     (error) => events.emit('error', error),
@@ -87,7 +87,8 @@ export function openCore(url: string | URL, options: RelayClientOptions): Client
   };
 }
 
-function relayUrl(url: string | URL): URL {
+/** The relay's origin. @throws RelayClientError `misuse`. */
+export function relayUrl(url: string | URL): URL {
   const parsed = URL.canParse(`${url}`) ? new URL(url) : undefined;
   if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.pathname !== '/' || parsed.search || parsed.username) {
     throw new RelayClientError('misuse', `relay URL expected https://host[:port], got "${url}"`);
@@ -95,7 +96,8 @@ function relayUrl(url: string | URL): URL {
   return parsed;
 }
 
-function checkedPins(pins: readonly string[]): readonly string[] {
+/** The pins as they are. @throws RelayClientError `misuse`. */
+export function checkedPins(pins: readonly string[]): readonly string[] {
   for (const pin of pins) {
     if (!PIN.test(pin)) throw new RelayClientError('misuse', `pin expected sha256- and 44 characters, got "${pin}"`);
   }

@@ -14,6 +14,8 @@ export type RelayClientErrorCode =
   | 'may-have-run' // no authenticated answer, and no proof that the request never ran: look before sending it again
   | 'response-unopenable' // the answer's bytes were not sealed for this request; the request may have run
   | 'response-truncated' // the answer ended early; the request has reached the relay
+  | 'no-service-worker' // the page is not looked after by its service worker, the message says why: do not let it call its API
+  | 'storage-unavailable' // a service worker could not note a request that might else run twice; nothing was sent
   | 'redirect-refused'; // redirect: 'error', another origin, more than 20, or a body that cannot be sent again
 
 /** Facts beside the sentence. */

@@ -59,7 +59,6 @@ export async function attempt(
       signal: abort.signal,
       credentials: request.credentials,
       keepalive: request.keepalive,
-      priority: request.priority,
     },
     upload.onSent,
   );
@@ -213,6 +212,7 @@ export async function cancel(
       body: concatBytes([message.header, await message.sealFinal(encodeCancel(n))]),
       signal: abort.signal,
       credentials,
+      keepalive: false,
     });
     if (!('response' in answer)) return answer;
     const { response } = answer;

@@ -37,7 +37,6 @@ function takeForward(relayOrigin: URL, request: ForwardRequest): InnerRequest {
     onUploadProgress: undefined,
     credentials: undefined,
     keepalive: false,
-    priority: undefined,
   };
 }
 

@@ -1,5 +1,6 @@
 // Who this client is to its relay: the token that the relay signed in the first pairing (SPEC §3.5). It is only ever
-// sent sealed. A browser keeps it across page loads, since the values of its sealed cookies open for this identity alone.
+// sent sealed. A browser keeps it across page loads, one for all pages and the service worker of an origin, since the values
+// of its sealed cookies open for this identity alone.
 import { type Bytes, CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
 import type { Platform } from './platform/platform.ts';
 
@@ -17,18 +18,25 @@ export class ClientIdentity {
     this.#platform = platform;
   }
 
-  /** A pairing brought this token; it is taken only by a client that has none. */
-  adopt(token: Bytes): void {
+  /** A pairing brought this token; it is taken only by a client that has none, and whose origin has none. */
+  async adopt(token: Bytes): Promise<void> {
     if (token.length === 0 || this.#token !== undefined) return;
-    const kept = this.#platform.loadClientId(this.#relayOrigin);
-    if (kept !== undefined && TOKEN.test(kept)) this.#token = kept;
-    else this.replace(token);
+    this.#token = await this.#keep(base64url(token), undefined);
   }
 
-  /** The relay no longer knows the identity: that of this session takes its place. */
+  /** The relay no longer knows the identity: that of this session takes its place, unless another page was faster. */
   replace(token: Bytes): void {
-    this.#token = base64url(token);
-    this.#platform.saveClientId(this.#relayOrigin, this.#token);
+    const refused = this.#token;
+    const own = base64url(token);
+    this.#token = own;
+    void this.#keep(own, refused).then((kept) => {
+      if (this.#token === own) this.#token = kept;
+    });
+  }
+
+  async #keep(token: string, refused: string | undefined): Promise<string> {
+    const kept = await this.#platform.keepClientId(this.#relayOrigin, token, refused);
+    return TOKEN.test(kept) ? kept : token;
   }
 
   /** What a message says of it, in a session that brought this token: nothing when they are the same. */

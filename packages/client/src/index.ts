@@ -13,3 +13,5 @@ export type {
   RelayRequestInit,
   SessionEvent,
 } from './options.ts';
+export { installRelayServiceWorker, type RelayServiceWorkerOptions } from './service-worker/install.ts';
+export type { RelayRequestFailure } from './service-worker/messages.ts';

@@ -3,7 +3,8 @@ import type { ResponseHead } from '@mte-relay/protocol';
 import { RelayClientError } from './errors.ts';
 import type { InnerRequest } from './seal.ts';
 
-const REDIRECT_STATUSES = new Set([301, 302, 303, 307, 308]);
+/** Fetch §2.2.3. */
+export const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 const REDIRECTS_MAX = 20; // Fetch §4.4
 /** Fields about a body that a rewritten request no longer has (Fetch §4.4, request-body-header names). */
 const BODY_FIELDS = new Set([

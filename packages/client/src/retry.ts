@@ -32,6 +32,11 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
 /** Refusals that pass: another try may succeed. The others say that this request is unwelcome. */
 const PASSING = new Set([401, 408, 409, 425, 429, 500, 502, 503, 504]);
 
+/** True for a method that may be sent twice (RFC 9110 §9.2.2). */
+export function isIdempotent(method: string): boolean {
+  return IDEMPOTENT.has(method);
+}
+
 /** What sending needs. */
 export interface SendContext extends ExchangeContext {
   readonly sessions: Sessions;
@@ -77,7 +82,7 @@ class Call {
     this.#context = context;
     this.#request = request;
     this.#signal = signal;
-    this.#idempotent = IDEMPOTENT.has(request.head.method);
+    this.#idempotent = isIdempotent(request.head.method);
     this.#what = `${request.head.method} ${request.head.path.replace(/\?.*/, '')}`;
   }
 

@@ -26,7 +26,6 @@ export interface InnerRequest {
   readonly onUploadProgress: ((progress: Progress) => void) | undefined;
   readonly credentials: RequestCredentials | undefined;
   readonly keepalive: boolean;
-  readonly priority: RequestPriority | undefined;
 }
 
 /** A sealed request, ready to be posted. */

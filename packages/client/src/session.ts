@@ -126,7 +126,7 @@ export interface Lease {
 /** The session in use, and its successor. */
 export class Sessions {
   readonly #pair: () => Promise<Session>;
-  readonly #onPaired: (session: Session, background: boolean) => void;
+  readonly #onPaired: (session: Session, background: boolean) => Promise<void>;
   readonly #onRekeyFailed: (error: unknown) => void;
   #current: Session | undefined;
   #pairing: Promise<Session> | undefined;
@@ -134,7 +134,7 @@ export class Sessions {
 
   constructor(
     pair: () => Promise<Session>,
-    onPaired: (session: Session, background: boolean) => void,
+    onPaired: (session: Session, background: boolean) => Promise<void>,
     onRekeyFailed: (error: unknown) => void,
   ) {
     this.#pair = pair;
@@ -154,9 +154,9 @@ export class Sessions {
   /** Pairs now, or joins the pairing that is under way. */
   renew(background = false): Promise<Session> {
     this.#pairing ??= this.#pair()
-      .then((session) => {
+      .then(async (session) => {
+        await this.#onPaired(session, background);
         this.#current = session;
-        this.#onPaired(session, background);
         return session;
       })
       .finally(() => {

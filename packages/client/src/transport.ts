@@ -43,15 +43,14 @@ export class Transport {
   }
 
   #byFetch(post: OuterPost): Promise<Response> {
-    const { body, signal, keepalive, priority } = post;
+    const { body, signal, keepalive } = post;
     const fetch = this.fetch;
     return fetch(post.url, {
       method: 'POST',
       headers: { 'content-type': post.contentType },
       body,
       signal,
-      ...(keepalive && { keepalive }),
-      ...(priority && { priority }),
+      keepalive,
       cache: 'no-store',
       redirect: 'error',
       referrerPolicy: 'no-referrer',

@@ -5,6 +5,7 @@ import type { Domains } from './domain.ts';
 import type { RelayHooks } from './exchange/hooks.ts';
 import type { Admission } from './http/admission.ts';
 import type { TrustedProxies } from './http/forwarding.ts';
+import type { PublicFiles } from './http/public-files.ts';
 import type { Health } from './observe/health.ts';
 import type { Logger } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
@@ -15,6 +16,7 @@ export interface RelayContext {
   readonly suite: SyncSuite;
   readonly domains: Domains;
   readonly trustedProxies: TrustedProxies;
+  readonly publicFiles: PublicFiles;
   readonly sessions: SessionStore;
   readonly hooks: RelayHooks;
   readonly log: Logger;

@@ -14,6 +14,7 @@ import type { RelayHooks } from './exchange/hooks.ts';
 import { adminPortOf, createAdminServer } from './http/admin.ts';
 import { Admission } from './http/admission.ts';
 import { TrustedProxies } from './http/forwarding.ts';
+import { PublicFiles } from './http/public-files.ts';
 import { Router } from './http/router.ts';
 import { closeHttpServer, createHttpServer } from './http/server.ts';
 import { Upgrades } from './http/upgrade.ts';
@@ -66,6 +67,8 @@ export interface Relay {
   readonly pin: string;
   /** What clients of each domain pin, by its host. */
   readonly pins: ReadonlyMap<string, string>;
+  /** Integrity hashes of the scripts that it serves to web pages, by path; empty when PUBLIC_FILES is off. */
+  readonly integrity: Readonly<Record<string, string>>;
   /**
    * Starts to listen.
    * @param port default PORT; 0 takes any free one.
@@ -115,6 +118,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
     settings,
     pin: [...pins.values()][0] as string,
     pins,
+    integrity: context.publicFiles.integrity,
     async listen(port = settings.PORT) {
       const adminPort = adminPortOf(settings, port);
       if (adminPort !== undefined) {
@@ -188,6 +192,7 @@ function createContext(settings: Settings, options: RelayOptions): RelayContext 
     suite,
     domains,
     trustedProxies: new TrustedProxies(settings.TRUSTED_PROXIES),
+    publicFiles: openPublicFiles(settings, log),
     sessions,
     hooks: options.hooks ?? {},
     log,
@@ -195,6 +200,16 @@ function createContext(settings: Settings, options: RelayOptions): RelayContext 
     health,
     admission,
   };
+}
+
+/** A relay without them still relays: an image may be made without the browser's part. */
+function openPublicFiles(settings: Settings, log: Logger): PublicFiles {
+  try {
+    return new PublicFiles(settings.PUBLIC_FILES === 'on');
+  } catch (error) {
+    log.warn(`nothing is served under /public: ${(error as Error).message}`);
+    return new PublicFiles(false);
+  }
 }
 
 function createSessionStore(settings: Settings, suite: SyncSuite, log: Logger): SessionStore {

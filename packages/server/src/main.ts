@@ -1,4 +1,4 @@
-// The command `mte-relay-server start|check|identity`.
+// The command `mte-relay-server start|check|identity|integrity`.
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import { effectiveSettings } from './config/effective.ts';
 import { ANY_HOST, loadIdentitySettings } from './config/load.ts';
 import { ConfigError, type Environment, EXIT_CONFIG } from './config/problems.ts';
 import { readAllSources } from './config/sources.ts';
+import { PublicFiles } from './http/public-files.ts';
 import { createRelay } from './index.ts';
 import { faultOf } from './observe/fault.ts';
 import { createLogger, type Logger } from './observe/log.ts';
@@ -21,6 +22,7 @@ const USAGE = `usage: mte-relay-server <command> [options]
   check --print     print the settings in force too, secrets masked
   identity          print the pin that clients trust; while a secret is rotated, the newest first
   identity --new    print a new random RELAY_IDENTITY_SEED and its pin
+  integrity         print the integrity hashes of the scripts that it serves to web pages
 
 Settings come from the environment and, with less weight, from a YAML file:
   --config FILE       the same as CONFIG_FILE
@@ -51,6 +53,8 @@ async function main(args: string[]): Promise<number> {
         return await check(command.environment, command.options.print === true);
       case 'identity':
         return command.options.new ? newIdentity() : await printIdentity(command.environment);
+      case 'integrity':
+        return printIntegrity();
       default:
         process.stdout.write(USAGE);
         return 0;
@@ -85,7 +89,7 @@ function parseCommand(args: string[]): Command | undefined {
       },
     });
     const name = values.help ? 'help' : positionals[0];
-    if (name && positionals.length <= 1 && ['start', 'check', 'identity', 'help'].includes(name)) {
+    if (name && positionals.length <= 1 && ['start', 'check', 'identity', 'integrity', 'help'].includes(name)) {
       const flags = {
         CONFIG_FILE: values.config,
         SETTINGS_MODULE: values.settings,
@@ -118,8 +122,9 @@ async function start(from: Environment): Promise<number> {
   }
   const port = await relay.listen();
   for (const [domain, { UPSTREAM }] of relay.settings.domains) {
-    const { adminPort } = relay;
-    log.info({ port, adminPort, domain, upstream: UPSTREAM.href, pin: relay.pins.get(domain) }, 'relay is listening');
+    const { adminPort, integrity } = relay;
+    const pin = relay.pins.get(domain);
+    log.info({ port, adminPort, domain, upstream: UPSTREAM.href, pin, integrity }, 'relay is listening');
   }
   await untilAsked(log);
   const { DRAIN_DELAY_MS, SHUTDOWN_TIMEOUT_MS } = relay.settings;
@@ -177,6 +182,12 @@ async function printIdentity(from: Environment): Promise<number> {
       process.stdout.write(`${host === ANY_HOST ? '' : `${host} `}${pinOf(identity)}\n`);
     }
   }
+  return 0;
+}
+
+/** What a script tag says in `integrity`, one line per file; needs no settings. */
+function printIntegrity(): number {
+  for (const [path, hash] of Object.entries(new PublicFiles(true).integrity)) process.stdout.write(`${path} ${hash}\n`);
   return 0;
 }
 

@@ -1,10 +1,8 @@
 // Browsers: crypto by WebCrypto and noble, cookies on the outer hop, upload progress by XMLHttpRequest.
 import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
+import { transact } from '../database.ts';
 import type { OuterPost, Platform } from './platform.ts';
-
-/** Key of the client's identity in localStorage, by relay. */
-const STORAGE_PREFIX = 'mte-relay client-id ';
 
 export const platform: Platform = {
   makeSuite: webcryptoSuite,
@@ -17,19 +15,22 @@ export const platform: Platform = {
     if (request.method !== 'GET' && request.method !== 'HEAD') fields.push(['origin', globalThis.location.origin]);
     return fields;
   },
-  loadClientId(relayOrigin) {
+  async keepClientId(relayOrigin, token, refused) {
+    let kept = token;
     try {
-      return globalThis.localStorage?.getItem(STORAGE_PREFIX + relayOrigin) ?? undefined;
+      // In one transaction: of several pages, and the service worker, the first one's is everybody's.
+      await transact('identities', 'readwrite', (store) => {
+        const present = store.get(relayOrigin);
+        present.onsuccess = () => {
+          if (typeof present.result === 'string' && present.result !== refused) kept = present.result;
+          else store.put(token, relayOrigin);
+        };
+        return present;
+      });
     } catch {
-      return undefined; // storage is blocked: the identity lasts as long as the page
+      // storage is blocked or full: the identity lasts as long as the page
     }
-  },
-  saveClientId(relayOrigin, token) {
-    try {
-      globalThis.localStorage?.setItem(STORAGE_PREFIX + relayOrigin, token);
-    } catch {
-      // as above
-    }
+    return kept;
   },
   neverSent: () => false, // a page is not told
   postWithProgress: globalThis.XMLHttpRequest ? postByXhr : undefined,

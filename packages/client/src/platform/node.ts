@@ -32,8 +32,7 @@ export const platform: Platform = {
   streamsUploads: true,
   baseUrl: (relayOrigin) => relayOrigin,
   defaultFields: () => [['user-agent', 'mte-relay']],
-  loadClientId: () => undefined, // a program that wants one identity keeps one client
-  saveClientId: () => {},
+  keepClientId: async (_relayOrigin, token) => token, // a program that wants one identity keeps one client
   neverSent(failure) {
     const codes = [...codesIn(failure)];
     return codes.length > 0 && codes.every((code) => BEFORE_SENDING.has(code as string));

@@ -10,9 +10,8 @@ export interface OuterPost {
   readonly contentType: string;
   readonly body: OuterBody;
   readonly signal: AbortSignal;
-  readonly credentials?: RequestCredentials | undefined;
-  readonly keepalive?: boolean;
-  readonly priority?: RequestPriority | undefined;
+  readonly credentials: RequestCredentials | undefined;
+  readonly keepalive: boolean;
 }
 
 /** One runtime. */
@@ -26,10 +25,11 @@ export interface Platform {
   baseUrl(relayOrigin: string): string;
   /** Fields that the platform's own fetch would have added. */
   defaultFields(request: Request): Fields;
-  /** The identity that an earlier page of this origin kept (SPEC §3.5); undefined when there is none. */
-  loadClientId(relayOrigin: string): string | undefined;
-  /** Keeps the identity for later pages; does nothing where nothing can be kept. */
-  saveClientId(relayOrigin: string, token: string): void;
+  /**
+   * The identity of this origin's clients (SPEC §3.5): the one that an earlier or another client keeps, or else this one,
+   * kept from now on where anything can be kept. One that the relay has refused is not given.
+   */
+  keepClientId(relayOrigin: string, token: string, refused: string | undefined): Promise<string>;
   /** True when this failure of fetch shows that no byte of the request left this machine. */
   neverSent(failure: unknown): boolean;
   /** Sends with progress in bytes sent, where fetch has none; the answer comes whole. */

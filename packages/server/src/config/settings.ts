@@ -38,6 +38,7 @@ export interface ProcessSettings {
   readonly ADMIN_PORT: number | 'auto' | 'off';
   readonly ADMIN_HOST: string;
   readonly TRUSTED_PROXIES: readonly string[];
+  readonly PUBLIC_FILES: 'on' | 'off';
   readonly LOG_LEVEL: (typeof LOG_LEVELS)[number];
   readonly REQUEST_BODY_MAX_BYTES: number;
   readonly REQUEST_HEAD_MAX_BYTES: number;
@@ -266,6 +267,13 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
       .pipe(z.array(z.string().refine(isAddressRange))),
     expected: 'comma-separated addresses and CIDR ranges, such as 10.0.0.0/8',
     effect: 'Proxies in front of the relay whose X-Forwarded-For, -Proto and -Host are believed.',
+  },
+  PUBLIC_FILES: {
+    schema: z.enum(['on', 'off']).default('on'),
+    expected: 'one of on, off',
+    effect:
+      'Whether the relay serves its client to web pages: /public/mte-relay-client.js, /public/mte-relay-client.mjs and ' +
+      '/public/mte-relay-sw.js. Other paths under /public are never its own.',
   },
   LOG_LEVEL: {
     schema: z.enum(LOG_LEVELS).default('info'),

@@ -1,4 +1,5 @@
-// Where a request goes: the relay's own endpoints, a sealed message on a visible path, a pass-through route, or nowhere.
+// Where a request goes: the relay's own endpoints and files, a sealed message on a visible path, a pass-through route, or
+// nowhere.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   CONTENT_TYPE_MESSAGE,
@@ -37,7 +38,8 @@ export class Router {
   handles(req: IncomingMessage): boolean {
     const url = req.url as string;
     const path = url.split('?', 1)[0] as string;
-    if (OWN_PATHS.has(path) || req.headers['content-type'] === CONTENT_TYPE_MESSAGE) return true;
+    if (OWN_PATHS.has(path) || this.#context.publicFiles.has(path)) return true;
+    if (req.headers['content-type'] === CONTENT_TYPE_MESSAGE) return true;
     const target = url.startsWith('/') ? canonicalTarget(url) : undefined;
     const domain = this.#context.domains.byRequest(req, this.#context.trustedProxies);
     return target !== undefined && domain?.passThroughRoutes.has(pathOf(target)) === true;
@@ -58,6 +60,7 @@ export class Router {
     if (path === PATH_DISCOVERY) return discover(this.#context, domain, req, res);
     if (path === PATH_WEBSOCKET) return requireUpgrade(res);
     if (path === PATH_ECHO) return echo(this.#context, domain, req, res, queryAt < 0 ? '' : url.slice(queryAt));
+    if (this.#context.publicFiles.has(path)) return this.#file(path, req, res);
     this.#other(domain, req, res, url);
   }
 
@@ -73,6 +76,11 @@ export class Router {
     if (req.method !== 'POST') return refuseMethod(this.#context, res, 'POST, OPTIONS');
     if (!admission.hasRoomForExchange()) return this.#refuse(res, 'unavailable');
     answer(this.#context, req, res);
+  }
+
+  #file(path: string, req: IncomingMessage, res: ServerResponse): void {
+    if (req.method !== 'GET' && req.method !== 'HEAD') return refuseMethod(this.#context, res, 'GET, HEAD');
+    this.#context.publicFiles.answer(path, req, res);
   }
 
   #other(domain: Domain, req: IncomingMessage, res: ServerResponse, url: string): void {

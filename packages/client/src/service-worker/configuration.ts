@@ -1,0 +1,53 @@
+// What a worker has to know, carried in the query of its script's URL: a browser ends workers when it likes and starts
+// them again from that URL alone, so this needs neither a message nor storage, and a change makes another worker.
+import { RelayClientError } from '../errors.ts';
+import { Routes } from './routes.ts';
+
+/** Relay, pins and routes of one worker. */
+export interface WorkerConfiguration {
+  /** The relay's origin, `https://host[:port]`. */
+  readonly relay: string;
+  /** As in {@link RelayClientOptions.pins}. */
+  readonly pins: readonly string[];
+  /**
+   * What is sealed, compared as the relay compares MTE_ROUTES: a path (`/api/v1/*`), of the page's own origin and of the
+   * relay, or an absolute URL (`https://api.example.com/v1/*`). A `*` at the end matches any rest.
+   */
+  readonly routes: readonly string[];
+}
+
+/** The script's URL with the configuration in its query. */
+export function withConfiguration(scriptUrl: URL, { relay, pins, routes }: WorkerConfiguration): URL {
+  const url = new URL(scriptUrl);
+  url.searchParams.set('relay', relay);
+  for (const pin of pins) url.searchParams.append('pin', pin);
+  for (const route of routes) url.searchParams.append('route', route);
+  return url;
+}
+
+/** The configuration in the worker's own URL. @throws RelayClientError `misuse`: the worker is then not installed. */
+export function configurationIn(scriptUrl: string): WorkerConfiguration {
+  const { searchParams } = new URL(scriptUrl);
+  return {
+    relay: searchParams.get('relay') ?? '',
+    pins: searchParams.getAll('pin'),
+    routes: searchParams.getAll('route'),
+  };
+}
+
+/** The routes of a configuration. @throws RelayClientError `misuse` unless each can be compared with. */
+export function routesOf({ relay, routes }: WorkerConfiguration, pageOrigin: string): Routes {
+  const relayOrigin = new URL(relay).origin;
+  if (routes.length === 0) throw new RelayClientError('misuse', 'routes expected at least one path, such as "/api/*"');
+  for (const route of routes) {
+    const isPath = /^\/(?!\/)[\x21-\x7e]*$/.test(route);
+    const isUrl = /^https?:\/\/[^/]+\/[\x21-\x7e]*$/.test(route) && URL.canParse(route);
+    if ((!isPath && !isUrl) || /[?#]|\*./.test(route)) {
+      throw new RelayClientError(
+        'misuse',
+        `route expected a path or an absolute URL with a path, at most one * at its end, no query; got "${route}"`,
+      );
+    }
+  }
+  return new Routes(routes, relayOrigin, pageOrigin);
+}

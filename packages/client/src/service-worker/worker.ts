@@ -1,0 +1,51 @@
+// The ready service worker, /public/mte-relay-sw.js: seals what an unchanged page sends to the listed routes. It comes up
+// in this order: it is installed, takes the place of its predecessor as soon as that has answered everything it had
+// begun (Service Workers, "Try Activate"), takes over the open pages, and answers their requests.
+import { createRelayClient, RelayClientError } from '../entry-fetch.ts';
+import { type AnswerContext, answerSealed } from './answer.ts';
+import { configurationIn, routesOf } from './configuration.ts';
+import { Journal } from './journal.ts';
+import { FAILURE, type RelayRequestFailure, TAKE_OVER, TAKEN_OVER } from './messages.ts';
+import type { FetchEvent, WorkerScope } from './scope.ts';
+
+const scope = globalThis as unknown as WorkerScope;
+
+// A wrong configuration throws here, and a worker that throws is not installed.
+const configuration = configurationIn(scope.location.href);
+const client = createRelayClient(configuration.relay, { pins: configuration.pins });
+const context: AnswerContext = {
+  fetch: client.fetch,
+  journal: new Journal(scope.registration.scope),
+  routes: routesOf(configuration, scope.location.origin),
+  relayOrigin: new URL(configuration.relay).origin,
+  pageOrigin: scope.location.origin,
+};
+
+scope.addEventListener('install', (event) => event.waitUntil(scope.skipWaiting()));
+scope.addEventListener('activate', (event) => event.waitUntil(scope.clients.claim()));
+scope.addEventListener('message', (event) => {
+  if (event.data !== TAKE_OVER) return;
+  event.waitUntil(scope.clients.claim().then(() => event.ports[0]?.postMessage(TAKEN_OVER)));
+});
+scope.addEventListener('fetch', (event) => {
+  if (!context.routes.seals(event.request)) return; // passes by
+  const { response, done } = answerSealed(context, event.clientId, event.request);
+  event.waitUntil(done);
+  event.respondWith(response.catch((error) => failed(event, error)));
+});
+
+/** A network error for the page, which can be told no more by its request; the reason goes to its console. */
+function failed({ clientId, request }: FetchEvent, error: unknown): Response {
+  if (!request.signal.aborted) {
+    console.error('mte-relay:', error);
+    if (error instanceof RelayClientError) void tell(clientId, request, error);
+  }
+  return Response.error();
+}
+
+async function tell(clientId: string, { method, url }: Request, error: RelayClientError): Promise<void> {
+  const { code, message, mayHaveRun } = error;
+  const failure: RelayRequestFailure = { type: FAILURE, method, url, code, message, mayHaveRun };
+  const page = clientId === '' ? undefined : await scope.clients.get(clientId);
+  page?.postMessage(failure);
+}

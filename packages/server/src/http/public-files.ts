@@ -1,0 +1,118 @@
+// What a web page loads from the relay: the client and the service worker under /public, from the files that the build
+// put into this package. Read, hashed and compressed once, at start; the same bytes for everybody.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { constants, gzipSync } from 'node:zlib';
+
+const FOLDER = new URL('../../public/', import.meta.url);
+const PATH_PREFIX = '/public/';
+const CLIENT_MAX_AGE_SECONDS = 300;
+
+/** The files by name, and how long a cache may keep each. no-transform: a changed byte would break its integrity hash. */
+const CACHE_CONTROL: Readonly<Record<string, string>> = {
+  'mte-relay-client.js': `public, max-age=${CLIENT_MAX_AGE_SECONDS}, no-transform`,
+  'mte-relay-client.mjs': `public, max-age=${CLIENT_MAX_AGE_SECONDS}, no-transform`,
+  // Asked for anew by each registration, so that a worker is never older than the relay.
+  'mte-relay-sw.js': 'public, no-cache, no-transform',
+};
+
+interface PublicFile {
+  readonly integrity: string;
+  readonly plain: Variant;
+  readonly gzip: Variant;
+}
+
+/** One content coding of a file. */
+interface Variant {
+  readonly body: Buffer;
+  readonly fields: Readonly<Record<string, string | number>>;
+}
+
+/** The files of one relay, by path. */
+export class PublicFiles {
+  readonly #files: ReadonlyMap<string, PublicFile>;
+
+  /**
+   * @param serve false: there are none.
+   * @throws Error when this package holds no such files.
+   */
+  constructor(serve: boolean) {
+    const names = serve ? Object.keys(CACHE_CONTROL) : [];
+    this.#files = new Map(names.map((name) => [PATH_PREFIX + name, readPublicFile(name)]));
+  }
+
+  /** Subresource Integrity values by path: `sha384-` and base64 (W3C SRI §3.1). */
+  get integrity(): Record<string, string> {
+    return Object.fromEntries([...this.#files].map(([path, { integrity }]) => [path, integrity]));
+  }
+
+  /** True for the path of a file. */
+  has(path: string): boolean {
+    return this.#files.has(path);
+  }
+
+  /** Answers GET or HEAD for the path of a file. */
+  answer(path: string, req: IncomingMessage, res: ServerResponse): void {
+    const file = this.#files.get(path) as PublicFile;
+    const { body, fields } = acceptsGzip(req.headers['accept-encoding']) ? file.gzip : file.plain;
+    for (const [name, value] of Object.entries(fields)) res.setHeader(name, value);
+    if (isFresh(req.headers['if-none-match'], String(fields['etag']))) {
+      res.writeHead(304).end();
+      return;
+    }
+    res.writeHead(200, { 'content-length': body.length });
+    res.end(req.method === 'HEAD' ? undefined : body);
+  }
+}
+
+function readPublicFile(name: string): PublicFile {
+  const body = readBuilt(name);
+  const digest = createHash('sha384').update(body).digest('base64');
+  const fields = {
+    'content-type': 'text/javascript; charset=utf-8',
+    'cache-control': CACHE_CONTROL[name] as string,
+    vary: 'Accept-Encoding',
+    'x-content-type-options': 'nosniff',
+    // Any page may load it, and a script tag with an integrity hash asks by CORS. It is no secret, and the answer to a
+    // request without credentials; what a page may then do with the relay is for CORS_ORIGINS to say.
+    'access-control-allow-origin': '*',
+    'cross-origin-resource-policy': 'cross-origin',
+    // A worker may then look after the whole site although its script lies in a folder (Service Workers §6.3).
+    ...(name === 'mte-relay-sw.js' && { 'service-worker-allowed': '/' }),
+  };
+  return {
+    integrity: `sha384-${digest}`,
+    plain: { body, fields: { ...fields, etag: `"${digest}"` } },
+    gzip: {
+      body: gzipSync(body, { level: constants.Z_BEST_COMPRESSION }),
+      fields: { ...fields, etag: `"${digest}-gzip"`, 'content-encoding': 'gzip' },
+    },
+  };
+}
+
+function readBuilt(name: string): Buffer {
+  try {
+    return readFileSync(new URL(name, FOLDER));
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new Error(`public/${name} cannot be read (${code}): it is made by \`npm run build\``, { cause });
+  }
+}
+
+/** RFC 9110 §12.5.3: named, or covered by "*", and not with the weight 0. */
+function acceptsGzip(acceptEncoding: string | string[] | undefined): boolean {
+  const weights = new Map<string, number>();
+  for (const item of `${acceptEncoding ?? ''}`.toLowerCase().split(',')) {
+    const [coding = '', ...parameters] = item.split(';').map((part) => part.trim());
+    const weight = parameters.find((parameter) => parameter.startsWith('q='));
+    weights.set(coding, weight === undefined ? 1 : Number(weight.slice(2)));
+  }
+  return (weights.get('gzip') ?? weights.get('*') ?? 0) > 0;
+}
+
+/** RFC 9110 §13.1.2, compared weakly. */
+function isFresh(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
+  return ifNoneMatch.split(',').some((item) => ['*', etag].includes(item.trim().replace(/^W\//, '')));
+}

@@ -1,0 +1,135 @@
+// The scripts that the relay serves to web pages: exactly these paths, the same bytes in each coding, and their hashes.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { runCommand, startCommand } from './support/command.ts';
+import { send } from './support/sealed-client.ts';
+import { stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+
+const PATHS = ['/public/mte-relay-client.js', '/public/mte-relay-client.mjs', '/public/mte-relay-sw.js'];
+const built = (path: string): Buffer => readFileSync(join(import.meta.dirname, '..', path));
+const sha384 = (bytes: Uint8Array): string => `sha384-${createHash('sha384').update(bytes).digest('base64')}`;
+const PLAIN = { method: 'GET', headers: { 'accept-encoding': 'identity' } };
+
+test.each(PATHS)('%s is served as it was built, to any page, and answers HEAD alike', async (path) => {
+  const { port, seen } = await stage();
+  const answer = await send(port, path, PLAIN);
+  expect(answer.status).toBe(200);
+  expect(Buffer.from(answer.body).equals(built(path))).toBe(true);
+  expect(answer.headers).toMatchObject({
+    'content-type': 'text/javascript; charset=utf-8',
+    'x-content-type-options': 'nosniff',
+    'access-control-allow-origin': '*',
+    vary: 'Accept-Encoding',
+    'content-length': String(answer.body.length),
+  });
+  expect(answer.headers).not.toHaveProperty('access-control-allow-credentials');
+  const head = await send(port, path, { ...PLAIN, method: 'HEAD' });
+  expect(head.body).toHaveLength(0);
+  expect({ ...head.headers, date: '' }).toEqual({ ...answer.headers, date: '' });
+  expect(seen).toHaveLength(0);
+});
+
+test.each([
+  ['gzip, deflate, br', true],
+  ['br, *', true],
+  ['GZIP;q=0.5', true],
+  ['gzip;q=0, *', false],
+  ['gzip; q=0.0', false],
+  ['br', false],
+  ['', false],
+])('accept-encoding "%s" is answered by gzip: %s', async (coding, gzip) => {
+  const { port } = await stage();
+  const [path = ''] = PATHS;
+  const answer = await send(port, path, { method: 'GET', headers: { 'accept-encoding': coding } });
+  expect(answer.headers['content-encoding']).toBe(gzip ? 'gzip' : undefined);
+  const body = gzip ? gunzipSync(answer.body) : Buffer.from(answer.body);
+  expect(body.equals(built(path))).toBe(true);
+});
+
+test('an unchanged file is not sent again, and each coding has its own tag', async () => {
+  const { port } = await stage();
+  const [path = ''] = PATHS;
+  const tags = new Set<string>();
+  for (const coding of ['gzip', 'identity']) {
+    const headers = { 'accept-encoding': coding };
+    const { etag = '' } = (await send(port, path, { method: 'GET', headers })).headers;
+    tags.add(etag);
+    for (const tag of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
+      const again = await send(port, path, { method: 'GET', headers: { ...headers, 'if-none-match': tag } });
+      expect(again).toMatchObject({ status: 304, headers: { etag, vary: 'Accept-Encoding' } });
+      expect(again.body).toHaveLength(0);
+    }
+    const other = await send(port, path, { method: 'GET', headers: { ...headers, 'if-none-match': '"other"' } });
+    expect(other.status).toBe(200);
+  }
+  expect(tags.size).toBe(2);
+});
+
+test('the worker alone may look after the whole site, and is asked for anew each time', async () => {
+  const { port } = await stage();
+  for (const path of PATHS) {
+    const { headers } = await send(port, path, PLAIN);
+    const isWorker = path === '/public/mte-relay-sw.js';
+    expect(headers['service-worker-allowed']).toBe(isWorker ? '/' : undefined);
+    expect(headers['cache-control']).toBe(`public, ${isWorker ? 'no-cache' : 'max-age=300'}, no-transform`);
+  }
+});
+
+test('a query makes no other file of it: that is how the worker is told its configuration', async () => {
+  const { port } = await stage();
+  expect((await send(port, '/public/mte-relay-sw.js?relay=x&routes=%2F*', PLAIN)).status).toBe(200);
+});
+
+test.each(PATHS)('%s takes GET and HEAD alone', async (path) => {
+  const { port } = await stage();
+  const answer = await send(port, path, { method: 'POST' });
+  expect(answer).toMatchObject({ status: 405, code: 'method-not-allowed', headers: { allow: 'GET, HEAD' } });
+});
+
+test('every other path under /public is the upstream’s', async () => {
+  const { port, seen } = await stage(undefined, { environment: { PASS_THROUGH_ROUTES: '/public/*' } });
+  for (const path of [
+    '/public/',
+    '/public/own.js',
+    '/public/mte-relay-client.js.map',
+    '/public/mte-relay-client.js/',
+  ]) {
+    expect((await send(port, path, PLAIN)).status).toBe(200);
+  }
+  expect(seen.map(({ url }) => url)).toHaveLength(4);
+  const without = await stage();
+  expect(await send(without.port, '/public/own.js', PLAIN)).toMatchObject({ status: 404, code: 'not-found' });
+});
+
+test('PUBLIC_FILES=off: those paths are the upstream’s too', async () => {
+  const off = { PUBLIC_FILES: 'off', PASS_THROUGH_ROUTES: '/public/*' };
+  const { port, seen, relay } = await stage(undefined, { environment: off });
+  for (const path of PATHS) expect((await send(port, path, PLAIN)).status).toBe(200);
+  expect(seen.map(({ url }) => url)).toEqual(PATHS);
+  expect(relay.integrity).toEqual({});
+});
+
+test('the hashes are printed by the command and in the line that says that the relay listens', async () => {
+  const expected = Object.fromEntries(PATHS.map((path) => [path, sha384(built(path))]));
+  const { code, stdout } = await runCommand(['integrity']);
+  expect(code).toBe(0);
+  expect(
+    Object.fromEntries(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' ')),
+    ),
+  ).toEqual(expected);
+  const relay = await startCommand({
+    UPSTREAM: 'http://127.0.0.1:9',
+    CORS_ORIGINS: TEST_ORIGIN,
+    CLIENT_ID_SECRET: TEST_SECRET,
+    ADMIN_PORT: 'off',
+  });
+  const line = relay.logged().find(({ msg }) => msg === 'relay is listening');
+  expect(line?.['integrity']).toEqual(expected);
+});
