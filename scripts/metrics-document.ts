@@ -13,8 +13,17 @@ collection). Every series is there from the start with the value 0, and nothing 
 
 /** The whole document. */
 export function metricsDocument(): string {
+  return INTRODUCTION + families().map(section).join('\n');
+}
+
+/** Names of the relay's own metrics. */
+export function familyNames(): string[] {
+  return families().map(({ name }) => name);
+}
+
+function families(): FamilyDescription[] {
   const nothing = { exchange: 0, pairing: 0, pass_through: 0, websocket: 0 };
-  const { families } = new Metrics({
+  return new Metrics({
     inFlight: () => nothing,
     connections: () => 0,
     sessions: () => undefined,
@@ -22,8 +31,7 @@ export function metricsDocument(): string {
     checks: () => ({ listening: false, serving: false, sessions: false }),
     limits: { EXCHANGES_MAX: 0, PAIRINGS_CONCURRENT_MAX: 0, SESSIONS_MAX: 0, WEBSOCKETS_MAX: 0, CONNECTIONS_MAX: 0 },
     domains: [],
-  });
-  return INTRODUCTION + families.map(section).join('\n');
+  }).families;
 }
 
 function section({ name, type, help, labels, bucketsSeconds }: FamilyDescription): string {

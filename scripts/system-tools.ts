@@ -42,6 +42,18 @@ export const TEST_TOOLS: readonly SystemTool[] = [
     whatFor: 'certificates of the tests of TLS',
     variable: 'MTE_RELAY_OPENSSL',
   },
+  {
+    commands: ['prometheus'],
+    debianPackage: 'prometheus',
+    whatFor: 'the test of every panel and rule on a relay under load',
+    variable: 'MTE_RELAY_PROMETHEUS',
+  },
+  {
+    commands: ['promtool'],
+    debianPackage: 'prometheus',
+    whatFor: 'the unit tests of alerts',
+    variable: 'MTE_RELAY_PROMTOOL',
+  },
 ];
 
 /** Paths by variable of the tools that are there, after installing what is missing where that is allowed. */
@@ -103,7 +115,7 @@ function mayInstall(): boolean {
 }
 
 function install(tools: readonly SystemTool[]): void {
-  const packages = tools.map((tool) => tool.debianPackage);
+  const packages = [...new Set(tools.map((tool) => tool.debianPackage))];
   console.log(`Installing ${packages.join(', ')} by apt-get`);
   for (const args of [['update'], ['install', '--yes', '--no-install-recommends', ...packages]]) {
     const { status } = spawnSync('apt-get', ['--quiet', ...args], {
