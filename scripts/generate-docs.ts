@@ -33,7 +33,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
 /** JSON as the formatter leaves it: an array of plain values on one line when it fits. */
 function formatted(value: unknown): string {
   const lines = JSON.stringify(value, null, 2).replaceAll(
-    /^(.*)\[\n([^[\]{}]*?)\n\s*\](,?)$/gm,
+    /^(.*)\[\n((?:\s*(?:"(?:[^"\\]|\\.)*"|[^\s"[\]{},]+),?\n)+)\s*\](,?)$/gm,
     (whole, before, items, after) => {
       const line = `${before}[${items.trim().replaceAll(/,\n\s*/g, ', ')}]${after}`;
       return line.length <= LINE_WIDTH ? line : whole;
