@@ -218,6 +218,9 @@ export function bhttpRefused(): BhttpRefusedCase[] {
   field('value with a line feed', ['a', 'x\ny']);
   field('value with a NUL', ['a', 'x\0y']);
   field('value with DEL', ['a', 'x\x7fy']);
+  field('value with a space before it', ['a', ' x']);
+  field('value with a tab behind it', ['a', 'x\t']);
+  field('value that is a space', ['a', ' ']);
   add('status 99', 'malformed', 'response', join(uint(1, 1), varint(99)));
   add('status 600', 'malformed', 'response', encodeKnown({ ...OK, status: 600 }));
   add('status 0', 'malformed', 'response', encodeKnown({ ...OK, status: 0 }));

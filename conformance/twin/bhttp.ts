@@ -132,6 +132,7 @@ function readField(name: string, cursor: Cursor, budget: { left: number }, field
   const value = readText(cursor, budget);
   require(TOKEN.test(name) && name === name.toLowerCase(), 'malformed');
   require([...text(value)].every((byte) => byte === 0x09 || (byte >= 0x20 && byte !== 0x7f)), 'malformed');
+  require(value === withoutWhitespaceAround(value), 'malformed');
   require(fields.length < FIELDS_MAX, 'too-large');
   fields.push([name, value]);
 }
@@ -169,4 +170,9 @@ function readIndeterminateContent(cursor: Cursor): Bytes {
     if (length === 0) return join(...pieces);
     pieces.push(cursor.take(length));
   }
+}
+
+/** Only space and tab count: 0xA0 is a letter like any other. */
+function withoutWhitespaceAround(value: string): string {
+  return value.replace(/^[ \t]+/, '').replace(/[ \t]+$/, '');
 }

@@ -130,18 +130,32 @@ function writeRequestControl(writer: Writer, head: RequestHead): void {
 
 function writeKnownFields(writer: Writer, fields: Fields): void {
   writer.varint(fieldsSize(fields));
-  for (const [name, value] of fields) {
-    writer.text(name);
-    writer.text(value);
-  }
+  writeLines(writer, fields);
 }
 
 function writeIndeterminateFields(writer: Writer, fields: Fields): void {
+  writeLines(writer, fields);
+  writer.varint(0);
+}
+
+function writeLines(writer: Writer, fields: Fields): void {
   for (const [name, value] of fields) {
     writer.text(name);
-    writer.text(value);
+    writer.text(withoutOuterWhitespace(value));
   }
-  writer.varint(0);
+}
+
+/** Whitespace around a field value is no part of it (RFC 9110 §5.5), though HTTP/1.1 may have brought some along. */
+function withoutOuterWhitespace(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isWhitespace(value.charCodeAt(start))) start += 1;
+  while (end > start && isWhitespace(value.charCodeAt(end - 1))) end -= 1;
+  return value.slice(start, end);
+}
+
+function isWhitespace(unit: number): boolean {
+  return unit === 0x20 || unit === 0x09;
 }
 
 function textSize(text: string): number {
@@ -150,7 +164,7 @@ function textSize(text: string): number {
 
 function fieldsSize(fields: Fields): number {
   let size = 0;
-  for (const [name, value] of fields) size += textSize(name) + textSize(value);
+  for (const [name, value] of fields) size += textSize(name) + textSize(withoutOuterWhitespace(value));
   return size;
 }
 
@@ -525,7 +539,7 @@ function latin1(bytes: Bytes, start: number, end: number): string {
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110 §5.6.2
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/; // RFC 9292 §3.6: lower case
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/; // RFC 9110 §5.5
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/; // RFC 9110 §5.5, RFC 9113 §8.2.1
 const SCHEME = /^https?$/;
 const AUTHORITY = /^[\x21-\x7e]*$/;
 const PATH = /^(?:\/[\x21-\x7e]*|\*)$/;
@@ -540,6 +554,9 @@ function checkRequestControl(method: string, scheme: string, authority: string, 
 function checkField(name: string, value: string): void {
   if (!FIELD_NAME.test(name)) throw new ProtocolError('malformed', 'a field name is not a lower-case token');
   if (!FIELD_VALUE.test(value)) throw new ProtocolError('malformed', 'a field value has a control character');
+  if (isWhitespace(value.charCodeAt(0)) || isWhitespace(value.charCodeAt(value.length - 1))) {
+    throw new ProtocolError('malformed', 'a field value has whitespace around it');
+  }
 }
 
 /** Decodes a whole message at once; for tests and tools. */

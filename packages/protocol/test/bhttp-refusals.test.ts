@@ -273,6 +273,18 @@ describe('characters', () => {
     expect(await accepted((c) => ({ headers: [['x', `y${c}z`]] }))).toBe(`\t${range(0x20, 0x7e)}${range(0x80, 0xff)}`);
   });
 
+  test('a field value has no space or tab around it, but any other character', async () => {
+    const control = encodeRequest({ ...HEAD, headers: [] }, new Uint8Array(0)).subarray(0, -3);
+    const withValue = (value: string): Bytes => {
+      const line = concatBytes([text('x'), text(value)]);
+      return concatBytes([control, varint(line.length), line]);
+    };
+    for (const value of [' y', '\ty', 'y ', 'y\t', ' ', '\t']) {
+      await expectRefusal('malformed', () => request(withValue(value)));
+    }
+    expect(await refusalOf(() => request(withValue('y z')))).toBe('passed');
+  });
+
   test('the same holds for trailers and for responses', async () => {
     const none = new Uint8Array(0);
     for (const field of [

@@ -116,6 +116,28 @@ describe('a request', () => {
     }
   });
 
+  test('leaves out whitespace around field values, which is no part of them, and no other character', () => {
+    const padded = [
+      ['a', ' \tb c\t '],
+      ['d', ' \t'],
+      ['e', '\xa0f\xa0'],
+    ] as const;
+    const bare = [
+      ['a', 'b c'],
+      ['d', ''],
+      ['e', '\xa0f\xa0'],
+    ] as const;
+    const head = { method: 'GET', scheme: 'https', authority: 'a', path: '/' };
+    const none = new Uint8Array(0);
+    expect(encodeRequest({ ...head, headers: padded }, none, { trailers: padded })).toEqual(
+      encodeRequest({ ...head, headers: bare }, none, { trailers: bare }),
+    );
+    const streamed = concatBytes([encodeRequestStart({ ...head, headers: padded }), encodeEnd(padded)]);
+    const decoded = decodePieces('request', [streamed]);
+    expect(decoded.heads).toEqual([{ ...head, headers: bare }]);
+    expect(decoded.trailers).toEqual(bare);
+  });
+
   test('gives its head and content as soon as they are there', () => {
     const seen: string[] = [];
     const decoder = new BhttpDecoder<RequestHead>('request', {

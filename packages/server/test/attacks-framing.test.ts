@@ -152,3 +152,18 @@ function exchangeRaw(port: number, bytes: string): Promise<string> {
     setTimeout(() => socket.destroy(), 500);
   });
 }
+
+test('whitespace around an upstream’s field values is no part of them', async () => {
+  const upstream = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () =>
+      socket.end('HTTP/1.1 200 OK\r\nx-a: \t padded \t \r\nx-b: \r\ncontent-length: 2\r\n\r\nok'),
+    );
+  });
+  onTestFinished(() => void upstream.close());
+  const { port } = await stage(undefined, {
+    environment: { UPSTREAM: `http://127.0.0.1:${await listenOn(upstream)}` },
+  });
+  const answer = await (await SealedClient.pair(port)).fetch({});
+  expect([answer.header('x-a'), answer.header('x-b'), answer.text]).toEqual(['padded', '', 'ok']);
+});

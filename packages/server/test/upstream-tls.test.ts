@@ -1,52 +1,23 @@
-import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { ConfigError, createRelay } from '../src/index.ts';
 import { relaySeries } from './support/admin.ts';
+import { selfSigned } from './support/certificate.ts';
 import { SealedClient } from './support/sealed-client.ts';
 import { listenOn, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
 
-let folder: string;
+const PAIRS = { server: selfSigned(), client: selfSigned('relay') };
 let server: Server;
 let port: number;
-const pem = (name: string): string => readFileSync(join(folder, name), 'utf8');
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'mte-relay-tls-'));
-  for (const [name, subject] of [
-    ['server', '/CN=localhost'],
-    ['client', '/CN=relay'],
-  ] as const) {
-    const files = ['-keyout', join(folder, `${name}.key`), '-out', join(folder, `${name}.crt`)];
-    const names = ['-subj', subject, '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-    execFileSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-days',
-        '2',
-        ...files,
-        ...names,
-      ],
-      { stdio: 'ignore' },
-    );
-  }
   server = createServer(
     {
-      key: pem('server.key'),
-      cert: pem('server.crt'),
-      ca: pem('client.crt'),
+      key: PAIRS.server.key,
+      cert: PAIRS.server.cert,
+      ca: PAIRS.client.cert,
       requestCert: true,
       rejectUnauthorized: false,
     },
@@ -58,7 +29,6 @@ beforeAll(async () => {
 afterAll(() => {
   server.closeAllConnections();
   server.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 async function ask(environment: Record<string, string>): Promise<string> {
@@ -81,11 +51,11 @@ test('an upstream whose certificate nobody vouches for is not talked to', async 
 });
 
 test('UPSTREAM_CA vouches for it', async () => {
-  expect(await ask({ UPSTREAM_CA: pem('server.crt') })).toBe('false');
+  expect(await ask({ UPSTREAM_CA: PAIRS.server.cert })).toBe('false');
 });
 
 test('UPSTREAM_CERT and UPSTREAM_KEY prove the relay to it', async () => {
-  const mutual = { UPSTREAM_CA: pem('server.crt'), UPSTREAM_CERT: pem('client.crt'), UPSTREAM_KEY: pem('client.key') };
+  const mutual = { UPSTREAM_CA: PAIRS.server.cert, UPSTREAM_CERT: PAIRS.client.cert, UPSTREAM_KEY: PAIRS.client.key };
   expect(await ask(mutual)).toBe('true');
 });
 
@@ -96,9 +66,9 @@ test('metrics tell when certificates of the settings expire, the first of severa
       CORS_ORIGINS: TEST_ORIGIN,
       CLIENT_ID_SECRET: TEST_SECRET,
       LOG_LEVEL: 'off',
-      UPSTREAM_CA: pem('server.crt') + pem('client.crt'),
-      UPSTREAM_CERT: pem('client.crt'),
-      UPSTREAM_KEY: pem('client.key'),
+      UPSTREAM_CA: PAIRS.server.cert + PAIRS.client.cert,
+      UPSTREAM_CERT: PAIRS.client.cert,
+      UPSTREAM_KEY: PAIRS.client.key,
     },
   });
   onTestFinished(() => relay.close());
@@ -106,12 +76,12 @@ test('metrics tell when certificates of the settings expire, the first of severa
   const expiries = ['UPSTREAM_CA', 'UPSTREAM_CERT'].map((setting) =>
     series.get(`mte_relay_certificate_expires_seconds{domain="*",setting="${setting}"}`),
   );
-  const times = ['server.crt', 'client.crt'].map((name) => new X509Certificate(pem(name)).validToDate.getTime() / 1000);
+  const times = [PAIRS.server, PAIRS.client].map(({ cert }) => new X509Certificate(cert).validToDate.getTime() / 1000);
   expect(expiries).toEqual([Math.min(...times), times[1]]);
 });
 
 test('a certificate authority does not make another host’s certificate good', async () => {
-  expect(await ask({ UPSTREAM: `https://127.0.0.2:${port}`, UPSTREAM_CA: pem('server.crt') })).toBe(
+  expect(await ask({ UPSTREAM: `https://127.0.0.2:${port}`, UPSTREAM_CA: PAIRS.server.cert })).toBe(
     'upstream-unreachable',
   );
 });

@@ -38,6 +38,22 @@ test('without an offer there is no subprotocol', async () => {
   expect(upgrades[0]?.headers['sec-websocket-protocol']).toBeUndefined();
 });
 
+test('an upstream may choose none of them, and the client is told so', async () => {
+  const { client, upgrades } = await webSocketStage({ server: { noServer: true, handleProtocols: () => false } });
+  const { ws, answer } = await upgrade(client, { headers: [['sec-websocket-protocol', 'v2.chat, v1.chat']] });
+  expect(answer.head.status).toBe(200);
+  expect(answer.header('sec-websocket-protocol')).toBeUndefined();
+  expect(upgrades[0]?.headers['sec-websocket-protocol']).toBe('v2.chat,v1.chat');
+  await ws.send({ kind: 'text', final: true, data: new TextEncoder().encode('hello') });
+  expect((await ws.nextMessage()).data.toString()).toBe('hello');
+});
+
+test('an upstream that chooses what was not offered has failed', async () => {
+  const { client } = await webSocketStage({ server: { noServer: true, handleProtocols: () => 'v9.chat' } });
+  const { answer } = await upgrade(client, { headers: [['sec-websocket-protocol', 'v1.chat']] });
+  expect(answer.header('mte-relay-failure')).toBe('upstream-failed');
+});
+
 test.each(['a, a', 'bad name', 'a,(b)'])('the subprotocol offer "%s" is malformed', async (offer) => {
   const { client, upgrades } = await webSocketStage();
   const { answer } = await upgrade(client, { headers: [['sec-websocket-protocol', offer]] });

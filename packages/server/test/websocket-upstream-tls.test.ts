@@ -1,28 +1,19 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { selfSigned } from './support/certificate.ts';
 import { SealedClient } from './support/sealed-client.ts';
 import { openOuter, TestWebSocket } from './support/sealed-websocket.ts';
 import { listenOn, stage } from './support/stage.ts';
 
-let folder: string;
+const PAIR = selfSigned();
 let server: Server;
 let port: number;
-const pem = (name: string): string => readFileSync(join(folder, name), 'utf8');
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'mte-relay-wss-'));
-  const files = ['-keyout', join(folder, 'key'), '-out', join(folder, 'crt')];
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  execFileSync('openssl', ['req', '-x509', ...key, ...files, ...names], { stdio: 'ignore' });
-  const tls = { key: pem('key'), cert: pem('crt'), ca: pem('crt'), requestCert: true, rejectUnauthorized: false };
+  const tls = { ...PAIR, ca: PAIR.cert, requestCert: true, rejectUnauthorized: false };
   server = createServer(tls);
   new WebSocketServer({ server }).on('connection', (ws, req) => {
     ws.on('message', (data) => ws.send(`${(req.socket as TLSSocket).authorized} ${data}`));
@@ -33,7 +24,6 @@ beforeAll(async () => {
 afterAll(() => {
   server.closeAllConnections();
   server.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 function relayTo(environment: Record<string, string>) {
@@ -42,7 +32,7 @@ function relayTo(environment: Record<string, string>) {
 }
 
 test('both forms reach an upstream over mutual TLS with the authority that is set', async () => {
-  const relay = await relayTo({ UPSTREAM_CA: pem('crt'), UPSTREAM_CERT: pem('crt'), UPSTREAM_KEY: pem('key') });
+  const relay = await relayTo({ UPSTREAM_CA: PAIR.cert, UPSTREAM_CERT: PAIR.cert, UPSTREAM_KEY: PAIR.key });
   const sealed = await TestWebSocket.open(await SealedClient.pair(relay.port));
   await sealed.sendMessage('sealed');
   expect((await sealed.nextMessage()).data.toString()).toBe('true sealed');

@@ -22,7 +22,8 @@ const name: fc.Arbitrary<string> = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom('__proto__', 'constructor', 'prototype', 'hasownproperty', 'tostring') },
 );
 
-export const fields: fc.Arbitrary<Fields> = fc.array(fc.tuple(name, text(valueCharacters, 0, 100)), { maxLength: 8 });
+const value = text(valueCharacters, 0, 100).map((padded) => padded.replace(/^[ \t]+|[ \t]+$/g, ''));
+export const fields: fc.Arbitrary<Fields> = fc.array(fc.tuple(name, value), { maxLength: 8 });
 
 export const requestHead: fc.Arbitrary<RequestHead> = fc.record({
   method: text(TOKEN_CHARACTERS + UPPER, 1, 70),

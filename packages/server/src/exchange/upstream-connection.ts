@@ -30,9 +30,26 @@ export function connectionRequest(
   const port = Number(origin.port || (isTls ? 443 : 80));
   const address = { host, port, allowHalfOpen: true };
   const createConnection = (): Socket =>
-    isTls ? tlsConnect({ servername: isIP(host) ? '' : host, ...address, ...tls }) : connect(address);
+    heedEarlyAnswers(isTls ? tlsConnect({ servername: isIP(host) ? '' : host, ...address, ...tls }) : connect(address));
   // No agent: it would make the connection itself.
   return (isTls ? tlsRequest : plainRequest)({ host, port, path, method, headers, createConnection });
+}
+
+/**
+ * Lets an answer be read that came before the upstream closed on the rest of an upload (RFC 9112 §9.6). Node ends a socket
+ * at the first write that fails, with the answer unread behind it. So what cannot be written any more counts as written,
+ * and the reading side tells what became of the connection: the answer, then its end.
+ */
+export function heedEarlyAnswers(socket: Socket): Socket {
+  const write = socket._write;
+  const writev = socket._writev;
+  socket._write = (chunk, encoding, done) => write.call(socket, chunk, encoding, (error) => done(unlessClosed(error)));
+  if (writev) socket._writev = (chunks, done) => writev.call(socket, chunks, (error) => done(unlessClosed(error)));
+  return socket;
+}
+
+function unlessClosed(error: NodeJS.ErrnoException | null | undefined): Error | null | undefined {
+  return error?.code === 'EPIPE' || error?.code === 'ECONNRESET' ? null : error;
 }
 
 /** A time limit that was passed, as the error that undici would give. */

@@ -1,10 +1,10 @@
 // The connection pool to the upstream, and what its failures mean for a request.
 import type { Readable } from 'node:stream';
 import type { InnerCode } from '@mte-relay/protocol';
-import { type Dispatcher, Pool } from 'undici';
+import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { DomainSettings, ProcessSettings } from '../config/settings.ts';
 import type { Trailers } from './headers.ts';
-import type { UpstreamConnection, UpstreamTls } from './upstream-connection.ts';
+import { heedEarlyAnswers, type UpstreamConnection, type UpstreamTls } from './upstream-connection.ts';
 import { dispatchTrailed, type TrailedRequest } from './upstream-trailers.ts';
 
 /** Answer fields that carry a URL which may be the upstream's own. */
@@ -41,14 +41,22 @@ export class Upstream {
       ...(own.UPSTREAM_CERT !== undefined && { cert: own.UPSTREAM_CERT }),
       ...(own.UPSTREAM_KEY !== undefined && { key: own.UPSTREAM_KEY }),
     };
+    const connect = buildConnector({
+      ...this.#tls,
+      timeout: settings.UPSTREAM_CONNECT_TIMEOUT_MS,
+      allowH2: false,
+    });
     this.#pool = new Pool(this.#origin, {
-      connectTimeout: settings.UPSTREAM_CONNECT_TIMEOUT_MS,
       headersTimeout: settings.UPSTREAM_HEADERS_TIMEOUT_MS,
       bodyTimeout: settings.UPSTREAM_IDLE_TIMEOUT_MS,
       // One request per connection at a time: a slow answer holds nobody up, and a broken one takes nobody along.
       pipelining: 1,
       allowH2: false,
-      connect: this.#tls,
+      connect: (target, done) =>
+        connect(target, (...result) => {
+          if (result[1]) heedEarlyAnswers(result[1]);
+          done(...result);
+        }),
     });
   }
 

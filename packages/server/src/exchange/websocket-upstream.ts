@@ -71,12 +71,14 @@ export function openUpstream(
   });
   let fields: [string, string][] = [];
   upstream.on('upgrade', (res) => {
+    const picked = res.headers['sec-websocket-protocol'];
     fields = downstreamFields(res.headers).filter(([name]) => !isHandshakeField(name));
+    if (picked !== undefined) fields.push(['sec-websocket-protocol', picked]);
+    // An upstream may pick none (RFC 6455 §4.2.2), and the client decides whether it can live with that. `ws` refuses it
+    // by itself, so it is told what it wants to hear.
+    else if (request.protocols[0] !== undefined) res.headers['sec-websocket-protocol'] = request.protocols[0];
   });
-  upstream.on('open', () => {
-    if (upstream.protocol !== '') fields.push(['sec-websocket-protocol', upstream.protocol]);
-    settle(() => outcome.onOpen(fields));
-  });
+  upstream.on('open', () => settle(() => outcome.onOpen(fields)));
   upstream.on('error', (error) => {
     settle(() => outcome.onFailed(failure ?? upstreamFailureCode(error), error));
   });
