@@ -59,6 +59,7 @@ export async function attempt(
       signal: abort.signal,
       credentials: request.credentials,
       keepalive: request.keepalive,
+      priority: request.priority,
     },
     upload.onSent,
   );
@@ -212,7 +213,6 @@ export async function cancel(
       body: concatBytes([message.header, await message.sealFinal(encodeCancel(n))]),
       signal: abort.signal,
       credentials,
-      keepalive: false,
     });
     if (!('response' in answer)) return answer;
     const { response } = answer;

@@ -21,7 +21,7 @@ async function relayFetch(
   init: RelayRequestInit | undefined,
 ): Promise<Response> {
   const { relayOrigin } = context;
-  const { url, request, redirect, signal } = await takeCall(platform, relayOrigin, input, init);
+  const { url, request, redirect, sameOrigin, signal } = await takeCall(platform, relayOrigin, input, init);
   let hop: Hop = { url, request, redirects: 0 };
   for (;;) {
     const answer = await send(context, hop.request, signal);
@@ -37,6 +37,7 @@ async function relayFetch(
         method: hop.request.head.method,
         url: hop.url.href.replace(/#.*/, ''),
         redirected: hop.redirects > 0,
+        type: sameOrigin ? 'basic' : 'cors',
         onDownloadProgress: init?.onDownloadProgress,
       });
     }

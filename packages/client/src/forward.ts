@@ -37,6 +37,7 @@ function takeForward(relayOrigin: URL, request: ForwardRequest): InnerRequest {
     onUploadProgress: undefined,
     credentials: undefined,
     keepalive: false,
+    priority: undefined,
   };
 }
 

@@ -83,8 +83,6 @@ export class Pairer {
       contentType: CONTENT_TYPE_PAIRING,
       body: pairing.message,
       signal,
-      credentials: undefined,
-      keepalive: false,
     });
     if (!('response' in answer)) throw unansweredError(answer, 'the pairing', false);
     const { response } = answer;

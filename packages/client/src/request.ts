@@ -7,8 +7,6 @@ import type { RelayRequestInit } from './options.ts';
 import type { Platform } from './platform/platform.ts';
 import type { InnerRequest } from './seal.ts';
 
-/** The inner field by which a later session carries the first one's client identity (SPEC §3.5). */
-
 /** Fields of one hop, or made by this client; a browser forbids most of them to scripts anyway. */
 const NOT_FORWARDED = new Set([
   'connection',
@@ -29,6 +27,8 @@ export interface Call {
   readonly url: URL;
   readonly request: InnerRequest;
   readonly redirect: RequestRedirect;
+  /** True when the caller's page, if there is one, is of the relay's origin. */
+  readonly sameOrigin: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -46,12 +46,8 @@ export async function takeCall(
   }
   // The signal stays with the caller: a Request that follows it would leave a listener on it.
   const request = new Request(given, Object.create(init ?? null, { signal: { value: null } }));
-  if (request.integrity) {
-    throw new RelayClientError(
-      'option-unsupported',
-      'integrity is not supported: the seal already protects the answer',
-    );
-  }
+  const sameOrigin = new URL(platform.baseUrl(relayOrigin)).origin === relayOrigin;
+  refuseOptions(request, init, sameOrigin);
   const signal = init?.signal === undefined ? (input instanceof Request ? input.signal : undefined) : init.signal;
   signal?.throwIfAborted();
   const body = await takeBody(request, init?.body, platform.streamsUploads);
@@ -63,33 +59,80 @@ export async function takeCall(
       onUploadProgress: init?.onUploadProgress,
       credentials: request.credentials,
       keepalive: request.keepalive,
+      priority: init?.priority,
     },
     redirect: request.redirect,
+    sameOrigin,
     signal: signal ?? undefined,
   };
 }
 
+/**
+ * Options of some runtimes' fetch that say where or how a request is to be sent, or what is to be learned from it: to
+ * leave them out of account would do something else than was asked for. docs/fetch.md lists every option.
+ */
+const REFUSED_OPTIONS = [
+  'dispatcher',
+  'client',
+  'proxy',
+  'tls',
+  'unix',
+  'attributionReporting',
+  'browsingTopics',
+  'privateToken',
+  'sharedStorageWritable',
+  'adAuctionHeaders',
+] as const;
+
+/** Throws `option-unsupported` for what cannot be kept inside the seal, TypeError as fetch does. */
+function refuseOptions(request: Request, init: RelayRequestInit | undefined, sameOrigin: boolean): void {
+  const { integrity, cache, mode } = request;
+  const named = REFUSED_OPTIONS.find((name) => (init as Readonly<Record<string, unknown>> | undefined)?.[name]);
+  const refused =
+    (integrity && 'integrity') ||
+    (cache === 'only-if-cached' && `cache: '${cache}'`) ||
+    (mode === 'no-cors' && !sameOrigin && `mode: '${mode}'`) ||
+    named;
+  if (refused)
+    throw new RelayClientError('option-unsupported', `fetch option ${refused} cannot be kept inside the seal`);
+  if (mode === 'same-origin' && !sameOrigin) throw new TypeError("mode is 'same-origin', and the relay is another one");
+}
+
 function headOf(platform: Platform, request: Request, url: URL, body: RequestBody | undefined): RequestHead {
-  const { method, headers } = request;
+  const { method } = request;
   return {
     method,
     scheme: url.protocol.slice(0, -1),
     authority: url.host,
     path: url.pathname + url.search,
-    headers: fieldsOf(headers, method, body, platform.defaultFields(request)),
+    headers: fieldsOf(request, body, platform.defaultFields(request)),
   };
 }
 
-function fieldsOf(headers: Headers, method: string, body: RequestBody | undefined, defaults: Fields): Fields {
+function fieldsOf({ headers, method, cache }: Request, body: RequestBody | undefined, defaults: Fields): Fields {
   const fields: [string, string][] = [];
   for (const [name, value] of headers) if (!NOT_FORWARDED.has(name)) fields.push([name, value]);
-  if (!headers.has('accept')) fields.push(['accept', '*/*']);
-  if (!headers.has('accept-encoding')) fields.push(['accept-encoding', acceptedCodings(headers)]);
-  for (const [name, value] of defaults) if (!headers.has(name)) fields.push([name, value]);
+  const own: (readonly [string, string])[] = [
+    ['accept', '*/*'],
+    ['accept-encoding', acceptedCodings(headers)],
+    ...cacheFields(cache),
+    ...defaults,
+  ];
+  for (const field of own) if (!headers.has(field[0])) fields.push([...field]);
   // As Fetch §4.6 has it: an empty body is announced, a missing one only where the method expects one.
   const length = body ? body.sizeBytes : method === 'POST' || method === 'PUT' ? 0 : undefined;
   if (length !== undefined) fields.push(['content-length', `${length}`]);
   return fields;
+}
+
+/** Nothing is cached here; caches behind the relay are told what fetch would tell them (Fetch §4.6). */
+function cacheFields(cache: RequestCache): Fields {
+  if (cache === 'no-cache') return [['cache-control', 'max-age=0']];
+  if (cache !== 'no-store' && cache !== 'reload') return [];
+  return [
+    ['pragma', 'no-cache'],
+    ['cache-control', 'no-cache'],
+  ];
 }
 
 /** A range is of the bytes as they are stored, so it is asked for without coding (Fetch §4.6). */

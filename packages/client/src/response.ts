@@ -12,6 +12,8 @@ export interface ResponseFacts {
   readonly method: string;
   readonly url: string;
   readonly redirected: boolean;
+  /** As fetch says it: whether the page and the relay are of one origin. */
+  readonly type: 'basic' | 'cors';
   readonly onDownloadProgress: ((progress: Progress) => void) | undefined;
 }
 
@@ -23,7 +25,7 @@ export async function toResponse(inner: InnerResponse, facts: ResponseFacts): Pr
   else body = decoded(contentStream(inner, facts.onDownloadProgress), headers);
   const response = new Response(body, { status });
   for (const [name, value] of headers) if (name !== CLIENT_ID_FIELD) response.headers.append(name, value);
-  return withFacts(response, facts.url, facts.redirected);
+  return withFacts(response, facts);
 }
 
 /** Reads an answer without content to its end: a Response with a null body has no stream that could tell otherwise. */
@@ -67,12 +69,13 @@ function fieldOf(fields: Fields, name: string): string | undefined {
 }
 
 /** `url`, `redirected` and `type` are read-only and empty on a constructed Response; a clone would lose them again. */
-function withFacts(response: Response, url: string, redirected: boolean): Response {
+function withFacts(response: Response, facts: ResponseFacts): Response {
+  const { url, redirected, type } = facts;
   const clone = response.clone.bind(response);
   return Object.defineProperties(response, {
     url: { value: url },
     redirected: { value: redirected },
-    type: { value: 'basic' },
-    clone: { value: () => withFacts(clone(), url, redirected) },
+    type: { value: type },
+    clone: { value: () => withFacts(clone(), facts) },
   });
 }

@@ -26,6 +26,7 @@ export interface InnerRequest {
   readonly onUploadProgress: ((progress: Progress) => void) | undefined;
   readonly credentials: RequestCredentials | undefined;
   readonly keepalive: boolean;
+  readonly priority: RequestPriority | undefined;
 }
 
 /** A sealed request, ready to be posted. */

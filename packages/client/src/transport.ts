@@ -43,14 +43,15 @@ export class Transport {
   }
 
   #byFetch(post: OuterPost): Promise<Response> {
-    const { body, signal, keepalive } = post;
+    const { body, signal, keepalive, priority } = post;
     const fetch = this.fetch;
     return fetch(post.url, {
       method: 'POST',
       headers: { 'content-type': post.contentType },
       body,
       signal,
-      keepalive,
+      ...(keepalive && { keepalive }),
+      ...(priority && { priority }),
       cache: 'no-store',
       redirect: 'error',
       referrerPolicy: 'no-referrer',

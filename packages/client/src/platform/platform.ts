@@ -10,8 +10,9 @@ export interface OuterPost {
   readonly contentType: string;
   readonly body: OuterBody;
   readonly signal: AbortSignal;
-  readonly credentials: RequestCredentials | undefined;
-  readonly keepalive: boolean;
+  readonly credentials?: RequestCredentials | undefined;
+  readonly keepalive?: boolean;
+  readonly priority?: RequestPriority | undefined;
 }
 
 /** One runtime. */
