@@ -1,0 +1,147 @@
+// Two relays as one would watch them, one with sessions in memory and one with Redis: an API behind them, clients and
+// everything that goes wrong in front, a Prometheus beside them.
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { rootCertificates } from 'node:tls';
+import { createRelayClient, type RelayClient } from '@mte-relay/client';
+import { CONTENT_TYPE_PAIRING } from '@mte-relay/protocol';
+import { WebSocket, WebSocketServer } from 'ws';
+import { type RedisServer, startRedis } from '../../../packages/server/test/support/redis.ts';
+import { plaintextOf, SealedClient, send } from '../../../packages/server/test/support/sealed-client.ts';
+import { printed, type RunningProcess, startScript } from './processes.ts';
+import { type Prometheus, startPrometheus } from './prometheus.ts';
+
+/** How long the API takes, at least. */
+export const UPSTREAM_TAKES_MS = 10;
+
+interface ObservedRelay extends RunningProcess {
+  readonly pod: string;
+  readonly port: number;
+  readonly adminPort: number;
+  readonly pin: string;
+}
+
+export interface Observed {
+  readonly prometheus: Prometheus;
+  readonly relays: readonly ObservedRelay[];
+  readonly redis: RedisServer;
+  /** Exchanges that clients of the load have had answered with 200. */
+  readonly answered: () => number;
+  /** Sends for so long, with so many requests under way at each relay, and one of each fault every second. */
+  load(seconds: number, concurrency: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts all of it; whoever starts it closes it. */
+export async function startObserved(prometheusCommand: string): Promise<Observed> {
+  const upstream = startUpstream();
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  const redis = await startRedis();
+  const relays = await Promise.all([
+    startRelay('relay-memory', upstream, {}),
+    startRelay('relay-redis', upstream, { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '300' }),
+  ]);
+  const prometheus = await startPrometheus(prometheusCommand, relays);
+  const clients = relays.map(({ port, pin }) => createRelayClient(`http://127.0.0.1:${port}`, { pins: [pin] }));
+  const sockets = await Promise.all(relays.map(({ port }) => openWebSocket(port)));
+  let answered = 0;
+  return {
+    prometheus,
+    relays,
+    redis,
+    answered: () => answered,
+    async load(seconds, concurrency) {
+      const untilMs = performance.now() + seconds * 1_000;
+      const workers = clients.flatMap((client) =>
+        Array.from({ length: concurrency }, async () => {
+          while (performance.now() < untilMs) if (await sendOne(client)) answered += 1;
+        }),
+      );
+      const faults = relays.map(async ({ port }) => {
+        while (performance.now() < untilMs) {
+          await oneOfEachFault(port);
+          await new Promise((resolve) => setTimeout(resolve, 1_000));
+        }
+      });
+      await Promise.all([...workers, ...faults]);
+    },
+    async close() {
+      for (const socket of sockets) socket.terminate();
+      for (const client of clients) client.close();
+      await prometheus.stop();
+      await Promise.all(relays.map((relay) => relay.stop('SIGKILL')));
+      await redis.remove();
+      upstream.closeAllConnections();
+      upstream.close();
+    },
+  };
+}
+
+/** Echoes; breaks off under /break; takes WebSockets. */
+function startUpstream(): Server {
+  const server = createServer((req, res) => {
+    if (req.url?.startsWith('/break')) return void req.socket.destroy();
+    const parts: Buffer[] = [];
+    req.on('data', (part: Buffer) => parts.push(part));
+    req.on('end', () => setTimeout(() => res.end(Buffer.concat(parts)), UPSTREAM_TAKES_MS * (1 + Math.random())));
+  });
+  const sockets = new WebSocketServer({ noServer: true });
+  server.on('upgrade', (req, socket, head) => sockets.handleUpgrade(req, socket, head, () => {}));
+  return server;
+}
+
+async function startRelay(pod: string, upstream: Server, environment: Record<string, string>): Promise<ObservedRelay> {
+  const relay = startScript('packages/server/bin/mte-relay-server.js', ['start'], {
+    UPSTREAM: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
+    UPSTREAM_CA: rootCertificates[0] as string, // of no use to plain http, but watched
+    CORS_ORIGINS: 'https://app.example',
+    CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
+    PASS_THROUGH_ROUTES: '/plain/*',
+    PORT: '0',
+    ...environment,
+  });
+  const [line] = await printed(relay, /\{.*"relay is listening"\}/);
+  const { port, adminPort, pin } = JSON.parse(line) as { port: number; adminPort: number; pin: string };
+  if (environment['REDIS_URL']) await printed(relay, /"ready":true/);
+  return { ...relay, pod, port, adminPort, pin };
+}
+
+const BODY = JSON.stringify({ text: 'x'.repeat(1_000) });
+
+async function sendOne(client: RelayClient): Promise<boolean> {
+  const response = await client.fetch('/notes', { method: 'POST', body: BODY });
+  return response.status === 200 && (await response.text()) === BODY;
+}
+
+/** What operators see of a bad day, each by a real request. */
+async function oneOfEachFault(port: number): Promise<void> {
+  const client = await SealedClient.pair(port);
+  const { message } = await client.seal(plaintextOf({}));
+  await client.post(message);
+  await client.post(message); // replayed
+  await client.fetch({ method: 'POST', path: '/break' }); // upstream-failed
+  await client.fetch({ path: '/../secret' }); // path-refused
+  await send(port, '/plain/notes', { body: new Uint8Array(100) });
+  await send(port, '/api/mte-pair', {
+    headers: { 'content-type': CONTENT_TYPE_PAIRING },
+    body: new Uint8Array(10),
+  });
+  await tooManyFields(port);
+}
+
+function tooManyFields(port: number): Promise<void> {
+  const headers = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`x-${at}`, '1']));
+  return new Promise((resolve, reject) => {
+    request({ port, host: '127.0.0.1', path: '/plain/notes', headers: { ...headers, connection: 'close' } }, (res) => {
+      res.resume().on('end', resolve);
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+async function openWebSocket(port: number): Promise<WebSocket> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/plain/socket`);
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  return socket;
+}
