@@ -54,6 +54,12 @@ export const TEST_TOOLS: readonly SystemTool[] = [
     whatFor: 'the unit tests of alerts',
     variable: 'MTE_RELAY_PROMTOOL',
   },
+  {
+    commands: ['nginx'],
+    debianPackage: 'nginx',
+    whatFor: 'tests of `mte-relay doctor` through a real reverse proxy',
+    variable: 'MTE_RELAY_NGINX',
+  },
 ];
 
 /** Paths by variable of the tools that are there, after installing what is missing where that is allowed. */

@@ -2,9 +2,9 @@
 import { RelayClientError } from '@mte-relay/client';
 
 const EXIT_OTHER = 1;
-const EXIT_UNREACHABLE = 7; // curl: failed to connect
+export const EXIT_UNREACHABLE = 7; // curl: failed to connect
 export const EXIT_HTTP_ERROR = 22; // curl: --fail and status 400 or more
-const EXIT_PIN_MISMATCH = 60; // curl: the peer cannot be authenticated
+export const EXIT_PIN_MISMATCH = 60; // curl: the peer cannot be authenticated
 export const EXIT_USAGE = 64; // sysexits: EX_USAGE
 
 /** The command was called wrongly. */

@@ -1,5 +1,6 @@
 // The command `mte-relay`: picks the subcommand, and is the only place that ends the process.
 import { readFileSync } from 'node:fs';
+import { runDoctor } from './doctor.ts';
 import { EGRESS_HELP } from './egress/options.ts';
 import { runEgress } from './egress.ts';
 import { EXIT_USAGE, exitOf, UsageError } from './exit.ts';
@@ -9,12 +10,13 @@ const HELP = `mte-relay <command>
 
   fetch URL    send one request sealed through the relay at URL's origin
   egress       listen on a local plain HTTP port and seal its requests toward a relay
+  doctor URL   test a deployment from outside and say what is wrong
 
-  --help       this text; behind fetch or egress the options of that command
+  --help       this text; behind a command its options
   --version    the version
 
 Exit codes: 0 answered, or stopped as told; 22 answered with 400 or more, with --fail; 7 relay unreachable; 60 key is
-not the pinned one; 64 wrong usage; 1 anything else.
+not the pinned one; 64 wrong usage; 1 anything else. Of doctor: 2 warnings; 3 something failed.
 `;
 
 function main(args: readonly string[]): number | Promise<number> {
@@ -29,6 +31,7 @@ function main(args: readonly string[]): number | Promise<number> {
   }
   if (command === 'fetch') return runFetch(rest);
   if (command === 'egress') return runEgress(rest);
+  if (command === 'doctor') return runDoctor(rest);
   throw new UsageError(command === undefined ? 'a command is missing' : `unknown command "${command}"`, HELP);
 }
 

@@ -1,0 +1,83 @@
+// What the doctor says: one finding per check, as a line with what to do below it, or all as JSON; and the exit code.
+import { EXIT_PIN_MISMATCH, EXIT_UNREACHABLE } from '../exit.ts';
+
+const EXIT_WARNINGS = 2;
+const EXIT_FAILED = 3;
+
+/** How a check came out. `skipped` says that it was not made, and why. */
+export type State = 'ok' | 'warning' | 'failed' | 'skipped';
+
+/** One check of a deployment. */
+export interface Finding {
+  /** Its name: a word or two, always the same. */
+  readonly check: string;
+  readonly state: State;
+  /** What was seen. */
+  readonly saw: string;
+  /** What to do about it. */
+  readonly todo?: string | undefined;
+  /** Figures behind it, units in their names. */
+  readonly facts?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+}
+
+const MARK: Readonly<Record<State, string>> = { ok: '✓', warning: '!', failed: '✗', skipped: '–' };
+const CHECK_WIDTH = 16;
+
+/** Collects findings, and tells each as it comes. */
+export class Report {
+  readonly findings: Finding[] = [];
+  /** Set by the two failures that have exit codes of their own. */
+  pinMismatch = false;
+  unreachable = false;
+  readonly #tell: (finding: Finding) => void;
+
+  constructor(tell: (finding: Finding) => void) {
+    this.#tell = tell;
+  }
+
+  add(finding: Finding): void {
+    this.findings.push(finding);
+    this.#tell(finding);
+  }
+
+  ok(check: string, saw: string, facts?: Finding['facts']): void {
+    this.add({ check, state: 'ok', saw, ...(facts && { facts }) });
+  }
+
+  warn(check: string, saw: string, todo: string, facts?: Finding['facts']): void {
+    this.add({ check, state: 'warning', saw, todo, ...(facts && { facts }) });
+  }
+
+  fail(check: string, saw: string, todo: string, facts?: Finding['facts']): void {
+    this.add({ check, state: 'failed', saw, todo, ...(facts && { facts }) });
+  }
+
+  skip(check: string, saw: string): void {
+    this.add({ check, state: 'skipped', saw });
+  }
+
+  count(state: State): number {
+    return this.findings.filter((finding) => finding.state === state).length;
+  }
+
+  /** 0 well, 2 warnings, 3 something failed, 7 nothing answers, 60 another key than the pinned one. */
+  get exitCode(): number {
+    if (this.unreachable) return EXIT_UNREACHABLE;
+    if (this.pinMismatch) return EXIT_PIN_MISMATCH;
+    if (this.count('failed') > 0) return EXIT_FAILED;
+    return this.count('warning') > 0 ? EXIT_WARNINGS : 0;
+  }
+
+  get summary(): string {
+    const [ok, warning, failed, skipped] = (['ok', 'warning', 'failed', 'skipped'] as const).map((state) =>
+      this.count(state),
+    );
+    return `${ok} well, ${warning} warnings, ${failed} failed, ${skipped} skipped`;
+  }
+}
+
+/** A finding for people: one line, and what to do on the next. */
+export function lineOf({ check, state, saw, todo }: Finding): string {
+  const line = `${MARK[state]} ${check.padEnd(CHECK_WIDTH)}${saw}`;
+  return todo === undefined ? line : `${line}\n${' '.repeat(CHECK_WIDTH + 2)}→ ${todo}`;
+}

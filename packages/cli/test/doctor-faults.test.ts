@@ -1,0 +1,383 @@
+// `mte-relay doctor` before deployments that are ill: each fault is made for real, found by its own check, and told in
+// words that lead to its cause.
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener, request, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import type { RunningProcess } from '../../../test/e2e/support/processes.ts';
+import { balanceConnections, examine, finding, runDoctor } from './support/doctor.ts';
+import { Backend, contentOf, freePort, startRelay } from './support/egress.ts';
+
+const WRONG_PIN = `sha256-${Buffer.alloc(32).toString('base64')}`;
+const OPENSSL = process.env['MTE_RELAY_OPENSSL'];
+const DAY_MS = 86_400_000;
+const AUTHORITY = `[ca]
+default_ca = own
+[own]
+certificate = ca.pem
+private_key = ca.key
+database = index.txt
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+policy = any
+unique_subject = no
+copy_extensions = copy
+[any]
+commonName = supplied
+`;
+
+/** As openssl writes days. */
+const dayOf = (days: number): string => new Date(Date.now() + days * DAY_MS).toISOString().replace(/[-:T]|\.\d+/g, '');
+
+const backend = new Backend();
+let relay: { process: RunningProcess; port: number; pin: string };
+let url: string;
+
+beforeAll(async () => {
+  await backend.start();
+  relay = await startRelay(backend.url, 0);
+  url = `http://127.0.0.1:${relay.port}`;
+});
+afterAll(async () => {
+  await relay.process.stop('SIGKILL');
+  backend.stop();
+});
+beforeEach(() => {
+  backend.ran.length = 0;
+  backend.handler = (_req, res) => res.end('well');
+});
+
+async function another(settings: Record<string, string>, upstream = backend.url) {
+  const started = await startRelay(upstream, 0, settings);
+  onTestFinished(() => started.process.stop('SIGKILL'));
+  return { ...started, url: `http://127.0.0.1:${started.port}` };
+}
+
+/** A server of the test's own; gives its port. */
+async function serve(server: Pick<Server, 'listen' | 'address' | 'close' | 'once'>): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server as Server, 'listening');
+  onTestFinished(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** Passes requests on to the relay, and lets the test change the answer's fields. */
+function box(change: (headers: Record<string, string | string[] | undefined>) => void): RequestListener {
+  return (req, res) => {
+    const onward = request({
+      port: relay.port,
+      host: '127.0.0.1',
+      method: req.method,
+      path: req.url,
+      headers: req.headers,
+    });
+    onward.on('response', (answer) => {
+      const headers = { ...answer.headers };
+      change(headers);
+      res.writeHead(answer.statusCode as number, headers);
+      answer.pipe(res);
+    });
+    onward.on('error', () => res.destroy());
+    req.pipe(onward);
+  };
+}
+
+/** Passes requests on, and each answer once it is whole, as gateways do that buffer. */
+const gatheringBox: RequestListener = (req, res) => {
+  const onward = request({
+    port: relay.port,
+    host: '127.0.0.1',
+    method: req.method,
+    path: req.url,
+    headers: req.headers,
+  });
+  onward.on('response', async (answer) => {
+    const body = await contentOf(answer).catch(() => undefined);
+    if (body) res.writeHead(answer.statusCode as number, answer.headers).end(body);
+    else res.destroy();
+  });
+  onward.on('error', () => res.destroy());
+  res.on('close', () => onward.destroy());
+  req.pipe(onward);
+};
+
+describe('what answers', () => {
+  test('nothing that listens is 7, and where to look', async () => {
+    const { exitCode, found } = await examine(`http://127.0.0.1:${await freePort()}`);
+    expect(exitCode).toBe(7);
+    expect(found['connection']).toEqual(finding('failed', /ECONNREFUSED/, /NSG/));
+  });
+
+  test('a name without an address is 7', async () => {
+    const { exitCode, found } = await examine('https://relay.invalid');
+    expect(exitCode).toBe(7);
+    expect(found['name']).toEqual(finding('failed', /relay\.invalid has no address/, /DNS/));
+  });
+
+  test('a server that is silent costs no more than --timeout', async () => {
+    const port = await serve(createTcpServer(() => undefined) as unknown as Server);
+    const beganMs = performance.now();
+    const { exitCode, found } = await examine(`http://127.0.0.1:${port}`, '--timeout', '1');
+    expect(exitCode).toBe(7);
+    expect(found['discovery']).toEqual(finding('failed', /no answer in time/));
+    expect(found['time limit']).toEqual(finding('failed', /1 s were over/));
+    expect(performance.now() - beganMs).toBeLessThan(6_000);
+  });
+
+  test('an ordinary web server is told from a relay', async () => {
+    const port = await serve(
+      createServer((_req, res) => res.writeHead(200, { 'content-type': 'text/html', server: 'web' }).end('<html>')),
+    );
+    const { exitCode, checks, found } = await examine(`http://127.0.0.1:${port}`);
+    expect(exitCode).toBe(3);
+    expect(found['discovery']).toEqual(finding('failed', /200, text\/html \(server: web\)/, /route \/api\/mte\*/));
+    expect(checks('ok')).toEqual(['name', 'connection']);
+  });
+
+  test('a redirect is named with where it leads', async () => {
+    const port = await serve(createServer((_req, res) => res.writeHead(301, { location: 'https://elsewhere/' }).end()));
+    const { found } = await examine(`http://127.0.0.1:${port}`);
+    expect(found['discovery']).toEqual(finding('failed', /301 to https:\/\/elsewhere\//));
+  });
+
+  test('a relay of another protocol version is not spoken to', async () => {
+    const document = JSON.stringify({ versions: [2], suite: 7, publicKey: 'AAAA' });
+    const port = await serve(
+      createServer((_req, res) => res.writeHead(200, { 'content-type': 'application/json' }).end(document)),
+    );
+    const { exitCode, found } = await examine(`http://127.0.0.1:${port}`);
+    expect(exitCode).toBe(3);
+    expect(found['discovery']).toEqual(finding('failed', /speaks version 2 with suite 7/, /up to date/));
+  });
+
+  test('pairings that are used up behind one address are named with TRUSTED_PROXIES', async () => {
+    const limited = await another({ PAIRINGS_BURST: '1', PAIRINGS_PER_MINUTE: '1' });
+    expect((await examine(limited.url, '--pin', limited.pin, '--upload-mb', '0')).exitCode).toBe(0);
+    const { found } = await examine(limited.url, '--pin', limited.pin);
+    expect(found['pairing']).toEqual(finding('failed', /429 too-many/, /TRUSTED_PROXIES/));
+  });
+});
+
+describe('event streams', () => {
+  test.each([
+    ['that ends', 'warning', /all of it came at once/],
+    ['that goes on', 'warning', /nothing came within 8 s/],
+  ] as const)('one %s is named when a box gathers it', async (kind, state, saw) => {
+    backend.handler = (_req, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: one\n\n');
+      if (kind === 'that ends') setTimeout(() => res.end('data: two\n\n'), 300);
+    };
+    const port = await serve(createServer(gatheringBox));
+    const options = ['--pin', relay.pin, '--stream', '/events', '--upload-mb', '0', '--calls', '1'];
+    const { exitCode, found } = await examine(`http://127.0.0.1:${port}`, ...options);
+    expect(found['answer stream']).toEqual(finding(state, saw, /gathers answers/));
+    expect(exitCode).toBe(3); // this box knows no WebSockets either
+  });
+});
+
+describe('whose key', () => {
+  test('another key than the pinned one is 60, and nothing is sealed to it', async () => {
+    const { exitCode, checks, found } = await examine(url, '--pin', WRONG_PIN, '--path', '/secret');
+    expect(exitCode).toBe(60);
+    expect(found['pin']).toEqual(finding('failed', /the relay shows sha256-/, /"new,old"/));
+    expect(found['pin']?.saw).toContain(relay.pin);
+    expect(checks('skipped')).toContain('pairing');
+    expect(checks('ok')).not.toContain('sealed call');
+    expect(backend.ran).toEqual([]);
+  });
+});
+
+describe('the upstream', () => {
+  test('one that is not there is the relay’s own 502', async () => {
+    const away = await another({}, `http://127.0.0.1:${await freePort()}`);
+    const { exitCode, found } = await examine(away.url, '--pin', away.pin, '--path', '/health');
+    expect(exitCode).toBe(3);
+    expect(found['upstream']).toEqual(
+      finding('failed', /502 upstream-unreachable \(the upstream saw the request: no\)/, /UPSTREAM/),
+    );
+  });
+
+  test('one that does not answer is the relay’s own 504', async () => {
+    const slow = await another({ UPSTREAM_HEADERS_TIMEOUT_MS: '200' });
+    backend.handler = () => undefined;
+    const { found } = await examine(slow.url, '--pin', slow.pin, '--path', '/health');
+    expect(found['upstream']).toEqual(finding('failed', /504 upstream-timeout/, /UPSTREAM_HEADERS_TIMEOUT_MS/));
+  });
+
+  test.each([
+    [500, 'failed'],
+    [401, 'warning'],
+  ] as const)('its own %i is told from the relay’s', async (status, state) => {
+    backend.handler = (_req, res) => res.writeHead(status).end();
+    const { found } = await examine(url, '--pin', relay.pin, '--path', '/health', '--calls', '1', '--upload-mb', '0');
+    expect(found['upstream']).toEqual(finding(state, new RegExp(`answered ${status} itself`), /the relay works/));
+  });
+
+  test('a path outside MTE_ROUTES is named', async () => {
+    const routed = await another({ MTE_ROUTES: '/api/v1/*' });
+    const { found } = await examine(routed.url, '--pin', routed.pin, '--path', '/health', '--upload-mb', '0');
+    expect(found['upstream']).toEqual(finding('failed', /404 route-refused/, /MTE_ROUTES/));
+  });
+});
+
+describe('pods', () => {
+  test('two without a shared store are found by one session', async () => {
+    const pods = [await another({}), await another({})];
+    const balancer = await balanceConnections(pods);
+    const { exitCode, found } = await examine(balancer.url, '--pin', relay.pin, '--upload-mb', '0');
+    expect(exitCode).toBe(3);
+    expect(found['pods']).toEqual(finding('failed', /only 6 of 12 .* session-unknown/, /REDIS_URL/));
+  });
+
+  test('an admin port that is open to the outside is named', async () => {
+    const open = await another({});
+    const [, adminPort] = /"adminPort":(\d+)/.exec(open.process.output()) as RegExpExecArray;
+    const { exitCode, found } = await examine(open.url, '--pin', open.pin, '--admin-port', adminPort as string);
+    expect(exitCode).toBe(3);
+    expect(found['admin port']).toEqual(
+      finding('failed', /shows \/readyz and \/metrics to everybody/, /NetworkPolicy/),
+    );
+  });
+});
+
+describe('pages and clocks', () => {
+  test('an origin that is not listed is named with CORS_ORIGINS', async () => {
+    const { exitCode, found } = await examine(url, '--pin', relay.pin, '--origin', 'https://other.example');
+    expect(exitCode).toBe(3);
+    expect(found['CORS']).toEqual(finding('failed', /the origin is not allowed/, /CORS_ORIGINS/));
+    // The upgrade of a page that is not listed is refused by the relay, and said to be.
+    expect(found['WebSocket']).toEqual(finding('failed', /403 origin-refused/, /CORS_ORIGINS/));
+  });
+
+  test('a Date that is an hour off is the box’s, where the relay’s own clock is right', async () => {
+    const port = await serve(
+      createServer(
+        box((headers) => {
+          headers['date'] = new Date(Date.now() + 3_600_000).toUTCString();
+        }),
+      ),
+    );
+    const { found } = await examine(`http://127.0.0.1:${port}`, '--pin', relay.pin, '--upload-mb', '0');
+    expect(found['clock of relay']).toEqual(finding('ok', /agrees/));
+    expect(found['clock of answer']).toEqual(finding('failed', /3[56]\d\d s ahead/, /NTP/));
+  });
+
+  test('a cache that keeps discovery for a day is named', async () => {
+    const port = await serve(
+      createServer(
+        box((headers) => {
+          headers['cache-control'] = 'public, max-age=86400';
+        }),
+      ),
+    );
+    const { found } = await examine(`http://127.0.0.1:${port}`, '--pin', relay.pin, '--upload-mb', '0');
+    expect(found['discovery']).toEqual(finding('warning', /max-age=86400/, /outlives its rotation/));
+    expect(found['answer fields']).toEqual(finding('warning', /cache-control became public/, /caching/));
+  });
+});
+
+describe.skipIf(!OPENSSL)('certificates', () => {
+  let folder: string;
+  const file = (name: string): string => join(folder, name);
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'mte-relay-doctor-tls-'));
+    const openssl = (...args: string[]): void => {
+      execFileSync(OPENSSL as string, args, { cwd: folder, stdio: 'pipe' });
+    };
+    const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+    openssl(
+      'req',
+      '-x509',
+      ...newKey,
+      '-subj',
+      '/CN=test authority',
+      '-days',
+      '900',
+      '-keyout',
+      'ca.key',
+      '-out',
+      'ca.pem',
+    );
+    // `openssl ca` alone takes a first and a last day in every version.
+    writeFileSync(file('ca.conf'), AUTHORITY);
+    writeFileSync(file('index.txt'), '');
+    for (const [name, host, from, to] of [
+      ['good', 'localhost', -1, 200],
+      ['ending', 'localhost', -80, 5],
+      ['expired', 'localhost', -90, -3],
+      ['other', 'other.example', -1, 200],
+    ] as const) {
+      const subject = ['-subj', `/CN=${host}`, '-addext', `subjectAltName=DNS:${host}`];
+      openssl('req', '-new', ...newKey, ...subject, '-keyout', `${name}.key`, '-out', `${name}.csr`);
+      const dates = ['-startdate', dayOf(from), '-enddate', dayOf(to)];
+      openssl('ca', '-batch', '-config', 'ca.conf', ...dates, '-in', `${name}.csr`, '-out', `${name}.pem`, '-notext');
+    }
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  async function tls(name: string, ...args: string[]) {
+    const files = { key: readFileSync(file(`${name}.key`)), cert: readFileSync(file(`${name}.pem`)) };
+    const port = await serve(
+      createTlsServer(
+        files,
+        box(() => undefined),
+      ) as unknown as Server,
+    );
+    const httpPort = await serve(
+      createServer((_req, res) => res.writeHead(308, { location: 'https://localhost/' }).end()),
+    );
+    const options = ['--pin', relay.pin, '--upload-mb', '0', '--calls', '1', '--http-port', String(httpPort)];
+    return examine(`https://localhost:${port}`, ...options, ...args);
+  }
+
+  test('a good one passes, and plain HTTP is seen to redirect', async () => {
+    const { found } = await tls('good', '--ca', file('ca.pem'));
+    expect(found['certificate']).toEqual(finding('ok', /TLSv1\.3, for localhost/));
+    expect(found['plain HTTP']).toEqual(finding('ok', /redirected to https/));
+    expect(found['sealed call']?.state).toBe('ok');
+  });
+
+  test.each([
+    ['expired', 'failed', /^expired on/, /renew/],
+    ['ending', 'warning', /in [45] days/, /renew/],
+    ['other', 'failed', /is for DNS:other\.example, not for localhost/, /certificate of this host/],
+  ] as const)(
+    'one that is %s is named, and what is behind it is looked at all the same',
+    async (name, state, saw, todo) => {
+      const { found } = await tls(name, '--ca', file('ca.pem'));
+      expect(found['certificate']).toEqual(finding(state, saw, todo));
+      expect(found['sealed call']?.state).toBe('ok');
+    },
+  );
+
+  test('one of an unknown issuer is named with --ca, and without a pin no path goes through it', async () => {
+    const { found } = await tls('good');
+    expect(found['certificate']).toEqual(finding('failed', /issuer is not trusted/, /--ca FILE/));
+    const files = { key: readFileSync(file('good.key')), cert: readFileSync(file('good.pem')) };
+    const unpinned = await serve(
+      createTlsServer(
+        files,
+        box(() => undefined),
+      ) as unknown as Server,
+    );
+    const { output } = await runDoctor(
+      `https://localhost:${unpinned}`,
+      '--path',
+      '/secret',
+      '--upload-mb',
+      '0',
+      '--http-port',
+      String(await freePort()),
+    );
+    expect(output).toMatch(/– upstream +with neither a pin nor a good certificate/);
+    expect(output).toMatch(/✓ plain HTTP +port \d+ is closed/);
+    expect(backend.ran).toEqual([]);
+  });
+});

@@ -1,0 +1,130 @@
+// `mte-relay doctor` before deployments that are well: it says so, and leaves nothing behind at the upstream.
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import type { RunningProcess } from '../../../test/e2e/support/processes.ts';
+import { REDIS_SERVER, startRedis } from '../../server/test/support/redis.ts';
+import { doctorOptions } from '../src/doctor/options.ts';
+import { balanceConnections, examine, finding, runDoctor } from './support/doctor.ts';
+import { Backend, startRelay, Tap } from './support/egress.ts';
+
+const ORIGIN = 'https://app.example';
+
+const backend = new Backend();
+let relay: { process: RunningProcess; port: number; pin: string };
+let url: string;
+
+beforeAll(async () => {
+  await backend.start();
+  relay = await startRelay(backend.url, 0);
+  url = `http://127.0.0.1:${relay.port}`;
+});
+afterAll(async () => {
+  await relay.process.stop('SIGKILL');
+  backend.stop();
+});
+beforeEach(() => {
+  backend.ran.length = 0;
+  backend.handler = (_req, res) => res.end('well');
+});
+
+async function another(settings: Record<string, string>): Promise<{ port: number; pin: string }> {
+  const started = await startRelay(backend.url, 0, settings);
+  onTestFinished(() => started.process.stop('SIGKILL'));
+  return started;
+}
+
+test('a deployment that is well gets 0, every check made, and one request upstream', async () => {
+  const { exitCode, checks, found } = await examine(url, '--pin', relay.pin, '--origin', ORIGIN, '--path', '/health');
+  expect(checks('failed', 'warning')).toEqual([]);
+  expect(checks('skipped')).toEqual(['certificate', 'admin port', 'answer stream']);
+  expect(checks('ok').length).toBeGreaterThan(15);
+  expect(exitCode).toBe(0);
+  expect(backend.ran).toEqual(['HEAD /health']);
+  expect(found['uploads']?.facts).toEqual({ passedBytes: 10_000_000 });
+  expect(found['time']?.facts).toMatchObject({ calls: 20, sealedMs: expect.any(Number) });
+});
+
+test('unless it is asked to, it sends nothing upstream', async () => {
+  const { exitCode, checks } = await examine(url, '--pin', relay.pin);
+  expect(exitCode).toBe(0);
+  expect(checks('skipped')).toContain('upstream');
+  expect(backend.ran).toEqual([]);
+});
+
+test('without a pin it says which key it saw, warns, and ends with 2', async () => {
+  const { exitCode, output } = await runDoctor(url);
+  expect(exitCode).toBe(2);
+  expect(output).toContain(`! pin             none given; the relay shows ${relay.pin}`);
+  expect(output).toMatch(/✓ sealed call +OPTIONS \* was opened/);
+  expect(output).toMatch(/^\d+ well, 1 warnings, 0 failed, \d+ skipped$/m);
+});
+
+test('a path and a stream that it is given are never on the wire in clear', async () => {
+  const tap = new Tap(relay.port);
+  const tapUrl = await tap.start();
+  onTestFinished(() => tap.stop());
+  backend.handler = (req, res) => {
+    if (req.url !== '/walnut') {
+      res.end();
+      return;
+    }
+    res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: hazelnut\n\n');
+    setTimeout(() => res.end('data: last\n\n'), 200);
+  };
+  const { exitCode, found } = await examine(tapUrl, '--pin', relay.pin, '--path', '/medlar', '--stream', '/walnut');
+  expect(found['answer stream']).toEqual(finding('ok', /first piece came after .* while it goes on/));
+  expect(exitCode).toBe(0);
+  expect(backend.ran).toEqual(['HEAD /medlar', 'GET /walnut']);
+  const wire = tap.recorded.toString('latin1');
+  expect(wire).toContain('POST /api/mte HTTP/1.1');
+  for (const word of ['medlar', 'walnut', 'hazelnut']) expect(wire).not.toContain(word);
+});
+
+test('while a key is rotated it says which of the two the pin is', async () => {
+  const old = relay.pin;
+  const newSecret = 'elKJL0CKrkehO8cifDktdF92DkV4DDab';
+  const rotating = await another({ CLIENT_ID_SECRET: `${newSecret},2DkV4DDabehO8cifDktdF9elKJL0CKrk` });
+  const at = `http://127.0.0.1:${rotating.port}`;
+  expect(rotating.pin).not.toBe(old);
+  const withOld = await examine(at, '--pin', old);
+  expect(withOld.found['pin']).toEqual(finding('warning', /older key/, /newest pin too/));
+  expect(withOld.found['pin']?.saw).toContain(rotating.pin);
+  expect(withOld.exitCode).toBe(2);
+  const withNew = await examine(at, '--pin', rotating.pin);
+  expect(withNew.found['pin']).toEqual(finding('ok', /newest key; the relay also still holds/));
+  const withBoth = await examine(at, '--pin', old, '--pin', rotating.pin);
+  expect(withBoth.found['pin']).toEqual(finding('ok', /both keys/));
+});
+
+test.skipIf(!REDIS_SERVER)('two pods that share a store both know the session, and both refuse a replay', async () => {
+  const redis = await startRedis();
+  onTestFinished(() => redis.remove());
+  const pods = [await another({ REDIS_URL: redis.url }), await another({ REDIS_URL: redis.url })];
+  const balancer = await balanceConnections(pods);
+  const { found, checks } = await examine(balancer.url, '--pin', relay.pin, '--calls', '4');
+  expect(checks('failed', 'warning')).toEqual([]);
+  expect(found['pods']).toEqual(finding('ok', /12 of 12/));
+  expect(found['replay']).toEqual(finding('ok', /4 of 4/));
+  expect(Math.min(...balancer.counts)).toBeGreaterThan(8);
+});
+
+test.each([
+  [[], 'URL is missing'],
+  [['nonsense'], 'relay URL expected'],
+  [['http://a/path'], 'relay URL expected'],
+  [['http://a', 'http://b'], 'one URL expected'],
+  [['http://a', '--pin', 'x'], 'pin expected'],
+  [['http://a', '--path', 'health'], 'path expected'],
+  [['http://a', '--method', 'POST'], 'method expected one of'],
+  [['http://a', '--origin', 'https://app.example/'], 'origin expected'],
+  [['http://a', '--timeout', '0'], 'timeout expected 1 to 600'],
+  [['http://a', '--nope'], '--nope'],
+])('wrong usage %j is told', (args, said) => {
+  expect(() => doctorOptions(args)).toThrow(said);
+});
+
+test('wrong usage is exit code 64 and shows the options', async () => {
+  const { exitCode, output } = await runDoctor('http://a', '--ca', '/nowhere.pem');
+  expect(exitCode).toBe(64);
+  expect(output).toContain('ca: ENOENT');
+  expect(output).toContain('--upload-mb');
+});

@@ -1,0 +1,81 @@
+// The doctor as a process, and what it found.
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { expect, onTestFinished } from 'vitest';
+import { startScript } from '../../../../test/e2e/support/processes.ts';
+import { until } from './egress.ts';
+
+export interface Found {
+  readonly state: 'ok' | 'warning' | 'failed' | 'skipped';
+  readonly saw: string;
+  readonly todo?: string;
+  readonly facts?: Readonly<Record<string, unknown>>;
+}
+
+export interface Examined {
+  readonly exitCode: number | null;
+  /** By check. */
+  readonly found: Readonly<Record<string, Found>>;
+  readonly output: string;
+  /** Names of checks in these states, in order. */
+  checks(...states: Found['state'][]): string[];
+}
+
+/** Runs `mte-relay doctor URL … --json`. */
+export async function examine(url: string, ...args: string[]): Promise<Examined> {
+  const { exitCode, output } = await runDoctor(url, ...args, '--json');
+  const { findings } = JSON.parse(output) as { findings: (Found & { check: string })[] };
+  return {
+    exitCode,
+    output,
+    found: Object.fromEntries(findings.map((finding) => [finding.check, finding])),
+    checks: (...states) => findings.filter(({ state }) => states.includes(state)).map(({ check }) => check),
+  };
+}
+
+/** Runs `mte-relay doctor` with these arguments. */
+export async function runDoctor(...args: string[]): Promise<{ exitCode: number | null; output: string }> {
+  const running = startScript('packages/cli/bin/mte-relay.js', ['doctor', ...args], {});
+  if (running.child.exitCode === null) await once(running.child, 'close');
+  await until(() => running.output() !== '', 'what the doctor says');
+  return { exitCode: running.child.exitCode, output: running.output() };
+}
+
+/** A finding of this state, whose sentence and advice match. */
+export function finding(state: Found['state'], saw: RegExp, todo?: RegExp): unknown {
+  return expect.objectContaining({
+    state,
+    saw: expect.stringMatching(saw),
+    ...(todo && { todo: expect.stringMatching(todo) }),
+  });
+}
+
+/** A balancer of connections, as a service of Kubernetes is: each new one goes to the next pod. Ended with the test. */
+export async function balanceConnections(
+  pods: readonly { readonly port: number }[],
+): Promise<{ readonly url: string; readonly counts: readonly number[] }> {
+  const counts = pods.map(() => 0);
+  const sockets = new Set<Socket>();
+  let turn = 0;
+  const server = createServer((near) => {
+    const at = turn % pods.length;
+    turn += 1;
+    counts[at] = (counts[at] as number) + 1;
+    const far = connect((pods[at] as { port: number }).port, '127.0.0.1');
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on('error', () => to.destroy());
+      from.pipe(to);
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, counts };
+}

@@ -1,0 +1,76 @@
+// A real nginx in front of the relay, as the box that an ingress is. Loopback only, ended with the test.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { freePort, until } from './egress.ts';
+
+/** Where `npm test` found nginx; tests that need it are skipped without. */
+export const NGINX: string | undefined = process.env['MTE_RELAY_NGINX'];
+
+/**
+ * Starts nginx with its defaults besides what is given.
+ * @param serverBlock what stands inside `server { … }` behind `listen`; `$relay` stands for the relay's URL.
+ * @param listenMore behind the port, e.g. `ssl`.
+ */
+export async function startNginx(relayUrl: string, serverBlock: string, listenMore = ''): Promise<string> {
+  const port = await freePort();
+  const folder = mkdtempSync(join(tmpdir(), 'mte-relay-nginx-'));
+  chmodSync(folder, 0o755);
+  const scratch = join(folder, 'scratch'); // of its worker, which is nobody when this runs as root
+  mkdirSync(scratch);
+  chmodSync(scratch, 0o777);
+  const file = join(folder, 'nginx.conf');
+  writeFileSync(
+    file,
+    `daemon off;
+worker_processes 1;
+pid ${folder}/nginx.pid;
+error_log stderr crit;
+events { worker_connections 256; }
+http {
+  access_log off;
+  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${scratch}/${name};`).join('\n  ')}
+  server {
+    listen 127.0.0.1:${port} ${listenMore};
+    ${serverBlock.replaceAll('$relay', relayUrl)}
+  }
+}
+`,
+  );
+  const child: ChildProcess = spawn(NGINX as string, ['-e', 'stderr', '-p', folder, '-c', file], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr?.on('data', (bytes: Buffer) => {
+    said += bytes.toString();
+  });
+  onTestFinished(async () => {
+    if (child.exitCode === null) {
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+    }
+    rmSync(folder, { recursive: true, force: true });
+  });
+  await until(() => {
+    if (child.exitCode !== null) throw new Error(`nginx ended: ${said}`);
+    return accepts(port);
+  }, 'nginx listening');
+  return `http://127.0.0.1:${port}`;
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
