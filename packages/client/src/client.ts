@@ -2,6 +2,8 @@
 import { openCore } from './core.ts';
 import { makeFetch } from './fetch.ts';
 import type { RelayClient, RelayClientOptions } from './options.ts';
+import { makeEventSource } from './realtime/event-source.ts';
+import { makeWebSocket } from './realtime/websocket.ts';
 
 /**
  * A client for one relay. Nothing is sent before the first call or {@link RelayClient.pair}.
@@ -10,5 +12,11 @@ import type { RelayClient, RelayClientOptions } from './options.ts';
  */
 export function createRelayClient(url: string | URL, options: RelayClientOptions = {}): RelayClient {
   const core = openCore(url, options);
-  return { fetch: makeFetch(core), ...core.base };
+  const fetch = makeFetch(core);
+  return {
+    fetch,
+    WebSocket: makeWebSocket(core, options.WebSocket),
+    EventSource: makeEventSource(core, fetch),
+    ...core.base,
+  };
 }

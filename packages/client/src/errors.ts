@@ -16,6 +16,9 @@ export type RelayClientErrorCode =
   | 'response-truncated' // the answer ended early; the request has reached the relay
   | 'no-service-worker' // the page is not looked after by its service worker, the message says why: do not let it call its API
   | 'storage-unavailable' // a service worker could not note a request that might else run twice; nothing was sent
+  | 'websocket-refused' // the API, or the relay for it, answered the upgrade otherwise: see the message
+  | 'websocket-broken' // what came was not the next sealed frame: somebody in between; what was last sent may be lost
+  | 'event-stream-refused' // the answer is no event stream, or says not to come again
   | 'redirect-refused'; // redirect: 'error', another origin, more than 20, or a body that cannot be sent again
 
 /** Facts beside the sentence. */

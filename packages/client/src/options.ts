@@ -67,6 +67,8 @@ export interface RelayClientOptions {
   readonly pins?: readonly string[];
   /** Sends the outer requests; for an own agent, proxy or CA in Node. Default: the platform's fetch at call time. */
   readonly fetch?: typeof globalThis.fetch;
+  /** Makes the outer WebSockets, for an own agent, proxy or CA in Node. Default: the platform's at call time. */
+  readonly WebSocket?: typeof globalThis.WebSocket;
   /** How long a pairing may take, ms. Default 15,000; sensible 2,000 to 60,000. Past it: `unreachable`. */
   readonly pairingTimeoutMs?: number;
 }
@@ -96,7 +98,10 @@ export interface RelayClientEvents {
 export interface RelayClientBase {
   /** Makes a fresh session now, e.g. while a page loads, so that the first call need not wait for it. */
   readonly pair: () => Promise<void>;
-  /** Drops the sessions and their keys; answers under way may end, further calls fail with `closed`. */
+  /**
+   * Drops the sessions and their keys; answers under way may end, further calls fail with `closed`. WebSockets are closed
+   * with 1001, EventSources fail.
+   */
   readonly close: () => void;
   /** Listens; gives the function that ends it. */
   readonly on: <E extends keyof RelayClientEvents>(
@@ -120,7 +125,23 @@ export interface RelayFetchClient extends RelayClientBase {
 }
 
 /** A relay's whole client, of the entry `@mte-relay/client`. */
-export interface RelayClient extends RelayFetchClient {}
+export interface RelayClient extends RelayFetchClient {
+  /**
+   * The platform's WebSocket, sealed: same interface, for URLs of the relay's origin (`ws`, `wss`, `http`, `https`, or
+   * relative). Each has an outer WebSocket of its own.
+   *
+   * Unlike the platform's: its constructor throws RelayClientError `origin-not-relayed` or `closed`; an `error` event has
+   * the reason as `error`; an end without a sealed close is never clean (1006); `bufferedAmount` counts 17 bytes more for each frame of up to 64 KiB that is sealed already.
+   */
+  readonly WebSocket: typeof globalThis.WebSocket;
+  /**
+   * The platform's EventSource, sealed: same interface, for URLs of the relay's origin.
+   *
+   * Unlike the platform's: its constructor throws RelayClientError `origin-not-relayed` or `closed`; an `error` event has
+   * the reason as `error`. Where fetch has no streams, events come when their answer has ended.
+   */
+  readonly EventSource: typeof globalThis.EventSource;
+}
 
 /** A relay's client for proxies, of the entry `@mte-relay/client/forward`. */
 export interface RelayForwarder extends RelayClientBase {

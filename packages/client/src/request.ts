@@ -105,7 +105,7 @@ function headOf(platform: Platform, request: Request, url: URL, body: RequestBod
     scheme: url.protocol.slice(0, -1),
     authority: url.host,
     path: url.pathname + url.search,
-    headers: fieldsOf(request, body, platform.defaultFields(request)),
+    headers: fieldsOf(request, body, platform.defaultFields(method !== 'GET' && method !== 'HEAD')),
   };
 }
 

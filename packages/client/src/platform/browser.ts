@@ -9,10 +9,10 @@ export const platform: Platform = {
   pairingFlags: FLAG_OUTER_COOKIES,
   streamsUploads: false, // Chromium streams request bodies over HTTP/2 only, others not at all
   baseUrl: () => globalThis.document?.baseURI ?? globalThis.location.href,
-  defaultFields(request) {
+  defaultFields(withOrigin) {
     const fields: [string, string][] = [['user-agent', navigator.userAgent]];
     if (navigator.languages?.length) fields.push(['accept-language', navigator.languages.join(',')]);
-    if (request.method !== 'GET' && request.method !== 'HEAD') fields.push(['origin', globalThis.location.origin]);
+    if (withOrigin) fields.push(['origin', globalThis.location.origin]);
     return fields;
   },
   async keepClientId(relayOrigin, token, refused) {

@@ -24,8 +24,11 @@ export interface Platform {
   readonly streamsUploads: boolean;
   /** What relative URLs are relative to. */
   baseUrl(relayOrigin: string): string;
-  /** Fields that the platform's own fetch would have added. */
-  defaultFields(request: Request): Fields;
+  /**
+   * Fields that the platform itself would have added.
+   * @param withOrigin for what a page's origin goes with: methods other than GET and HEAD, and WebSockets.
+   */
+  defaultFields(withOrigin: boolean): Fields;
   /**
    * The identity of this origin's clients (SPEC §3.5): the one that an earlier or another client keeps, or else this one,
    * kept from now on where anything can be kept. One that the relay has refused is not given.

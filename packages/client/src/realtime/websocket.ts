@@ -1,0 +1,192 @@
+// The platform's WebSocket interface (WHATWG WebSockets) over a sealed one: arguments are checked here, and what becomes
+// of the connection turned into events; the connection itself is sealed-socket.ts.
+import type { Bytes } from '@mte-relay/protocol';
+import type { ClientCore } from '../core.ts';
+import { RelayClientError } from '../errors.ts';
+import { addHandlerAttributes, addStates, domError, EventTargetBase, makeEvent } from './dom-events.ts';
+import { type CloseWord, SealedSocket } from './sealed-socket.ts';
+
+const CONNECTING = 0;
+const OPEN = 1;
+const CLOSING = 2;
+const CLOSED = 3;
+
+const NORMAL_CLOSURE = 1000; // RFC 6455 §7.4.1
+const GOING_AWAY = 1001;
+const NO_STATUS = 1005;
+const ABNORMAL_CLOSURE = 1006;
+/** RFC 6455 §5.5: 125 bytes without the code. */
+const CLOSE_REASON_MAX_BYTES = 123;
+/** RFC 9110 §5.6.2 */
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/**
+ * The client's WebSocket class.
+ * @param Outer makes the outer WebSockets; the platform's at call time when undefined.
+ */
+export function makeWebSocket(core: ClientCore, Outer: typeof WebSocket | undefined): typeof WebSocket {
+  class RelayWebSocket extends SocketInterface {
+    constructor(url: string | URL, protocols: string | string[] = []) {
+      super(core, Outer ?? globalThis.WebSocket, url, protocols);
+    }
+  }
+  return RelayWebSocket as unknown as typeof WebSocket;
+}
+
+class SocketInterface extends EventTargetBase {
+  readonly #core: ClientCore;
+  readonly #socket: SealedSocket;
+  readonly #url: URL;
+  #readyState = CONNECTING;
+  #protocol = '';
+  #binaryType: BinaryType = 'blob';
+
+  constructor(core: ClientCore, Outer: typeof WebSocket, url: string | URL, protocols: string | string[]) {
+    super();
+    core.checkOpen();
+    if (!Outer) throw new RelayClientError('misuse', 'this runtime has no WebSocket; give one as an option');
+    this.#core = core;
+    this.#url = webSocketUrl(core, url);
+    this.#socket = new SealedSocket(
+      core,
+      Outer,
+      { url: this.#url, protocols: checkedProtocols(protocols) },
+      {
+        onOpen: (protocol) => {
+          if (this.#readyState !== CONNECTING) return;
+          this.#readyState = OPEN;
+          this.#protocol = protocol;
+          this.dispatchEvent(makeEvent('Event', 'open'));
+        },
+        onMessage: (data) => this.#onMessage(data),
+        onEnd: (end) => this.#onEnd(end),
+      },
+    );
+    core.closing.addEventListener('abort', this.#onClosing);
+  }
+
+  get url(): string {
+    return this.#url.href;
+  }
+
+  get readyState(): number {
+    return this.#readyState;
+  }
+
+  get bufferedAmount(): number {
+    return this.#socket.bufferedBytes;
+  }
+
+  /** None: the upstream's are used between it and the relay. */
+  get extensions(): string {
+    return '';
+  }
+
+  get protocol(): string {
+    return this.#protocol;
+  }
+
+  get binaryType(): BinaryType {
+    return this.#binaryType;
+  }
+
+  set binaryType(value: BinaryType) {
+    if (value === 'blob' || value === 'arraybuffer') this.#binaryType = value;
+  }
+
+  /** @throws InvalidStateError while connecting. */
+  send(...given: readonly unknown[]): void {
+    if (given.length === 0) throw new TypeError('send expects data');
+    if (this.#readyState === CONNECTING) throw domError('InvalidStateError', 'the WebSocket is still connecting');
+    const { kind, message } = taken(given[0]);
+    if (this.#readyState === OPEN) this.#socket.send(kind, message);
+    else this.#socket.countUnsent(message instanceof Uint8Array ? message.length : message.size);
+  }
+
+  /** @throws InvalidAccessError for another code than 1000 or 3000 to 4999, SyntaxError for a reason above 123 bytes. */
+  close(code?: number, reason?: string): void {
+    const word = checkedClose(code, reason);
+    if (this.#readyState >= CLOSING) return;
+    this.#close(word);
+  }
+
+  #close(word: CloseWord): void {
+    const wasConnecting = this.#readyState === CONNECTING;
+    this.#readyState = CLOSING;
+    if (!wasConnecting) this.#socket.close(word);
+    // The caller's listeners are told later, as by the platform.
+    else queueMicrotask(() => this.#socket.abort(new RelayClientError('closed', 'the WebSocket was closed first')));
+  }
+
+  /** The client is closed: its WebSockets go away as those of a page do that is left. */
+  readonly #onClosing = (): void => {
+    if (this.#readyState < CLOSING) this.#close({ code: GOING_AWAY, reason: '' });
+  };
+
+  #onMessage(data: string | Bytes): void {
+    if (this.#readyState !== OPEN) return;
+    const given = typeof data === 'string' ? data : this.#binaryType === 'blob' ? new Blob([data]) : data.buffer;
+    this.dispatchEvent(makeEvent('MessageEvent', 'message', { data: given, origin: this.#url.origin }));
+  }
+
+  #onEnd(end: CloseWord | 'cut' | RelayClientError): void {
+    this.#core.closing.removeEventListener('abort', this.#onClosing);
+    this.#readyState = CLOSED;
+    // As the platform has it: who gives a connection up says so, a connection that is gone is only closed.
+    if (end instanceof Error)
+      this.dispatchEvent(makeEvent('ErrorEvent', 'error', { error: end, message: end.message }));
+    const clean = end !== 'cut' && !(end instanceof Error);
+    const { code = NO_STATUS, reason } = clean ? end : { code: ABNORMAL_CLOSURE, reason: '' };
+    this.dispatchEvent(makeEvent('CloseEvent', 'close', { wasClean: clean, code, reason }));
+  }
+}
+
+addHandlerAttributes(SocketInterface.prototype, ['open', 'message', 'error', 'close']);
+addStates(SocketInterface, { CONNECTING, OPEN, CLOSING, CLOSED });
+
+/** The URL record of the constructor's first steps; then the origin must be the relay's. */
+function webSocketUrl({ origin, platform }: ClientCore, given: string | URL): URL {
+  const base = platform.baseUrl(origin.origin);
+  if (!URL.canParse(given, base)) throw domError('SyntaxError', `"${given}" is not a URL`);
+  const url = new URL(given, base);
+  url.protocol = url.protocol.replace(/^http/, 'ws');
+  if (!/^wss?:$/.test(url.protocol)) throw domError('SyntaxError', `${url.protocol} is no scheme of a WebSocket`);
+  if (url.href.includes('#')) throw domError('SyntaxError', 'the URL of a WebSocket has no fragment');
+  if (url.origin.replace(/^ws/, 'http') !== origin.origin) {
+    throw new RelayClientError('origin-not-relayed', `${url.origin} is not the relay's origin ${origin.origin}`);
+  }
+  return url;
+}
+
+function checkedProtocols(given: string | string[]): string[] {
+  const protocols = typeof given === 'string' ? [given] : Array.from(given, String);
+  const distinct = new Set(protocols.map((protocol) => protocol.toLowerCase()));
+  if (distinct.size !== protocols.length) throw domError('SyntaxError', 'a subprotocol is offered twice');
+  for (const protocol of protocols) {
+    if (!TOKEN.test(protocol)) throw domError('SyntaxError', `subprotocol "${protocol}" is no token`);
+  }
+  return protocols;
+}
+
+function checkedClose(code: number | undefined, reason = ''): CloseWord {
+  // Web IDL's [Clamp] unsigned short.
+  const clamped = code === undefined ? undefined : Math.min(Math.max(Math.round(Number(code)) || 0, 0), 0xffff);
+  if (clamped !== undefined && clamped !== NORMAL_CLOSURE && (clamped < 3000 || clamped > 4999)) {
+    throw domError('InvalidAccessError', `close code expected 1000 or 3000 to 4999, got ${clamped}`);
+  }
+  const said = `${reason}`;
+  if (new TextEncoder().encode(said).length > CLOSE_REASON_MAX_BYTES) {
+    throw domError('SyntaxError', `close reason expected up to ${CLOSE_REASON_MAX_BYTES} bytes`);
+  }
+  return { code: clamped ?? (said === '' ? undefined : NORMAL_CLOSURE), reason: said.toWellFormed() };
+}
+
+/** A message as it is now: the caller may change its buffer later. */
+function taken(data: unknown): { kind: 'text' | 'binary'; message: Bytes | Blob } {
+  if (globalThis.Blob && data instanceof Blob) return { kind: 'binary', message: data };
+  if (data instanceof ArrayBuffer) return { kind: 'binary', message: new Uint8Array(data.slice(0)) };
+  if (ArrayBuffer.isView(data)) {
+    return { kind: 'binary', message: new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice() };
+  }
+  return { kind: 'text', message: new TextEncoder().encode(`${data}`) };
+}

@@ -1,0 +1,202 @@
+// A box on the outer hop of a client's WebSocket: whatever it changes, repeats, drops, cuts or makes up ends the
+// WebSocket with 1006, delivers nothing of it, and makes the client connect nothing again.
+import { createRelayClient, type RelayClientError } from '@mte-relay/client';
+import { expect, onTestFinished, test } from 'vitest';
+import { type WebSocketStage, webSocketStage } from '../../server/test/support/websocket-stage.ts';
+import { type BoxedHop, type WebSocketBox, webSocketBox } from './support/websocket-box.ts';
+
+interface Boxed {
+  readonly on: WebSocketStage;
+  readonly box: WebSocketBox;
+  readonly pairings: () => number;
+  open(): Watched;
+}
+
+interface Watched {
+  readonly socket: WebSocket;
+  readonly got: unknown[];
+  /** The events at the end, and what the error said. */
+  readonly ended: Promise<{ events: string[]; error: RelayClientError }>;
+  readonly opened: Promise<void>;
+}
+
+async function boxed(): Promise<Boxed> {
+  const on = await webSocketStage();
+  const box = await webSocketBox(on.port);
+  const client = createRelayClient(`http://127.0.0.1:${on.port}`, { pins: [on.relay.pin], WebSocket: box.WebSocket });
+  onTestFinished(() => client.close());
+  let pairings = 0;
+  client.on('pair', () => {
+    pairings += 1;
+  });
+  return {
+    on,
+    box,
+    pairings: () => pairings,
+    open() {
+      const socket = new client.WebSocket('/');
+      const got: unknown[] = [];
+      const events: string[] = [];
+      let error: RelayClientError;
+      socket.addEventListener('message', ({ data }) => got.push(data));
+      return {
+        socket,
+        got,
+        opened: new Promise((resolve) => socket.addEventListener('open', () => resolve())),
+        ended: new Promise((resolve) => {
+          socket.addEventListener('error', (event) => {
+            events.push('error');
+            ({ error } = event as ErrorEvent);
+          });
+          socket.addEventListener('close', ({ code, reason, wasClean }) => {
+            events.push(`close ${code} ${reason} ${wasClean}`);
+            resolve({ events, error });
+          });
+        }),
+      };
+    },
+  };
+}
+
+const BROKEN = ['error', 'close 1006  false'];
+const CUT = ['close 1006  false'];
+
+function flipped(message: Buffer, at = message.length - 1): Buffer {
+  const changed = Buffer.from(message);
+  changed[at] = (changed[at] as number) ^ 1;
+  return changed;
+}
+
+test.each<[string, (message: Buffer, hop: BoxedHop) => Buffer[]]>([
+  ['a flipped bit', (message) => [flipped(message)]],
+  ['a repeated frame', (message) => [message, message]],
+  ['a frame that is not the next one', (message) => [Buffer.concat([message, Buffer.of(0)])]],
+  ['a truncated frame', (message) => [message.subarray(0, -1)]],
+  ['an empty frame', () => [Buffer.alloc(0)]],
+  ['a frame above the limit', () => [Buffer.alloc(70_000)]],
+])('%s from the relay ends it, and delivers nothing more', async (_name, change) => {
+  const { box, open, pairings } = await boxed();
+  box.toClient = (message, at, hop) => (at === 2 ? change(message, hop) : [message]);
+  const { socket, got, ended, opened } = open();
+  await opened;
+  socket.send('one');
+  socket.send('two');
+  socket.send('three');
+  const { events, error } = await ended;
+  expect(events).toEqual(BROKEN);
+  expect(error.code).toBe('websocket-broken');
+  expect(got.slice(0, 1)).toEqual(['one']);
+  expect(got).not.toContain('three');
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  expect(box.hops.length).toBe(1);
+  expect(pairings()).toBe(1);
+});
+
+test('dropped and swapped frames are seen', async () => {
+  const { box, open } = await boxed();
+  let held: Buffer | undefined;
+  box.toClient = (message, at, { client }) => {
+    if (at !== 1) return held ? [message, held] : [message];
+    if (box.hops.at(-1)?.client === client) held = message;
+    return [];
+  };
+  const { socket, got, ended, opened } = open();
+  await opened;
+  socket.send('one');
+  socket.send('two');
+  expect((await ended).events).toEqual(BROKEN);
+  expect(got).toEqual([]);
+});
+
+test('a text message from the box ends it', async () => {
+  const { box, open } = await boxed();
+  const { got, ended, opened } = open();
+  await opened;
+  box.hops[0]?.client.send('in clear');
+  expect((await ended).events).toEqual(BROKEN);
+  expect(got).toEqual([]);
+});
+
+test.each([1000, 1001, 1011, 4000])('an outer close %i without a sealed one is a cut, not an end', async (code) => {
+  const { box, open, on } = await boxed();
+  const { ended, opened } = open();
+  await opened;
+  box.hops[0]?.client.close(code, 'all done');
+  expect((await ended).events).toEqual(CUT);
+  expect(await (await on.socket()).closed).toMatchObject({ code: 1006 });
+  expect(box.hops.length).toBe(1);
+});
+
+test('a cut connection, open or about to close, is never clean and never opened again', async () => {
+  const { box, open } = await boxed();
+  const first = open();
+  await first.opened;
+  box.hops[0]?.client.terminate();
+  expect((await first.ended).events).toEqual(CUT);
+
+  const second = open();
+  await second.opened;
+  box.toRelay = () => []; // the close frame is swallowed
+  second.socket.close(1000);
+  await expect.poll(() => box.hops[1]?.client.readyState).toBe(1);
+  box.hops[1]?.client.terminate();
+  expect((await second.ended).events).toEqual(CUT);
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  expect(box.hops.length).toBe(2);
+});
+
+test('an answer that was changed, made up, or belongs to another opening does not open it', async () => {
+  const { box, open, on } = await boxed();
+  let other: Buffer | undefined;
+  const answers: ((message: Buffer) => Buffer)[] = [
+    (message) => {
+      other = message;
+      return flipped(message, 0);
+    },
+    (message) => flipped(message),
+    () => Buffer.alloc(40),
+    () => other as Buffer,
+  ];
+  for (const answer of answers) {
+    box.toClient = (message, at) => (at === 0 ? [answer(message)] : [message]);
+    const { ended } = open();
+    const { events } = await ended;
+    expect(events).toEqual(BROKEN);
+  }
+  expect(on.upgrades.length).toBe(answers.length);
+});
+
+test('a forged "session unknown" costs one pairing, and no more', async () => {
+  const { box, open, pairings } = await boxed();
+  box.toRelay = (message, at, { client }) => {
+    if (at > 0) return [message];
+    client.close(4401, 'session-unknown');
+    return [];
+  };
+  const { ended } = open();
+  const { events, error } = await ended;
+  expect(events).toEqual(BROKEN);
+  expect(error.code).toBe('unreachable');
+  expect(box.hops.length).toBe(2);
+  expect(pairings()).toBe(2);
+});
+
+test('a recorded opening does not open twice, and nothing said goes in clear', async () => {
+  const { box, open, on } = await boxed();
+  const seen: Buffer[] = [];
+  box.toRelay = (message) => {
+    seen.push(message);
+    return [message];
+  };
+  const first = open();
+  await first.opened;
+  first.socket.send('a secret word');
+  await expect.poll(() => first.got).toEqual(['a secret word']);
+  expect(Buffer.concat(seen).includes('secret')).toBe(false);
+  const [recorded] = seen as [Buffer];
+  box.toRelay = (message, at) => (at === 0 ? [recorded] : [message]);
+  const { events, error } = await open().ended;
+  expect(events).toEqual(BROKEN);
+  expect(error.message).toContain('4409 replayed');
+  expect(on.upgrades.length).toBe(1);
+});
