@@ -11,7 +11,7 @@ import { WebSocketServer } from 'ws';
 import { EVENT_STREAM_CASES, EVENT_TYPES } from '../../packages/client/test/support/event-stream-cases.ts';
 import { CHROMIUM, type OpenBrowser, openBrowser } from './support/chromium.ts';
 
-const BUNDLE = join(import.meta.dirname, '../../packages/client/dist/mte-relay-client.js');
+const BUNDLE = join(import.meta.dirname, '../../packages/client/dist/mte-relay-client.mjs');
 
 interface Realtime {
   readonly WebSocket: typeof WebSocket;
