@@ -101,7 +101,7 @@ describe('the committed files', () => {
 
 describe.each(syncProviders)('identity, provider $suite.name', ({ suite, keyPair }) => {
   it.each(identity.identities)('$name', async ({ seed, publicKey, keyId, pin, clientIdSecret }) => {
-    const pair = keyPair(unhex(seed));
+    const pair = await keyPair(unhex(seed));
     expect(hex(pair.publicKey)).toBe(publicKey);
     expect(hex(await keyIdOf(suite, pair.publicKey))).toBe(keyId);
     expect(`sha256-${Buffer.from(await suite.hash(pair.publicKey)).toString('base64')}`).toBe(pin);
@@ -177,11 +177,11 @@ describe.each(providers)('pairing, provider $suite.name', (provider) => {
 describe.each(providers)('handshake hash behind every step of §4, provider $suite.name', (provider) => {
   it.each(pairings)('$name', async (one) => {
     const request = unhex(one.request);
-    const relay = relayKeyPair(provider, one);
+    const relay = await relayKeyPair(provider, one);
     const suite = withRandomness(provider, {
       encapsulations: [unhex(one.staticRandomness), unhex(one.ephemeralRandomness)],
     });
-    const ephemeral = provider.keyPair(unhex(one.ephemeralSeed));
+    const ephemeral = await provider.keyPair(unhex(one.ephemeralSeed));
     const state = await SymmetricState.initialize(suite, 'Noise_pqNK_Xwing_AESGCM_SHA256');
     const seen = [hex(state.handshakeHash)];
     const step = async (work: Promise<unknown>) => {
@@ -221,7 +221,7 @@ async function finish(provider: Provider, one: PairingCase, reply: Bytes): Promi
 async function accept(provider: Provider, one: PairingCase, request: Bytes, fixed = true) {
   const suite = fixed ? withRandomness(provider, { encapsulations: [unhex(one.ephemeralRandomness)] }) : provider.suite;
   const parsed = parsePairingRequest(request);
-  const keyPair = relayKeyPair(provider, one);
+  const keyPair = await relayKeyPair(provider, one);
   const relay = { keyPair, keyId: await keyIdOf(suite, keyPair.publicKey) };
   const { sid, clientId, ...numbers } = one.parameters;
   return acceptPairing(suite, relay, parsed, () => ({ ...numbers, sid: unhex(sid), clientId: unhex(clientId) }));

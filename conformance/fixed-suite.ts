@@ -1,19 +1,19 @@
 // Providers of packages/protocol whose randomness is given, so that their bytes can be compared with the vectors.
-import type { Bytes, Kem, KemKeyPair, Suite, SyncSuite } from '@mte-relay/protocol';
+import type { Awaitable, Bytes, Kem, KemKeyPair, Suite, SyncSuite } from '@mte-relay/protocol';
 import { xwingKeyPairFromSeed as nobleKeyPair, nobleSuite } from '@mte-relay/protocol/noble';
 import { xwingKeyPairFromSeed as nodeKeyPair, nodeSuite } from '@mte-relay/protocol/node';
-import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
+import { xwingKeyPairFromSeed as webcryptoKeyPair, webcryptoSuite } from '@mte-relay/protocol/webcrypto';
 import { ml_kem768_x25519 as xwing } from '@noble/post-quantum/hybrid.js';
 
 /** A provider, and its way from a seed to a key pair. */
 export interface Provider<S extends Suite = Suite> {
   readonly suite: S;
-  readonly keyPair: (seed: Bytes) => KemKeyPair;
+  readonly keyPair: (seed: Bytes) => Awaitable<KemKeyPair>;
 }
 
 const node: Provider<SyncSuite> = { suite: nodeSuite(), keyPair: nodeKeyPair };
 const noble: Provider<SyncSuite> = { suite: nobleSuite(), keyPair: nobleKeyPair };
-const webcrypto: Provider = { suite: webcryptoSuite(), keyPair: nobleKeyPair };
+const webcrypto: Provider = { suite: webcryptoSuite(), keyPair: webcryptoKeyPair };
 
 /** Providers that answer at once, the only ones a relay may use. */
 export const syncProviders: Provider<SyncSuite>[] = [node, noble];

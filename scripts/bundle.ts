@@ -2,22 +2,44 @@
 // packages/server/public, since the server may not import the client.
 import { copyFileSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BuildOptions, build } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'packages/client/dist');
 const served = join(root, 'packages/server/public');
 
 interface Bundle extends BuildOptions {
-  /** Path in dist. */
-  readonly entry: string;
+  /** Path in dist, or the module itself. */
+  readonly entry: string | BuildOptions['stdin'];
   /** True when the relay serves it. */
   readonly isPublic: boolean;
 }
 
+/** Modules of packages/protocol that are loaded where WebCrypto lacks X25519 or ML-KEM. */
+const LOADED_LATER = ['x25519-noble', 'mlkem-noble'];
+/** One file for all of them: chunks that share modules would each be asked for. */
+const LATER_FILE = 'mte-relay-crypto.mjs';
+
+const loadLater: Plugin = {
+  name: 'load later',
+  setup({ onResolve }) {
+    onResolve({ filter: new RegExp(`/(?:${LOADED_LATER.join('|')})\\.js$`) }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: `./${LATER_FILE}`, external: true } : undefined,
+    );
+  },
+};
+
 const BUNDLES: Readonly<Record<string, Bundle>> = {
-  // fetch alone, as an ES module
-  'mte-relay-fetch.mjs': { entry: 'entry-fetch.js', format: 'esm', isPublic: false },
+  // fetch alone, as an ES module in two files
+  'mte-relay-fetch.mjs': { entry: 'entry-fetch.js', format: 'esm', plugins: [loadLater], isPublic: false },
+  [LATER_FILE]: {
+    entry: {
+      contents: LOADED_LATER.map((module) => `export * from './${module}.js';`).join('\n'),
+      resolveDir: join(root, 'packages/protocol/dist/crypto'),
+    },
+    format: 'esm',
+    isPublic: false,
+  },
   // the whole client, as an ES module
   'mte-relay-client.mjs': { entry: 'index.js', format: 'esm', isPublic: true },
   // the same as a classic script for a script tag: its exports are in one global
@@ -31,7 +53,7 @@ for (const [name, { entry, isPublic, ...options }] of Object.entries(BUNDLES)) {
   const outfile = join(dist, name);
   await build({
     ...options,
-    entryPoints: [join(dist, entry)],
+    ...(typeof entry === 'string' ? { entryPoints: [join(dist, entry)] } : { stdin: entry }),
     outfile,
     bundle: true,
     minify: true,

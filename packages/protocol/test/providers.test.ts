@@ -3,10 +3,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { xwingKeyPairFromSeed as nobleKeyPair } from '../src/crypto/noble.ts';
 import { xwingKeyPairFromSeed as nodeKeyPair } from '../src/crypto/node.ts';
+import { xwingKeyPairFromSeed as webcryptoKeyPair } from '../src/crypto/webcrypto.ts';
+import type { KemKeyPair } from '../src/suite.ts';
 import type { Bytes } from '../src/wire.ts';
 import { flipBit, fromHex, patternBytes, toHex } from './support/bytes.ts';
 import { expectRefusal } from './support/refusal.ts';
-import { noble, node, suites } from './support/suites.ts';
+import { node, suites } from './support/suites.ts';
 
 const someBytes = (maxLength: number): fc.Arbitrary<Bytes> =>
   fc.uint8Array({ maxLength }).map((bytes) => new Uint8Array(bytes));
@@ -122,43 +124,49 @@ describe('the three providers', () => {
   });
 });
 
-describe('X-Wing in JavaScript and in OpenSSL', () => {
-  const keyPairs = { noble: nobleKeyPair, node: nodeKeyPair } as const;
+describe('X-Wing of every provider', () => {
+  const keyPairs = { webcrypto: webcryptoKeyPair, noble: nobleKeyPair, node: nodeKeyPair } as const;
+
+  /** The key pairs that the providers make of one seed, by name. */
+  async function pairsOf(seed: Bytes): Promise<[name: string, keyPair: KemKeyPair][]> {
+    const entries = Object.entries(keyPairs);
+    return Promise.all(entries.map(async ([name, make]): Promise<[string, KemKeyPair]> => [name, await make(seed)]));
+  }
 
   test('a seed gives one public key, and either decapsulates what either encapsulated', async () => {
     await fc.assert(
       fc.asyncProperty(key32, async (seed) => {
-        const [byNoble, byNode] = [nobleKeyPair(seed), nodeKeyPair(seed)];
-        expect(toHex(byNoble.publicKey)).toBe(toHex(byNode.publicKey));
+        const pairs = await pairsOf(seed);
+        const { publicKey } = nodeKeyPair(seed);
+        for (const [name, pair] of pairs) expect(toHex(pair.publicKey), name).toBe(toHex(publicKey));
         for (const suite of suites) {
-          const { ciphertext, sharedSecret } = await suite.kem.encapsulate(byNode.publicKey);
+          const { ciphertext, sharedSecret } = await suite.kem.encapsulate(publicKey);
           expect(ciphertext).toHaveLength(suite.kem.ciphertextBytes);
-          expect(toHex(await byNoble.decapsulate(ciphertext)), suite.name).toBe(toHex(sharedSecret));
-          expect(toHex(await byNode.decapsulate(ciphertext)), suite.name).toBe(toHex(sharedSecret));
+          for (const [name, pair] of pairs) {
+            expect(toHex(await pair.decapsulate(ciphertext)), `${suite.name}, ${name}`).toBe(toHex(sharedSecret));
+          }
         }
       }),
       { numRuns: 10 },
     );
   });
 
-  test('a changed ciphertext gives one and the same other secret in both', async () => {
+  test('a changed ciphertext gives one and the same other secret in all', async () => {
     const seed = patternBytes(32);
     const { ciphertext, sharedSecret } = await node.kem.encapsulate(nodeKeyPair(seed).publicKey);
     for (const at of [0, 500, 1087, 1088, 1119]) {
       const changed = flipBit(ciphertext, at, 1);
-      const [byNoble, byNode] = [
-        await nobleKeyPair(seed).decapsulate(changed),
-        await nodeKeyPair(seed).decapsulate(changed),
-      ];
-      expect(toHex(byNoble)).toBe(toHex(byNode));
-      expect(toHex(byNode)).not.toBe(toHex(sharedSecret));
+      const expected = toHex(await nodeKeyPair(seed).decapsulate(changed));
+      for (const [name, pair] of await pairsOf(seed))
+        expect(toHex(await pair.decapsulate(changed)), name).toBe(expected);
+      expect(expected).not.toBe(toHex(sharedSecret));
     }
   });
 
   test('a key pair outlives its erased seed', async () => {
     for (const keyPair of Object.values(keyPairs)) {
       const seed = patternBytes(32);
-      const { publicKey, decapsulate } = keyPair(seed);
+      const { publicKey, decapsulate } = await keyPair(seed);
       seed.fill(0);
       const { ciphertext, sharedSecret } = await node.kem.encapsulate(publicKey);
       expect(toHex(await decapsulate(ciphertext))).toBe(toHex(sharedSecret));
@@ -170,7 +178,7 @@ describe('X-Wing in JavaScript and in OpenSSL', () => {
       for (const length of [0, 31, 33, 64]) {
         await expectRefusal('malformed', () => keyPair(new Uint8Array(length)), `${name}, seed of ${length}`);
       }
-      const own = keyPair(patternBytes(32));
+      const own = await keyPair(patternBytes(32));
       for (const length of [0, 1119, 1121]) {
         await expectRefusal(
           'malformed',
@@ -179,7 +187,7 @@ describe('X-Wing in JavaScript and in OpenSSL', () => {
         );
       }
     }
-    for (const suite of [noble, node]) {
+    for (const suite of suites) {
       for (const length of [0, 1215, 1217]) {
         await expectRefusal(
           'malformed',

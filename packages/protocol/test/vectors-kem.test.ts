@@ -1,5 +1,5 @@
-// X-Wing, ML-KEM-768 and X25519 against published vectors: noble as the browser's provider uses it, and node:crypto
-// with the DER encodings of crypto/node.ts.
+// X-Wing, ML-KEM-768 and X25519 against published vectors: noble and WebCrypto as the browser's provider uses them, and
+// node:crypto with the DER encodings of crypto/node.ts.
 import {
   createPrivateKey,
   createPublicKey,
@@ -11,16 +11,31 @@ import {
 
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { describe, expect } from 'vitest';
+import { mlkemNoble } from '../src/crypto/mlkem-noble.ts';
 import { xwingKeyPairFromSeed as nobleKeyPair } from '../src/crypto/noble.ts';
 import { xwingKeyPairFromSeed as nodeKeyPair } from '../src/crypto/node.ts';
-import { x25519, xwingEncapsulate } from '../src/crypto/xwing-noble.ts';
+import { xwingKeyPairFromSeed as webcryptoKeyPair } from '../src/crypto/webcrypto.ts';
+import { x25519Noble } from '../src/crypto/x25519-noble.ts';
+import { type ComposedXWing, composeXWing, type X25519 } from '../src/crypto/xwing-composed.ts';
+import { mlkemWebCrypto, x25519WebCrypto } from '../src/crypto/xwing-webcrypto.ts';
 import type { Bytes } from '../src/wire.ts';
 import { fromHex, toHex } from './support/bytes.ts';
 import { expectRefusal } from './support/refusal.ts';
-import { noble, node } from './support/suites.ts';
+import { node, suites } from './support/suites.ts';
 import { vectorJson, vectorTest, type Wycheproof } from './support/vectors.ts';
 
-const KEY_PAIRS = { noble: nobleKeyPair, node: nodeKeyPair } as const;
+const KEY_PAIRS = { webcrypto: webcryptoKeyPair, noble: nobleKeyPair, node: nodeKeyPair } as const;
+/** What has X25519 outside of OpenSSL. */
+const X25519S = { noble: x25519Noble, webcrypto: x25519WebCrypto } as const;
+
+/** X-Wing whose encapsulation takes this randomness, 64 bytes: ML-KEM's m, which only noble's takes, then X25519's key. */
+function xwingFrom(x25519: X25519, randomness: Bytes): ComposedXWing {
+  const parts = { x25519, mlkem: mlkemNoble(() => randomness.subarray(0, 32)) };
+  return composeXWing(
+    () => parts,
+    () => randomness.slice(32),
+  );
+}
 
 describe('X-Wing', () => {
   interface XWingVector {
@@ -32,35 +47,38 @@ describe('X-Wing', () => {
     readonly ct: string;
   }
 
-  vectorTest('a seed gives the published public key in both providers', () => {
+  vectorTest('a seed gives the published public key in every provider', async () => {
     const vectors = vectorJson<XWingVector[]>('xwing.json');
     expect(vectors).toHaveLength(3);
     for (const vector of vectors) {
       expect(vector.sk).toBe(vector.seed);
       for (const keyPair of Object.values(KEY_PAIRS)) {
-        expect(toHex(keyPair(fromHex(vector.seed)).publicKey)).toBe(vector.pk);
+        expect(toHex((await keyPair(fromHex(vector.seed))).publicKey)).toBe(vector.pk);
       }
     }
   });
 
-  vectorTest('encapsulation with the published randomness gives the published ciphertext and secret', () => {
+  vectorTest('encapsulation with the published randomness gives the published ciphertext and secret', async () => {
     for (const vector of vectorJson<XWingVector[]>('xwing.json')) {
-      const { ciphertext, sharedSecret } = xwingEncapsulate(fromHex(vector.pk), fromHex(vector.eseed));
-      expect(toHex(ciphertext)).toBe(vector.ct);
-      expect(toHex(sharedSecret)).toBe(vector.ss);
+      for (const x25519 of Object.values(X25519S)) {
+        const xwing = xwingFrom(x25519, fromHex(vector.eseed));
+        const { ciphertext, sharedSecret } = await xwing.encapsulate(fromHex(vector.pk));
+        expect(toHex(ciphertext)).toBe(vector.ct);
+        expect(toHex(sharedSecret)).toBe(vector.ss);
+      }
     }
   });
 
-  vectorTest('both providers decapsulate to the published secret', async () => {
+  vectorTest('every provider decapsulates to the published secret', async () => {
     for (const vector of vectorJson<XWingVector[]>('xwing.json')) {
       for (const keyPair of Object.values(KEY_PAIRS)) {
-        const secret = await keyPair(fromHex(vector.seed)).decapsulate(fromHex(vector.ct));
+        const secret = await (await keyPair(fromHex(vector.seed))).decapsulate(fromHex(vector.ct));
         expect(toHex(secret)).toBe(vector.ss);
       }
     }
   });
 
-  vectorTest('it is HPKE KEM 0x647A: both providers take the two HPKE entries', async () => {
+  vectorTest('it is HPKE KEM 0x647A: every provider takes the two HPKE entries', async () => {
     interface HpkeVector {
       readonly kem_id: number;
       readonly skRm: string;
@@ -72,11 +90,14 @@ describe('X-Wing', () => {
     const vectors = vectorJson<HpkeVector[]>('hpke-pq.json').filter((vector) => vector.kem_id === 0x647a);
     expect(vectors).toHaveLength(2);
     for (const vector of vectors) {
-      const { ciphertext, sharedSecret } = xwingEncapsulate(fromHex(vector.pkRm), fromHex(vector.ikmE));
-      expect(toHex(ciphertext)).toBe(vector.enc);
-      expect(toHex(sharedSecret)).toBe(vector.shared_secret);
+      for (const x25519 of Object.values(X25519S)) {
+        const xwing = xwingFrom(x25519, fromHex(vector.ikmE));
+        const { ciphertext, sharedSecret } = await xwing.encapsulate(fromHex(vector.pkRm));
+        expect(toHex(ciphertext)).toBe(vector.enc);
+        expect(toHex(sharedSecret)).toBe(vector.shared_secret);
+      }
       for (const keyPair of Object.values(KEY_PAIRS)) {
-        const { publicKey, decapsulate: open } = keyPair(fromHex(vector.skRm));
+        const { publicKey, decapsulate: open } = await keyPair(fromHex(vector.skRm));
         expect(toHex(publicKey)).toBe(vector.pkRm);
         expect(toHex(await open(fromHex(vector.enc)))).toBe(vector.shared_secret);
       }
@@ -103,7 +124,7 @@ function rawOf(key: KeyObject, length: number): string {
 }
 
 describe('ML-KEM-768', () => {
-  vectorTest('100 seeds give the published keys', () => {
+  vectorTest('100 seeds give the published keys', async () => {
     interface KeygenTest {
       readonly seed: string;
       readonly ek: string;
@@ -117,13 +138,14 @@ describe('ML-KEM-768', () => {
         expect(toHex(keys.publicKey)).toBe(ek);
         expect(toHex(keys.secretKey)).toBe(dk);
         expect(rawOf(createPublicKey(privateKey(MLKEM_PKCS8_SEED, seed)), 1184)).toBe(ek);
+        expect(toHex((await mlkemWebCrypto.keyPair(fromHex(seed))).publicKey)).toBe(ek);
         checked += 1;
       }
     }
     expect(checked).toBe(100);
   });
 
-  vectorTest('153 ciphertexts decapsulate to the published secrets and 40 of wrong lengths are refused', () => {
+  vectorTest('153 ciphertexts decapsulate to the published secrets and 40 of wrong lengths are refused', async () => {
     interface DecapsTest {
       readonly seed: string;
       readonly c: string;
@@ -134,14 +156,17 @@ describe('ML-KEM-768', () => {
       for (const { tcId, seed, c, K, result } of tests) {
         const byNoble = (): Bytes => ml_kem768.decapsulate(fromHex(c), ml_kem768.keygen(fromHex(seed)).secretKey);
         const byNode = (): Uint8Array => decapsulate(privateKey(MLKEM_PKCS8_SEED, seed), fromHex(c));
+        const byWebCrypto = async () => (await mlkemWebCrypto.keyPair(fromHex(seed))).decapsulate(fromHex(c));
         if (result === 'valid') {
           expect(toHex(byNoble()), `noble ${tcId}`).toBe(K);
           expect(toHex(byNode()), `node ${tcId}`).toBe(K);
+          expect(toHex(await byWebCrypto()), `webcrypto ${tcId}`).toBe(K);
           checked.valid += 1;
         } else {
           expect(byNoble, `noble ${tcId}`).toThrow();
           // The DER says 64 bytes, so a longer seed is not the seed that OpenSSL sees.
           if (seed.length <= 128) expect(byNode, `node ${tcId}`).toThrow();
+          await expect(byWebCrypto(), `webcrypto ${tcId}`).rejects.toThrow();
           checked.invalid += 1;
         }
       }
@@ -156,7 +181,7 @@ describe('ML-KEM-768', () => {
       readonly c: string;
       readonly K: string;
     }
-    const x25519Public = toHex(x25519.getPublicKey(fromHex('07'.repeat(32))));
+    const x25519Public = toHex(nodeKeyPair(fromHex('07'.repeat(32))).publicKey.subarray(1184));
     const checked = { valid: 0, invalid: 0 };
     for (const { tests } of vectorJson<Wycheproof<EncapsTest>>('wycheproof_mlkem_768_encaps_test.json').testGroups) {
       for (const { tcId, ek, m, c, K, result } of tests) {
@@ -169,7 +194,7 @@ describe('ML-KEM-768', () => {
         } else {
           // As half of an X-Wing key, which is how a relay or client would meet it.
           const key = fromHex(ek + x25519Public);
-          for (const suite of [noble, node]) {
+          for (const suite of suites) {
             await expectRefusal('malformed', () => suite.kem.encapsulate(key), `${suite.name} ${tcId}`);
           }
           checked.invalid += 1;
@@ -191,21 +216,25 @@ describe('X25519', () => {
     vectorJson<Wycheproof<XdhTest>>('wycheproof_x25519_test.json').testGroups.flatMap((group) => group.tests);
   const isZero = (flags: readonly string[] | undefined): boolean => flags?.includes('ZeroSharedSecret') ?? false;
 
-  vectorTest('518 key agreements: equal secrets, and none that is all zero', () => {
+  vectorTest('518 key agreements: equal secrets, and none that is all zero', async () => {
     const checked = { equal: 0, zero: 0 };
     for (const { tcId, flags, ...vector } of tests()) {
-      const byNoble = (): Uint8Array => x25519.getSharedSecret(fromHex(vector.private), fromHex(vector.public));
+      const agree = (x25519: X25519) => async () => x25519(fromHex(vector.private), fromHex(vector.public));
       const byNode = (): Uint8Array =>
         diffieHellman({
           privateKey: privateKey(X25519_PKCS8, vector.private),
           publicKey: publicKey(X25519_SPKI, vector.public),
         });
       if (isZero(flags)) {
-        expect(byNoble, `noble ${tcId}`).toThrow();
+        for (const [name, x25519] of Object.entries(X25519S)) {
+          await expect(agree(x25519)(), `${name} ${tcId}`).rejects.toThrow();
+        }
         expect(byNode, `node ${tcId}`).toThrow();
         checked.zero += 1;
       } else {
-        expect(toHex(byNoble()), `noble ${tcId}`).toBe(vector.shared);
+        for (const [name, x25519] of Object.entries(X25519S)) {
+          expect(toHex(await agree(x25519)()), `${name} ${tcId}`).toBe(vector.shared);
+        }
         expect(toHex(byNode()), `node ${tcId}`).toBe(vector.shared);
         checked.equal += 1;
       }
@@ -214,7 +243,7 @@ describe('X25519', () => {
   });
 
   vectorTest(
-    'a low-order point as half of an X-Wing key or ciphertext is refused by both providers alike',
+    'a low-order point as half of an X-Wing key or ciphertext is refused by every provider alike',
     async () => {
       const seed = fromHex('2a'.repeat(32));
       const honest = nodeKeyPair(seed).publicKey;
@@ -228,9 +257,10 @@ describe('X25519', () => {
       for (const point of points) {
         const key = fromHex(toHex(honest.subarray(0, 1184)) + point);
         const sent = fromHex(toHex(ciphertext.subarray(0, 1088)) + point);
-        for (const suite of [noble, node]) await expectRefusal('malformed', () => suite.kem.encapsulate(key), point);
+        for (const suite of suites) await expectRefusal('malformed', () => suite.kem.encapsulate(key), point);
         for (const keyPair of Object.values(KEY_PAIRS)) {
-          await expectRefusal('malformed', () => keyPair(seed).decapsulate(sent), point);
+          const own = await keyPair(seed);
+          await expectRefusal('malformed', () => own.decapsulate(sent), point);
         }
       }
     },

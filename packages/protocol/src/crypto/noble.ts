@@ -6,17 +6,23 @@ import { ProtocolError } from '../errors.ts';
 import type { SyncAead, SyncSuite } from '../suite.ts';
 import { type Bytes, concatBytes, copyBytes } from '../wire.ts';
 import { counterNonce } from './aead-nonce.ts';
-import { xwingNoble } from './xwing-noble.ts';
+import { mlkemNoble } from './mlkem-noble.ts';
+import { x25519Noble } from './x25519-noble.ts';
+import { type ComposedXWing, composeXWing, type XWingParts } from './xwing-composed.ts';
 
-export { xwingKeyPairFromSeed } from './xwing-noble.ts';
+const PARTS: XWingParts = { x25519: x25519Noble, mlkem: mlkemNoble() };
+const xwing: ComposedXWing = composeXWing(() => PARTS);
+
+/** An X-Wing key pair. @param seed 32 bytes, which are the X-Wing decapsulation key. */
+export const xwingKeyPairFromSeed: ComposedXWing['keyPairFromSeed'] = xwing.keyPairFromSeed;
 
 const BYTE_1: Bytes = Uint8Array.of(1);
 
-/** The noble provider; synchronous. Needs `crypto.getRandomValues`. */
+/** The noble provider; synchronous but for its KEM. Needs `crypto.getRandomValues`. */
 export function nobleSuite(): SyncSuite {
   return {
     name: 'noble',
-    kem: xwingNoble,
+    kem: xwing,
     hashBytes: 32,
     randomBytes: (length) => globalThis.crypto.getRandomValues(new Uint8Array(length)),
     hash: (data) => sha256(data),

@@ -21,11 +21,12 @@ import type { Kem, KemKeyPair, SyncAead, SyncSuite } from '../suite.ts';
 import { type Bytes, copyBytes } from '../wire.ts';
 import { counterNonce } from './aead-nonce.ts';
 import {
+  invalid,
   MLKEM_CIPHERTEXT_BYTES,
   MLKEM_PUBLIC_KEY_BYTES,
   MLKEM_SEED_BYTES,
-  refusing,
   requireLength,
+  X25519_PKCS8_PREFIX,
   XWING_LABEL,
 } from './xwing.ts';
 
@@ -106,7 +107,6 @@ function pooledRandomBytes(length: number): Bytes {
 // The fixed DER around a raw key (RFC 8410 for X25519, draft-ietf-lamps-kyber-certificates for ML-KEM-768):
 // every Node that has ML-KEM reads it.
 const X25519_SPKI: Bytes = fromHex('302a300506032b656e032100');
-const X25519_PKCS8: Bytes = fromHex('302e020100300506032b656e04220420');
 const MLKEM_SPKI: Bytes = fromHex('308204b2300b0609608648016503040402038204a100');
 const MLKEM_PKCS8_SEED: Bytes = fromHex('3054020100300b060960864801650304040204428040');
 
@@ -121,7 +121,7 @@ export function xwingKeyPairFromSeed(seed: Uint8Array): KemKeyPair {
   // §5.2: SHAKE256(seed, 96) is the ML-KEM seed d ‖ z, then the X25519 private key.
   const expanded = createHash('shake256', { outputLength: 96 }).update(seed).digest();
   const mlkem = privateKey(MLKEM_PKCS8_SEED, expanded.subarray(0, MLKEM_SEED_BYTES));
-  const x25519 = privateKey(X25519_PKCS8, expanded.subarray(MLKEM_SEED_BYTES));
+  const x25519 = privateKey(X25519_PKCS8_PREFIX, expanded.subarray(MLKEM_SEED_BYTES));
   expanded.fill(0);
   const x25519Public = rawPublicKey(createPublicKey(x25519), 32);
   const publicKey = Buffer.concat([rawPublicKey(createPublicKey(mlkem), MLKEM_PUBLIC_KEY_BYTES), x25519Public]);
@@ -158,7 +158,7 @@ const xwingNode: Kem = {
       const x25519Public = publicKey.subarray(MLKEM_PUBLIC_KEY_BYTES);
       const mlkem = encapsulate(importPublicKey(MLKEM_SPKI, publicKey.subarray(0, MLKEM_PUBLIC_KEY_BYTES)));
       const ephemeralSeed = randomBytes(32);
-      const ephemeral = privateKey(X25519_PKCS8, ephemeralSeed);
+      const ephemeral = privateKey(X25519_PKCS8_PREFIX, ephemeralSeed);
       ephemeralSeed.fill(0);
       const x25519Ciphertext = rawPublicKey(createPublicKey(ephemeral), 32);
       const x25519Shared = diffieHellman({
@@ -172,6 +172,14 @@ const xwingNode: Kem = {
     });
   },
 };
+
+function refusing<T>(what: string, work: () => T): T {
+  try {
+    return work();
+  } catch {
+    throw invalid(what);
+  }
+}
 
 /** §5.3 Combiner: SHA3-256(ss_M ‖ ss_X ‖ ct_X ‖ pk_X ‖ label). The two inputs are erased. */
 function combine(mlkemShared: Buffer, x25519Shared: Buffer, x25519Ciphertext: Bytes, x25519Public: Bytes): Bytes {

@@ -1,13 +1,20 @@
-// The provider for browsers and other web runtimes: AES-GCM, HMAC and SHA-256 by WebCrypto, X-Wing by noble.
+// The provider for browsers and other web runtimes: AES-GCM, HMAC, SHA-256 and X25519 by WebCrypto, and
+// ML-KEM where it has it.
 import { ProtocolError } from '../errors.ts';
 import type { Aead, ExpandKey, Suite } from '../suite.ts';
 import { type Bytes, concatBytes } from '../wire.ts';
 import { counterNonce } from './aead-nonce.ts';
-import { xwingNoble } from './xwing-noble.ts';
+import { type ComposedXWing, composeXWing } from './xwing-composed.ts';
+import { bestXWingParts } from './xwing-webcrypto.ts';
 
 type WebCryptoKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>;
 
 const BYTE_1: Bytes = Uint8Array.of(1);
+
+const xwing: ComposedXWing = /* @__PURE__ */ composeXWing(bestXWingParts);
+
+/** An X-Wing key pair. @param seed 32 bytes, which are the X-Wing decapsulation key. */
+export const xwingKeyPairFromSeed: ComposedXWing['keyPairFromSeed'] = xwing.keyPairFromSeed;
 
 /**
  * The WebCrypto provider.
@@ -24,7 +31,7 @@ export function webcryptoSuite(): Suite {
     new WebCryptoAead(await subtle.importKey('raw', key, 'AES-GCM', false, ['encrypt', 'decrypt']));
   return {
     name: 'webcrypto',
-    kem: xwingNoble,
+    kem: xwing,
     hashBytes: 32,
     randomBytes: (length) => globalThis.crypto.getRandomValues(new Uint8Array(length)),
     hash: async (data) => new Uint8Array(await subtle.digest('SHA-256', data)),

@@ -1,4 +1,5 @@
-// What both compositions of X-Wing share (draft-connolly-cfrg-xwing-kem): sizes, label, and how input is refused.
+// What the compositions of X-Wing share (draft-connolly-cfrg-xwing-kem): sizes, label, encodings, and how input is
+// refused.
 import { ProtocolError } from '../errors.ts';
 import { asciiBytes, type Bytes } from '../wire.ts';
 
@@ -7,6 +8,11 @@ export const MLKEM_PUBLIC_KEY_BYTES = 1184;
 export const MLKEM_CIPHERTEXT_BYTES = 1088;
 export const MLKEM_SEED_BYTES = 64; // d ‖ z (FIPS 203 §7.1)
 
+/** The fixed DER in front of a raw X25519 private key (RFC 8410 §7). */
+export const X25519_PKCS8_PREFIX: Bytes = Uint8Array.of(
+  ...[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20],
+);
+
 /** Throws `malformed` unless there are exactly as many bytes as expected. */
 export function requireLength(what: string, bytes: Uint8Array, expected: number): void {
   if (bytes.length !== expected) {
@@ -14,11 +20,7 @@ export function requireLength(what: string, bytes: Uint8Array, expected: number)
   }
 }
 
-/** Runs a library's work on untrusted input. Its own messages may quote the input, so they are not passed on. */
-export function refusing<T>(what: string, work: () => T): T {
-  try {
-    return work();
-  } catch {
-    throw new ProtocolError('malformed', `${what} is not valid`);
-  }
+/** What untrusted input is refused with. A library's own messages may quote the input, so they are not passed on. */
+export function invalid(what: string): ProtocolError {
+  return new ProtocolError('malformed', `${what} is not valid`);
 }
