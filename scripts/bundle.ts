@@ -2,7 +2,7 @@
 // packages/server/public, since the server may not import the client.
 import { copyFileSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Plugin, type StdinOptions } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'packages/client/dist');
@@ -10,7 +10,7 @@ const served = join(root, 'packages/server/public');
 
 interface Bundle extends BuildOptions {
   /** Path in dist, or the module itself. */
-  readonly entry: string | BuildOptions['stdin'];
+  readonly entry: string | StdinOptions;
   /** True when the relay serves it. */
   readonly isPublic: boolean;
 }
