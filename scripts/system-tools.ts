@@ -43,6 +43,12 @@ export const TEST_TOOLS: readonly SystemTool[] = [
     variable: 'MTE_RELAY_OPENSSL',
   },
   {
+    commands: ['kubectl'],
+    debianPackage: 'kubernetes-client',
+    variable: 'MTE_RELAY_KUBECTL',
+    whatFor: 'rendering the manifests for Kubernetes',
+  },
+  {
     commands: ['prometheus'],
     debianPackage: 'prometheus',
     whatFor: 'the test of every panel and rule on a relay under load',
@@ -59,6 +65,24 @@ export const TEST_TOOLS: readonly SystemTool[] = [
     debianPackage: 'nginx',
     whatFor: 'tests of `mte-relay doctor` through a real reverse proxy',
     variable: 'MTE_RELAY_NGINX',
+  },
+];
+
+/** What building the container image takes where there is no engine and no registry: `npm run image:try`. */
+export const IMAGE_TOOLS: readonly SystemTool[] = [
+  {
+    commands: ['buildah'],
+    debianPackage: 'buildah',
+    variable: 'MTE_RELAY_BUILDAH',
+    whatFor: 'building the image',
+    rootOnly: true,
+  },
+  {
+    commands: ['debootstrap'],
+    debianPackage: 'debootstrap',
+    variable: 'MTE_RELAY_DEBOOTSTRAP',
+    whatFor: 'making a base image',
+    rootOnly: true,
   },
 ];
 

@@ -149,6 +149,7 @@ describe.each([
   'CHANGELOG.md',
   'docs/architecture.md',
   'docs/configuration.md',
+  'deploy/README.md',
 ])('%s', (file) => {
   const text = readFileSync(join(root, file), 'utf8');
 

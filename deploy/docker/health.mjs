@@ -1,0 +1,13 @@
+// The container's health check, by Node itself since the image has no shell: ends with 0 when the relay is alive.
+// Alive, not ready: an engine restarts what is unhealthy, and restarting helps neither a Redis that is away nor a drain.
+const port = process.env['ADMIN_PORT'] || 'auto';
+const timeoutMs = 3_000;
+
+if (port !== 'off') {
+  const url = `http://127.0.0.1:${port === 'auto' ? 9090 : port}/livez`;
+  const alive = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+  process.exitCode = alive ? 0 : 1;
+}

@@ -1,0 +1,217 @@
+// The container's files, as far as they can be judged without an engine, and its content, which is laid out and serves.
+// `npm run image:try` builds and runs the image itself.
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createRelayClient } from '@mte-relay/client';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { parse } from 'yaml';
+import { writeClosure } from '../../deploy/docker/closure.ts';
+import { DOMAIN_SETTINGS, PROCESS_SETTINGS } from '../../packages/server/src/config/settings.ts';
+import { runCommand } from '../../packages/server/test/support/command.ts';
+import { freePort, until } from '../../packages/server/test/support/redis.ts';
+import { type Content, closureContent } from './support/content.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+const manifestOf = (path: string): Package => JSON.parse(read(path)) as Package;
+
+interface Package {
+  readonly version: string;
+  readonly engines: Readonly<Record<string, string>>;
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+}
+
+interface Instruction {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** The Dockerfile's instructions, with continued lines joined. */
+const instructions: readonly Instruction[] = read('deploy/docker/Dockerfile')
+  .replace(/^#.*\n/gm, '')
+  .replace(/\\\n\s*/g, '')
+  .split('\n')
+  .filter((line) => line !== '')
+  .map((line) => {
+    const [, name = '', value = ''] = /^(\w+)\s+(.*)$/.exec(line) ?? [];
+    return { name, value };
+  });
+const lastStage = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'));
+const inLastStage = (wanted: string): string[] =>
+  lastStage.filter(({ name }) => name === wanted).map(({ value }) => value);
+
+describe('Dockerfile', () => {
+  test('its default base has the Node that the tests ran with, and one that the relay accepts', () => {
+    const version = /^NODE_IMAGE=node:([\d.]+)-bookworm-slim$/.exec(instructions[0]?.value ?? '')?.[1] as string;
+    expect(version).toBe(manifestOf('package.json').devDependencies['node']);
+    const floor = manifestOf('packages/server/package.json').engines['node'];
+    const [major, minor] = version.split('.').map(Number) as [number, number];
+    const [floorMajor, floorMinor] = (floor ?? '').replace('>=', '').split('.').map(Number) as [number, number];
+    expect(major > floorMajor || (major === floorMajor && minor >= floorMinor)).toBe(true);
+    expect(major % 2).toBe(0); // only even ones are supported for long
+  });
+
+  test('the image starts from nothing and takes from the build alone', () => {
+    expect(inLastStage('FROM')).toEqual(['scratch']);
+    expect(inLastStage('COPY').every((value) => value.startsWith('--from=build '))).toBe(true);
+    expect(inLastStage('RUN')).toEqual([]);
+  });
+
+  test('a numeric user that is not root, commands without a shell, SIGTERM to end', () => {
+    expect(inLastStage('USER')).toEqual(['65532:65532']);
+    for (const name of ['ENTRYPOINT', 'CMD']) expect(JSON.parse(inLastStage(name)[0] as string)).toBeInstanceOf(Array);
+    expect(inLastStage('HEALTHCHECK')[0]).toMatch(/CMD \["\/usr\/local\/bin\/node", "\/app\/health\.mjs"\]$/);
+    expect(inLastStage('STOPSIGNAL')).toEqual(['SIGTERM']);
+  });
+
+  test('its ports and version are the relay’s', () => {
+    expect(inLastStage('EXPOSE')).toEqual(['8080 9090']);
+    expect(inLastStage('ARG')).toContain(`VERSION=${manifestOf('packages/server/package.json').version}`);
+  });
+
+  test('every COPY has its source, and .dockerignore lets it through', () => {
+    const sources = instructions
+      .filter(({ name, value }) => name === 'COPY' && !value.startsWith('--from'))
+      .flatMap(({ value }) => value.split(/\s+/).slice(0, -1));
+    const allowed = read('.dockerignore')
+      .split('\n')
+      .filter((line) => line.startsWith('!'))
+      .map((line) => line.slice(1));
+    expect(sources.length).toBeGreaterThan(8);
+    for (const source of sources.flatMap(globbed)) {
+      expect(existsSync(join(ROOT, source)), source).toBe(true);
+      const isAllowed = allowed.some((path) => source.replace(/\/$/, '') === path || source.startsWith(`${path}/`));
+      expect(isAllowed, source).toBe(true);
+    }
+  });
+
+  test('the build is sent no secret, no history and nothing built', () => {
+    const lines = read('.dockerignore')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'));
+    expect(lines[0]).toBe('*'); // everything that is not named stays out
+    for (const path of ['packages/*/dist', 'packages/*/test', 'packages/*/node_modules']) expect(lines).toContain(path);
+    expect(lines.filter((line) => /^!(?:\.git|\.env|node_modules)/.test(line))).toEqual([]);
+  });
+});
+
+/** `deploy/docker/*.ts` as its files. */
+function globbed(source: string): string[] {
+  const [, folder, extension] = /^(.*\/)\*(\.\w+)$/.exec(source) ?? [];
+  if (!folder || !extension) return [source];
+  // What a build does not need is not let through, and is no source of COPY.
+  const needed = readdirSync(join(ROOT, folder)).filter((name) => name.endsWith(extension) && name !== 'build.ts');
+  return needed.map((name) => folder + name);
+}
+
+interface Service {
+  readonly image: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly volumes?: readonly string[];
+  readonly [field: string]: unknown;
+}
+
+describe('compose file', () => {
+  const { services } = parse(read('deploy/docker/compose.yaml')) as { services: Record<string, Service> };
+
+  test('every service is read-only, without privileges, within limits and of a pinned image', () => {
+    expect(Object.keys(services)).toEqual(['relay', 'redis', 'sample-api']);
+    for (const service of Object.values(services)) {
+      expect(service).toMatchObject({
+        read_only: true,
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+        mem_limit: expect.any(String),
+        pids_limit: expect.any(Number),
+        image: expect.stringMatching(/:\d+\.\d+\.\d+/),
+      });
+      expect(service).not.toHaveProperty('privileged');
+    }
+  });
+
+  test('files that it names are there', () => {
+    const { build } = services['relay'] as unknown as { build: { context: string; dockerfile: string } };
+    expect(existsSync(join(ROOT, 'deploy/docker', build.context, build.dockerfile))).toBe(true);
+    const [file = ''] = String(services['sample-api']?.volumes?.[0]).split(':');
+    expect(existsSync(join(ROOT, 'deploy/docker', file))).toBe(true);
+  });
+
+  test('the relay knows its variables and accepts its environment', async () => {
+    const given: Record<string, string> = {
+      CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
+      RELAY_IDENTITY_SEED: Buffer.alloc(32, 7).toString('base64'),
+    };
+    const environment = Object.fromEntries(
+      Object.entries(services['relay']?.environment ?? {}).map(([name, text]) => [
+        name,
+        text.replace(/^\$\{(\w+)(?::-([^}]*)|:\?[^}]*)\}$/, (_all, variable, fallback) => given[variable] ?? fallback),
+      ]),
+    );
+    for (const name of Object.keys(environment))
+      expect({ ...DOMAIN_SETTINGS, ...PROCESS_SETTINGS }).toHaveProperty(name);
+    expect(await runCommand(['check'], environment)).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('the relay is given the time that its drain and shutdown take', () => {
+    expect(Number.parseInt(String(services['relay']?.['stop_grace_period']), 10)).toBeGreaterThanOrEqual(35);
+  });
+});
+
+describe('the production closure', () => {
+  let content: Content;
+  beforeAll(() => {
+    content = closureContent();
+  });
+  afterAll(() => content.release());
+
+  test('starts, serves sealed calls, is healthy by the image’s own check, and ends with 0', async () => {
+    const upstream = createServer((req, res) => res.end(`${req.method} ${req.url}`));
+    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void upstream.close());
+    const [PORT, ADMIN_PORT] = [String(await freePort()), String(await freePort())];
+    const relay = content.run(['start'], {
+      UPSTREAM: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
+      CORS_ORIGINS: 'https://app.example',
+      CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
+      DRAIN_DELAY_MS: '0',
+      PORT,
+      ADMIN_PORT,
+    });
+    onTestFinished(() => void relay.child.kill('SIGKILL'));
+    await until(() => /relay is listening/.test(relay.output()) || relay.child.exitCode !== null);
+    const pin = /"pin":"([^"]+)"/.exec(relay.output())?.[1] as string;
+    const client = createRelayClient(`http://127.0.0.1:${PORT}`, { pins: [pin] });
+    expect(await (await client.fetch('/x', { method: 'POST', body: 'y' })).text()).toBe('POST /x');
+    client.close();
+    const health = (port: string): Promise<number | null> =>
+      content.runOther([process.execPath, join(ROOT, 'deploy/docker/health.mjs')], { ADMIN_PORT: port }).exited;
+    expect(await health(ADMIN_PORT)).toBe(0);
+    expect(await health(String(await freePort()))).toBe(1);
+    expect(await health('off')).toBe(0);
+    process.kill(relay.pid(), 'SIGTERM');
+    expect(await relay.exited).toBe(0);
+  });
+
+  test('holds the server’s dependencies and no other, and nothing that only people or compilers read', () => {
+    const folder = join(content.root, 'app');
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    expect(files.filter((file) => /\.(?:ts|map|md|yml)$/.test(file) && !file.endsWith('LICENSE.md'))).toEqual([]);
+    const { dependencies } = manifestOf('packages/server/package.json');
+    for (const name of Object.keys(dependencies)) expect(files).toContain(`node_modules/${name}`);
+    for (const name of ['typescript', 'vitest', '@mte-relay/client', '@mte-relay/cli']) {
+      expect(files).not.toContain(`node_modules/${name}`);
+    }
+    expect(readdirSync(join(folder, 'packages')).sort()).toEqual(['protocol', 'server']);
+  });
+});
+
+test('a closure is refused a folder that has something in it', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mte-relay-closure-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'x'), '');
+  expect(() => writeClosure(folder)).toThrow('is not empty');
+});

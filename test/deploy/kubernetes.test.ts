@@ -1,0 +1,295 @@
+// What is rendered for Kubernetes: valid by its schemas, without privilege, consistent in itself, and with an environment
+// that the relay accepts.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { DOMAIN_SETTINGS, PROCESS_SETTINGS } from '../../packages/server/src/config/settings.ts';
+import { runCommand } from '../../packages/server/test/support/command.ts';
+import {
+  type Container,
+  containers,
+  deployment,
+  environmentOf,
+  fileVariables,
+  KUBECTL,
+  type Manifest,
+  reference,
+  render,
+  schemaProblems,
+  secretFiles,
+} from './support/manifests.ts';
+
+const SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
+const SECRET_VALUES: Readonly<Record<string, string>> = {
+  CLIENT_ID_SECRET: SECRET,
+  RELAY_IDENTITY_SEED: Buffer.alloc(32, 7).toString('base64'),
+  REDIS_URL: 'rediss+cluster://:aKey%2Bof%3DAzure@mte-relay.westeurope.redis.azure.net:10000',
+};
+const REFERENCE_VALUES = {
+  CONTAINER_IMAGE: 'registry.example/mte-relay-server:0.1.0',
+  'YOUR CLIENT ID SECRET HERE': SECRET,
+  'YOUR CORS ORIGINS HERE': 'https://www.my-company.com,https://dashboard.my-company.com',
+  'UPSTREAM VALUE HERE': 'https://api.my-company.com',
+};
+const KNOWN_VARIABLES = new Set([...Object.keys(DOMAIN_SETTINGS), ...Object.keys(PROCESS_SETTINGS), 'DOMAIN_MAP']);
+
+const SOURCES: readonly [name: string, relay: string, read: () => Manifest[]][] = [
+  ['reference', 'azure-mte-relay-deployment', () => reference(REFERENCE_VALUES)],
+  ...(KUBECTL
+    ? (['overlays/trial', 'overlays/aks'] as const).map((overlay): (typeof SOURCES)[number] => [
+        overlay,
+        'mte-relay',
+        () => render(overlay),
+      ])
+    : []),
+];
+
+describe.each(SOURCES)('%s', (name, relayName, read) => {
+  let manifests: Manifest[];
+  let relay: Manifest;
+  let workloads: Manifest[];
+  beforeAll(() => {
+    manifests = read();
+    relay = deployment(manifests, relayName);
+    workloads = manifests.filter(({ kind }) => kind === 'Deployment');
+  });
+
+  const relayContainer = (): Container => containers(relay)[0] as Container;
+  const relayEnvironment = (): Record<string, string> => environmentOf(relayContainer(), manifests);
+  const podLabels = (workload: Manifest): Record<string, string> => workload['spec'].template.metadata.labels;
+
+  test('is valid by the schemas of Kubernetes, and no field of it is unknown', async () => {
+    expect(await schemaProblems(manifests)).toEqual([]);
+  });
+
+  test('names every object once', () => {
+    const names = manifests.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  test('pins every image to a version', () => {
+    for (const workload of workloads) {
+      for (const { image } of containers(workload)) expect(image).toMatch(/:(?!latest$)[\w.-]*\d[\w.-]*$/);
+    }
+  });
+
+  test('runs every container without root, privilege or a writable root file system, and within limits', () => {
+    for (const workload of workloads) {
+      const pod = workload['spec'].template.spec;
+      expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+      expect(pod.automountServiceAccountToken).toBe(false);
+      for (const field of ['hostNetwork', 'hostPID', 'hostIPC']) expect(pod[field]).toBeUndefined();
+      for (const { securityContext, resources } of containers(workload)) {
+        expect(securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        });
+        expect(Object.keys(resources.limits).sort()).toEqual(['cpu', 'memory']);
+        expect(Object.keys(resources.requests).sort()).toEqual(['cpu', 'memory']);
+      }
+    }
+  });
+
+  test('sets only variables that the relay knows', () => {
+    const environment = relayEnvironment();
+    expect(Object.keys(environment).length).toBeGreaterThan(2);
+    for (const variable of Object.keys(environment)) {
+      expect(KNOWN_VARIABLES).toContain(variable.replace(/_FILE$/, ''));
+    }
+  });
+
+  test('mounts every secret that a variable names as a file', () => {
+    const mounted = secretFiles(relay, manifests).flatMap(({ folder, files }) =>
+      files.map((file) => `${folder}/${file}`),
+    );
+    expect(mounted.sort()).toEqual([...fileVariables(relayEnvironment()).keys()].sort());
+    expect(Object.keys(relayEnvironment()).includes('CLIENT_ID_SECRET')).toBe(name === 'reference');
+  });
+
+  test('gives an environment that mte-relay-server check accepts', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mte-relay-manifest-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const environment = relayEnvironment();
+    for (const [path, variable] of fileVariables(environment)) {
+      const file = join(folder, path);
+      mkdirSync(join(file, '..'), { recursive: true });
+      writeFileSync(file, SECRET_VALUES[variable] as string);
+      environment[`${variable}_FILE`] = file;
+    }
+    expect(await runCommand(['check'], environment)).toEqual({
+      code: 0,
+      stdout: 'configuration is valid\n',
+      stderr: '',
+    });
+  });
+
+  test('probes the admin port at the paths that it serves', () => {
+    const { ports, livenessProbe, readinessProbe, startupProbe } = relayContainer();
+    const byName = new Map((ports ?? []).map(({ name: port, containerPort }) => [port, containerPort]));
+    const adminPort = Number(relayEnvironment()['ADMIN_PORT'] ?? 9090);
+    for (const [probe, path] of [
+      [livenessProbe, '/livez'],
+      [readinessProbe, '/readyz'],
+      ...(startupProbe ? ([[startupProbe, '/livez']] as const) : []),
+    ]) {
+      expect(probe.httpGet.path).toBe(path);
+      expect(byName.get(probe.httpGet.port)).toBe(adminPort);
+    }
+    expect((ports ?? []).map(({ containerPort }) => containerPort)).toContain(
+      Number(relayEnvironment()['PORT'] ?? 8080),
+    );
+  });
+
+  test('gives a pod that ends as long as its drain and shutdown may take', () => {
+    const { DRAIN_DELAY_MS = '5000', SHUTDOWN_TIMEOUT_MS = '25000' } = relayEnvironment();
+    const needed = (Number(DRAIN_DELAY_MS) + Number(SHUTDOWN_TIMEOUT_MS)) / 1000;
+    const given = relay['spec'].template.spec.terminationGracePeriodSeconds;
+    expect(given).toBeGreaterThanOrEqual(needed + 5);
+    expect(given).toBeLessThan(needed + 30);
+  });
+
+  test('every selector finds the pods it means', () => {
+    const pods = workloads.map(podLabels);
+    for (const workload of workloads) expect(podLabels(workload)).toMatchObject(workload['spec'].selector.matchLabels);
+    const selectors = manifests.flatMap(({ kind, ['spec']: spec }) => {
+      if (kind === 'Service') return [spec.selector];
+      if (kind === 'PodDisruptionBudget') return [spec.selector.matchLabels];
+      if (kind === 'NetworkPolicy') return [spec.podSelector.matchLabels];
+      return [];
+    });
+    const spreads = workloads.flatMap(({ ['spec']: spec }) => spec.template.spec.topologySpreadConstraints ?? []);
+    selectors.push(...spreads.map((constraint) => constraint.labelSelector.matchLabels));
+    expect(selectors.length).toBeGreaterThan(0);
+    for (const selector of selectors) {
+      const found = pods.filter((labels) => Object.entries(selector).every(([key, value]) => labels[key] === value));
+      expect(found, JSON.stringify(selector)).toHaveLength(1);
+    }
+  });
+
+  test('every service leads to a port that its pods have', () => {
+    for (const service of manifests.filter(({ kind }) => kind === 'Service')) {
+      const [label] = Object.entries(service['spec'].selector) as [[string, string]];
+      const workload = workloads.find((candidate) => podLabels(candidate)[label[0]] === label[1]) as Manifest;
+      const ports = containers(workload).flatMap((container) => container.ports ?? []);
+      for (const { targetPort } of service['spec'].ports) {
+        expect(ports.some((port) => port.name === targetPort || port.containerPort === targetPort)).toBe(true);
+      }
+    }
+  });
+});
+
+describe.runIf(KUBECTL).each(['overlays/trial', 'overlays/aks'])('%s', (overlay) => {
+  let manifests: Manifest[];
+  let relay: Manifest;
+  beforeAll(() => {
+    manifests = render(overlay);
+    relay = deployment(manifests, 'mte-relay');
+  });
+
+  const one = (kind: string): Manifest => {
+    const found = manifests.filter((manifest) => manifest.kind === kind && manifest.metadata.name === 'mte-relay');
+    expect(found, kind).toHaveLength(1);
+    return found[0] as Manifest;
+  };
+
+  test('puts everything into one namespace', () => {
+    const inNamespace = manifests.filter(({ kind }) => kind !== 'Namespace');
+    expect(new Set(inNamespace.map(({ metadata }) => metadata.namespace))).toEqual(new Set(['mte-relay']));
+  });
+
+  test('rolls out without a moment of less capacity', () => {
+    expect(relay['spec'].strategy.rollingUpdate).toEqual({ maxSurge: 1, maxUnavailable: 0 });
+    expect(relay['spec'].replicas).toBeUndefined(); // the autoscaler's to say; an apply would undo it
+  });
+
+  test('scales what is there, and lets a node be emptied', () => {
+    const { scaleTargetRef, minReplicas, maxReplicas } = one('HorizontalPodAutoscaler')['spec'];
+    expect(scaleTargetRef).toEqual({ apiVersion: relay.apiVersion, kind: relay.kind, name: relay.metadata.name });
+    expect(minReplicas).toBeGreaterThanOrEqual(2);
+    expect(maxReplicas).toBeGreaterThan(minReplicas);
+    expect(one('PodDisruptionBudget')['spec'].maxUnavailable).toBeLessThan(minReplicas);
+  });
+
+  test('runs under the service account that is there', () => {
+    expect(relay['spec'].template.spec.serviceAccountName).toBe(one('ServiceAccount').metadata.name);
+  });
+
+  test('lets the relay reach its Redis', () => {
+    const environment = environmentOf(containers(relay)[0] as Container, manifests);
+    const url = environment['REDIS_URL'] ?? SECRET_VALUES['REDIS_URL'];
+    const port = Number(/:(\d+)$/.exec(url as string)?.[1]);
+    const egress = manifests
+      .filter(({ kind, ['spec']: spec }) => kind === 'NetworkPolicy' && spec.egress)
+      .flatMap(({ ['spec']: spec }) => spec.egress.flatMap((rule: { ports: { port: number }[] }) => rule.ports));
+    expect(egress.map((allowed: { port: number }) => allowed.port)).toContain(port);
+  });
+
+  test('holds no secret', () => {
+    expect(manifests.map(({ kind }) => kind)).not.toContain('Secret');
+    for (const map of manifests.filter(({ kind }) => kind === 'ConfigMap')) {
+      for (const [variable, setting] of Object.entries({ ...DOMAIN_SETTINGS, ...PROCESS_SETTINGS })) {
+        const value: string | undefined = map['data'][variable];
+        if (setting.secret && value) expect([variable, value]).toEqual(['REDIS_URL', 'redis://mte-relay-redis:6379']);
+      }
+    }
+  });
+});
+
+describe.runIf(KUBECTL)('overlays/aks alone', () => {
+  let manifests: Manifest[];
+  beforeAll(() => {
+    manifests = render('overlays/aks');
+  });
+
+  test('identifies the pod to Key Vault by one managed identity', () => {
+    const account = manifests.find(({ kind }) => kind === 'ServiceAccount');
+    const provider = manifests.find(({ kind }) => kind === 'SecretProviderClass');
+    const clientId = account?.metadata.annotations?.['azure.workload.identity/client-id'];
+    expect(provider?.['spec'].parameters.clientID).toBe(clientId);
+    const labels = deployment(manifests, 'mte-relay')['spec'].template.metadata.labels;
+    expect(labels['azure.workload.identity/use']).toBe('true');
+  });
+
+  test('the gateway probes readiness, drains, ends TLS and may reach the admin port', () => {
+    const ingress = manifests.find(({ kind }) => kind === 'Ingress') as Manifest;
+    const annotation = (name: string): string | undefined =>
+      ingress.metadata.annotations?.[`appgw.ingress.kubernetes.io/${name}`];
+    expect([annotation('health-probe-path'), annotation('health-probe-port')]).toEqual(['/readyz', '9090']);
+    expect([annotation('ssl-redirect'), annotation('connection-draining')]).toEqual(['true', 'true']);
+    expect(annotation('appgw-ssl-certificate')).toBeTruthy();
+    expect(Number(annotation('request-timeout')) * 1000).toBeGreaterThan(60_000); // UPSTREAM_HEADERS_TIMEOUT_MS
+    const [{ backend }] = ingress['spec'].rules[0].http.paths;
+    expect(manifests.some(({ kind, metadata }) => kind === 'Service' && metadata.name === backend.service.name)).toBe(
+      true,
+    );
+  });
+});
+
+const BROKEN: readonly [what: string, breakIt: (relay: Manifest) => void, says: RegExp][] = [
+  [
+    'a number in quotes',
+    (relay) => Object.assign(relay['spec'], { minReadySeconds: '5' }),
+    /minReadySeconds must be integer/,
+  ],
+  ['a selector that is missing', (relay) => Object.assign(relay['spec'], { selector: undefined }), /selector/],
+  [
+    'a field that does not exist',
+    (relay) => Object.assign(containers(relay)[0] as Container, { livenessProb: {} }),
+    /livenessProb.* does not exist in type 'IContainer'/,
+  ],
+  ['a kind that is in another group', (relay) => Object.assign(relay, { apiVersion: 'batch/v1' }), /Deployment/],
+];
+
+test.each(BROKEN)('the validator sees %s', async (_what, breakIt, says) => {
+  const [relay] = reference(REFERENCE_VALUES) as [Manifest];
+  breakIt(relay);
+  expect((await schemaProblems([JSON.parse(JSON.stringify(relay)) as Manifest])).join('\n')).toMatch(says);
+});
+
+test.runIf(KUBECTL)('the validator sees a field that SecretProviderClass does not have', async () => {
+  const provider = render('overlays/aks').find(({ kind }) => kind === 'SecretProviderClass') as Manifest;
+  provider['spec'].parameters.keyVaultName = 'x';
+  expect(await schemaProblems([provider])).toEqual([expect.stringContaining('must NOT have additional properties')]);
+});

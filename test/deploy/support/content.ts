@@ -1,0 +1,164 @@
+// What the image holds, run as a container engine would run it: from an image that buildah has, in namespaces of its own
+// (process 1, root file system read-only, no privilege), or the production closure as it is, where there is no image.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { writeClosure } from '../../../deploy/docker/closure.ts';
+
+/** The image that the commands build and run. */
+export const IMAGE = 'localhost/mte-relay-server:0.1.0';
+
+type Environment = Readonly<Record<string, string>>;
+
+/** One process of the content. */
+export interface ContainerProcess {
+  readonly child: ChildProcess;
+  /** Of the relay itself, as this machine numbers it. */
+  pid(): number;
+  /** Everything it has printed. */
+  output(): string;
+  /** Exit code; null when a signal ended it. */
+  readonly exited: Promise<number | null>;
+}
+
+export interface Content {
+  /** For people. */
+  readonly description: string;
+  /**
+   * Runs the content's own command with these arguments.
+   * @param folders host folder by path in the container, mounted read-only
+   */
+  run(args: readonly string[], environment: Environment, folders?: Environment): ContainerProcess;
+  /** Runs another command line of the content. */
+  runOther(commandLine: readonly string[], environment: Environment): ContainerProcess;
+  /** The folder of this machine that holds the content. */
+  readonly root: string;
+  /** The path by which a process of the content sees a folder of this machine that is mounted at `containerPath`. */
+  seen(containerPath: string, hostFolder: string): string;
+  release(): void;
+}
+
+interface ImageConfig {
+  readonly Env: readonly string[];
+  readonly User: string;
+  readonly WorkingDir: string;
+  readonly Entrypoint: readonly string[];
+  readonly Labels: Environment;
+}
+
+const buildah = (...args: string[]): string => execFileSync('buildah', args, { encoding: 'utf8' }).trim();
+
+/** The configuration of an image that buildah has; undefined when there is none of that name, or no buildah. */
+export function imageConfig(name: string): ImageConfig | undefined {
+  try {
+    const stdio: ['ignore', 'pipe', 'ignore'] = ['ignore', 'pipe', 'ignore'];
+    const text = execFileSync('buildah', ['inspect', '--type', 'image', name], { encoding: 'utf8', stdio });
+    return (JSON.parse(text) as { Docker: { config: ImageConfig } }).Docker.config;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Mounts an image of buildah's. Takes root. */
+export function imageContent(name: string): Content {
+  const config = imageConfig(name);
+  if (!config) throw new Error(`buildah has no image ${name}: npm run image`);
+  const container = buildah('from', '--pull-never', name);
+  const root = buildah('mount', container);
+  // What an engine lays into every container.
+  for (const folder of ['proc', 'dev']) mkdirSync(join(root, folder), { recursive: true });
+  for (const file of ['hosts', 'resolv.conf']) writeFileSync(join(root, 'etc', file), '');
+  const runOther = (
+    commandLine: readonly string[],
+    environment: Environment,
+    folders: Environment = {},
+  ): ContainerProcess => {
+    for (const path of Object.keys(folders)) mkdirSync(join(root, path), { recursive: true });
+    const own = Object.fromEntries(config.Env.map((pair) => pair.split(/=(.*)/s, 2)));
+    return contained({ root, config, folders, commandLine, environment: { ...own, ...environment } });
+  };
+  return {
+    description: `image ${name}, read-only, as user ${config.User}, process 1 of its own namespace`,
+    root,
+    run: (args, environment, folders) => runOther([...config.Entrypoint, ...args], environment, folders),
+    runOther,
+    seen: (containerPath) => containerPath,
+    release: () => void buildah('rm', container),
+  };
+}
+
+interface Contained {
+  readonly root: string;
+  readonly config: ImageConfig;
+  readonly folders: Environment;
+  readonly commandLine: readonly string[];
+  readonly environment: Environment;
+}
+
+// In a mount namespace of its own: everything bound, then the root made read-only, then into it as the image's user.
+const ENTER = `
+set -e
+root=$1; user=$2; group=$3; folder=$4; shift 4
+mount --bind "$root" "$root"
+mount --rbind /dev "$root/dev"
+mount -t proc proc "$root/proc"
+for file in hosts resolv.conf; do mount --bind "/etc/$file" "$root/etc/$file"; done
+while [ "$1" != -- ]; do
+  mount --bind "$2" "$root$1"
+  mount -o remount,bind,ro "$root$1"
+  shift 2
+done
+shift
+mount -o remount,bind,ro "$root"
+exec unshare --root="$root" --wd="$folder" --setgid="$group" --setuid="$user" -- "$@"
+`;
+
+function contained({ root, config, folders, commandLine, environment }: Contained): ContainerProcess {
+  const [user = '', group = ''] = config.User.split(':');
+  const namespaces = ['--mount', '--pid', '--fork', '--kill-child=SIGKILL'];
+  const enter = ['--', '/bin/sh', '-c', ENTER, 'sh', root, user, group, config.WorkingDir];
+  const binds = Object.entries(folders).flat();
+  const child = spawn(
+    '/usr/bin/setpriv',
+    ['--clear-groups', '--no-new-privs', '/usr/bin/unshare', ...namespaces, ...enter, ...binds, '--', ...commandLine],
+    { env: environment, stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  const childOf = (pid: number): number =>
+    Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+  return watched(child, () => childOf(child.pid as number));
+}
+
+/** Lays the production closure out in a folder for temporary files. */
+export function closureContent(): Content {
+  const folder = mkdtempSync(join(tmpdir(), 'mte-relay-closure-'));
+  const app = join(folder, 'app');
+  writeClosure(app);
+  const runOther = (commandLine: readonly string[], environment: Environment): ContainerProcess => {
+    const [command, ...args] = commandLine;
+    const env = { NODE_ENV: 'production', ...environment };
+    const child = spawn(command as string, args, { cwd: app, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    return watched(child, () => child.pid as number);
+  };
+  return {
+    description: 'the production closure of the server, without an image',
+    root: folder,
+    run: (args, environment) =>
+      runOther([process.execPath, join(app, 'packages/server/bin/mte-relay-server.js'), ...args], environment),
+    runOther,
+    seen: (_containerPath, hostFolder) => hostFolder,
+    release: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+function watched(child: ChildProcess, pid: () => number): ContainerProcess {
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (bytes: Buffer) => {
+      text += bytes.toString();
+    });
+  }
+  const exited = once(child, 'close').then(([code]) => code as number | null);
+  return { child, pid, output: () => text, exited };
+}

@@ -1,0 +1,143 @@
+// `npm run image:try`: builds the image for real and shows that it serves: without a registry (its base is made by
+// debootstrap) and without an engine (its content is run in namespaces). Takes root on Debian; about three minutes the
+// first time. --rebuild builds anew; the base is kept.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { createRelayClient } from '@mte-relay/client';
+import { freePort, until } from '../../packages/server/test/support/redis.ts';
+import { IMAGE_TOOLS, provideTools } from '../../scripts/system-tools.ts';
+import { type ContainerProcess, type Content, IMAGE, imageConfig, imageContent } from './support/content.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const BASE = `localhost/mte-relay-node:${process.versions.node}`;
+const DRAIN_DELAY_MS = 500;
+
+const { values } = parseArgs({ options: { rebuild: { type: 'boolean', default: false } } });
+provideTools(IMAGE_TOOLS);
+if (!imageConfig(BASE)) command(['deploy/docker/debian-base.sh', BASE]);
+if (values.rebuild || !imageConfig(IMAGE)) {
+  command([process.execPath, 'deploy/docker/build.ts', '--engine', 'buildah', '--base', BASE, '--tag', IMAGE]);
+}
+const content = imageContent(IMAGE);
+try {
+  console.log(content.description);
+  await tryCommands(content);
+  await tryServing(content);
+} finally {
+  content.release();
+}
+
+function command([name, ...args]: readonly string[]): void {
+  execFileSync(name as string, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
+}
+
+function held(what: string): void {
+  console.log(`  held: ${what}`);
+}
+
+/** The commands that end by themselves. */
+async function tryCommands(image: Content): Promise<void> {
+  const wrong = image.run(['check'], { UPSTREAM: 'nonsense' });
+  assert.equal(await wrong.exited, 78, wrong.output());
+  assert.match(wrong.output(), /CORS_ORIGINS.*not set/);
+  held('a wrong configuration ends with 78 and lists what is wrong');
+  const identity = image.run(['identity', '--new'], {});
+  assert.equal(await identity.exited, 0);
+  assert.match(identity.output(), /^RELAY_IDENTITY_SEED=\S{44}\npin sha256-/);
+  held('arguments replace the command: identity --new');
+  for (const shell of ['/bin/sh', '/bin/bash', '/usr/bin/apt-get']) {
+    assert.equal(await image.runOther([shell], {}).exited, 127, `${shell} is in the image`);
+  }
+  held('no shell, no package manager');
+}
+
+async function tryServing(image: Content): Promise<void> {
+  const upstream = createServer((req, res) => {
+    req.resume();
+    const after = req.url === '/slow' ? 3 * DRAIN_DELAY_MS : 0;
+    setTimeout(() => res.end(`${req.method} ${req.url}`), after);
+  });
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  const [PORT, ADMIN_PORT] = [String(await freePort()), String(await freePort())];
+  const relay = image.run(['start'], {
+    UPSTREAM: `http://localhost:${(upstream.address() as AddressInfo).port}`, // a name: the C library resolves it
+    CORS_ORIGINS: 'https://app.example',
+    CLIENT_ID_SECRET: randomBytes(32).toString('base64'),
+    PORT,
+    ADMIN_PORT,
+    DRAIN_DELAY_MS: String(DRAIN_DELAY_MS),
+  });
+  try {
+    await until(() => /relay is listening/.test(relay.output()) || relay.child.exitCode !== null);
+    assert.match(relay.output(), /relay is listening/);
+    await checkProcess(relay);
+    const health = image.runOther(healthCommand(), { ADMIN_PORT });
+    assert.equal(await health.exited, 0, health.output());
+    held('the health check of the image says healthy');
+    const pin = /"pin":"([^"]+)"/.exec(relay.output())?.[1] as string;
+    const client = createRelayClient(`http://127.0.0.1:${PORT}`, { pins: [pin] });
+    for (let i = 0; i < 100; i++) {
+      const response = await client.fetch(`/item/${i}`, { method: 'POST', body: 'x'.repeat(1024) });
+      assert.deepEqual([response.status, await response.text()], [200, `POST /item/${i}`]);
+    }
+    held('100 sealed calls answered');
+    const underWay = client.fetch('/slow');
+    await sleep(DRAIN_DELAY_MS / 2);
+    process.kill(relay.pid(), 'SIGTERM');
+    await sleep(DRAIN_DELAY_MS / 2);
+    const readiness = await fetch(`http://127.0.0.1:${ADMIN_PORT}/readyz`);
+    assert.equal(readiness.status, 503);
+    const late = await client.fetch('/late');
+    assert.deepEqual([late.status, (await underWay).status], [200, 200]);
+    client.close();
+    assert.equal(await relay.exited, 0);
+    held('SIGTERM to process 1: not ready, a call under way and a later one answered, then exit 0');
+    const dead = image.runOther(healthCommand(), { ADMIN_PORT });
+    assert.equal(await dead.exited, 1, dead.output());
+    held('the health check of a relay that is gone says unhealthy');
+  } finally {
+    relay.child.kill('SIGKILL');
+    upstream.closeAllConnections();
+    upstream.close();
+  }
+}
+
+function healthCommand(): string[] {
+  const { Healthcheck } = imageConfig(IMAGE) as unknown as { Healthcheck: { Test: string[] } };
+  return Healthcheck.Test.slice(1); // without "CMD"
+}
+
+/** What the kernel says of the relay's process. */
+async function checkProcess(relay: ContainerProcess): Promise<void> {
+  const status = readFileSync(`/proc/${relay.pid()}/status`, 'utf8');
+  const field = (name: string): string => new RegExp(`^${name}:\\s*(.+)$`, 'm').exec(status)?.[1]?.trim() ?? '';
+  assert.match(field('Name'), /^(?:node|MainThread)/);
+  assert.equal(field('NSpid').split(/\s+/).at(-1), '1');
+  held('node is process 1');
+  assert.deepEqual(field('Uid').split(/\s+/), ['65532', '65532', '65532', '65532']);
+  assert.deepEqual(
+    [field('CapEff'), field('CapPrm'), field('NoNewPrivs')],
+    ['0000000000000000', '0000000000000000', '1'],
+  );
+  held('user 65532, no capability, no new privileges');
+  const root = `/proc/${relay.pid()}/root`;
+  const mounts = readFileSync(`/proc/${relay.pid()}/mounts`, 'utf8').split('\n');
+  const rootMount = mounts.find((line) => line.split(' ')[1] === '/');
+  assert.match(rootMount ?? '', /^\S+ \/ \S+ ro[, ]/);
+  held('the root file system is read-only');
+  const find = (...condition: string[]): string[] =>
+    execFileSync('find', [`${root}/`, '-xdev', '-type', 'f', ...condition], { encoding: 'utf8' })
+      .split('\n')
+      .slice(0, -1);
+  assert.deepEqual(find('(', '-perm', '/022', '-o', '-user', '65532', ')'), []);
+  held(
+    `${find().length} files, none of which its user owns or could write to; in /: ${readdirSync(root).sort().join(' ')}`,
+  );
+}
