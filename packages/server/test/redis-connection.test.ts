@@ -130,6 +130,26 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     await expect(store.birth()).rejects.toBeInstanceOf(StoreUnavailableError);
   });
 
+  test('what keeps Redis away is said once, and anew when it changes', async () => {
+    const port = await freePort();
+    const lines: string[] = [];
+    const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
+    const store = openStore(`redis://:wrong@localhost:${port}`, { log });
+    const causes = (): string[] =>
+      lines.map((line) => JSON.parse(line) as { cause?: string }).flatMap(({ cause }) => cause ?? []);
+    await until(() => causes().length > 0);
+    await pause(500); // several tries
+    expect(causes()).toEqual([expect.stringContaining('ECONNREFUSED')]);
+    const args = [...WITHOUT_PERSISTENCE, '--requirepass', 'right'];
+    const redis = await new RedisServer(port, args).start();
+    onTestFinished(() => redis.remove());
+    await until(() => causes().length > 1, 5_000);
+    await pause(500);
+    expect(causes()[1]).toContain('WRONGPASS');
+    expect(causes()).toHaveLength(2);
+    expect(store.ready).toBe(false);
+  });
+
   test('no line of the log holds the password', async () => {
     const redis = await startedRedis('--requirepass', 'hunter2secret');
     const lines: string[] = [];

@@ -1,6 +1,6 @@
 // The store over a Redis Cluster and behind Sentinel, both of real processes.
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { REDIS_SERVER, type RedisServer, until } from './support/redis.ts';
+import { pause, REDIS_SERVER, type RedisServer, until } from './support/redis.ts';
 import { created, openedStore } from './support/redis-store.ts';
 import { startCluster, startSentinelGroup } from './support/redis-topologies.ts';
 
@@ -56,6 +56,46 @@ describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_RE
     const young = await Promise.all(Array.from({ length: 10 }, () => created(store)));
     for (const session of young) expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
   }, 90_000);
+
+  test('a node that is loading its data takes no session of another node along', async () => {
+    const cluster = await startCluster(
+      0,
+      '--enable-debug-command',
+      'yes',
+      '--loading-process-events-interval-bytes',
+      '1024',
+    );
+    onTestFinished(() => cluster.remove());
+    const store = await openedStore(cluster.url);
+    const sessions = await Promise.all(Array.from({ length: 30 }, () => created(store)));
+    for (const session of sessions) expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
+    const [node] = cluster.masters as [RedisServer];
+    await node.command('DEBUG', 'POPULATE', '2000', 'filler', '200');
+    await node.command('CONFIG', 'SET', 'key-load-delay', '1000');
+    let loading = true;
+    let rounds = 0;
+    const reloaded = node.command('DEBUG', 'RELOAD').finally(() => {
+      loading = false;
+    });
+    const refused = new Set<string>();
+    const served = new Map<number, number>();
+    for (let n = 1; loading; n += 1) {
+      const claims = sessions.map((session) =>
+        store.claim(session, n, 'exchange').catch((error: Error) => error.message),
+      );
+      for (const [at, claim] of (await Promise.all(claims)).entries()) {
+        if (claim === 'fresh') served.set(at, (served.get(at) ?? 0) + 1);
+        else refused.add(`${claim} ${at}`);
+      }
+      rounds = n;
+      await pause(20);
+    }
+    await reloaded;
+    expect(rounds).toBeGreaterThan(10);
+    expect([...refused].some((text) => text.startsWith('LOADING'))).toBe(true);
+    expect([...refused].filter((text) => !text.startsWith('LOADING'))).toEqual([]);
+    expect([...served.values()].filter((times) => times === rounds).length).toBeGreaterThan(5);
+  }, 60_000);
 
   test('sentinels lead to the master, and to the next one when it fails', async () => {
     const group = await startSentinelGroup();

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { send } from './support/sealed-client.ts';
+import { TestWebSocket } from './support/sealed-websocket.ts';
 import { TEST_ORIGIN } from './support/stage.ts';
 import { type WebSocketStageOptions, webSocketStage } from './support/websocket-stage.ts';
 
@@ -120,6 +122,39 @@ test('an upstream that is not there, breaks off or does not answer is 502, 502 a
   await expect(open(silent.port, '/live/x')).rejects.toThrow('504');
   const absent = await passing({ environment: { UPSTREAM: 'http://127.0.0.1:1' } });
   await expect(open(absent.port, '/live/x')).rejects.toThrow('502');
+});
+
+test('field values of the upstream’s handshake keep their bytes', async () => {
+  const switching = Buffer.from(SWITCHING.replace('\r\n\r\n', '\r\nx-name: caf\xe9\r\n\r\n'), 'latin1');
+  const { port } = await passing({ onUpgrade: (_req, socket) => void socket.write(switching) });
+  const req = request({
+    port,
+    host: '127.0.0.1',
+    path: '/live/x',
+    headers: { connection: 'Upgrade', upgrade: 'websocket' },
+  });
+  req.end();
+  const [res, socket] = (await once(req, 'upgrade')) as [IncomingMessage, Socket];
+  socket.destroy();
+  expect(res.headers['x-name']).toBe('caf\xe9');
+});
+
+test.runIf(process.platform === 'linux')('an upstream that vanishes without a word is asked for by TCP', async () => {
+  const { port, upstreamPort, client } = await passing();
+  await open(port, '/live/x');
+  await TestWebSocket.open(client);
+  const hex = upstreamPort.toString(16).toUpperCase().padStart(4, '0');
+  // Columns of proc(5): … rem_address st tx:rx tr:when; timer 02 far ahead is that of keep-alive.
+  const towards = readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , remote, state]) => remote === `0100007F:${hex}` && state === '01');
+  expect(towards).toHaveLength(2);
+  for (const columns of towards) {
+    const [timer, whenJiffies] = (columns[5] as string).split(':') as [string, string];
+    expect(timer).toBe('02');
+    expect(Number.parseInt(whenJiffies, 16)).toBeGreaterThan(1_000);
+  }
 });
 
 test('bytes behind either side’s handshake are not lost', async () => {

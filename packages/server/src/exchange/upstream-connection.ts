@@ -19,6 +19,9 @@ export interface UpstreamTls {
   readonly key?: string;
 }
 
+/** An upstream that vanished without a word shows within minutes, also where nothing is sent to it. */
+export const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
+
 /** A request on a connection of its own, which may be half closed as TCP allows. @param headers flat, `host` too. */
 export function connectionRequest(
   { origin, path, tls }: UpstreamConnection,
@@ -28,7 +31,7 @@ export function connectionRequest(
   const isTls = origin.protocol === 'https:';
   const host = origin.hostname.replace(/^\[|\]$/g, '');
   const port = Number(origin.port || (isTls ? 443 : 80));
-  const address = { host, port, allowHalfOpen: true };
+  const address = { host, port, allowHalfOpen: true, ...KEEP_ALIVE };
   const createConnection = (): Socket =>
     heedEarlyAnswers(isTls ? tlsConnect({ servername: isIP(host) ? '' : host, ...address, ...tls }) : connect(address));
   // No agent: it would make the connection itself.

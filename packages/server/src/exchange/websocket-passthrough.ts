@@ -61,7 +61,7 @@ export function passThroughUpgrade(
     stopTimers();
     socket.off('close', onGone);
     status = res.statusCode as number;
-    socket.write(switchingHead(domain, res));
+    socket.write(switchingHead(domain, res), 'latin1'); // field values are bytes
     socket.write(upstreamHead);
     upstreamSocket.write(pending.head);
     pipeBothWays(socket, upstreamSocket, settings.WEBSOCKET_IDLE_TIMEOUT_MS);

@@ -102,15 +102,18 @@ export class WebSocketTunnel {
   #deliver(frame: WebSocketFrame): void {
     switch (frame.kind) {
       case 'ping':
-        return this.#upstream.ping(frame.data, undefined, this.#upstreamTook);
+        this.#upstream.ping(frame.data, undefined, this.#upstreamTook);
+        break;
       case 'pong':
-        return this.#upstream.pong(frame.data, undefined, this.#upstreamTook);
+        this.#upstream.pong(frame.data, undefined, this.#upstreamTook);
+        break;
       case 'close':
         this.#clientClosed = true;
         return this.#upstream.close(frame.code, frame.reason);
       default:
-        return this.#deliverData(frame);
+        this.#deliverData(frame);
     }
+    if (this.#upstream.bufferedAmount > WAITING_MAX_BYTES && !this.#ended) this.#outer.pause();
   }
 
   /** Piece by piece: the upstream never sees the last one of a message that did not arrive whole. */
@@ -122,7 +125,6 @@ export class WebSocketTunnel {
       return this.#fault(MESSAGE_TOO_BIG, 'message too big');
     }
     this.#upstream.send(data, { binary: kind === 'binary', fin: final }, this.#upstreamTook);
-    if (this.#upstream.bufferedAmount > WAITING_MAX_BYTES) this.#outer.pause();
   }
 
   readonly #upstreamTook = (): void => {

@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import type { ProcessSettings } from '../config/settings.ts';
 import { downstreamFields } from './headers.ts';
 import { upstreamFailureCode } from './upstream.ts';
-import type { UpstreamConnection } from './upstream-connection.ts';
+import { KEEP_ALIVE, type UpstreamConnection } from './upstream-connection.ts';
 
 /** What the handshake asks for. */
 export interface UpgradeRequest {
@@ -54,6 +54,7 @@ export function openUpstream(
   };
   const upstream: WebSocket = new WebSocket(connection.origin, [...request.protocols], {
     ...connection.tls,
+    ...(KEEP_ALIVE as object), // for the socket below, of which the declarations of `ws` do not speak
     headers: headerObject(request.headers),
     perMessageDeflate: request.deflate,
     maxPayload: settings.WEBSOCKET_MESSAGE_MAX_BYTES,

@@ -62,6 +62,7 @@ export class RedisConnection {
   #driver: Driver | undefined;
   #lost: ((reason: Error) => void) | undefined;
   #failedTries = 0;
+  #causeTold = '';
 
   constructor(options: RedisConnectionOptions) {
     this.#options = options;
@@ -105,7 +106,8 @@ export class RedisConnection {
       (error: Error) => {
         settle();
         reject(new StoreUnavailableError(error.message, { cause: error }));
-        if (NOT_THE_MASTER.test(error.message)) this.#give(driver, error);
+        // One node of a cluster that is loading takes nobody along; one that was demoted says where its slots are.
+        if (!driver.isMany && NOT_THE_MASTER.test(error.message)) this.#give(driver, error);
       },
     );
     return promise;
@@ -147,18 +149,24 @@ export class RedisConnection {
         await Promise.race([this.#options.onConnected(), lost.then((reason) => Promise.reject(reason))]);
         log.info({ redis: describeTarget(target) }, 'Redis is connected');
         this.#failedTries = 0;
+        this.#causeTold = '';
         const reason = await lost;
-        if (!this.closed) log.error({ redis: describeTarget(target), cause: reason.message }, 'Redis was lost');
+        if (!this.closed) log.error({ redis: describeTarget(target), cause: causeOf(reason) }, 'Redis was lost');
       } catch (error) {
-        if (this.#failedTries === 0 && !this.closed) {
-          log.error({ redis: describeTarget(target), cause: (error as Error).message }, 'Redis cannot be reached');
-        }
+        this.#tell(causeOf(error));
       }
       if (this.#driver) this.#options.onLost();
       this.#driver = undefined;
       driver?.destroy();
       await this.#pause();
     }
+  }
+
+  /** Once per cause, not per try: what keeps Redis away may change while it is away. */
+  #tell(cause: string): void {
+    if (this.closed || cause === this.#causeTold) return;
+    this.#causeTold = cause;
+    this.#options.log.error({ redis: describeTarget(this.#options.target), cause }, 'Redis cannot be reached');
   }
 
   async #pause(): Promise<void> {
@@ -330,6 +338,12 @@ const CLUSTER_REDIRECTIONS_MAX = 4;
 /** The client's own timer costs an AbortSignal per command and ends when the command was written. */
 const NO_TIMEOUT_OF_ITS_OWN = { timeout: 0 };
 const REPLIES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
+
+/** Node's error for a name with several addresses that all refuse has no message. */
+function causeOf(error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException;
+  return message || String(code);
+}
 
 function account(username: string | undefined, password: string | undefined): { username?: string; password?: string } {
   return { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
