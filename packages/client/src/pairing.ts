@@ -112,7 +112,9 @@ export class Pairer {
    * is asked for once more past it, when it is not trusted or led to a key that is gone.
    */
   async #discover(signal: AbortSignal): Promise<RelayKey> {
-    let shown = await this.#fetchKeys(signal, this.#refusedPin ? 'reload' : 'default');
+    // A pinned key is trusted however old the answer is that shows it, and costs no round trip from a cache.
+    const cache = this.#pinned ? 'force-cache' : 'default';
+    let shown = await this.#fetchKeys(signal, this.#refusedPin ? 'reload' : cache);
     if (this.#pins.size > 0 && !this.#trusted(shown)) shown = await this.#fetchKeys(signal, 'reload');
     const [newest] = shown as [RelayKey];
     if (this.#pins.size === 0) {

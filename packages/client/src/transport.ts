@@ -45,6 +45,7 @@ export class Transport {
   #byFetch(post: OuterPost): Promise<Response> {
     const { body, signal, keepalive, priority } = post;
     const fetch = this.fetch;
+    // No cache mode: nobody caches a POST, and with 'no-store' Chromium would send its preflight each time anew.
     return fetch(post.url, {
       method: 'POST',
       headers: { 'content-type': post.contentType },
@@ -52,7 +53,6 @@ export class Transport {
       signal,
       ...(keepalive && { keepalive }),
       ...(priority && { priority }),
-      cache: 'no-store',
       redirect: 'error',
       referrerPolicy: 'no-referrer',
       ...(post.credentials && { credentials: post.credentials }),

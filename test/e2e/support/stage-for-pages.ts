@@ -1,0 +1,90 @@
+// What a page of another origin needs to call a relay: an app server with the client's bundle, and, in front of the
+// relay, a counter of every HTTP request that reaches the wire, preflights included.
+import { readFileSync } from 'node:fs';
+import { createServer, request as httpRequest, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createRelay, type Relay } from '@mte-relay/server';
+
+const DIST = join(import.meta.dirname, '../../../packages/client/dist');
+
+declare global {
+  /** Set by the page's own script. */
+  var client: { fetch: typeof fetch; pair(): Promise<void> };
+}
+
+export interface PageStage {
+  /** The app's page, with relay and pin behind its hash. */
+  readonly pageUrl: string;
+  readonly relayUrl: string;
+  /** "METHOD /path" of what has reached the relay's wire since the last asking, in order. */
+  takeWire(): string[];
+  /** Bundles that the app's server was asked for. */
+  readonly loaded: string[];
+  close(): Promise<void>;
+}
+
+/** @param answer the backend. @param bundle file of packages/client/dist that exports createRelayClient. */
+export async function startPageStage(answer: RequestListener, bundle: string): Promise<PageStage> {
+  const backend = createServer(answer);
+  const wire: string[] = [];
+  const loaded: string[] = [];
+  let relayPort = 0;
+  const counter = createServer((req, res) => {
+    wire.push(`${req.method} ${req.url}`);
+    const onward = httpRequest(
+      { port: relayPort, method: req.method, path: req.url, headers: req.headers },
+      (answered) => {
+        res.writeHead(answered.statusCode as number, answered.rawHeaders);
+        answered.pipe(res);
+      },
+    );
+    onward.on('error', () => res.destroy());
+    res.on('close', () => onward.destroy());
+    req.pipe(onward);
+  });
+  const app = createServer((req, res) => {
+    const file = /^\/([\w-]+\.mjs)$/.exec(req.url ?? '')?.[1];
+    if (file) {
+      loaded.push(file);
+      res.setHeader('content-type', 'text/javascript');
+      return void res.end(readFileSync(join(DIST, file)));
+    }
+    res.setHeader('content-type', 'text/html');
+    res.end(`<!doctype html><input type="file"><script type="module">
+      import { createRelayClient } from '/${bundle}';
+      const { relay, pin } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+      globalThis.client = createRelayClient(relay, { pins: [pin] });
+    </script>`);
+  });
+  const [backendPort, counterPort, appPort] = await Promise.all([backend, counter, app].map(listen));
+  const relay: Relay = createRelay({
+    environment: {
+      UPSTREAM: `http://127.0.0.1:${backendPort}`,
+      CORS_ORIGINS: `http://localhost:${appPort}`,
+      CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
+      LOG_LEVEL: 'off',
+      SHUTDOWN_TIMEOUT_MS: '100',
+    },
+  });
+  relayPort = await relay.listen(0);
+  const relayUrl = `http://localhost:${counterPort}`;
+  return {
+    pageUrl: `http://localhost:${appPort}/#${new URLSearchParams({ relay: relayUrl, pin: relay.pin })}`,
+    relayUrl,
+    takeWire: () => wire.splice(0),
+    loaded,
+    async close() {
+      await relay.close();
+      for (const server of [backend, counter, app]) {
+        server.closeAllConnections();
+        server.close();
+      }
+    },
+  };
+}
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, resolve));
+  return (server.address() as AddressInfo).port;
+}
