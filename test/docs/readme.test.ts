@@ -133,11 +133,13 @@ describe('README', () => {
   test('every runtime dependency has its row, and no other', () => {
     const names = ['protocol', 'client', 'cli', 'server'].flatMap((name) => {
       const manifest = readFileSync(join(root, 'packages', name, 'package.json'), 'utf8');
-      return Object.keys((JSON.parse(manifest) as { dependencies?: object }).dependencies ?? {});
+      const { dependencies, optionalDependencies } = JSON.parse(manifest) as Record<string, object | undefined>;
+      return Object.keys({ ...dependencies, ...optionalDependencies });
     });
     const wanted = new Set(names.filter((name) => !name.startsWith('@mte-relay/')));
     const section = readme.slice(readme.indexOf('## Dependencies'), readme.indexOf('## Status'));
-    const rows = new Set([...section.matchAll(/^\| `([^`]+)`/gm)].map(([, name]) => name));
+    const cells = [...section.matchAll(/^\| (`[^|]+) \|/gm)].map(([, cell]) => cell as string);
+    const rows = new Set(cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)]).map(([, name]) => name));
     expect(rows).toEqual(wanted);
   });
 });

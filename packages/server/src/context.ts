@@ -9,6 +9,7 @@ import type { PublicFiles } from './http/public-files.ts';
 import type { Health } from './observe/health.ts';
 import type { Logger } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
+import type { Tracing } from './observe/trace.ts';
 import type { SessionStore } from './sessions/store.ts';
 
 export interface RelayContext {
@@ -23,4 +24,6 @@ export interface RelayContext {
   readonly metrics: Metrics;
   readonly health: Health;
   readonly admission: Admission;
+  /** Undefined where nothing is traced. */
+  readonly tracing: Tracing | undefined;
 }

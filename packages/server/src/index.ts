@@ -21,6 +21,7 @@ import { Upgrades } from './http/upgrade.ts';
 import { Health } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/log.ts';
 import { Metrics } from './observe/metrics.ts';
+import { type OpenTelemetry, Tracing } from './observe/trace.ts';
 import { MemorySessionStore } from './sessions/memory.ts';
 import { RedisSessionStore } from './sessions/redis.ts';
 import type { SessionStore } from './sessions/store.ts';
@@ -58,6 +59,12 @@ export interface RelayOptions {
   readonly log?: Logger;
   /** Decide on opened requests, annotate answers. */
   readonly hooks?: RelayHooks;
+  /**
+   * The program's own `import * as openTelemetry from '@opentelemetry/api'`: each exchange then becomes a span of the
+   * tracer provider that the program has registered, in the trace that its propagator finds in the inner request. The
+   * default makes no spans; the variables OTEL_… are read by the command alone.
+   */
+  readonly openTelemetry?: OpenTelemetry;
 }
 
 /** A running relay. */
@@ -199,6 +206,7 @@ function createContext(settings: Settings, options: RelayOptions): RelayContext 
     metrics,
     health,
     admission,
+    tracing: options.openTelemetry && new Tracing(options.openTelemetry),
   };
 }
 

@@ -13,6 +13,7 @@ import { PublicFiles } from './http/public-files.ts';
 import { createRelay } from './index.ts';
 import { faultOf } from './observe/fault.ts';
 import { createLogger, type Logger } from './observe/log.ts';
+import { startOpenTelemetry } from './observe/open-telemetry.ts';
 import { pinOf, relayIdentities, relayIdentity } from './pairing/identity.ts';
 
 const USAGE = `usage: mte-relay-server <command> [options]
@@ -113,7 +114,13 @@ async function start(from: Environment): Promise<number> {
   endOnFault(log);
   for (const warning of warnings) log.warn(warning);
   const sessions = await modules.sessions?.(settings, nodeSuite());
-  const relay = createRelay({ environment, log, ...(sessions && { sessions }) });
+  const traces = await startOpenTelemetry(settings, log);
+  const relay = createRelay({
+    environment,
+    log,
+    ...(sessions && { sessions }),
+    ...(traces && { openTelemetry: traces.api }),
+  });
   try {
     await modules.startup?.({ settings: effectiveSettings(settings), log });
   } catch (error) {
@@ -133,6 +140,7 @@ async function start(from: Environment): Promise<number> {
   await setTimeout(DRAIN_DELAY_MS);
   log.info('relay is closing');
   await relay.close();
+  await traces?.shutdown();
   log.info('relay has closed');
   return 0;
 }

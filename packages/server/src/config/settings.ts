@@ -8,6 +8,16 @@ import { parseRedisUrl, REDIS_URL_EXPECTED, type RedisTarget } from '../sessions
 /** Names of LOG_LEVEL, most talkative first. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warning', 'error', 'panic', 'off'] as const;
 
+/** Names of OTEL_TRACES_SAMPLER. */
+export const TRACES_SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+
 /** Smallest CLIENT_ID_SECRET in characters. */
 const CLIENT_ID_SECRET_MIN_LENGTH = 32;
 
@@ -72,6 +82,18 @@ export interface ProcessSettings {
   readonly LOG_MODULE: string | undefined;
   readonly SESSIONS_MODULE: string | undefined;
   readonly STARTUP_MODULE: string | undefined;
+  readonly OTEL_EXPORTER_OTLP_ENDPOINT: URL | undefined;
+  readonly OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: URL | undefined;
+  /** name=value, percent-encoded; so are OTEL_RESOURCE_ATTRIBUTES. */
+  readonly OTEL_EXPORTER_OTLP_HEADERS: readonly string[];
+  readonly OTEL_EXPORTER_OTLP_TIMEOUT: number;
+  readonly OTEL_SERVICE_NAME: string;
+  readonly OTEL_RESOURCE_ATTRIBUTES: readonly string[];
+  readonly OTEL_TRACES_SAMPLER: (typeof TRACES_SAMPLERS)[number];
+  readonly OTEL_TRACES_SAMPLER_ARG: number;
+  readonly OTEL_BSP_MAX_QUEUE_SIZE: number;
+  readonly OTEL_BSP_SCHEDULE_DELAY: number;
+  readonly OTEL_SDK_DISABLED: 'true' | 'false';
 }
 
 /** Everything that is set. */
@@ -101,6 +123,12 @@ const httpOrigin = z.string().refine((text) => {
   return url !== undefined && /^https?:$/.test(url.protocol) && url.origin === text;
 });
 
+const httpUrl = z
+  .string()
+  .refine((text) => /^https?:$/.test(parseUrl(text)?.protocol ?? ''))
+  .transform((text) => new URL(text))
+  .optional();
+
 const upstream = z
   .string()
   .refine((text) => {
@@ -126,6 +154,13 @@ const integer = (fallback: number, min: number, max: number): z.ZodType<number, 
     .refine((text) => /^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max)
     .transform(Number)
     .meta({ minimum: min, maximum: max });
+
+const PAIRS_EXPECTED = 'comma-separated name=value, values percent-encoded where they must be';
+const pairs = z
+  .string()
+  .default('')
+  .transform(list)
+  .pipe(z.array(z.string().regex(/^[^=\s]+=(?:[^%]|%[0-9A-Fa-f]{2})*$/)));
 
 const ROUTES_EXPECTED = 'comma-separated paths that start with "/"; a "*" at the end matches any rest';
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110 §5.6.2
@@ -463,6 +498,68 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
     schema: z.string().optional(),
     expected: 'the path or package of an ES module that exports a function',
     effect: 'Run before the relay listens; the relay ends when it fails. Flag --startup.',
+  },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    schema: httpUrl,
+    expected: 'an absolute http or https URL',
+    effect:
+      'Where traces are sent by OTLP over HTTP, as protobuf; /v1/traces is added. Without it, and without the next, there ' +
+      'are no traces, and what makes and sends them is not loaded.',
+  },
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {
+    schema: httpUrl,
+    expected: 'an absolute http or https URL',
+    effect: 'The same for traces alone, used as it is.',
+  },
+  OTEL_EXPORTER_OTLP_HEADERS: {
+    schema: pairs,
+    expected: PAIRS_EXPECTED,
+    effect: 'Header fields sent with traces, such as the key of a collector.',
+    secret: true,
+  },
+  OTEL_EXPORTER_OTLP_TIMEOUT: {
+    schema: integer(10_000, 100, 600_000),
+    expected: 'milliseconds from 100 to 600000',
+    effect: 'How long the collector may take for one batch; what it has not taken then is dropped.',
+  },
+  OTEL_SERVICE_NAME: {
+    schema: z.string().default('mte-relay'),
+    expected: 'a name',
+    effect: 'What traces call this relay.',
+  },
+  OTEL_RESOURCE_ATTRIBUTES: {
+    schema: pairs,
+    expected: PAIRS_EXPECTED,
+    effect: 'What traces say of where it runs, such as k8s.pod.name.',
+  },
+  OTEL_TRACES_SAMPLER: {
+    schema: z.enum(TRACES_SAMPLERS).default('parentbased_always_on'),
+    expected: `one of ${TRACES_SAMPLERS.join(', ')}`,
+    effect: 'Which exchanges are traced. parentbased: as the trace says that the request belongs to, if it does.',
+  },
+  OTEL_TRACES_SAMPLER_ARG: {
+    schema: z
+      .string()
+      .default('1')
+      .refine((text) => /^(?:0|1|0?\.\d{1,9}|1\.0{1,9})$/.test(text))
+      .transform(Number),
+    expected: 'a number from 0 to 1',
+    effect: 'The share of traces that traceidratio takes.',
+  },
+  OTEL_BSP_MAX_QUEUE_SIZE: {
+    schema: integer(2_048, 1, 1_000_000),
+    expected: 'a number of spans from 1 to 1000000',
+    effect: 'Spans that wait to be sent; more are dropped, so that a collector that is down costs no more memory.',
+  },
+  OTEL_BSP_SCHEDULE_DELAY: {
+    schema: integer(5_000, 10, 600_000),
+    expected: 'milliseconds from 10 to 600000',
+    effect: 'How often spans are sent.',
+  },
+  OTEL_SDK_DISABLED: {
+    schema: z.enum(['true', 'false']).default('false'),
+    expected: 'true or false',
+    effect: 'true: no traces, whatever else is set.',
   },
 };
 

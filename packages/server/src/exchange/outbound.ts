@@ -125,6 +125,7 @@ export class Outbound implements Dispatcher.DispatchHandler {
 
   onResponseEnd(_controller: Controller, trailers: ParsedHeaders): void {
     if (this.#aborted || this.#ended || !this.#head) return;
+    this.#account.upstreamEnded();
     const fields = this.#host.translateTrailers(flatten(trailers));
     if (!this.#streaming && fields.length === 0) {
       this.#sendWhole(this.#head, concatBytes(this.#pieces));

@@ -44,9 +44,10 @@ export function passThrough(
   const trailers =
     hasBody && length === undefined ? announcedTrailers(given, own, () => rawFields(req.rawTrailers)) : undefined;
   context.admission.passThroughs += 1;
-  account.dispatched();
+  const method = req.method ?? 'GET';
+  account.dispatched({ method, headers, origin: domain.upstream.url });
   domain.upstream.dispatch(
-    { method: req.method ?? 'GET', target, headers, body: hasBody ? req : null, trailers },
+    { method, target, headers, body: hasBody ? req : null, trailers },
     new PlainAnswer(domain, context, account, res),
   );
 }
@@ -101,6 +102,7 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(_controller: Controller, trailers: ParsedHeaders): void {
+    this.#account.upstreamEnded();
     const fields = trailerFields(flatten(trailers), this.#domain.settings.HEADERS);
     if (fields.length > 0) this.#res.addTrailers(fields.map(([name, value]): [string, string] => [name, value]));
     this.#res.end();
@@ -109,11 +111,12 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Controller, error: Error): void {
     if (this.#res.destroyed) return; // by the client, which needs no answer and is no fault of the upstream
     this.#log.warn({ ...this.#account.names(), fault: faultOf(error) }, 'upstream failed');
+    const code = plainCodeOf(error);
+    this.#account.upstreamFailed(code);
     if (this.#res.headersSent) {
       this.#res.destroy();
       return;
     }
-    const code = plainCodeOf(error);
     this.#account.refusedOuter(code);
     refuse(this.#res, code);
   }

@@ -342,7 +342,7 @@ class Exchange implements OutboundHost {
       const facts = { fields: headers.length / 2, bytes: body instanceof Uint8Array ? body.length : -1 };
       this.#account.step('forwarded', { ...facts, whole: inbound.complete });
     }
-    this.#account.dispatched();
+    this.#account.dispatched({ method, headers, origin: this.#ownDomain.upstream.url });
     this.#ownDomain.upstream.dispatch(this.#upstreamRequest, this.#outbound as Outbound);
   }
 
@@ -416,12 +416,14 @@ class Exchange implements OutboundHost {
     const replayable = request.body === null || request.body instanceof Uint8Array;
     if (this.#resent || !replayable || !isIdempotent(request.method) || !isKeepAliveRace(error)) return false;
     this.#resent = true;
+    this.#account.dispatchedAgain({ ...request, origin: this.#ownDomain.upstream.url });
     this.#ownDomain.upstream.dispatch(request, this.#outbound as Outbound);
     return true;
   }
 
   failureCode(error: Error): InnerCode {
     const code = upstreamFailureCode(error);
+    this.#account.upstreamFailed(code);
     this.#account.refusedInner(code);
     this.#context.log.warn({ ...this.#account.names(), code, fault: faultOf(error) }, 'upstream failed');
     return code;
@@ -460,7 +462,11 @@ class Exchange implements OutboundHost {
     answer.then(
       (value) => {
         this.#waiting = false;
-        if (operation) this.#context.metrics.store[operation].observeMs(performance.now() - askedMs);
+        if (operation) {
+          const tookMs = performance.now() - askedMs;
+          this.#account.storeMs += tookMs;
+          this.#context.metrics.store[operation].observeMs(tookMs);
+        }
         if (this.#settled) return;
         this.#guard(() => {
           proceed(value);

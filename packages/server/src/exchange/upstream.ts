@@ -77,6 +77,11 @@ export class Upstream {
     );
   }
 
+  /** Where requests go. */
+  get url(): URL {
+    return this.#url;
+  }
+
   /** Where and how a connection of its own reaches the upstream; for what the pool cannot carry. */
   connection(target: string): UpstreamConnection {
     return { origin: this.#url, path: this.#basePath + target, tls: this.#tls };

@@ -1,11 +1,13 @@
-// What one request took and came to: a line in the log and a few additions to the metrics when it is over. On the hot
-// path, so no object, no lookup and no text that a level which is off would not show.
+// What one request took and came to: a line in the log, a few additions to the metrics and, where traces are made, its
+// spans, when it is over. On the hot path, so no object, no lookup and no text that a level which is off would not show.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { InnerCode, OuterCode } from '@mte-relay/protocol';
+import type { Attributes } from '@opentelemetry/api';
 import type { RelayContext } from '../context.ts';
 import { type Logger, shortSession } from './log.ts';
 import { type BodyRoute, type Metrics, type Outcome, outcomeOf } from './metrics.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from './request-id.ts';
+import type { ExchangeTrace, UpstreamCall } from './trace.ts';
 
 /** The account of one exchange, cancel or pass-through request. */
 export class Account {
@@ -21,34 +23,54 @@ export class Account {
   streamed = false;
   decodeMs = 0;
   encodeMs = 0;
+  /** Waited for a session store outside this process. */
+  storeMs = 0;
   bytesIn = 0;
   bytesOut = 0;
   readonly #startedMs = performance.now();
   readonly #log: Logger;
   readonly #metrics: Metrics;
+  readonly #trace: ExchangeTrace | undefined;
   #dispatchedMs = 0;
   #upstreamMs = 0;
   #code: OuterCode | InnerCode | undefined;
   #refused = false;
 
-  constructor({ log, metrics }: RelayContext, req: IncomingMessage, res: ServerResponse, route: BodyRoute) {
+  constructor({ log, metrics, tracing }: RelayContext, req: IncomingMessage, res: ServerResponse, route: BodyRoute) {
     this.#log = log;
     this.#metrics = metrics;
+    this.#trace = tracing?.begin(this.#startedMs);
     this.route = route;
     this.traces = log.isLevelEnabled('trace');
     this.requestId = requestIdOf(req);
     res.setHeader(REQUEST_ID_FIELD, this.requestId);
   }
 
-  /** The request was handed to the upstream. */
-  dispatched(): void {
+  /** The request is being handed to the upstream; a trace is set in its headers. */
+  dispatched(call: UpstreamCall): void {
     this.#dispatchedMs = performance.now();
+    this.#trace?.calling(call);
+  }
+
+  /** And once more, since the first time came to nothing. */
+  dispatchedAgain(call: UpstreamCall): void {
+    this.#trace?.calling(call);
   }
 
   /** The upstream's answer has begun. */
   upstreamAnswered(): void {
     this.#upstreamMs = performance.now() - this.#dispatchedMs;
     this.#metrics.upstream.observeMs(this.#upstreamMs);
+  }
+
+  /** The upstream's answer is here whole. */
+  upstreamEnded(): void {
+    this.#trace?.called(this.status);
+  }
+
+  /** The upstream gave no answer, or broke off inside it. */
+  upstreamFailed(code: InnerCode | OuterCode): void {
+    this.#trace?.called(0, code);
   }
 
   /** Refused on the outer hop. */
@@ -91,12 +113,18 @@ export class Account {
       else if (route === 'exchange')
         (this.streamed ? metrics.exchangeStream : metrics.exchangeWhole).observeMs(totalMs);
     }
+    this.#trace?.close({
+      status: this.status || (res.headersSent ? res.statusCode : 0),
+      error: this.#error(complete),
+      attributes: this.#attributes(),
+    });
     if (!this.#log.isLevelEnabled('info')) return;
     this.#log.info(
       {
         request: this.requestId,
         ...this.#names(),
         route,
+        trace: this.#trace?.traceId,
         status: this.status,
         outer: res.statusCode,
         code: this.#code,
@@ -115,6 +143,22 @@ export class Account {
   #outcome(complete: boolean): Outcome {
     if (!complete) return 'aborted';
     return this.#refused ? 'refused' : outcomeOf(this.status);
+  }
+
+  #error(complete: boolean): string | undefined {
+    return this.#code ?? (complete ? undefined : 'aborted');
+  }
+
+  #attributes(): Attributes {
+    const { decodeMs, encodeMs, requestId, route, sid, storeMs } = this;
+    return {
+      'mte_relay.route': route,
+      'mte_relay.request_id': requestId,
+      ...(sid && { 'mte_relay.session': shortSession(sid) }),
+      'mte_relay.decode_ms': thousandths(decodeMs),
+      'mte_relay.encode_ms': thousandths(encodeMs),
+      ...(storeMs > 0 && { 'mte_relay.store_ms': thousandths(storeMs) }),
+    };
   }
 
   #names(): { session?: string; client?: string } {

@@ -1,11 +1,11 @@
 // What the relay is, holds and may hold, read when it is scraped: nothing here is counted on the way of a request.
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { PROTOCOL_VERSION } from '@mte-relay/protocol';
 import type { Settings } from '../config/settings.ts';
 import type { Domain } from '../domain.ts';
 import { pinOf } from '../pairing/identity.ts';
 import type { Checks } from './health.ts';
+import { PACKAGE } from './package.ts';
 import type { Labels } from './series.ts';
 
 /** Limits on what there may be of something at once, so that how much of each is used can be told. */
@@ -101,9 +101,6 @@ function usedOf({ connections, inFlight, sessions }: Gauges, limit: Capacity): n
   }
 }
 
-const PACKAGE: { version: string } = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), { encoding: 'utf8' }),
-);
 const BUILD: Labels = {
   version: PACKAGE.version,
   protocol: `mte-relay/${PROTOCOL_VERSION}`,

@@ -7,6 +7,7 @@ import {
   equalBytes,
   KEM_CIPHERTEXT_BYTES,
   KEM_PUBLIC_KEY_BYTES,
+  OUTER_STATUS,
   type PairingRequest,
   parsePairingRequest,
   REPLAY_WINDOW,
@@ -28,7 +29,7 @@ const REQUEST_MAX_BYTES = KEM_CIPHERTEXT_BYTES + KEM_PUBLIC_KEY_BYTES + 512;
 /** Answers one pairing request; never rejects. */
 export async function pair(context: RelayContext, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const startedMs = performance.now();
-  const { admission, log, metrics } = context;
+  const { admission, log, metrics, tracing } = context;
   const request = requestIdOf(req);
   res.setHeader(REQUEST_ID_FIELD, request);
   admission.pairings += 1;
@@ -48,6 +49,11 @@ export async function pair(context: RelayContext, req: IncomingMessage, res: Ser
     const ms = performance.now() - startedMs;
     metrics.pairings.paired.value += 1;
     metrics.pairingTime.observeMs(ms);
+    tracing?.record('pairing', startedMs, {
+      status: 200,
+      error: undefined,
+      attributes: pairingAttributes(request, sid),
+    });
     log.info({ request, session: shortSession(sid), route: 'pairing', ms: Math.round(ms * 10) / 10 }, 'paired');
   } catch (error) {
     const failedStore = error instanceof StoreFullError || error instanceof StoreUnavailableError;
@@ -58,8 +64,22 @@ export async function pair(context: RelayContext, req: IncomingMessage, res: Ser
     metrics.pairings[code === 'internal' || code === 'unavailable' ? 'failed' : 'refused'].value += 1;
     if (code === 'internal') log.error({ request, fault: faultOf(error) }, 'pairing failed');
     else log.debug({ request, route: 'pairing', code }, 'pairing refused');
+    tracing?.record('pairing', startedMs, {
+      status: OUTER_STATUS[code],
+      error: code,
+      attributes: pairingAttributes(request),
+    });
     refuse(res, code);
   }
+}
+
+/** What a span says of a pairing. */
+function pairingAttributes(request: string, sid?: Bytes): Record<string, string> {
+  return {
+    'mte_relay.route': 'pairing',
+    'mte_relay.request_id': request,
+    ...(sid && { 'mte_relay.session': shortSession(sid) }),
+  };
 }
 
 async function openPairing(

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { onTestFinished } from 'vitest';
-import { createRelay, type Relay, type RelayHooks, type SessionStore } from '../../src/index.ts';
+import { createRelay, type Relay, type RelayHooks, type RelayOptions, type SessionStore } from '../../src/index.ts';
 
 export const TEST_SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
 export const TEST_ORIGIN = 'https://app.example';
@@ -36,7 +36,10 @@ const echoListener: RequestListener = (req, res) => {
 
 export async function stage(
   listener: (req: IncomingMessage, res: ServerResponse) => void = echoListener,
-  options: { environment?: Record<string, string>; log?: Logger; sessions?: SessionStore; hooks?: RelayHooks } = {},
+  options: { environment?: Record<string, string>; log?: Logger; sessions?: SessionStore; hooks?: RelayHooks } & Pick<
+    RelayOptions,
+    'openTelemetry'
+  > = {},
 ): Promise<Stage> {
   const seen: SeenRequest[] = [];
   const upstream = createServer((req, res) => {
@@ -67,6 +70,7 @@ export async function stage(
     ...(options.log && { log: options.log }),
     ...(options.sessions ? { sessions: options.sessions } : {}),
     ...(options.hooks ? { hooks: options.hooks } : {}),
+    ...(options.openTelemetry ? { openTelemetry: options.openTelemetry } : {}),
   });
   const port = await relay.listen(0);
   onTestFinished(() => relay.close());

@@ -1,0 +1,166 @@
+// Spans of OpenTelemetry: one per exchange, of kind SERVER, and below it one per call of the upstream, of kind CLIENT. Their
+// trace is the one that the inner request names, and the upstream is told of the call's. What they say is what the log
+// says: no path, no query, no header value, no body (semantic conventions for HTTP, less url.path and url.query).
+import type { Attributes, Context, Span, TextMapGetter, TextMapSetter, Tracer } from '@opentelemetry/api';
+import { PACKAGE } from './package.ts';
+
+/** The API package of OpenTelemetry, as `import * as openTelemetry from '@opentelemetry/api'` gives it. */
+export type OpenTelemetry = typeof import('@opentelemetry/api');
+
+/** A call of the upstream that is about to be made. */
+export interface UpstreamCall {
+  readonly method: string;
+  /** Flat: name, value, name, value; what propagates the trace is set in it. */
+  readonly headers: string[];
+  readonly origin: URL;
+}
+
+/** What an exchange came to. */
+export interface TracedEnd {
+  readonly attributes: Attributes;
+  /** Of the answer, the inner one of an exchange; 0 when there is none. */
+  readonly status: number;
+  /** Why there is no other answer; undefined when all went well. */
+  readonly error: string | undefined;
+}
+
+/** Makes spans with the tracer provider and the propagator that are registered. */
+export class Tracing {
+  readonly api: OpenTelemetry;
+  readonly tracer: Tracer;
+
+  constructor(api: OpenTelemetry) {
+    this.api = api;
+    this.tracer = api.trace.getTracer('mte-relay-server', PACKAGE.version);
+  }
+
+  /** @param startedMs as `performance.now()`; of the request's head. */
+  begin(startedMs: number): ExchangeTrace {
+    return new ExchangeTrace(this, startedMs);
+  }
+
+  /** A span that has ended, of what calls no upstream. */
+  record(name: string, startedMs: number, end: TracedEnd): void {
+    const trace = this.begin(startedMs);
+    trace.name = name;
+    trace.close(end);
+  }
+}
+
+/** The spans of one exchange. */
+export class ExchangeTrace {
+  /** Of the SERVER span, where no method is known. */
+  name = 'exchange';
+  readonly #tracing: Tracing;
+  readonly #startedMs: number;
+  /** Of the program that the relay is in, where it has one. */
+  readonly #around: Context;
+  #server: Span | undefined;
+  #call: Span | undefined;
+  #calls = 0;
+
+  constructor(tracing: Tracing, startedMs: number) {
+    this.#tracing = tracing;
+    this.#startedMs = startedMs;
+    this.#around = tracing.api.context.active();
+  }
+
+  /** The id that the log names it by; undefined while it has none. */
+  get traceId(): string | undefined {
+    return this.#server?.spanContext().traceId;
+  }
+
+  /** Begins the span of a call, in the trace that its headers name; they then name the call. Ends one before. */
+  calling({ method, headers, origin }: UpstreamCall): void {
+    const { propagation, SpanKind, trace } = this.#tracing.api;
+    const { attribute, name } = methodOf(method);
+    if (!this.#server) {
+      this.#begin(propagation.extract(this.#around, headers, FLAT), name).setAttribute(
+        'http.request.method',
+        attribute,
+      );
+    }
+    this.#endCall(0, 'resent');
+    const server = trace.setSpan(this.#around, this.#server as Span);
+    const attributes: Attributes = {
+      'http.request.method': attribute,
+      'server.address': origin.hostname.replace(/^\[|\]$/g, ''),
+      'server.port': Number(origin.port || (origin.protocol === 'https:' ? 443 : 80)),
+      ...(this.#calls > 0 && { 'http.request.resend_count': this.#calls }),
+    };
+    this.#calls += 1;
+    this.#call = this.#tracing.tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, server);
+    propagation.inject(trace.setSpan(server, this.#call), headers, FLAT);
+  }
+
+  /** The call's answer is whole, or will not be. */
+  called(status: number, error?: string): void {
+    this.#endCall(status, error);
+  }
+
+  /** Ends every span. */
+  close({ attributes, status, error }: TracedEnd): void {
+    this.#endCall(status, error ?? 'aborted'); // when the answer is not whole yet
+    const span = this.#server ?? this.#begin(this.#around, this.name);
+    span.setAttributes(attributes);
+    this.#end(span, status, error ?? (status >= 500 ? String(status) : undefined), status >= 500);
+  }
+
+  #begin(parent: Context, name: string): Span {
+    const { SpanKind } = this.#tracing.api;
+    const options = { kind: SpanKind.SERVER, startTime: this.#startedMs };
+    this.#server = this.#tracing.tracer.startSpan(name, options, parent);
+    return this.#server;
+  }
+
+  #endCall(status: number, error: string | undefined): void {
+    if (!this.#call) return;
+    const failed = error ?? (status >= 400 ? String(status) : undefined);
+    this.#end(this.#call, status, failed, failed !== undefined);
+    this.#call = undefined;
+  }
+
+  #end(span: Span, status: number, error: string | undefined, failed: boolean): void {
+    if (status > 0) span.setAttribute('http.response.status_code', status);
+    if (error !== undefined) span.setAttribute('error.type', error);
+    if (failed) span.setStatus({ code: this.#tracing.api.SpanStatusCode.ERROR });
+    span.end();
+  }
+}
+
+const METHODS: ReadonlySet<string> = new Set([
+  'CONNECT',
+  'DELETE',
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'PATCH',
+  'POST',
+  'PUT',
+  'TRACE',
+]);
+
+/** A client's own word for a method is not written down. */
+function methodOf(method: string): { attribute: string; name: string } {
+  return METHODS.has(method) ? { attribute: method, name: method } : { attribute: '_OTHER', name: 'HTTP' };
+}
+
+/** Reads and writes fields that stand flat, names in lower case. */
+const FLAT: TextMapGetter<string[]> & TextMapSetter<string[]> = {
+  keys: (fields) => fields.filter((_, at) => at % 2 === 0),
+  get(fields, name) {
+    const at = indexOf(fields, name);
+    return at < 0 ? undefined : fields[at + 1];
+  },
+  set(fields, name, value) {
+    const at = indexOf(fields, name);
+    if (at < 0) fields.push(name, value);
+    else fields[at + 1] = value;
+  },
+};
+
+function indexOf(fields: readonly string[], name: string): number {
+  const wanted = name.toLowerCase();
+  for (let at = 0; at < fields.length; at += 2) if (fields[at] === wanted) return at;
+  return -1;
+}
