@@ -1,0 +1,177 @@
+// Snippets of the guides, run as they stand: in Node, in a page of a real browser, or in a shell. Only the relay's address
+// and the pin are replaced; what "prints:" comments say must be what is printed.
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import { createRelay, type Relay } from '@mte-relay/server';
+import { build } from 'esbuild';
+import { WebSocketServer } from 'ws';
+import { openBrowser } from '../../e2e/support/chromium.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const RUN_TIMEOUT_MS = 60_000;
+/** As the guides write them. */
+const WRITTEN_RELAY = /(?<=https?:\/\/|ws:\/\/)localhost:8080/g;
+const WRITTEN_PIN = 'sha256-…';
+
+export interface Guide {
+  readonly title: string;
+  readonly language: string;
+  /** Where it runs: behind "run" on the fence. */
+  readonly where: string;
+  readonly code: string;
+}
+
+/** The snippets of a document that say where they run. */
+export function guidesIn(document: string): Guide[] {
+  const text = readFileSync(join(ROOT, 'docs', document), 'utf8');
+  const guides: Guide[] = [];
+  let title = '';
+  for (const [whole, heading, language = '', where = '', code = ''] of text.matchAll(
+    /^#+ (.*)$|^```(\w+) run (\w+)\n([\s\S]*?)^```$/gm,
+  )) {
+    if (heading !== undefined) title = heading;
+    else if (whole) guides.push({ title, language, where, code });
+  }
+  return guides;
+}
+
+/** Lines that the snippet promises. */
+export function promised({ code }: Guide): string[] {
+  return [...code.matchAll(/^\s*(?:\/\/|#) prints: (.*)$/gm)].map(([, line = '']) => line);
+}
+
+/** An API, a relay in front of it, and a page's server. */
+export class GuideStage {
+  readonly #api: Server;
+  readonly #pages: Server;
+  readonly #relay: Relay;
+  readonly #relayPort: number;
+  /** What the API was asked. */
+  readonly seen: string[];
+  #script = '';
+
+  private constructor(api: Server, pages: Server, relay: Relay, relayPort: number, seen: string[]) {
+    this.#api = api;
+    this.#pages = pages;
+    this.#relay = relay;
+    this.#relayPort = relayPort;
+    this.seen = seen;
+    pages.on('request', (req: IncomingMessage, res: ServerResponse) => {
+      const isScript = req.url === '/app.js';
+      res.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
+      res.end(isScript ? this.#script : '<!doctype html><script type="module" src="/app.js"></script>');
+    });
+  }
+
+  static async open(): Promise<GuideStage> {
+    const seen: string[] = [];
+    const api = apiServer(seen);
+    const pages = createServer();
+    const [apiPort, pagePort] = await Promise.all([listen(api), listen(pages)]);
+    const relay = createRelay({
+      environment: {
+        UPSTREAM: `http://127.0.0.1:${apiPort}`,
+        CORS_ORIGINS: `http://localhost:${pagePort}`,
+        CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
+        LOG_LEVEL: 'off',
+        ADMIN_PORT: 'off',
+        SHUTDOWN_TIMEOUT_MS: '100',
+      },
+    });
+    return new GuideStage(api, pages, relay, await relay.listen(0), seen);
+  }
+
+  async close(): Promise<void> {
+    await this.#relay.close();
+    for (const server of [this.#api, this.#pages]) {
+      server.closeAllConnections();
+      server.close();
+    }
+  }
+
+  /** The snippet's code for this stage. */
+  prepared({ code }: Guide): string {
+    return code.replaceAll(WRITTEN_RELAY, `localhost:${this.#relayPort}`).replaceAll(WRITTEN_PIN, this.#relay.pin);
+  }
+
+  /** What it printed, by lines. */
+  async inNode(guide: Guide): Promise<string[]> {
+    return await this.#run(process.execPath, ['--input-type=module', '--eval', this.prepared(guide)]);
+  }
+
+  async inShell(guide: Guide): Promise<string[]> {
+    return await this.#run('bash', ['-euc', this.prepared(guide)]);
+  }
+
+  /** Bundled as an app's build does it, loaded by a page of another origin than the relay's. */
+  async inBrowser(guide: Guide, chromium: string, lineCount: number): Promise<string[]> {
+    const { outputFiles } = await build({
+      stdin: { contents: this.prepared(guide), resolveDir: ROOT, loader: 'js' },
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      platform: 'browser',
+      write: false,
+      logLevel: 'warning',
+    });
+    this.#script = outputFiles[0]?.text ?? '';
+    const browser = await openBrowser(chromium);
+    try {
+      const lines: string[] = [];
+      const finished = new Promise<void>((resolve, reject) => {
+        browser.page.on('console', (message) => {
+          lines.push(message.text());
+          if (lines.length >= lineCount) resolve();
+        });
+        browser.page.on('pageerror', reject);
+      });
+      await browser.page.goto(`http://localhost:${(this.#pages.address() as AddressInfo).port}/`);
+      await finished;
+      return lines;
+    } finally {
+      await browser.close();
+    }
+  }
+
+  async #run(command: string, args: readonly string[]): Promise<string[]> {
+    const path = [join(ROOT, 'node_modules/.bin'), process.env['PATH'] ?? ''].join(delimiter);
+    const { stdout } = await promisify(execFile)(command, args, {
+      cwd: ROOT,
+      env: { ...process.env, PATH: path, NO_COLOR: '1' },
+      timeout: RUN_TIMEOUT_MS,
+    });
+    return stdout.trim().split('\n');
+  }
+}
+
+function apiServer(seen: string[]): Server {
+  const server = createServer(async (req, res) => {
+    const pieces: Buffer[] = [];
+    for await (const piece of req) pieces.push(piece as Buffer);
+    const body = Buffer.concat(pieces).toString();
+    seen.push(`${req.method} ${req.url} ${body}`);
+    if (req.url === '/events') {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      return void res.write('event: price\ndata: 42\n\n');
+    }
+    res.setHeader('content-type', 'application/json');
+    if (req.url === '/graphql') return void res.end('{"data":{"notes":[{"id":1,"text":"hello"}]}}');
+    res.statusCode = req.method === 'POST' ? 201 : 200;
+    res.end(JSON.stringify({ id: 1, text: body ? (JSON.parse(body) as { text: string }).text : 'hello' }));
+  });
+  const sockets = new WebSocketServer({ server, path: '/chat' });
+  sockets.on('connection', (ws) => {
+    seen.push('WebSocket /chat');
+    ws.on('message', (data, isBinary) => ws.send(`echo: ${data}`, { binary: isBinary }));
+  });
+  return server;
+}
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, resolve));
+  return (server.address() as AddressInfo).port;
+}
