@@ -28,7 +28,16 @@ export default defineConfig({
             'bench/**/*.test.ts',
             'test/**/*.test.ts',
           ],
-          exclude: [...exclude, 'test/e2e/**'],
+          exclude: [...exclude, 'test/e2e/**', 'test/runtimes/**'],
+          testTimeout: TEST_TIMEOUT_MS,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'runtimes',
+          include: ['test/runtimes/*.test.ts'],
+          globalSetup: 'test/runtimes/support/install.ts',
           testTimeout: TEST_TIMEOUT_MS,
         },
       },

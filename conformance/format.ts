@@ -201,8 +201,8 @@ export function outputOf(bytes: Bytes): Output {
   return bytes.length <= OUTPUT_HEX_MAX_BYTES ? hex(bytes) : { bytes: bytes.length, sha256: hex(hash(bytes)) };
 }
 
-/** Every input that a refused case stands for. */
-export function refusedInputs(refused: RefusedCase, baseBytes: Bytes): Bytes[] {
+/** The inputs that a refused case stands for: all, or up to this many spread over its range, both ends among them. */
+export function refusedInputs(refused: RefusedCase, baseBytes: Bytes, inputsMax = Number.POSITIVE_INFINITY): Bytes[] {
   if (refused.input !== undefined) return [unhex(refused.input)];
   const mutation = refused.mutation;
   if (!mutation) throw new Error(`${refused.name}: neither input nor mutation`);
@@ -210,10 +210,17 @@ export function refusedInputs(refused: RefusedCase, baseBytes: Bytes): Bytes[] {
     const bytes = unhex(mutation.bytes);
     return [join(baseBytes.subarray(0, mutation.at), bytes, baseBytes.subarray(mutation.at + bytes.length))];
   }
-  const inputs: Bytes[] = [];
-  for (let at = mutation.from; at <= mutation.to; at += mutation.step) {
-    if (mutation.op === 'truncate') inputs.push(baseBytes.slice(0, at));
-    else inputs.push(baseBytes.map((byte, i) => (i === at ? byte ^ mutation.mask : byte)));
-  }
-  return inputs;
+  return positions(mutation, inputsMax).map((at) => {
+    if (mutation.op === 'truncate') return baseBytes.slice(0, at);
+    return baseBytes.map((byte, i) => (i === at ? byte ^ mutation.mask : byte));
+  });
+}
+
+function positions({ from, to, step }: { from: number; to: number; step: number }, countMax: number): number[] {
+  const count = Math.floor((to - from) / step) + 1;
+  const taken = Math.min(count, countMax);
+  return Array.from({ length: taken }, (_, i) => {
+    const index = taken === count ? i : Math.round((i * (count - 1)) / (taken - 1));
+    return from + index * step;
+  });
 }

@@ -1,8 +1,9 @@
 // `npm run docs`: writes what is generated from the tables of settings, the tables of docs/configuration.md and the JSON
-// Schema of the YAML file; docs/metrics.md; the dashboard and the rules of deploy/. A test compares what is there with
+// Schema of the YAML file; the README's table of runtimes; docs/metrics.md; the dashboard and the rules of deploy/. A test compares what is there with
 // what this would write.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { casesIn, RUNTIMES } from '../conformance/runtimes.ts';
 import { dashboard } from '../deploy/grafana/dashboard.ts';
 import { alertTable, azureTemplate, operatorRules, ruleFile } from '../deploy/prometheus/formats.ts';
 import { defaultText } from '../packages/server/src/config/effective.ts';
@@ -11,6 +12,7 @@ import { DOMAIN_SETTINGS, PROCESS_SETTINGS, type Setting } from '../packages/ser
 import { metricsDocument } from './metrics-document.ts';
 
 const ROOT = join(import.meta.dirname, '..');
+const README = 'README.md';
 const CONFIGURATION = 'docs/configuration.md';
 const OBSERVABILITY = 'docs/observability.md';
 const LINE_WIDTH = 120;
@@ -19,6 +21,7 @@ const LINE_WIDTH = 120;
 export function generatedFiles(): ReadonlyMap<string, string> {
   const settings = { 'domain settings': table(DOMAIN_SETTINGS), 'process settings': table(PROCESS_SETTINGS) };
   return new Map([
+    [README, withTables(README, { runtimes: runtimeTable() })],
     [CONFIGURATION, withTables(CONFIGURATION, settings)],
     ['packages/server/settings.schema.json', formatted(settingsFileSchema())],
     ['docs/metrics.md', metricsDocument()],
@@ -53,6 +56,14 @@ function withTables(path: string, tables: Readonly<Record<string, string>>): str
     text = text.slice(0, from + begin.length) + rows + text.slice(to);
   }
   return text;
+}
+
+function runtimeTable(): string {
+  const rows = Object.values(RUNTIMES).map((runtime) => {
+    const { cases, lacks } = casesIn(runtime);
+    return `| ${runtime.name} | ${runtime.provider} | ${cases} | ${lacks.join(', ') || 'none'} |\n`;
+  });
+  return `\n| Runtime | Cryptography | Conformance cases | Left out for want of |\n|---|---|---|---|\n${rows.join('')}\n`;
 }
 
 function table(settings: Readonly<Record<string, Setting<unknown>>>): string {

@@ -24,6 +24,12 @@ export const TEST_TOOLS: readonly SystemTool[] = [
     variable: 'MTE_RELAY_CHROMIUM',
   },
   {
+    commands: ['firefox-esr', 'firefox'],
+    debianPackage: 'firefox-esr',
+    whatFor: 'the conformance cases in Firefox',
+    variable: 'MTE_RELAY_FIREFOX',
+  },
+  {
     commands: ['tcpdump'],
     debianPackage: 'tcpdump',
     whatFor: 'the search for plaintext in a capture of the relay port',

@@ -1,9 +1,11 @@
-// `npm test`: 1 provides the system's programs, 2 builds, 3 runs every test, 4 prints the counts as the last line,
-// exactly "N passed, N failed, N skipped". Arguments go to the runner: `npm test -- packages/protocol`.
+// `npm test`: 1 provides the system's programs, 2 builds, 3 runs every test, 4 prints how many conformance cases hold in
+// each runtime, and the counts as the last line, exactly "N passed, N failed, N skipped". Arguments go to the runner:
+// `npm test -- packages/protocol`.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { conformanceLine, type TestResult } from './conformance-line.ts';
 import { provideTools, TEST_TOOLS } from './system-tools.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -17,7 +19,7 @@ interface Report {
   readonly testResults: ReadonlyArray<{
     readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly status: string }[];
+    readonly assertionResults: readonly TestResult[];
   }>;
 }
 
@@ -25,6 +27,8 @@ interface Counts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** How many conformance cases hold in each runtime that ran. */
+  readonly conformance: string | undefined;
 }
 
 const toolPaths = provideTools(TEST_TOOLS);
@@ -38,6 +42,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 process.exitCode = counts && counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+if (counts?.conformance) console.log(counts.conformance);
 const { passed, failed, skipped } = counts ?? { passed: 0, failed: 0, skipped: 0 };
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
 
@@ -52,7 +57,12 @@ function runTests(reportPath: string): Counts | undefined {
   const skipped = report.numPendingTests + report.numTodoTests;
   const failed = report.numFailedTests + filesFailedAsAWhole(report);
   // An error outside every test fails the run without failing a test; it has to show in the counts.
-  return { passed: report.numPassedTests, failed: status !== 0 && failed === 0 ? 1 : failed, skipped };
+  return {
+    passed: report.numPassedTests,
+    failed: status !== 0 && failed === 0 ? 1 : failed,
+    skipped,
+    conformance: conformanceLine(report.testResults.flatMap((file) => file.assertionResults)),
+  };
 }
 
 /** Files that failed although none of their tests did: they did not load, or a hook failed. */

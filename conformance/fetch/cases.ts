@@ -46,7 +46,7 @@ const INPUTS: readonly FetchCase[] = [
   },
   {
     name: 'input: a Request brings method, fields and body',
-    needs: ['request'],
+    needs: ['request', 'typed-requests'],
     call: {
       input: 'request',
       init: { method: 'PATCH', headers: [['x-a', '1']], body: { kind: 'string', text: '{}' } },

@@ -45,7 +45,8 @@ export type Need =
   | 'form-data' // FormData and Blob with types
   | 'abort' // AbortController with reasons
   | 'codings' // DecompressionStream
-  | 'request'; // Request as input
+  | 'request' // Request as input
+  | 'typed-requests'; // a Request that names the type of a string given to it
 
 export interface FetchCase {
   /** What is shown, as a sentence; unique. */

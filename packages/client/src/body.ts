@@ -30,7 +30,8 @@ export async function takeBody(request: Request, given: unknown, streams: boolea
   }
   if (given instanceof Blob) return ofBlob(given);
   if (given instanceof FormData) return ofBlob(await request.blob());
-  if (given !== undefined && given !== null) return ofStream(request.body ?? (given as ReadableStream<Bytes>));
+  if (given instanceof ReadableStream) return ofStream(given);
+  if (given !== undefined && given !== null) return ofStream(request.body as ReadableStream<Bytes>);
   if (request.method === 'GET' || request.method === 'HEAD' || request.body === null) return undefined;
   return ofRequest(request, streams);
 }

@@ -1,5 +1,5 @@
-// From fetch's arguments to the request inside the seal. The platform's own Request does the checking: methods, fields,
-// bodies already used, streams without `duplex`.
+// From fetch's arguments to the request inside the seal. The platform's own Request does the checking, or the platform
+// makes one that does: methods, fields, bodies already used, streams without `duplex`.
 import { CLIENT_ID_FIELD, type Fields, type RequestHead } from '@mte-relay/protocol';
 import { type RequestBody, takeBody } from './body.ts';
 import { RelayClientError } from './errors.ts';
@@ -45,7 +45,9 @@ export async function takeCall(
     throw new RelayClientError('origin-not-relayed', `${url.origin} is not the relay's origin ${relayOrigin}`);
   }
   // The signal stays with the caller: a Request that follows it would leave a listener on it.
-  const request = new Request(given, Object.create(init ?? null, { signal: { value: null } }));
+  const request = platform.makeRequest
+    ? platform.makeRequest(given, init ?? {})
+    : new Request(given, Object.create(init ?? null, { signal: { value: null } }));
   const sameOrigin = new URL(platform.baseUrl(relayOrigin)).origin === relayOrigin;
   refuseOptions(request, init, sameOrigin);
   const signal = init?.signal === undefined ? (input instanceof Request ? input.signal : undefined) : init.signal;
@@ -86,7 +88,8 @@ const REFUSED_OPTIONS = [
 
 /** Throws `option-unsupported` for what cannot be kept inside the seal, TypeError as fetch does. */
 function refuseOptions(request: Request, init: RelayRequestInit | undefined, sameOrigin: boolean): void {
-  const { integrity, cache, mode } = request;
+  const { cache, mode } = request;
+  const integrity = init?.integrity || request.integrity; // not every Request keeps it
   const named = REFUSED_OPTIONS.find((name) => (init as Readonly<Record<string, unknown>> | undefined)?.[name]);
   const refused =
     (integrity && 'integrity') ||

@@ -20,12 +20,37 @@ export interface ResponseFacts {
 /** The Response; rejects when an answer that can have no content is not complete. */
 export async function toResponse(inner: InnerResponse, facts: ResponseFacts): Promise<Response> {
   const { status, headers } = inner.head;
+  const watched = new Watched(inner);
   let body: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   if (facts.method === 'HEAD' || NULL_BODY_STATUSES.has(status)) await drain(inner);
-  else body = decoded(contentStream(inner, facts.onDownloadProgress), headers);
+  else body = decoded(contentStream(inner, watched, facts.onDownloadProgress), headers);
   const response = new Response(body, { status });
   for (const [name, value] of headers) if (name !== CLIENT_ID_FIELD) response.headers.append(name, value);
-  return withFacts(response, facts);
+  return withFacts(response, facts, watched);
+}
+
+/** Keeps why an answer's content failed: some browsers' Response says only that it did. */
+class Watched {
+  readonly #inner: InnerResponse;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(inner: InnerResponse) {
+    this.#inner = inner;
+  }
+
+  async next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    try {
+      return await this.#inner.next();
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  }
+
+  /** The error of the content itself, or else this one. */
+  why(error: unknown): unknown {
+    return this.#failure ? this.#failure.error : error;
+  }
 }
 
 /** Reads an answer without content to its end: a Response with a null body has no stream that could tell otherwise. */
@@ -35,6 +60,7 @@ async function drain(inner: InnerResponse): Promise<void> {
 
 function contentStream(
   inner: InnerResponse,
+  watched: Watched,
   onProgress: ((progress: Progress) => void) | undefined,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const length = fieldOf(inner.head.headers, 'content-length');
@@ -43,7 +69,7 @@ function contentStream(
   return new ReadableStream(
     {
       async pull(controller) {
-        const piece = await inner.next();
+        const piece = await watched.next();
         if (!piece) return controller.close();
         loadedBytes += piece.length;
         onProgress?.(totalBytes === undefined ? { loadedBytes } : { loadedBytes, totalBytes });
@@ -68,14 +94,25 @@ function fieldOf(fields: Fields, name: string): string | undefined {
   return fields.find(([candidate]) => candidate === name)?.[1];
 }
 
+const READINGS = ['arrayBuffer', 'blob', 'bytes', 'formData', 'json', 'text'] as const;
+
 /** `url`, `redirected` and `type` are read-only and empty on a constructed Response; a clone would lose them again. */
-function withFacts(response: Response, facts: ResponseFacts): Response {
+function withFacts(response: Response, facts: ResponseFacts, watched: Watched): Response {
   const { url, redirected, type } = facts;
   const clone = response.clone.bind(response);
+  for (const name of READINGS) {
+    const read = response[name]?.bind(response) as (() => Promise<unknown>) | undefined;
+    if (!read) continue; // bytes() is young
+    const value = (): Promise<unknown> =>
+      read().catch((error) => {
+        throw watched.why(error);
+      });
+    Object.defineProperty(response, name, { value });
+  }
   return Object.defineProperties(response, {
     url: { value: url },
     redirected: { value: redirected },
     type: { value: type },
-    clone: { value: () => withFacts(clone(), facts) },
+    clone: { value: () => withFacts(clone(), facts, watched) },
   });
 }

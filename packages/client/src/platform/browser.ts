@@ -3,6 +3,7 @@ import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
 import { transact } from '../database.ts';
 import type { OuterPost, Platform } from './platform.ts';
+import { streamlessRequest } from './strict-request.ts';
 
 export const platform: Platform = {
   makeSuite: webcryptoSuite,
@@ -34,6 +35,7 @@ export const platform: Platform = {
   },
   neverSent: () => false, // a page is not told
   postWithProgress: globalThis.XMLHttpRequest ? postByXhr : undefined,
+  makeRequest: 'duplex' in Request.prototype ? undefined : streamlessRequest, // Firefox, Safari
 };
 
 function postByXhr(post: OuterPost, onSent: (bytes: number) => void): Promise<Response> {

@@ -38,4 +38,6 @@ export interface Platform {
   neverSent(failure: unknown): boolean;
   /** Sends with progress in bytes sent, where fetch has none; the answer comes whole. */
   readonly postWithProgress: ((post: OuterPost, onSent: (bytes: number) => void) => Promise<Response>) | undefined;
+  /** Makes a Request and checks it, where the platform's own does not do so as the standard says. */
+  readonly makeRequest: ((input: URL | Request, init: RequestInit) => Request) | undefined;
 }

@@ -1,8 +1,5 @@
-// Providers of packages/protocol whose randomness is given, so that their bytes can be compared with the vectors.
-import type { Awaitable, Bytes, Kem, KemKeyPair, Suite, SyncSuite } from '@mte-relay/protocol';
-import { xwingKeyPairFromSeed as nobleKeyPair, nobleSuite } from '@mte-relay/protocol/noble';
-import { xwingKeyPairFromSeed as nodeKeyPair, nodeSuite } from '@mte-relay/protocol/node';
-import { xwingKeyPairFromSeed as webcryptoKeyPair, webcryptoSuite } from '@mte-relay/protocol/webcrypto';
+// A provider of packages/protocol whose randomness is given, so that its bytes can be compared with the vectors.
+import type { Awaitable, Bytes, Kem, KemKeyPair, Suite } from '@mte-relay/protocol';
 import { ml_kem768_x25519 as xwing } from '@noble/post-quantum/hybrid.js';
 
 /** A provider, and its way from a seed to a key pair. */
@@ -10,14 +7,6 @@ export interface Provider<S extends Suite = Suite> {
   readonly suite: S;
   readonly keyPair: (seed: Bytes) => Awaitable<KemKeyPair>;
 }
-
-const node: Provider<SyncSuite> = { suite: nodeSuite(), keyPair: nodeKeyPair };
-const noble: Provider<SyncSuite> = { suite: nobleSuite(), keyPair: nobleKeyPair };
-const webcrypto: Provider = { suite: webcryptoSuite(), keyPair: webcryptoKeyPair };
-
-/** Providers that answer at once, the only ones a relay may use. */
-export const syncProviders: Provider<SyncSuite>[] = [node, noble];
-export const providers: Provider[] = [node, noble, webcrypto];
 
 /** Randomness in the order of its use; running out is an error. */
 export interface Randomness {

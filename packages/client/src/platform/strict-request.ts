@@ -1,0 +1,49 @@
+// A Request as the standard checks and completes it (Fetch §5.4), on platforms whose own leaves some of that out.
+
+type Init = RequestInit & { duplex?: string };
+
+/**
+ * For a Request that takes no stream as body: a stream counts as one, and stays the caller's to read.
+ * @throws TypeError as fetch does.
+ */
+export function streamlessRequest(input: URL | Request, init: Init): Request {
+  const { body } = init;
+  if (!isStream(body)) return new Request(input, Object.create(init, { signal: { value: null } }));
+  if (init.duplex === undefined) throw new TypeError("a stream as body needs duplex: 'half'");
+  const type = new Request(input, { headers: init.headers ?? {} }).headers.get('content-type');
+  const request = new Request(input, { ...init, body: '', signal: null });
+  if (type === null) request.headers.delete('content-type'); // that of the empty string
+  return request;
+}
+
+const TOKEN = /^[!#$%&'*+.^_`|~\w-]+$/;
+const FORBIDDEN_METHODS = new Set(['CONNECT', 'TRACE', 'TRACK']);
+const NORMALISED_METHODS = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT']);
+const TEXT = 'text/plain;charset=UTF-8';
+
+/** @throws TypeError as fetch does. */
+export function strictRequest(input: URL | Request, init: Init): Request {
+  const { body } = init;
+  const method = checkedMethod(init.method ?? ('method' in input ? input.method : 'GET'));
+  if (body !== undefined && body !== null && (method === 'GET' || method === 'HEAD')) {
+    throw new TypeError(`${method} has no body`);
+  }
+  if (isStream(body)) return streamlessRequest(input, { ...init, method });
+  const request = new Request(input, { ...init, method, signal: null });
+  // Asked for even where it is not needed: Bun makes the type of a form only while its body is unread.
+  if (!request.headers.has('content-type') && typeof body === 'string') request.headers.set('content-type', TEXT);
+  return request;
+}
+
+/** A method as it is sent. Throws TypeError for what is none, and for those that fetch forbids. */
+function checkedMethod(method: string): string {
+  const upper = method.toUpperCase();
+  if (!TOKEN.test(method) || FORBIDDEN_METHODS.has(upper)) {
+    throw new TypeError(`${JSON.stringify(method)} is not a method for fetch`);
+  }
+  return NORMALISED_METHODS.has(upper) ? upper : method;
+}
+
+function isStream(body: unknown): boolean {
+  return typeof ReadableStream !== 'undefined' && body instanceof ReadableStream;
+}

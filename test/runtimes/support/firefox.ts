@@ -1,0 +1,52 @@
+// A real, headless Firefox of the system, stock, driven over WebDriver BiDi.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { INSTALLED } from './conformance.ts';
+
+/** Where `npm test` found Firefox; without it the tests that need it are skipped. */
+export const FIREFOX: string | undefined = process.env['MTE_RELAY_FIREFOX'];
+
+const START_TIMEOUT_MS = 60_000;
+const ANSWER_TIMEOUT_MS = 240_000;
+
+/** What is used of puppeteer-core, which lies in the package of the runtimes. */
+interface Puppeteer {
+  launch(options: object): Promise<{
+    newPage(): Promise<FirefoxPage>;
+    close(): Promise<void>;
+  }>;
+}
+
+export interface FirefoxPage {
+  goto(url: string): Promise<unknown>;
+  waitForFunction(condition: () => boolean): Promise<unknown>;
+  evaluate<A, R>(work: (given: A) => Promise<R>, given: A): Promise<R>;
+}
+
+export interface OpenFirefox {
+  readonly page: FirefoxPage;
+  close(): Promise<void>;
+}
+
+export async function openFirefox(executablePath: string): Promise<OpenFirefox> {
+  const entry = pathToFileURL(join(INSTALLED, 'puppeteer-core/lib/puppeteer/puppeteer-core.js')).href;
+  const { default: puppeteer } = (await import(entry)) as { default: Puppeteer };
+  const profile = mkdtempSync(join(tmpdir(), 'mte-relay-firefox-'));
+  const browser = await puppeteer.launch({
+    browser: 'firefox',
+    executablePath,
+    headless: true,
+    userDataDir: profile,
+    protocolTimeout: ANSWER_TIMEOUT_MS,
+    timeout: START_TIMEOUT_MS,
+  });
+  return {
+    page: await browser.newPage(),
+    async close() {
+      await browser.close();
+      rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}
