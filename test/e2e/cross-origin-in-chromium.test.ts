@@ -13,7 +13,7 @@ const BUNDLE = join(import.meta.dirname, '../../packages/client/dist/mte-relay-c
 
 declare global {
   /** Set by the page's own script. */
-  var client: { fetch: typeof fetch };
+  var client: { fetch: typeof fetch; pair(): Promise<void> };
 }
 
 describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
