@@ -1,8 +1,9 @@
 // `npm run docs`: writes what is generated from the tables of settings, the tables of docs/configuration.md and the JSON
-// Schema of the YAML file; the README's table of runtimes; docs/metrics.md; the dashboard and the rules of deploy/. A test compares what is there with
-// what this would write.
+// Schema of the YAML file; the README's table of runtimes; docs/metrics.md; the dashboard and the rules of deploy/; the
+// table of scaling from the bench's saved run. A test compares what is there with what this would write.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { savedScalingTable } from '../bench/scaling-table.ts';
 import { casesIn, RUNTIMES } from '../conformance/runtimes.ts';
 import { dashboard } from '../deploy/grafana/dashboard.ts';
 import { alertTable, azureTemplate, operatorRules, ruleFile } from '../deploy/prometheus/formats.ts';
@@ -15,6 +16,7 @@ const ROOT = join(import.meta.dirname, '..');
 const README = 'README.md';
 const CONFIGURATION = 'docs/configuration.md';
 const OBSERVABILITY = 'docs/observability.md';
+const OPERATIONS = 'docs/operations.md';
 const LINE_WIDTH = 120;
 
 /** Generated files by path from the root, as they should be. */
@@ -26,6 +28,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['packages/server/settings.schema.json', formatted(settingsFileSchema())],
     ['docs/metrics.md', metricsDocument()],
     [OBSERVABILITY, withTables(OBSERVABILITY, { alerts: alertTable() })],
+    [OPERATIONS, withTables(OPERATIONS, { scaling: savedScalingTable() })],
     ['deploy/grafana/mte-relay.json', formatted(dashboard())],
     ['deploy/prometheus/mte-relay-rules.yaml', ruleFile()],
     ['deploy/prometheus/mte-relay-prometheus-rule.yaml', operatorRules()],
