@@ -25,10 +25,9 @@ import {
   wasCancelled,
 } from '../twin/messages.ts';
 import { seal } from '../twin/primitives.ts';
-import { type FailureClass, Refused } from '../twin/refused.ts';
+import type { FailureClass } from '../twin/refused.ts';
+import { expectFailure, refusedBy, replacedByte, type Session, sessionOf } from './refusing.ts';
 import { seeded } from './seeded.ts';
-
-type Session = MessageVectors['session'];
 
 /** The Binary HTTP of the worked example. */
 export const EXAMPLE_REQUEST: Bytes = encodeKnown({
@@ -76,13 +75,8 @@ function messageCase(
   };
 }
 
-export function messageVectors([pairing]: PairingCase[]): MessageVectors {
-  if (!pairing) throw new Error('no pairing case');
-  const session: Session = {
-    sid: pairing.parameters.sid,
-    requestSecret: pairing.requestSecret,
-    responseSecret: pairing.responseSecret,
-  };
+export function messageVectors(pairings: PairingCase[]): MessageVectors {
+  const session = sessionOf(pairings);
   const make = (name: string, n: number, request: Plaintext[], response: Plaintext[], type: 1 | 2 = 1) =>
     messageCase(session, name, type, n, request, response);
   const pieces = ['one ', 'two ', 'three'].map((piece) => hex(text(piece)));
@@ -144,8 +138,7 @@ export function messagesRefused(vectors: MessageVectors): MessageRefusedVectors 
   const cancels = cancelFailures();
   for (const one of cancels) {
     const bytes = unhex(one.plaintext);
-    const seen = failureOf(() => (one.side === 'relay' ? cancelTarget(bytes) : wasCancelled(bytes, one.n)));
-    if (seen !== one.expect) throw new Error(`${one.name}: expected ${one.expect}, the twin says ${seen}`);
+    expectFailure(one, () => (one.side === 'relay' ? cancelTarget(bytes) : wasCancelled(bytes, one.n)));
   }
   return { cases, cancels };
 }
@@ -159,20 +152,11 @@ function chunkFailures({ side, base, front, key, whole }: Direction): RefusedCas
   const at = (i: number) => framed[i] as Bytes;
   const cipher = (i: number) => ciphertexts[i] as Bytes;
   const finalAt = whole.length - at(last).length;
-  const body = (name: string, expect: FailureClass, ...parts: Bytes[]): RefusedCase => ({
-    name: `${side}: ${name}`,
-    side,
-    base: base.name,
-    input: hex(join(front, ...parts)),
-    expect,
-  });
-  const mutated = (name: string, expect: FailureClass, mutation: RefusedCase['mutation'] & object): RefusedCase => ({
-    name: `${side}: ${name}`,
-    side,
-    base: base.name,
-    mutation,
-    expect,
-  });
+  const refused = refusedBy(side, base.name);
+  const body = (name: string, expect: FailureClass, ...parts: Bytes[]): RefusedCase =>
+    refused(name, expect, { input: hex(join(front, ...parts)) });
+  const mutated = (name: string, expect: FailureClass, mutation: RefusedCase['mutation'] & object): RefusedCase =>
+    refused(name, expect, { mutation });
   const others = framed.slice(2);
   const length = cipher(0).length;
   return [
@@ -260,25 +244,16 @@ function chunkFailures({ side, base, front, key, whole }: Direction): RefusedCas
 /** §5.1 */
 function headerFailures(vectors: MessageVectors): RefusedCase[] {
   const [first, second] = vectors.cases as [MessageCase, MessageCase];
-  const relay = (name: string, expect: FailureClass, how: Pick<RefusedCase, 'input' | 'mutation'>): RefusedCase => ({
-    name: `relay: ${name}`,
-    side: 'relay',
-    base: first.name,
-    ...how,
-    expect,
-  });
-  const byte = (at: number, value: number) => ({
-    mutation: { op: 'replace' as const, at, bytes: hex(uint(1, value)) },
-  });
+  const relay = refusedBy('relay', first.name);
   const flips = (from: number, to: number) => ({ mutation: { op: 'flip' as const, from, to, step: 1, mask: 0x01 } });
   const body = (first.request as string).slice(84);
   return [
-    relay('version 0', 'version-unsupported', byte(0, 0)),
-    relay('version 2', 'version-unsupported', byte(0, 2)),
+    relay('version 0', 'version-unsupported', replacedByte(0, 0)),
+    relay('version 2', 'version-unsupported', replacedByte(0, 2)),
     relay('another version and nothing behind it', 'version-unsupported', { input: '02' }),
-    relay('type 0', 'malformed', byte(1, 0)),
-    relay('type 3', 'malformed', byte(1, 3)),
-    relay('an exchange relabelled as a cancel', 'unopenable', byte(1, 2)),
+    relay('type 0', 'malformed', replacedByte(1, 0)),
+    relay('type 3', 'malformed', replacedByte(1, 3)),
+    relay('an exchange relabelled as a cancel', 'unopenable', replacedByte(1, 2)),
     relay('n of 2^53', 'malformed', { mutation: { op: 'replace', at: 18, bytes: '0020000000000000' } }),
     relay('n of 2^64 - 1', 'malformed', { mutation: { op: 'replace', at: 18, bytes: 'ffffffffffffffff' } }),
     relay('another sid than was sealed', 'unopenable', flips(2, 17)),
@@ -301,13 +276,7 @@ function requestOfAnotherSession(base: MessageCase, session: Session): Bytes {
 /** §5.4 */
 function responseFailures(vectors: MessageVectors): RefusedCase[] {
   const [first, second] = vectors.cases as [MessageCase, MessageCase];
-  const client = (name: string, expect: FailureClass, how: Pick<RefusedCase, 'input' | 'mutation'>): RefusedCase => ({
-    name: `client: ${name}`,
-    side: 'client',
-    base: first.name,
-    ...how,
-    expect,
-  });
+  const client = refusedBy('client', first.name);
   const headerBytes = unhex(first.header);
   const nonce = unhex(first.responseNonce);
   const foreign = responseKey(seeded('the response secret of another session', 32), headerBytes, nonce);
@@ -353,21 +322,10 @@ function confirm(refused: RefusedCase, { session, cases }: MessageVectors): void
   const base = cases.find((one) => one.name === refused.base) as MessageCase;
   const relay = refused.side === 'relay';
   for (const input of refusedInputs(refused, unhex((relay ? base.request : base.response) as string))) {
-    const seen = failureOf(() =>
+    expectFailure(refused, () =>
       relay
         ? openRequest(unhex(session.requestSecret), input)
         : openResponse(unhex(session.responseSecret), unhex(base.header), input),
     );
-    if (seen !== refused.expect) throw new Error(`${refused.name}: expected ${refused.expect}, the twin says ${seen}`);
-  }
-}
-
-function failureOf(work: () => unknown): string {
-  try {
-    work();
-    return 'accepted';
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    return error.failure;
   }
 }

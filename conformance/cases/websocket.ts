@@ -1,7 +1,6 @@
 // Cases of SPEC §13, made by the twin.
 import {
   type FrameJson,
-  type MessageVectors,
   outputOf,
   type PairingCase,
   type Plaintext,
@@ -17,7 +16,7 @@ import { encodeKnown, type Field } from '../twin/bhttp.ts';
 import { type Bytes, hex, join, NONE, text, uint, unhex } from '../twin/bytes.ts';
 import { header, requestKey } from '../twin/messages.ts';
 import { seal } from '../twin/primitives.ts';
-import { type FailureClass, Refused } from '../twin/refused.ts';
+import type { FailureClass } from '../twin/refused.ts';
 import {
   answer,
   type Frame,
@@ -30,9 +29,8 @@ import {
   readFrames,
   sealFrame,
 } from '../twin/websocket.ts';
+import { expectFailure, refusedBy, replacedByte, type Session, sessionOf } from './refusing.ts';
 import { seeded } from './seeded.ts';
-
-type Session = MessageVectors['session'];
 
 const UPGRADE: Bytes = encodeKnown({
   method: 'GET',
@@ -124,13 +122,8 @@ function frameOf({ kind, final, data, code, reason }: FrameJson): Frame {
   };
 }
 
-export function webSocketVectors([pairing]: PairingCase[]): WebSocketVectors {
-  if (!pairing) throw new Error('no pairing case');
-  const session: Session = {
-    sid: pairing.parameters.sid,
-    requestSecret: pairing.requestSecret,
-    responseSecret: pairing.responseSecret,
-  };
+export function webSocketVectors(pairings: PairingCase[]): WebSocketVectors {
+  const session = sessionOf(pairings);
   return {
     session,
     cases: [
@@ -161,17 +154,8 @@ export function webSocketRefused(vectors: WebSocketVectors): WebSocketRefusedVec
 /** §13.2, at the relay. */
 function openingFailures({ cases, session }: WebSocketVectors): RefusedCase[] {
   const [base, other] = cases as [WebSocketCase, WebSocketCase];
-  const relay = (name: string, expect: FailureClass, how: Pick<RefusedCase, 'input' | 'mutation'>): RefusedCase => ({
-    name: `relay: ${name}`,
-    side: 'relay',
-    base: base.name,
-    ...how,
-    expect,
-  });
+  const relay = refusedBy('relay', base.name);
   const length = base.opening.length / 2;
-  const byte = (at: number, value: number) => ({
-    mutation: { op: 'replace' as const, at, bytes: hex(uint(1, value)) },
-  });
   const exchangeHeader = header(1, unhex(session.sid), base.n, unhex(base.nonce));
   const exchange = seal(requestKey(unhex(session.requestSecret), exchangeHeader), 0, text('final'), UPGRADE);
   return [
@@ -186,12 +170,12 @@ function openingFailures({ cases, session }: WebSocketVectors): RefusedCase[] {
     relay('another nonce than was sealed', 'unopenable', {
       mutation: { op: 'flip', from: 26, to: 41, step: 1, mask: 1 },
     }),
-    relay('version 2', 'version-unsupported', byte(0, 2)),
-    relay('type 1', 'malformed', byte(1, 1)),
-    relay('type 2', 'malformed', byte(1, 2)),
-    relay('type 4', 'malformed', byte(1, 4)),
+    relay('version 2', 'version-unsupported', replacedByte(0, 2)),
+    relay('type 1', 'malformed', replacedByte(1, 1)),
+    relay('type 2', 'malformed', replacedByte(1, 2)),
+    relay('type 4', 'malformed', replacedByte(1, 4)),
     relay('n of 2^53', 'malformed', { mutation: { op: 'replace', at: 18, bytes: '0020000000000000' } }),
-    relay('a chunk that is not the final one', 'malformed', byte(42, 0x20)),
+    relay('a chunk that is not the final one', 'malformed', replacedByte(42, 0x20)),
     relay('an exchange relabelled', 'unopenable', { input: base.header + hex(join(uint(1, 0), exchange)) }),
     relay('chunk of another opening', 'unopenable', { input: base.header + other.opening.slice(84) }),
     relay('its own answer reflected', 'unopenable', { input: base.header + base.answer.slice(32) }),
@@ -200,13 +184,7 @@ function openingFailures({ cases, session }: WebSocketVectors): RefusedCase[] {
 
 /** §13.2, at the client. */
 function answerFailures(base: WebSocketCase, other: WebSocketCase): RefusedCase[] {
-  const client = (name: string, expect: FailureClass, how: Pick<RefusedCase, 'input' | 'mutation'>): RefusedCase => ({
-    name: `client: ${name}`,
-    side: 'client',
-    base: base.name,
-    ...how,
-    expect,
-  });
+  const client = refusedBy('client', base.name);
   const length = base.answer.length / 2;
   return [
     client('truncated before its chunk', 'truncated', { mutation: { op: 'truncate', from: 0, to: 16, step: 1 } }),
@@ -307,14 +285,4 @@ function confirm(refused: WebSocketRefusedVectors, { session, cases }: WebSocket
     readFrames(plaintexts.slice(0, -1));
     expectFailure(one, () => readFrames(plaintexts));
   }
-}
-
-function expectFailure({ name, expect }: { name: string; expect: FailureClass }, work: () => unknown): void {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof Refused && error.failure === expect) return;
-    throw new Error(`${name}: expected ${expect}`, { cause: error });
-  }
-  throw new Error(`${name}: expected ${expect}, the twin accepts it`);
 }

@@ -1,7 +1,7 @@
 // Chunks: varint length ‖ ciphertext; the last has length 0 and runs to the end (SPEC §5.3, framing of
 // draft-ietf-ohai-chunked-ohttp-08 §3). Sealing first, opening below as its mirror image.
 import { AEAD_TAG_BYTES, CHUNK_CIPHERTEXT_MAX_BYTES, CHUNK_COUNT_MAX, CHUNK_PLAINTEXT_MAX_BYTES } from './constants.ts';
-import { counterNonce } from './crypto/aead-nonce.ts';
+import { NonceCounter } from './crypto/aead-nonce.ts';
 import { ProtocolError } from './errors.ts';
 import type { Aead, Awaitable } from './suite.ts';
 import {
@@ -28,22 +28,7 @@ export function chunkPrefix(ciphertextBytes: number): Bytes {
 /** The byte in front of the final chunk's ciphertext. */
 export const FINAL_CHUNK_PREFIX: Bytes = Uint8Array.of(0);
 
-// Gives the nonces 0, 1, 2, … of one message key, and none after the final one.
-class ChunkCounter {
-  #next = 0;
-  #final = false;
-
-  take(final: boolean): Bytes {
-    if (this.#final) throw new ProtocolError('misuse', 'the final chunk has been processed');
-    if (this.#next >= CHUNK_COUNT_MAX) {
-      throw new ProtocolError('too-large', `message exceeds ${CHUNK_COUNT_MAX} chunks`);
-    }
-    this.#final = final;
-    const nonce = counterNonce(this.#next);
-    this.#next += 1;
-    return nonce;
-  }
-}
+const TOO_MANY = `message exceeds ${CHUNK_COUNT_MAX} chunks`;
 
 /**
  * Seals the chunks of one message in order. `A` is the provider's AEAD, so that a synchronous one answers at once.
@@ -51,7 +36,7 @@ class ChunkCounter {
  */
 export class ChunkSealer<A extends Aead = Aead> {
   readonly #aead: A;
-  readonly #counter = new ChunkCounter();
+  readonly #counter = new NonceCounter(CHUNK_COUNT_MAX, TOO_MANY);
 
   constructor(aead: A) {
     this.#aead = aead;
@@ -81,7 +66,7 @@ export class ChunkSealer<A extends Aead = Aead> {
 /** Opens the chunks of one message in order. After a failure the message is void: give the opener up. */
 export class ChunkOpener<A extends Aead = Aead> {
   readonly #aead: A;
-  readonly #counter = new ChunkCounter();
+  readonly #counter = new NonceCounter(CHUNK_COUNT_MAX, TOO_MANY);
 
   constructor(aead: A) {
     this.#aead = aead;

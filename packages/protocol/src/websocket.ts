@@ -10,7 +10,7 @@ import {
   WEBSOCKET_FRAME_COUNT_MAX,
   WEBSOCKET_FRAME_DATA_MAX_BYTES,
 } from './constants.ts';
-import { counterNonce } from './crypto/aead-nonce.ts';
+import { NonceCounter } from './crypto/aead-nonce.ts';
 import { ProtocolError } from './errors.ts';
 import { requestKey, responseKey, webSocketRequestKey, webSocketResponseKey } from './key-schedule.ts';
 import { type ClientKeys, encodeMessageHeader, type MessageHeader, parseMessageHeader } from './message.ts';
@@ -128,24 +128,12 @@ function checkCiphertextSize(ciphertext: Bytes): void {
 
 const AAD_FRAME: Bytes = asciiBytes('ws');
 
-// Gives the nonces 0, 1, 2, … of one direction.
-class FrameCounter {
-  #next = 0;
-
-  take(): Bytes {
-    if (this.#next >= WEBSOCKET_FRAME_COUNT_MAX) {
-      throw new ProtocolError('too-large', `WebSocket exceeds ${WEBSOCKET_FRAME_COUNT_MAX} frames`);
-    }
-    const nonce = counterNonce(this.#next);
-    this.#next += 1;
-    return nonce;
-  }
-}
+const TOO_MANY = `WebSocket exceeds ${WEBSOCKET_FRAME_COUNT_MAX} frames`;
 
 /** Seals the frames of one direction in order. Each ciphertext is one outer binary message. */
 export class FrameSealer<A extends Aead = Aead> {
   readonly #aead: A;
-  readonly #counter = new FrameCounter();
+  readonly #counter = new NonceCounter(WEBSOCKET_FRAME_COUNT_MAX, TOO_MANY);
 
   constructor(aead: A) {
     this.#aead = aead;
@@ -160,7 +148,7 @@ export class FrameSealer<A extends Aead = Aead> {
 /** Opens the frames of one direction in order. After a failure the WebSocket is void: give the opener up. */
 export class FrameOpener<A extends Aead = Aead> {
   readonly #aead: A;
-  readonly #counter = new FrameCounter();
+  readonly #counter = new NonceCounter(WEBSOCKET_FRAME_COUNT_MAX, TOO_MANY);
 
   constructor(aead: A) {
     this.#aead = aead;

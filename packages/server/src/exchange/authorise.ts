@@ -1,10 +1,12 @@
 // What an opened request may ask for and in whose name, for exchanges and WebSockets alike (step 5 of relay.ts).
 import type { IncomingMessage } from 'node:http';
 import { CLIENT_ID_FIELD, type Fields, FLAG_OUTER_COOKIES, type RequestHead } from '@mte-relay/protocol';
+import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { InnerRefusal } from '../http/failure.ts';
+import { REQUEST_ID_FIELD } from '../observe/request-id.ts';
 import type { Session } from '../sessions/store.ts';
-import { fieldValue } from './headers.ts';
+import { fieldValue, overrideFields, upstreamRequestHeaders } from './headers.ts';
 import { canonicalTarget, pathOf } from './target.ts';
 
 /**
@@ -53,8 +55,30 @@ export function hasOuterCookies(session: Session): boolean {
   return (session.flags & FLAG_OUTER_COOKIES) !== 0;
 }
 
+/** An opened request, and who sent it. */
+export interface Opened {
+  readonly domain: Domain;
+  readonly session: Session;
+  readonly clientId: string;
+  readonly req: IncomingMessage;
+  readonly head: RequestHead;
+  readonly requestId: string;
+}
+
+/** The fields to send upstream, flat. @param fields the end-to-end ones of the request, hooks heard. */
+export function upstreamHeaders(context: RelayContext, opened: Opened, fields: Fields): string[] {
+  const { domain, session, clientId, req, head, requestId } = opened;
+  const sent = overrideFields(fields, domain.settings.HEADERS);
+  const { chain } = context.trustedProxies.read(req);
+  const headers = upstreamRequestHeaders(sent, { chain, scheme: head.scheme, host: head.authority });
+  addBrowserFields(domain, session, clientId, req, sent, headers);
+  // The app's own, inside the seal, is between the app and its API.
+  if (fieldValue(sent, REQUEST_ID_FIELD) === undefined) headers.push(REQUEST_ID_FIELD, requestId);
+  return headers;
+}
+
 /** Adds what a browser itself says on the outer hop: its cookies (opened for this client), its name, its page's origin. */
-export function addBrowserFields(
+function addBrowserFields(
   domain: Domain,
   session: Session,
   clientId: string,

@@ -1,6 +1,7 @@
 // What a program that embeds the relay may do to an exchange: refuse or annotate the opened request before it is
 // forwarded, annotate the answer before it is sealed.
 import type { Awaitable, Bytes, Fields } from '@mte-relay/protocol';
+import type { RelayContext } from '../context.ts';
 import { faultOf } from '../observe/fault.ts';
 import type { Logger } from '../observe/log.ts';
 import { fieldValue, overrideFields } from './headers.ts';
@@ -121,11 +122,18 @@ export function hookRequest(
   };
 }
 
-export function hookResponse(
-  request: ExchangeRequest,
-  status: number,
-  headers: Fields,
-  overrides: FieldOverrides,
-): HookResponse {
-  return { request, status, headers, setHeader: (name, value) => overrides.set(name, value) };
+/** The fields of an answer with what the hook sets. A hook that fails sets nothing. */
+export function annotate(
+  { hooks, log }: RelayContext,
+  names: Readonly<Record<string, string | undefined>>,
+  answered: { readonly request: ExchangeRequest; readonly status: number; readonly headers: Fields },
+): Fields {
+  if (!hooks.onResponse) return answered.headers;
+  const overrides = new FieldOverrides();
+  try {
+    hooks.onResponse({ ...answered, setHeader: (name, value) => overrides.set(name, value) });
+  } catch (error) {
+    log.error({ ...names, fault: faultOf(error) }, 'the onResponse hook failed');
+  }
+  return overrides.applyTo(answered.headers);
 }

@@ -25,9 +25,10 @@ export class Inbound implements BhttpSink<RequestHead> {
   complete = false;
   /** Known once the message is complete. */
   trailers: Fields = [];
+  /** Content bytes so far. */
+  bodyBytes = 0;
   readonly #decoder: BhttpDecoder<RequestHead>;
   readonly #bodyMaxBytes: number;
-  #bodyBytes = 0;
   #pieces: Bytes[] = [];
   #stream: RequestBody | undefined;
 
@@ -48,7 +49,7 @@ export class Inbound implements BhttpSink<RequestHead> {
 
   /** The whole body, null when there is none; for a complete request. */
   wholeBody(): Bytes | null {
-    return this.#bodyBytes === 0 ? null : concatBytes(this.#pieces);
+    return this.bodyBytes === 0 ? null : concatBytes(this.#pieces);
   }
 
   /** The body as a stream that fills as more is pushed. */
@@ -75,8 +76,8 @@ export class Inbound implements BhttpSink<RequestHead> {
   }
 
   onContent(content: Bytes): void {
-    this.#bodyBytes += content.length;
-    if (this.#bodyBytes > this.#bodyMaxBytes) throw new InnerRefusal('request-too-large');
+    this.bodyBytes += content.length;
+    if (this.bodyBytes > this.#bodyMaxBytes) throw new InnerRefusal('request-too-large');
     if (this.#stream) this.#stream.push(content);
     else this.#pieces.push(content);
   }

@@ -2,6 +2,7 @@
 // small and already here, as a stream otherwise. Seals the relay's own answers too.
 import type { ServerResponse } from 'node:http';
 import {
+  type Bytes,
   CHUNK_PLAINTEXT_MAX_BYTES,
   CONTENT_TYPE_MESSAGE,
   concatBytes,
@@ -159,12 +160,7 @@ export class Outbound implements Dispatcher.DispatchHandler {
     }
     this.#ended = true;
     const body = this.#sealFinal(message);
-    this.#res.writeHead(200, {
-      'content-type': CONTENT_TYPE_MESSAGE,
-      'content-length': body.length,
-      'cache-control': 'no-store',
-    });
-    this.#res.end(body);
+    endSealed(this.#res, body);
   }
 
   /** Called by nobody who could catch what it throws. */
@@ -231,4 +227,14 @@ export class Outbound implements Dispatcher.DispatchHandler {
     if (account.traces) account.step('chunk sealed', { bytes: bytes.length });
     return bytes;
   }
+}
+
+/** Sends a sealed answer that is here whole. */
+export function endSealed(res: ServerResponse, body: Bytes): void {
+  res.writeHead(200, {
+    'content-type': CONTENT_TYPE_MESSAGE,
+    'content-length': body.length,
+    'cache-control': 'no-store',
+  });
+  res.end(body);
 }

@@ -10,7 +10,6 @@
 // Before step 4 a refusal is bare and outer; after it, it is sealed.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
-  type Awaitable,
   type Bytes,
   CLIENT_ID_FIELD,
   CONTENT_TYPE_MESSAGE,
@@ -31,43 +30,27 @@ import {
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import type { Pending } from '../http/deadlines.ts';
-import { InnerRefusal, OuterRefusal, outerCodeOf, refuse } from '../http/failure.ts';
+import { OuterRefusal, refuse } from '../http/failure.ts';
 import { setOwnHeaders } from '../http/own-headers.ts';
 import { Account } from '../observe/account.ts';
-import { faultOf } from '../observe/fault.ts';
-import type { StoreOperation } from '../observe/metrics.ts';
-import { REQUEST_ID_FIELD } from '../observe/request-id.ts';
+import { type ClaimPurpose, SESSION_LIFETIMES, type Session, type StoreClaim } from '../sessions/store.ts';
+import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
+import { failureOf, upstreamFailed } from './failing.ts';
+import { contentLength, trailersOf } from './framing.ts';
+import { endToEndFields, overrideFields, trailerFields } from './headers.ts';
 import {
-  type ClaimPurpose,
-  SESSION_LIFETIMES,
-  type Session,
-  type StoreClaim,
-  StoreUnavailableError,
-} from '../sessions/store.ts';
-import { addBrowserFields, authoriseTarget, hasOuterCookies, identifyClient } from './authorise.ts';
-import {
-  announcedTrailers,
-  arrivedTrailers,
-  endToEndFields,
-  fieldValue,
-  overrideFields,
-  type Trailers,
-  trailerFields,
-  upstreamRequestHeaders,
-} from './headers.ts';
-import {
+  annotate,
   decide,
   type ExchangeRequest,
   FieldOverrides,
   type HookRefusal,
   hookRequest,
-  hookResponse,
   refusalAnswer,
 } from './hooks.ts';
 import { Inbound } from './inbound.ts';
-import { Outbound, type OutboundHost } from './outbound.ts';
-import { isIdempotent, isKeepAliveRace, type UpstreamRequest, upstreamFailureCode } from './upstream.ts';
+import { endSealed, Outbound, type OutboundHost } from './outbound.ts';
+import { isIdempotent, isKeepAliveRace, type UpstreamRequest } from './upstream.ts';
+import { Waiting, type WaitingHost } from './waiting.ts';
 
 /**
  * Relays one exchange; every outcome is an answer or a broken connection, never an exception.
@@ -88,12 +71,13 @@ export function relayExchange(
  */
 const DISCARD_MAX_BYTES = 67_108_864;
 
-class Exchange implements OutboundHost {
+class Exchange implements OutboundHost, WaitingHost {
   readonly #context: RelayContext;
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #visibleTarget: string | undefined;
   readonly #account: Account;
+  readonly #waiting: Waiting;
 
   #arrived: Bytes | undefined; // bytes before the header was whole
   #header: MessageHeader | undefined;
@@ -107,17 +91,15 @@ class Exchange implements OutboundHost {
 
   #request: ExchangeRequest | undefined;
 
-  #waiting = false; // for the store, or a hook
   #forwarding = false;
   #claimed = false;
   #outerEnded = false;
   #opened = false; // the final chunk too
-  #settled = false; // answered or refused: what still arrives is discarded
+  settled = false; // answered or refused: what still arrives is discarded
   #resent = false;
   #clientId = ''; // known once the request is
   #clientIdRefused = false;
   #discardedBytes = 0;
-  #unproven: Pending | undefined;
 
   constructor(context: RelayContext, req: IncomingMessage, res: ServerResponse, visibleTarget: string | undefined) {
     this.#visibleTarget = visibleTarget;
@@ -125,6 +107,7 @@ class Exchange implements OutboundHost {
     this.#req = req;
     this.#res = res;
     this.#account = new Account(context, req, res, 'exchange');
+    this.#waiting = new Waiting(context, req, this.#account, this);
   }
 
   start(): void {
@@ -144,14 +127,14 @@ class Exchange implements OutboundHost {
   #admit(): boolean {
     // Exact, so that a page cannot send it without a preflight (Fetch §2.2.2, CORS-safelisted content types).
     if (this.#req.headers['content-type'] === CONTENT_TYPE_MESSAGE) return true;
-    this.#settled = true;
+    this.settled = true;
     this.#refuse('media-type-unsupported');
     return false;
   }
 
   #onBytes(bytes: Bytes): void {
     this.#account.bytesIn += bytes.length;
-    if (this.#settled) return this.#discard(bytes.length);
+    if (this.settled) return this.#discard(bytes.length);
     if (this.#opener) this.#opener.push(bytes);
     else this.#readHeader(bytes);
     this.#advance();
@@ -170,7 +153,11 @@ class Exchange implements OutboundHost {
     this.#arrived = arrived.subarray(MESSAGE_HEADER_BYTES);
     if (header.type === MESSAGE_TYPE_CANCEL) this.#account.route = 'cancel';
     if (this.#account.traces) this.#account.step('header read', { type: header.type });
-    this.#whenReady(this.#context.sessions.find(header.sid), (session) => this.#useSession(header, session), 'find');
+    this.#waiting.whenReady(
+      this.#context.sessions.find(header.sid),
+      (session) => this.#useSession(header, session),
+      'find',
+    );
   }
 
   #useSession(header: MessageHeader, session: Session | undefined): void {
@@ -195,14 +182,14 @@ class Exchange implements OutboundHost {
 
   /** Goes on until more bytes, the store's answer or room in the upstream's stream is needed. */
   #advance(): void {
-    while (!this.#waiting && !this.#settled && !this.#opened) {
+    while (!this.#waiting.active && !this.settled && !this.#opened) {
       if (!this.#opener) {
-        if (!this.#outerEnded) return this.#awaitProof();
+        if (!this.#outerEnded) return this.#waiting.awaitProof();
         parseMessageHeader(this.#arrived ?? new Uint8Array(0)); // ended inside the header: says how
         return;
       }
       if (this.#openNext(this.#opener)) continue;
-      this.#awaitProof();
+      if (!this.#claimed) this.#waiting.awaitProof();
       if (this.#inbound?.congested) this.#req.pause();
       return;
     }
@@ -229,9 +216,9 @@ class Exchange implements OutboundHost {
     }
     const session = this.#session as Session;
     const header = this.#header as MessageHeader;
-    this.#proven();
+    this.#waiting.proven();
     const claimed = this.#context.sessions.claim(session, header.n, purposeOf(header));
-    this.#whenReady(
+    this.#waiting.whenReady(
       claimed,
       (claim) => {
         this.#claim(claim);
@@ -277,20 +264,15 @@ class Exchange implements OutboundHost {
     const n = decodeCancel(plaintext);
     const answerTo = (claim: StoreClaim): void => {
       if (claim === 'gone') throw new OuterRefusal('session-unknown');
-      this.#settled = true;
+      this.settled = true;
       this.#account.status = 200;
       const header = this.#header as MessageHeader;
       const sealer = new ResponseSealer(this.#context.suite, (this.#session as Session).responseSecret, header);
       const body = sealer.sealFinal(encodeCancelResult(n, claim === 'fresh'));
-      this.#res.writeHead(200, {
-        'content-type': CONTENT_TYPE_MESSAGE,
-        'content-length': body.length,
-        'cache-control': 'no-store',
-      });
       this.#account.bytesOut += body.length;
-      this.#res.end(body);
+      endSealed(this.#res, body);
     };
-    this.#whenReady(this.#context.sessions.claim(this.#session as Session, n, 'cancel'), answerTo, 'claim');
+    this.#waiting.whenReady(this.#context.sessions.claim(this.#session as Session, n, 'cancel'), answerTo, 'claim');
   }
 
   // 5 authorise target
@@ -315,50 +297,44 @@ class Exchange implements OutboundHost {
     const overrides = new FieldOverrides();
     const asked = hookRequest(this.#ownDomain.name, this.#request, fields, overrides);
     const decision = decide(onRequest, asked, this.#context.log);
-    this.#whenReady(decision, (refusal) => {
+    this.#waiting.whenReady(decision, (refusal) => {
       if (refusal) this.#refuseByHook(refusal);
       else this.#dispatch(head, overrides.applyTo(fields), inbound);
     });
   }
 
   #dispatch(head: RequestHead, fields: Fields, inbound: Inbound): void {
-    const sent = overrideFields(fields, this.#ownDomain.settings.HEADERS);
-    const headers = upstreamRequestHeaders(sent, {
-      chain: this.#context.trustedProxies.read(this.#req).chain,
-      scheme: head.scheme,
-      host: head.authority,
-    });
-    addBrowserFields(this.#ownDomain, this.#session as Session, this.#clientId, this.#req, sent, headers);
-    // The app's own, inside the seal, is between the app and its API.
-    if (fieldValue(sent, REQUEST_ID_FIELD) === undefined) headers.push(REQUEST_ID_FIELD, this.#account.requestId);
-    const body = inbound.complete ? inbound.wholeBody() : inbound.streamBody(() => this.#resumeReading());
-    const bodyBytes = body instanceof Uint8Array ? body.length : undefined;
-    const length = contentLength(head, bodyBytes, inbound.complete, this.#context.settings.REQUEST_BODY_MAX_BYTES);
+    const domain = this.#ownDomain;
+    const { requestId } = this.#account;
+    const opened = {
+      domain,
+      session: this.#session as Session,
+      clientId: this.#clientId,
+      req: this.#req,
+      head,
+      requestId,
+    };
+    const headers = upstreamHeaders(this.#context, opened, fields);
+    const length = contentLength(head, inbound, this.#context.settings.REQUEST_BODY_MAX_BYTES);
     if (length !== undefined) headers.push('content-length', length);
+    const body = inbound.complete ? inbound.wholeBody() : inbound.streamBody(() => this.#waiting.resumeReading());
+    const trailers = trailersOf(head, inbound, length, domain.settings.HEADERS);
     const { method, target } = this.#request as ExchangeRequest;
-    const trailers = this.#trailers(head, inbound, length);
     this.#upstreamRequest = { method, target, headers, body, trailers };
     if (this.#account.traces) {
       const facts = { fields: headers.length / 2, bytes: body instanceof Uint8Array ? body.length : -1 };
       this.#account.step('forwarded', { ...facts, whole: inbound.complete });
     }
-    this.#account.dispatched({ method, headers, origin: this.#ownDomain.upstream.url });
-    this.#ownDomain.upstream.dispatch(this.#upstreamRequest, this.#outbound as Outbound);
-  }
-
-  /** A stream says ahead that it has some, and no length: HTTP/1.1 has room for trailers in chunked bodies alone. */
-  #trailers(head: RequestHead, inbound: Inbound, length: string | undefined): Trailers | undefined {
-    const own = this.#ownDomain.settings.HEADERS;
-    if (inbound.complete) return inbound.trailers.length > 0 ? arrivedTrailers(inbound.trailers, own) : undefined;
-    return length === undefined ? announcedTrailers(head.headers, own, () => inbound.trailers) : undefined;
+    this.#account.dispatched({ method, headers, origin: domain.upstream.url });
+    domain.upstream.dispatch(this.#upstreamRequest, this.#outbound as Outbound);
   }
 
   #refuseByHook(refusal: HookRefusal): void {
-    this.#settled = true;
+    this.settled = true;
     const { status, headers, body } = refusalAnswer(refusal);
     this.#account.status = status;
     (this.#outbound as Outbound).respond({ status, headers }, body);
-    this.#resumeReading(); // what still arrives is discarded
+    this.#waiting.resumeReading(); // what still arrives is discarded
   }
 
   /** Known once the session is. */
@@ -368,10 +344,6 @@ class Exchange implements OutboundHost {
 
   get #hasOuterCookies(): boolean {
     return hasOuterCookies(this.#session as Session);
-  }
-
-  #resumeReading(): void {
-    if (this.#req.isPaused() && !this.#waiting) this.#req.resume();
   }
 
   // 7 seal
@@ -387,7 +359,8 @@ class Exchange implements OutboundHost {
     if (outerCookies.length > 0) this.#res.setHeader('set-cookie', outerCookies);
     // The client then takes this session's identity for its own.
     if (this.#clientIdRefused) translated.push([CLIENT_ID_FIELD, 'unknown']);
-    return this.withOwnFields(this.#annotate(status, translated));
+    const answered = { request: this.#request as ExchangeRequest, status, headers: translated };
+    return this.withOwnFields(annotate(this.#context, this.#account.names(), answered));
   }
 
   withOwnFields(fields: Fields): Fields {
@@ -396,18 +369,6 @@ class Exchange implements OutboundHost {
 
   translateTrailers(fields: Fields): Fields {
     return trailerFields(fields, this.#ownDomain.settings.HEADERS);
-  }
-
-  #annotate(status: number, fields: Fields): Fields {
-    const { onResponse } = this.#context.hooks;
-    if (!onResponse) return fields;
-    const overrides = new FieldOverrides();
-    try {
-      onResponse(hookResponse(this.#request as ExchangeRequest, status, fields, overrides));
-    } catch (error) {
-      this.#context.log.error({ ...this.#account.names(), fault: faultOf(error) }, 'the onResponse hook failed');
-    }
-    return overrides.applyTo(fields);
   }
 
   /** An idle connection that the upstream closed in the moment of use: once more, when nothing can have run twice. */
@@ -422,10 +383,9 @@ class Exchange implements OutboundHost {
   }
 
   failureCode(error: Error): InnerCode {
-    const code = upstreamFailureCode(error);
+    const code = upstreamFailed(this.#context, this.#account.names(), error);
     this.#account.upstreamFailed(code);
     this.#account.refusedInner(code);
-    this.#context.log.warn({ ...this.#account.names(), code, fault: faultOf(error) }, 'upstream failed');
     return code;
   }
 
@@ -437,9 +397,9 @@ class Exchange implements OutboundHost {
   // 8 account
 
   #close(): void {
-    this.#settled = true;
+    this.settled = true;
     this.#context.admission.exchanges -= 1;
-    this.#proven();
+    this.#waiting.proven();
     if (!this.#res.writableFinished) {
       const gone = new Error('the client went away');
       this.#inbound?.destroy(gone);
@@ -448,67 +408,38 @@ class Exchange implements OutboundHost {
     this.#account.close(this.#res);
   }
 
-  // Waiting, failing.
-
-  /** Continues with the store's answer: at once when it is there, else with reading paused until it is. */
-  #whenReady<T>(answer: Awaitable<T>, proceed: (value: T) => void, operation?: StoreOperation): void {
-    if (!(answer instanceof Promise)) {
-      proceed(answer);
-      return;
-    }
-    this.#waiting = true;
-    this.#req.pause();
-    const askedMs = performance.now();
-    answer.then(
-      (value) => {
-        this.#waiting = false;
-        if (operation) {
-          const tookMs = performance.now() - askedMs;
-          this.#account.storeMs += tookMs;
-          this.#context.metrics.store[operation].observeMs(tookMs);
-        }
-        if (this.#settled) return;
-        this.#guard(() => {
-          proceed(value);
-          this.#advance();
-          this.#resumeReading();
-        });
-      },
-      (error: unknown) => {
-        this.#waiting = false;
-        // A store that is down says so itself, once and not per exchange.
-        const level = error instanceof StoreUnavailableError ? 'debug' : 'error';
-        this.#context.log[level]({ ...this.#account.names(), fault: faultOf(error) }, 'session store failed');
-        this.#context.metrics.storeFailures.value += 1;
-        this.#fail(new OuterRefusal('unavailable'));
-      },
-    );
-  }
+  // Failing.
 
   #guard(step: () => void): void {
     try {
       step();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
-  #fail(error: unknown): void {
-    if (this.#settled) return;
-    this.#settled = true;
+  /** What was waited for is here. */
+  goOn(step: () => void): void {
+    this.#guard(() => {
+      step();
+      this.#advance();
+      this.#waiting.resumeReading();
+    });
+  }
+
+  fail(error: unknown): void {
+    if (this.settled) return;
+    this.settled = true;
     const cause = error instanceof Error ? error : new Error('unknown failure');
+    const failure = failureOf(this.#context, this.#account.names(), error, this.#outbound !== undefined);
     this.#inbound?.destroy(cause);
-    if (error instanceof InnerRefusal && this.#outbound) {
-      this.#outbound.abort(cause);
-      this.#account.refusedInner(error.code);
-      this.#account.status = INNER_FAILURE[error.code].status;
-      this.#outbound.fail(error.code);
+    this.#outbound?.abort(cause);
+    if (failure.plane === 'inner') {
+      this.#account.refusedInner(failure.code);
+      this.#account.status = INNER_FAILURE[failure.code].status;
+      this.#outbound?.fail(failure.code);
     } else {
-      const code = outerCodeOf(error);
-      const { log } = this.#context;
-      if (code === 'internal') log.error({ ...this.#account.names(), fault: faultOf(error) }, 'exchange failed');
-      this.#outbound?.abort(cause);
-      this.#refuse(code);
+      this.#refuse(failure.code);
     }
     if (this.#req.isPaused()) this.#req.resume(); // what still arrives is discarded
   }
@@ -518,47 +449,10 @@ class Exchange implements OutboundHost {
     refuse(this.#res, code);
   }
 
-  /** Until its first chunk has opened, a message is anybody's: it has a deadline. */
-  #awaitProof(): void {
-    // Nearly every message is here whole with its head, and its end is told in a moment.
-    if (this.#claimed || this.#unproven || this.#req.complete) return;
-    this.#unproven = { expire: () => this.#expire() };
-    this.#context.admission.unproven.add(this.#unproven);
-  }
-
-  #proven(): void {
-    if (this.#unproven) this.#context.admission.unproven.delete(this.#unproven);
-  }
-
-  #expire(): void {
-    this.#context.metrics.limits.CLIENT_IDLE_TIMEOUT_MS.value += 1;
-    this.#fail(new OuterRefusal('timeout'));
-  }
-
   #discard(bytes: number): void {
     this.#discardedBytes += bytes;
     if (this.#discardedBytes > DISCARD_MAX_BYTES) this.#req.destroy();
   }
-}
-
-/**
- * The body's length to say upstream. A stream carries the length that the client announced, which undici then holds it
- * to; a whole body has its own, which undici says itself, and must not contradict what was announced.
- */
-function contentLength(
-  head: RequestHead,
-  bodyBytes: number | undefined,
-  complete: boolean,
-  maxBytes: number,
-): string | undefined {
-  const announced = new Set(head.headers.filter(([name]) => name === 'content-length').map(([, value]) => value));
-  if (announced.size > 1) throw new InnerRefusal('request-malformed');
-  const [length] = announced;
-  if (length !== undefined && !/^\d{1,15}$/.test(length)) throw new InnerRefusal('request-malformed');
-  if (Number(length ?? 0) > maxBytes) throw new InnerRefusal('request-too-large');
-  if (!complete) return length;
-  if (length !== undefined && Number(length) !== (bodyBytes ?? 0)) throw new InnerRefusal('request-malformed');
-  return undefined;
 }
 
 function purposeOf(header: MessageHeader): ClaimPurpose {

@@ -28,21 +28,23 @@ import {
 import type { WebSocket } from 'ws';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { InnerRefusal, innerFailure, OuterRefusal, outerCloseCode, outerCodeOf } from '../http/failure.ts';
+import { InnerRefusal, innerFailure, OuterRefusal, outerCloseCode } from '../http/failure.ts';
+import { countInner, countOuter } from '../observe/account.ts';
 import { faultOf } from '../observe/fault.ts';
 import { shortSession } from '../observe/log.ts';
 import { outcomeOf } from '../observe/metrics.ts';
-import { REQUEST_ID_FIELD, requestIdOf } from '../observe/request-id.ts';
+import { requestIdOf } from '../observe/request-id.ts';
 import { SESSION_LIFETIMES, type Session } from '../sessions/store.ts';
-import { addBrowserFields, authoriseTarget, hasOuterCookies, identifyClient } from './authorise.ts';
-import { endToEndFields, fieldValue, listItems, overrideFields, upstreamRequestHeaders } from './headers.ts';
+import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
+import { failureOf, type Names, storeFailed, upstreamFailed } from './failing.ts';
+import { endToEndFields, listItems, overrideFields } from './headers.ts';
 import {
+  annotate,
   decide,
   type ExchangeRequest,
   FieldOverrides,
   type HookRefusal,
   hookRequest,
-  hookResponse,
   refusalAnswer,
 } from './hooks.ts';
 import { WebSocketTunnel } from './websocket-tunnel.ts';
@@ -158,9 +160,7 @@ export class SealedWebSocketRelay {
     try {
       return await answer;
     } catch (error) {
-      this.#context.log.error({ request: this.#requestId, fault: faultOf(error) }, 'session store failed');
-      this.#context.metrics.storeFailures.value += 1;
-      throw new OuterRefusal('unavailable');
+      throw storeFailed(this.#context, this.#names, error);
     }
   }
 
@@ -202,23 +202,25 @@ export class SealedWebSocketRelay {
   // 6 connect
 
   #connect(head: RequestHead, fields: Fields, target: string): void {
-    const { settings, trustedProxies } = this.#context;
-    const sent = overrideFields(fields, this.#ownDomain.settings.HEADERS);
-    const headers = upstreamRequestHeaders(sent, {
-      chain: trustedProxies.read(this.#req).chain,
-      scheme: head.scheme,
-      host: head.authority,
-    });
+    const { settings } = this.#context;
     const { clientId } = this.#request as ExchangeRequest;
-    addBrowserFields(this.#ownDomain, this.#session as Session, clientId, this.#req, sent, headers);
-    if (fieldValue(sent, REQUEST_ID_FIELD) === undefined) headers.push(REQUEST_ID_FIELD, this.#requestId);
+    const domain = this.#ownDomain;
+    const opened = {
+      domain,
+      session: this.#session as Session,
+      clientId,
+      req: this.#req,
+      head,
+      requestId: this.#requestId,
+    };
+    const headers = upstreamHeaders(this.#context, opened, fields);
     const upgrade = {
       headers,
       protocols: listItems(head.headers, 'sec-websocket-protocol'),
       deflate: listItems(head.headers, 'sec-websocket-extensions').some(isDeflate),
     };
     try {
-      this.#upstream = openUpstream(this.#ownDomain.upstream.connection(target), upgrade, settings, {
+      this.#upstream = openUpstream(domain.upstream.connection(target), upgrade, settings, {
         onOpen: (answered) => this.#guard(() => this.#accept(answered)),
         onRefused: (status, answered, body) => this.#guard(() => this.#passRefusal(status, answered, body)),
         onFailed: (code, error) => this.#failUpstream(code, error),
@@ -230,8 +232,7 @@ export class SealedWebSocketRelay {
 
   #failUpstream(code: InnerCode, error: Error): void {
     if (this.#settled) return;
-    const about = { request: this.#requestId, session: this.#sessionName };
-    this.#context.log.warn({ ...about, code, fault: faultOf(error) }, 'upstream failed');
+    upstreamFailed(this.#context, this.#names, error, code);
     this.#refuse(new InnerRefusal(code, { cause: error }));
   }
 
@@ -262,19 +263,8 @@ export class SealedWebSocketRelay {
       .filter(([name]) => name !== 'set-cookie' || !hasOuterCookies(this.#session as Session))
       .map(([name, value]): [string, string] => [name, upstream.clientValue(name, value)]);
     if (this.#clientIdRefused) translated.push([CLIENT_ID_FIELD, 'unknown']);
-    return overrideFields(this.#annotate(status, translated), settings.HEADERS);
-  }
-
-  #annotate(status: number, fields: Fields): Fields {
-    const { onResponse } = this.#context.hooks;
-    if (!onResponse) return fields;
-    const overrides = new FieldOverrides();
-    try {
-      onResponse(hookResponse(this.#request as ExchangeRequest, status, fields, overrides));
-    } catch (error) {
-      this.#context.log.error({ request: this.#requestId, fault: faultOf(error) }, 'the onResponse hook failed');
-    }
-    return overrides.applyTo(fields);
+    const answered = { request: this.#request as ExchangeRequest, status, headers: translated };
+    return overrideFields(annotate(this.#context, this.#names, answered), settings.HEADERS);
   }
 
   #answerRefusal(head: ResponseHead, body: Bytes): void {
@@ -303,10 +293,8 @@ export class SealedWebSocketRelay {
     this.#context.metrics.requests.websocket[outcome].value += 1;
     this.#context.log.info(
       {
-        request: this.#requestId,
+        ...this.#names,
         route: 'websocket',
-        session: this.#sessionName,
-        client: this.#request?.clientId,
         status: this.#status,
         outer: outerCode,
         ms: Math.round((performance.now() - this.#startedMs) * 10) / 10,
@@ -315,8 +303,13 @@ export class SealedWebSocketRelay {
     );
   }
 
-  get #sessionName(): string | undefined {
-    return this.#session && shortSession(this.#session.sid);
+  /** What a line in the log is found by. */
+  get #names(): Names {
+    return {
+      request: this.#requestId,
+      session: this.#session && shortSession(this.#session.sid),
+      client: this.#request?.clientId,
+    };
   }
 
   /** Known once the session is. */
@@ -338,18 +331,17 @@ export class SealedWebSocketRelay {
     if (this.#settled) return;
     clearTimeout(this.#openingTimer);
     this.#upstream?.terminate();
-    if (error instanceof InnerRefusal && this.#claimed) {
-      this.#context.metrics.innerFailures[error.code].value += 1;
-      const { head, body } = innerFailure(error.code);
+    const { metrics, log } = this.#context;
+    const failure = failureOf(this.#context, this.#names, error, this.#claimed);
+    if (failure.plane === 'inner') {
+      countInner(metrics, failure.code);
+      const { head, body } = innerFailure(failure.code);
       return this.#answerRefusal(head, body);
     }
+    const { code } = failure;
     this.#settled = true;
-    const code = outerCodeOf(error);
-    if (code === 'internal')
-      this.#context.log.error({ request: this.#requestId, fault: faultOf(error) }, 'websocket failed');
-    else this.#context.log.debug({ request: this.#requestId, code, session: this.#sessionName }, 'websocket refused');
-    this.#context.metrics.outerFailures[code].value += 1;
-    if (code === 'replayed') this.#context.metrics.replaysRefused.value += 1;
+    log.debug({ ...this.#names, code }, 'websocket refused');
+    countOuter(metrics, code);
     this.#outer.close(outerCloseCode(code), code);
   }
 }

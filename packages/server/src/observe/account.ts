@@ -77,14 +77,13 @@ export class Account {
   refusedOuter(code: OuterCode): void {
     this.#code = code;
     this.#refused = true;
-    this.#metrics.outerFailures[code].value += 1;
-    if (code === 'replayed') this.#metrics.replaysRefused.value += 1;
+    countOuter(this.#metrics, code);
   }
 
   /** Answered by the relay itself, inside the seal. */
   refusedInner(code: InnerCode): void {
     this.#code = code;
-    this.#metrics.innerFailures[code].value += 1;
+    countInner(this.#metrics, code);
   }
 
   /** One step on the way; ask {@link Account.traces} first. Facts are sizes and counts, never content. */
@@ -165,6 +164,17 @@ export class Account {
     const { sid, clientId } = this;
     return { ...(sid && { session: shortSession(sid) }), ...(clientId !== '' && { client: clientId }) };
   }
+}
+
+/** Counts a refusal on the outer hop. */
+export function countOuter(metrics: Metrics, code: OuterCode): void {
+  metrics.outerFailures[code].value += 1;
+  if (code === 'replayed') metrics.replaysRefused.value += 1;
+}
+
+/** Counts an answer of the relay's own inside the seal. */
+export function countInner(metrics: Metrics, code: InnerCode): void {
+  metrics.innerFailures[code].value += 1;
 }
 
 function tenths(ms: number): number {
