@@ -69,8 +69,9 @@ test('an upload reaches the upstream while it is still being sent', async () => 
 test('an upload that breaks off, is truncated or is tampered with never ends gracefully at the upstream', async () => {
   const outcomes: string[] = [];
   let settled: () => void = () => {};
+  let begun: () => void = () => {};
   const { port } = await stage((req) => {
-    req.resume();
+    req.on('data', () => begun());
     req.on('end', () => outcomes.push('complete'));
     req.on('close', () => {
       outcomes.push(req.complete ? 'complete' : 'aborted');
@@ -83,9 +84,12 @@ test('an upload that breaks off, is truncated or is tampered with never ends gra
     const closed = new Promise<void>((resolve) => {
       settled = resolve;
     });
+    const arriving = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
     const { exchange, req } = await openUpload(client);
     req.write(await exchange.seal(first));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await arriving;
     const last = await exchange.sealFinal(
       ending === 'unfinished-bhttp' ? encodeContent(new Uint8Array(5)) : encodeEnd(),
     );
