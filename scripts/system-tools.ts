@@ -72,7 +72,18 @@ export const TEST_TOOLS: readonly SystemTool[] = [
     whatFor: 'tests of `mte-relay doctor` through a real reverse proxy',
     variable: 'MTE_RELAY_NGINX',
   },
+  {
+    commands: ['haproxy'],
+    debianPackage: 'haproxy',
+    variable: 'MTE_RELAY_HAPROXY',
+    whatFor: 'the rehearsal of rollouts behind a load balancer',
+  },
 ];
+
+/** What `npm run rollout` takes. */
+export const ROLLOUT_TOOLS: readonly SystemTool[] = TEST_TOOLS.filter(({ variable }) =>
+  /REDIS_SERVER|PROMETHEUS|KUBECTL|HAPROXY/.test(variable),
+);
 
 /** What building the container image takes where there is no engine and no registry: `npm run image:try`. */
 export const IMAGE_TOOLS: readonly SystemTool[] = [

@@ -181,7 +181,7 @@ describe('the production closure', () => {
       PORT,
       ADMIN_PORT,
     });
-    onTestFinished(() => void relay.child.kill('SIGKILL'));
+    onTestFinished(() => void relay.kill());
     await until(() => /relay is listening/.test(relay.output()) || relay.child.exitCode !== null);
     const pin = /"pin":"([^"]+)"/.exec(relay.output())?.[1] as string;
     const client = createRelayClient(`http://127.0.0.1:${PORT}`, { pins: [pin] });

@@ -103,7 +103,7 @@ async function tryServing(image: Content): Promise<void> {
     assert.equal(await dead.exited, 1, dead.output());
     held('the health check of a relay that is gone says unhealthy');
   } finally {
-    relay.child.kill('SIGKILL');
+    relay.kill();
     upstream.closeAllConnections();
     upstream.close();
   }

@@ -21,6 +21,8 @@ export interface ContainerProcess {
   output(): string;
   /** Exit code; null when a signal ended it. */
   readonly exited: Promise<number | null>;
+  /** Ends it at once, if it still runs. */
+  kill(): void;
 }
 
 export interface Content {
@@ -117,7 +119,7 @@ exec unshare --root="$root" --wd="$folder" --setgid="$group" --setuid="$user" --
 
 function contained({ root, config, folders, commandLine, environment }: Contained): ContainerProcess {
   const [user = '', group = ''] = config.User.split(':');
-  const namespaces = ['--mount', '--pid', '--fork', '--kill-child=SIGKILL'];
+  const namespaces = ['--mount', '--pid', '--fork'];
   const enter = ['--', '/bin/sh', '-c', ENTER, 'sh', root, user, group, config.WorkingDir];
   const binds = Object.entries(folders).flat();
   const child = spawn(
@@ -160,5 +162,9 @@ function watched(child: ChildProcess, pid: () => number): ContainerProcess {
     });
   }
   const exited = once(child, 'close').then(([code]) => code as number | null);
-  return { child, pid, output: () => text, exited };
+  const kill = (): void => {
+    // The process itself: it has changed its user, so that the end of its parent does not end it.
+    if (child.exitCode === null && child.signalCode === null) process.kill(pid(), 'SIGKILL');
+  };
+  return { child, pid, output: () => text, exited, kill };
 }

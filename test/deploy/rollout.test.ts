@@ -1,0 +1,45 @@
+// `npm run rollout` in short: while CLIENT_ID_SECRET is rotated by three rolling updates, under load, no exchange fails and
+// none runs twice; clients, upstream and Prometheus count the same. The content is the production closure.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { REDIS_SERVER } from '../../packages/server/test/support/redis.ts';
+import { type Content, closureContent } from './support/content.ts';
+import { HAPROXY } from './support/haproxy.ts';
+import { KUBECTL } from './support/manifests.ts';
+import { PROMETHEUS } from './support/prometheus.ts';
+import { rehearse } from './support/rehearsal.ts';
+
+const TIMEOUT_MS = 180_000;
+
+let content: Content;
+beforeAll(() => {
+  content = closureContent();
+});
+afterAll(() => content.release());
+
+test.runIf(REDIS_SERVER && HAPROXY && PROMETHEUS && KUBECTL)(
+  'rolling updates and the rotation of a secret lose nothing and run nothing twice',
+  async () => {
+    const { steps, answered, failures, ranTwice, neverRan, ranByUpstream, scraped } = await rehearse({
+      content,
+      overlay: 'overlays/trial',
+      steps: ['CLIENT_ID_SECRET'],
+      clients: 2,
+      workersEach: 3,
+      calmMs: 1_000,
+      shorter: { replicas: 2, minReadySeconds: 0.5, DRAIN_DELAY_MS: '3000' },
+      say: () => {},
+    });
+    expect(failures).toEqual([]);
+    expect([ranTwice, neverRan]).toEqual([[], []]);
+    expect(steps.map(({ name }) => name).slice(1, -1)).toEqual([
+      'CLIENT_ID_SECRET=old,new',
+      'CLIENT_ID_SECRET=new,old',
+      'CLIENT_ID_SECRET=new',
+    ]);
+    for (const step of steps.slice(1)) expect(step.answered, step.name).toBeGreaterThan(0);
+    expect(answered).toBeGreaterThan(300);
+    expect({ ranByUpstream, scraped: scraped.exchanges }).toEqual({ ranByUpstream: answered, scraped: answered });
+    expect(scraped).toMatchObject({ pods: 8, replaysRefused: 0 });
+  },
+  TIMEOUT_MS,
+);

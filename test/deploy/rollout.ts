@@ -1,0 +1,73 @@
+// `npm run rollout`: rehearses a rolling update and the rotation of each secret on this machine, under load, and prints what
+// it saw. Two replicas of the image's content behind HAProxy, a real Redis, a real Prometheus, the environment of the
+// rendered manifests. About two minutes. Ends with 1 unless not one exchange failed and none ran twice.
+//   npm run rollout -- [--overlay overlays/trial|overlays/aks] [--closure]
+import { parseArgs } from 'node:util';
+import { provideTools, ROLLOUT_TOOLS } from '../../scripts/system-tools.ts';
+import type { RehearsalResult } from './support/rehearsal.ts';
+
+const { values } = parseArgs({
+  options: { overlay: { type: 'string', default: 'overlays/trial' }, closure: { type: 'boolean', default: false } },
+});
+const tools = provideTools(ROLLOUT_TOOLS);
+if (Object.keys(tools).length < ROLLOUT_TOOLS.length) throw new Error('not without these programs');
+Object.assign(process.env, tools);
+// Only now: these read from the environment where the programs are.
+const { closureContent, IMAGE, imageConfig, imageContent } = await import('./support/content.ts');
+const { rehearse } = await import('./support/rehearsal.ts');
+
+const hasImage = !values.closure && process.getuid?.() === 0 && imageConfig(IMAGE) !== undefined;
+const content = hasImage ? imageContent(IMAGE) : closureContent();
+console.log(`content: ${content.description}`);
+if (hasImage) console.log(`built from: ${imageConfig(IMAGE)?.Labels['org.opencontainers.image.revision']}`);
+console.log(`environment: deploy/kubernetes/${values.overlay}, with addresses of this machine and new secrets`);
+try {
+  const result = await rehearse({
+    content,
+    overlay: values.overlay,
+    steps: ['rolling update', 'CLIENT_ID_SECRET', 'RELAY_IDENTITY_SEED'],
+    clients: 4,
+    workersEach: 4,
+    calmMs: 5_000,
+    // An Application Gateway's minute and a half is HAProxy's second.
+    shorter: { replicas: 2, ...(values.overlay.endsWith('aks') && { DRAIN_DELAY_MS: '10000' }) },
+    say: (line) => console.log(`  ${new Date().toISOString().slice(11, 19)} ${line}`),
+  });
+  print(result);
+  process.exitCode = isClean(result) ? 0 : 1;
+} finally {
+  content.release();
+}
+
+function print({ steps, answered, failures, ranTwice, neverRan, ranByUpstream, scraped }: RehearsalResult): void {
+  const rows = steps.map(({ name, seconds, slowestMs, ...counts }) => ({
+    step: name,
+    seconds: seconds.toFixed(1),
+    ...counts,
+    'slowest ms': Math.round(slowestMs),
+  }));
+  const columns = Object.keys(rows[0] ?? {}) as (keyof (typeof rows)[number])[];
+  const width = (column: (typeof columns)[number]): number =>
+    Math.max(column.length, ...rows.map((row) => String(row[column]).length));
+  const line = (cell: (column: (typeof columns)[number]) => unknown): string =>
+    columns.map((column, i) => String(cell(column))[i === 0 ? 'padEnd' : 'padStart'](width(column))).join('  ');
+  console.log(`\n${line((column) => column)}`);
+  for (const row of rows) console.log(line((column) => row[column]));
+  console.log(`
+clients were answered            ${answered}
+failed                           ${failures.length}
+the upstream ran                 ${ranByUpstream}
+  of these twice                 ${ranTwice.length}
+answered and never run           ${neverRan.length}
+Prometheus: replicas scraped     ${scraped.pods}
+  exchanges answered 2xx         ${scraped.exchanges}
+  pairings                       ${scraped.pairings}
+  replays refused                ${scraped.replaysRefused}
+  refusals and failures          ${scraped.failures}`);
+  for (const failure of failures.slice(0, 10)) console.log(`failed: ${failure}`);
+}
+
+function isClean({ answered, failures, ranTwice, neverRan, ranByUpstream, scraped }: RehearsalResult): boolean {
+  const agree = answered === ranByUpstream && answered === scraped.exchanges;
+  return answered > 0 && failures.length + ranTwice.length + neverRan.length === 0 && agree;
+}

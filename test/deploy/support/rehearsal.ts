@@ -1,0 +1,245 @@
+// Rehearses on this machine what an operator does to a running installation: a rolling update, and the rotation of each
+// secret, under load, with the environment of the rendered manifests. What it saw is returned as numbers.
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort, startRedis, until } from '../../../packages/server/test/support/redis.ts';
+import type { Content } from './content.ts';
+import { type Slot, startHaproxy } from './haproxy.ts';
+import { type Load, startLoad, startUpstream } from './load.ts';
+import { type Container, containers, deployment, environmentOf, fileVariables, render } from './manifests.ts';
+import { type RunningPrometheus, startPrometheus } from './prometheus.ts';
+import { Replicas, type Revision, type Rules } from './replicas.ts';
+
+/** Two that serve, one more in a rollout, and those of earlier rollouts that still drain. */
+const SLOTS = 8;
+/** Within which Prometheus has scraped the last figures; it does twice a second, when it is let. */
+const LAST_SCRAPE_MS = 10_000;
+
+export interface RehearsalOptions {
+  readonly content: Content;
+  /** Folder of deploy/kubernetes whose environment is taken. */
+  readonly overlay: string;
+  readonly steps: readonly StepName[];
+  readonly clients: number;
+  readonly workersEach: number;
+  /** How long the load goes on before the first step and after the last. */
+  readonly calmMs: number;
+  /** Replaces what the manifest says, where that would take too long. */
+  readonly shorter: Partial<Rules> & { readonly DRAIN_DELAY_MS?: string };
+  say(line: string): void;
+}
+
+export type StepName = 'rolling update' | 'CLIENT_ID_SECRET' | 'RELAY_IDENTITY_SEED';
+
+export interface StepResult {
+  readonly name: string;
+  readonly seconds: number;
+  readonly answered: number;
+  readonly failed: number;
+  readonly resent: number;
+  readonly pairings: number;
+  readonly slowestMs: number;
+}
+
+export interface RehearsalResult {
+  readonly steps: readonly StepResult[];
+  readonly answered: number;
+  readonly failures: readonly string[];
+  /** Ids that the upstream ran more than once. */
+  readonly ranTwice: readonly string[];
+  /** Ids that were answered and that the upstream has never seen. */
+  readonly neverRan: readonly string[];
+  readonly ranByUpstream: number;
+  /** What Prometheus says of all replicas that there were. */
+  readonly scraped: {
+    readonly pods: number;
+    readonly exchanges: number;
+    readonly pairings: number;
+    readonly replaysRefused: number;
+    readonly failures: number;
+  };
+}
+
+type Secrets = Readonly<Record<'CLIENT_ID_SECRET' | 'RELAY_IDENTITY_SEED', string>>;
+
+/** Rejects when a replica does not start or does not end well; everything else is in the result. */
+export async function rehearse(options: RehearsalOptions): Promise<RehearsalResult> {
+  const folder = mkdtempSync(join(tmpdir(), 'mte-relay-rollout-'));
+  chmodSync(folder, 0o755); // the relay's user reads its secrets in it
+  const redis = await startRedis();
+  const upstream = await startUpstream();
+  const prometheus = await startPrometheus();
+  const slots = await makeSlots();
+  const port = await freePort();
+  const haproxy = startHaproxy(port, slots);
+  const plan = readPlan(options, { UPSTREAM: upstream.url, REDIS_URL: redis.url });
+  const replicas = new Replicas(options.content, plan.rules, slots, (present) =>
+    prometheus.scrape(present.map(({ pod, slot }) => ({ pod, adminPort: slot.adminPort }))),
+  );
+  let load: Load | undefined;
+  try {
+    let secrets: Secrets = { CLIENT_ID_SECRET: randomSecret(), RELAY_IDENTITY_SEED: randomSecret() };
+    const next: Secrets = { CLIENT_ID_SECRET: randomSecret(), RELAY_IDENTITY_SEED: randomSecret() };
+    const revision = (values: Secrets): Revision => plan.revision(values, folder);
+    await replicas.rollOut(revision(secrets));
+    const pins = await pinsOf(
+      options.content,
+      revision({ ...secrets, RELAY_IDENTITY_SEED: `${secrets.RELAY_IDENTITY_SEED},${next.RELAY_IDENTITY_SEED}` }),
+    );
+    await sleep(1_000); // until HAProxy has seen them
+    load = startLoad(`http://127.0.0.1:${port}`, pins, options.clients, options.workersEach);
+    const steps: StepResult[] = [await measured(load, 'before', () => sleep(options.calmMs))];
+    for (const step of options.steps) {
+      for (const { name, values, hourPasses } of revisionsOf(step, secrets, next)) {
+        options.say(name);
+        steps.push(
+          await measured(load, name, async () => {
+            if (hourPasses) await replicas.ended().then(load?.pairAnew);
+            await replicas.rollOut(revision(values));
+          }),
+        );
+        secrets = values;
+      }
+    }
+    steps.push(await measured(load, 'after', () => sleep(options.calmMs)));
+    await replicas.ended();
+    await load.stop();
+    const { answered } = load.tally();
+    await until(async () => (await scraped(prometheus)).exchanges >= answered, LAST_SCRAPE_MS).catch(() => undefined);
+    return result(steps, load, upstream.runs, await scraped(prometheus));
+  } finally {
+    await load?.stop();
+    replicas.kill();
+    await Promise.all([haproxy.stop(), prometheus.stop(), redis.remove()]);
+    upstream.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const randomSecret = (): string => randomBytes(32).toString('base64');
+
+async function makeSlots(): Promise<Slot[]> {
+  const slots: Slot[] = [];
+  for (let i = 0; i < SLOTS; i += 1) slots.push({ port: await freePort(), adminPort: await freePort() });
+  return slots;
+}
+
+interface Plan {
+  readonly rules: Rules;
+  /** Writes the secrets into a folder of their own, as a volume of Kubernetes would have them. */
+  revision(secrets: Secrets, folder: string): Revision;
+}
+
+/** The Deployment as it is rendered; what is of this machine, the addresses, is put in its place. */
+function readPlan(
+  { overlay, shorter, content }: RehearsalOptions,
+  here: { UPSTREAM: string; REDIS_URL: string },
+): Plan {
+  const manifests = render(overlay);
+  const relay = deployment(manifests, 'mte-relay');
+  const scaler = manifests.find(({ kind }) => kind === 'HorizontalPodAutoscaler');
+  const environment = environmentOf(containers(relay)[0] as Container, manifests);
+  const files = fileVariables(environment);
+  let revisions = 0;
+  return {
+    rules: {
+      replicas: scaler?.['spec'].minReplicas,
+      minReadySeconds: relay['spec'].minReadySeconds,
+      terminationGracePeriodSeconds: relay['spec'].template.spec.terminationGracePeriodSeconds,
+      ...shorter,
+    },
+    revision(secrets, folder) {
+      const values: Readonly<Record<string, string>> = { ...secrets, REDIS_URL: here.REDIS_URL };
+      revisions += 1;
+      const own: Record<string, string> = { ...environment, UPSTREAM: here.UPSTREAM };
+      const folders: Record<string, string> = {};
+      for (const [path, variable] of files) {
+        const host = join(folder, String(revisions), dirname(path));
+        mkdirSync(host, { recursive: true });
+        writeFileSync(join(host, basename(path)), values[variable] as string, { mode: 0o444 });
+        folders[dirname(path)] = host;
+        own[`${variable}_FILE`] = join(content.seen(dirname(path), host), basename(path));
+      }
+      if (own['REDIS_URL']) own['REDIS_URL'] = here.REDIS_URL;
+      if (shorter.DRAIN_DELAY_MS) own['DRAIN_DELAY_MS'] = shorter.DRAIN_DELAY_MS;
+      return { environment: own, folders };
+    },
+  };
+}
+
+/** The pins of a revision, by its own command. */
+async function pinsOf(content: Content, { environment, folders }: Revision): Promise<string[]> {
+  const identity = content.run(['identity'], environment, folders);
+  if ((await identity.exited) !== 0) throw new Error(`identity: ${identity.output()}`);
+  return identity.output().trim().split('\n');
+}
+
+interface StepRevision {
+  readonly name: string;
+  readonly values: Secrets;
+  /** True where an hour has to pass before: then no session is left that the old secret sealed. */
+  readonly hourPasses: boolean;
+}
+
+/** docs/configuration.md, "Changing a secret": every relay knows the new one before any uses it. */
+function revisionsOf(step: StepName, secrets: Secrets, next: Secrets): StepRevision[] {
+  if (step === 'rolling update') return [{ name: step, values: secrets, hourPasses: false }];
+  const [before, after] = [secrets[step], next[step]];
+  return [
+    { name: `${step}=old,new`, values: { ...secrets, [step]: `${before},${after}` }, hourPasses: false },
+    { name: `${step}=new,old`, values: { ...secrets, [step]: `${after},${before}` }, hourPasses: false },
+    { name: `${step}=new`, values: { ...secrets, [step]: after }, hourPasses: true },
+  ];
+}
+
+async function measured(load: Load, name: string, act: () => Promise<unknown>): Promise<StepResult> {
+  const before = load.tally();
+  load.slowestMs();
+  const beganMs = performance.now();
+  await act();
+  const after = load.tally();
+  return {
+    name,
+    seconds: (performance.now() - beganMs) / 1000,
+    answered: after.answered - before.answered,
+    failed: after.failed - before.failed,
+    resent: after.resent - before.resent,
+    pairings: after.pairings - before.pairings,
+    slowestMs: load.slowestMs(),
+  };
+}
+
+function result(
+  steps: readonly StepResult[],
+  load: Load,
+  runs: ReadonlyMap<string, number>,
+  scraped: RehearsalResult['scraped'],
+): RehearsalResult {
+  return {
+    steps,
+    answered: load.answeredIds.length,
+    failures: load.failures,
+    ranTwice: [...runs].filter(([, times]) => times > 1).map(([id]) => id),
+    neverRan: load.answeredIds.filter((id) => !runs.has(id)),
+    ranByUpstream: [...runs.values()].reduce((sum, times) => sum + times, 0),
+    scraped,
+  };
+}
+
+/** The last figure of each replica, those that are gone included, summed. */
+async function scraped(prometheus: RunningPrometheus): Promise<RehearsalResult['scraped']> {
+  const sum = async (series: string): Promise<number> => {
+    const byPod = await prometheus.query(`sum by (pod) (last_over_time(${series}[10m]))`);
+    return [...byPod.values()].reduce((total, value) => total + value, 0);
+  };
+  return {
+    pods: (await prometheus.query('max by (pod) (max_over_time(up[10m])) == 1')).size,
+    exchanges: await sum('mte_relay_requests_total{route="exchange",outcome="2xx"}'),
+    pairings: await sum('mte_relay_pairings_total'),
+    replaysRefused: await sum('mte_relay_replays_refused_total'),
+    failures: await sum('mte_relay_failures_total'),
+  };
+}

@@ -1,0 +1,115 @@
+// What a Deployment does, for real processes on this machine: as many replicas as asked for, and rolling updates in the
+// order that maxSurge 1 and maxUnavailable 0 give: a new one is ready, an old one is told to end, the next.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../../packages/server/test/support/redis.ts';
+import type { ContainerProcess, Content } from './content.ts';
+import type { Slot } from './haproxy.ts';
+
+/** What of a Deployment counts here. */
+export interface Rules {
+  readonly replicas: number;
+  readonly minReadySeconds: number;
+  readonly terminationGracePeriodSeconds: number;
+}
+
+/** What every replica of one revision is started with. */
+export interface Revision {
+  readonly environment: Readonly<Record<string, string>>;
+  /** Folder of this machine by path in the container. */
+  readonly folders: Readonly<Record<string, string>>;
+}
+
+/** One replica, present or past. */
+export interface Replica {
+  readonly pod: string;
+  readonly slot: Slot;
+  readonly process: ContainerProcess;
+  state: 'live' | 'ending' | 'gone';
+}
+
+export class Replicas {
+  readonly #content: Content;
+  readonly #rules: Rules;
+  readonly #slots: readonly Slot[];
+  readonly #onChange: (replicas: readonly Replica[]) => void;
+  readonly #replicas: Replica[] = [];
+  readonly #endings: Promise<void>[] = [];
+  #revisions = 0;
+
+  /** @param onChange is told of every replica that may still be scraped, whenever there is another */
+  constructor(
+    content: Content,
+    rules: Rules,
+    slots: readonly Slot[],
+    onChange: (replicas: readonly Replica[]) => void,
+  ) {
+    this.#content = content;
+    this.#rules = rules;
+    this.#slots = slots;
+    this.#onChange = onChange;
+  }
+
+  /** Replaces every replica, or starts the first ones. Resolves when all the new ones are ready; old ones still end. */
+  async rollOut(revision: Revision): Promise<void> {
+    this.#revisions += 1;
+    const old = this.#replicas.filter(({ state }) => state === 'live');
+    for (let i = 0; i < this.#rules.replicas; i += 1) {
+      await this.#start(revision, `mte-relay-${this.#revisions}-${i}`);
+      const leaving = old[i];
+      if (!leaving) continue;
+      await sleep(this.#rules.minReadySeconds * 1000);
+      this.#endings.push(this.#end(leaving));
+    }
+  }
+
+  /** Resolves when every replica that was told to end has ended. Rejects when one did not do so well. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#endings);
+  }
+
+  kill(): void {
+    for (const { process: relay } of this.#replicas) relay.kill();
+  }
+
+  async #start({ environment, folders }: Revision, pod: string): Promise<void> {
+    const slot = await this.#freeSlot();
+    const ports = { PORT: String(slot.port), ADMIN_PORT: String(slot.adminPort) };
+    const relay = this.#content.run(['start'], { ...environment, ...ports }, folders);
+    this.#replicas.push({ pod, slot, process: relay, state: 'live' });
+    this.#changed();
+    const ended = (): boolean => relay.child.exitCode !== null;
+    await until(async () => ended() || (await isReady(slot)), 30_000);
+    if (ended()) throw new Error(`${pod} did not start:\n${relay.output()}`);
+  }
+
+  async #freeSlot(): Promise<Slot> {
+    const find = (): Slot | undefined =>
+      this.#slots.find((slot) => !this.#replicas.some((replica) => replica.slot === slot && replica.state !== 'gone'));
+    await until(() => find() !== undefined, 60_000);
+    return find() as Slot;
+  }
+
+  /** As the kubelet ends a pod: SIGTERM to the container's first process, and SIGKILL when the grace period is over. */
+  async #end(replica: Replica): Promise<void> {
+    const { pod, process: relay } = replica;
+    replica.state = 'ending';
+    process.kill(relay.pid(), 'SIGTERM');
+    const timer = setTimeout(() => relay.kill(), this.#rules.terminationGracePeriodSeconds * 1000);
+    const code = await relay.exited;
+    clearTimeout(timer);
+    replica.state = 'gone';
+    this.#changed();
+    if (code !== 0) throw new Error(`${pod} ended with ${code ?? 'a signal'}:\n${relay.output()}`);
+  }
+
+  #changed(): void {
+    this.#onChange(this.#replicas.filter(({ state }) => state !== 'gone'));
+  }
+}
+
+async function isReady({ adminPort }: Slot): Promise<boolean> {
+  return fetch(`http://127.0.0.1:${adminPort}/readyz`, { headers: { connection: 'close' } }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
