@@ -6,7 +6,9 @@ const TEST_TIMEOUT_MS = 30_000;
 const E2E_TIMEOUT_MS = 120_000;
 
 const exclude = ['**/node_modules/**', '**/dist/**'];
-const shared = { environment: 'node', exclude, hookTimeout: 60_000 };
+// What is polled for comes within milliseconds, unless the machine is busy.
+const POLL_TIMEOUT_MS = 10_000;
+const shared = { environment: 'node', exclude, hookTimeout: 60_000, expect: { poll: { timeout: POLL_TIMEOUT_MS } } };
 
 export default defineConfig({
   test: {

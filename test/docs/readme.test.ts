@@ -152,6 +152,8 @@ describe.each([
   'docs/architecture.md',
   'docs/configuration.md',
   'deploy/README.md',
+  'docs/service-worker.md',
+  'examples/service-worker-app/README.md',
 ])('%s', (file) => {
   const text = readFileSync(join(root, file), 'utf8');
 

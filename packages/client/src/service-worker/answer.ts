@@ -86,8 +86,7 @@ function credentialsOf({ pageOrigin }: AnswerContext, { url, credentials }: Requ
 
 /**
  * The redirect as the browser is to follow it; undefined when the answer is none.
- * @throws RelayClientError `redirect-refused` when following it would send the request unsealed. A posted form that
- *   becomes a navigation by GET has nothing left to seal but its URL, and navigations pass by.
+ * @throws RelayClientError `redirect-refused` when following it would send the request unsealed.
  */
 function redirectOf(context: AnswerContext, request: Request, answer: Response): Response | undefined {
   const location = answer.headers.get('location');
@@ -97,9 +96,18 @@ function redirectOf(context: AnswerContext, request: Request, answer: Response):
   const target = new URL(location, sealedAt);
   const { origin } = new URL(request.url);
   const href = target.origin === context.relayOrigin ? origin + target.href.slice(target.origin.length) : target.href;
-  const becomesNavigation = request.mode === 'navigate' && answer.status !== 307 && answer.status !== 308;
-  if (!becomesNavigation && !context.routes.lists(href)) throw refused(`to ${target.origin}, on no listed route`);
+  if (isFollowedByItself(request, answer.status) && !context.routes.lists(href)) {
+    throw refused(`to ${target.origin}, on no listed route`);
+  }
   return Response.redirect(href, answer.status);
+}
+
+/**
+ * True where the browser will send the same kind of request to the new place. A posted form that becomes a navigation by
+ * GET has nothing left to seal but its URL, and navigations pass by.
+ */
+function isFollowedByItself({ mode, redirect }: Request, status: number): boolean {
+  return mode === 'navigate' ? status === 307 || status === 308 : redirect === 'follow';
 }
 
 function refused(why: string): RelayClientError {

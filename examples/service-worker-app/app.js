@@ -1,0 +1,93 @@
+// The app's own server: its page and its API, plain HTTP, with no knowledge of a relay.
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import { Readable } from 'node:stream';
+import { pathToFileURL } from 'node:url';
+
+const PAGE = new URL('./page/', import.meta.url);
+const AXIOS = new URL('dist/axios.min.js', pathToFileURL(createRequire(import.meta.url).resolve('axios/package.json')));
+const ACCOUNT = { user: 'robin', password: 'only-the-api-reads-this' };
+
+const FILES = {
+  '/': ['index.html', 'text/html; charset=utf-8'],
+  '/thanks.html': ['thanks.html', 'text/html; charset=utf-8'],
+  '/app.js': ['app.js', 'text/javascript'],
+  '/seal.js': ['seal.js', 'text/javascript'],
+  '/style.css': ['style.css', 'text/css'],
+  '/assets/logo.svg': ['assets/logo.svg', 'image/svg+xml'],
+  '/axios.js': [AXIOS, 'text/javascript'],
+};
+
+/** @returns a server, not listening yet. @param change what becomes of the page's HTML before it is sent. */
+export function createApp(change = (html) => html) {
+  const sessions = new Set();
+  const notes = [{ text: 'Two herons at the weir' }, { text: 'Bridge 14: rust on the northern bearing' }];
+  const files = [];
+  const messages = [];
+
+  const routes = {
+    'POST /api/v1/login': async (req, res) => {
+      const { user, password } = await bodyOf(req).json();
+      if (user !== ACCOUNT.user || password !== ACCOUNT.password) return answer(res, 401, { problem: 'try again' });
+      const id = randomBytes(24).toString('base64url');
+      sessions.add(id);
+      res.setHeader('set-cookie', `session=${id}; Path=/; HttpOnly; SameSite=Lax`);
+      answer(res, 200, { user });
+    },
+    'GET /api/v1/notes': (_req, res) => answer(res, 200, notes),
+    'POST /api/v1/notes': async (req, res) => {
+      const note = await bodyOf(req).json();
+      notes.push(note);
+      answer(res, 201, note);
+    },
+    'GET /api/v1/search': (_req, res, url) => {
+      const wanted = (url.searchParams.get('q') ?? '').toLowerCase();
+      answer(res, 200, wanted ? notes.filter(({ text }) => text.toLowerCase().includes(wanted)) : []);
+    },
+    'POST /api/v1/files': async (req, res) => {
+      const file = (await bodyOf(req).formData()).get('file');
+      files.push({ name: file.name, sizeBytes: file.size });
+      answer(res, 201, files);
+    },
+    'POST /api/v1/messages': async (req, res) => {
+      messages.push(Object.fromEntries(await bodyOf(req).formData()));
+      res.writeHead(303, { location: `/thanks.html?number=${messages.length}` }).end();
+    },
+  };
+
+  return createServer(async (req, res) => {
+    try {
+      const url = new URL(req.url, 'http://app');
+      const file = req.method === 'GET' && Object.hasOwn(FILES, url.pathname) && FILES[url.pathname];
+      if (file) return await answerFile(res, file, change);
+      const route = routes[`${req.method} ${url.pathname}`];
+      if (!route) return answer(res, 404, { problem: 'no such page' });
+      const signedIn = sessions.has(/(?:^|;\s*)session=([\w-]+)/.exec(req.headers.cookie ?? '')?.[1]);
+      if (!signedIn && url.pathname !== '/api/v1/login') return answer(res, 401, { problem: 'sign in first' });
+      await route(req, res, url);
+    } catch (error) {
+      answer(res, 500, { problem: error.message });
+    }
+  });
+}
+
+async function answerFile(res, [name, contentType], change) {
+  const bytes = await readFile(new URL(name, PAGE));
+  // Each of these is needed: the app's scripts, its worker, its calls.
+  res.setHeader('content-security-policy', "default-src 'self'; worker-src 'self'; frame-ancestors 'none'");
+  res.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-cache' });
+  res.end(name === 'index.html' ? change(bytes.toString()) : bytes);
+}
+
+function answer(res, status, value) {
+  if (res.headersSent) return res.destroy();
+  res.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  res.end(JSON.stringify(value));
+}
+
+/** Whatever a fetch or a form sends, taken apart by the platform. */
+function bodyOf(req) {
+  return new Response(Readable.toWeb(req), { headers: { 'content-type': req.headers['content-type'] ?? '' } });
+}

@@ -1,0 +1,116 @@
+// The script tag of the README in real Chromium: a page of another origin loads the client from the relay by its
+// integrity hash and calls the API; a client with one changed byte is not run.
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createRelay, type Relay } from '@mte-relay/server';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CHROMIUM, type OpenBrowser, openBrowser } from './support/chromium.ts';
+
+const CLIENT = '/public/mte-relay-client.js';
+const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
+const snippet = /^```html run script-tag\n([\s\S]*?)^```$/m.exec(readme)?.[1] ?? '';
+
+describe.skipIf(!CHROMIUM)('the script tag of the README in Chromium', () => {
+  let relay: Relay;
+  let servers: Server[];
+  let browser: OpenBrowser;
+  let page: Page;
+  let relayOrigin = '';
+  /** A box that changes one byte of whatever it passes on. */
+  let boxOrigin = '';
+  let appOrigin = '';
+  let html = '';
+  const seen: string[] = [];
+  const printed: string[] = [];
+
+  beforeAll(async () => {
+    const api = createServer((req, res) => {
+      req.resume();
+      seen.push(`${req.method} ${req.url}`);
+      res.writeHead(201, { 'content-type': 'application/json' }).end('{"id":1,"text":"hello"}');
+    });
+    const app = createServer((_req, res) => void res.writeHead(200, { 'content-type': 'text/html' }).end(html));
+    const box = createServer((req, res) => void tampered(req.url ?? '', res.writeHead.bind(res), res.end.bind(res)));
+    servers = [api, app, box];
+    const [apiPort, appPort, boxPort] = await Promise.all(servers.map(listen));
+    appOrigin = `http://localhost:${appPort}`;
+    boxOrigin = `http://localhost:${boxPort}`;
+    relay = createRelay({
+      environment: {
+        UPSTREAM: `http://127.0.0.1:${apiPort}`,
+        CORS_ORIGINS: appOrigin,
+        CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
+        ADMIN_PORT: 'off',
+        LOG_LEVEL: 'off',
+        SHUTDOWN_TIMEOUT_MS: '100',
+      },
+    });
+    relayOrigin = `http://localhost:${await relay.listen(0)}`;
+    browser = await openBrowser(CHROMIUM as string);
+    page = browser.page;
+    page.on('console', (message) => printed.push(message.text()));
+    page.on('pageerror', (error) => printed.push(error.message));
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    await relay?.close();
+    for (const server of servers ?? []) {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  async function tampered(
+    path: string,
+    head: (status: number, fields: Record<string, string>) => unknown,
+    end: (body: Buffer) => unknown,
+  ): Promise<void> {
+    const body = Buffer.from(await (await fetch(relayOrigin + path)).arrayBuffer());
+    body[body.length - 2] = (body.at(-2) as number) ^ 1;
+    head(200, { 'content-type': 'text/javascript', 'access-control-allow-origin': '*' });
+    end(body);
+  }
+
+  const written = (script: string): string =>
+    snippet
+      .replace('http://localhost:8080/public', `${script}/public`)
+      .replaceAll('http://localhost:8080', relayOrigin)
+      .replace('sha384-…', relay.integrity[CLIENT] as string)
+      .replace('sha256-…', relay.pin);
+
+  test('it has at most 20 lines, and an integrity hash', () => {
+    const lines = snippet.trim().split('\n');
+    expect(lines.length).toBeGreaterThan(3);
+    expect(lines.length).toBeLessThanOrEqual(20);
+    expect(snippet).toContain('integrity="sha384-…" crossorigin');
+  });
+
+  test('runs as it stands and prints what it says', async () => {
+    html = written(relayOrigin);
+    await page.goto(appOrigin);
+    const promised = [...snippet.matchAll(/\/\/ prints: (.*)$/gm)].map(([, line]) => line);
+    expect(promised).toHaveLength(1);
+    await expect.poll(() => printed).toEqual(promised);
+    expect(seen).toEqual(['POST /notes']);
+  });
+
+  test('a client with a changed byte is refused by the browser, and nothing is sent', async () => {
+    printed.length = 0;
+    html = written(boxOrigin);
+    await page.goto(appOrigin);
+    await expect.poll(() => printed.join('\n')).toMatch(/integrity/);
+    expect(await page.evaluate(() => 'mteRelay' in globalThis)).toBe(false);
+    expect(seen).toEqual(['POST /notes']);
+  });
+});
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}

@@ -1,0 +1,416 @@
+// An unchanged single-page app, sealed by the service worker, in real Chromium: it works as it does without, nothing of
+// it is in a capture of the wire, and ended workers, updates and relays that go away lose nothing and run nothing twice.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Capture, capturePort, TCPDUMP } from './support/capture.ts';
+import { CHROMIUM } from './support/chromium.ts';
+import { openSealed, openSealedApp, type SealedApp } from './support/sealed-app.ts';
+
+const CLIENT_PATH = join(import.meta.dirname, '../../packages/client/dist/mte-relay-client.js');
+/** The client for a page that does not load it itself. */
+const CLIENT = `${readFileSync(CLIENT_PATH, 'utf8')}\nglobalThis.mteRelay = mteRelay;`;
+const PASSWORD = 'only-the-api-reads-this';
+const NOTE = 'Otter tracks below the sluice, very fresh';
+const SUBJECT = 'About the broken gauge';
+const FILE_TEXT = 'depth;0.43;0.44;0.47;';
+const FILE_BYTES = 3_000_000;
+
+describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium', () => {
+  let app: SealedApp;
+  let page: Page;
+  let capture: Capture | undefined;
+
+  beforeAll(async () => {
+    app = await openSealedApp();
+    page = app.browser.page;
+  });
+
+  afterAll(async () => {
+    await app?.close();
+  });
+
+  let withoutWorker: string[] = [];
+
+  test('without a relay the app works against its own server', async () => {
+    await page.goto(app.directOrigin);
+    await useEverything(page, app.directOrigin);
+    withoutWorker = app.seenDirect.splice(0);
+    await app.browser.context.clearCookies(); // which know no ports
+    expect(withoutWorker).toContain('POST /api/v1/messages');
+  });
+
+  test('before the worker looks after the page, the relay serves nothing of the API', async () => {
+    await page.goto(`${app.origin}/thanks.html`); // a page that installs no worker
+    const statuses = await page.evaluate(async () => {
+      const post = { method: 'POST', body: '{}' };
+      return [(await fetch('/api/v1/notes')).status, (await fetch('/api/v1/login', post)).status];
+    });
+    expect(statuses).toEqual([404, 404]);
+    expect(app.seen).toEqual([]);
+  });
+
+  test('behind the relay the same app makes the same requests, sealed', async () => {
+    await openSealed(page, app.origin);
+    // From here on: the page's own files pass as they are, and they name its routes.
+    if (TCPDUMP) capture = await capturePort(TCPDUMP, Number(new URL(app.origin).port));
+    await useEverything(page, app.origin);
+    expect(app.seen).toEqual(withoutWorker);
+    const [cookie] = (await app.browser.context.cookies(app.origin)).filter(({ value }) => value.startsWith('mte1.'));
+    expect(cookie?.httpOnly).toBe(true);
+  });
+
+  test.skipIf(!TCPDUMP)('no method, path, field, body, cookie or status of the API is on the wire', async () => {
+    const control = '/assets/control-that-passes-in-clear';
+    await page.evaluate(async (path) => void (await fetch(path)), control);
+    const wire = (await (capture as Capture).finish()).toString('latin1');
+    expect(wire).toContain(`GET ${control} HTTP/1.1`);
+    expect(wire.length).toBeGreaterThan(FILE_BYTES);
+    expect(wire.match(/POST \/api\/mte HTTP/g)?.length).toBeGreaterThanOrEqual(withoutWorker.length);
+    for (const secret of [
+      '/api/v1/',
+      PASSWORD,
+      NOTE,
+      'Otter',
+      'heron',
+      SUBJECT,
+      SUBJECT.replaceAll(' ', '+'),
+      'depth.csv',
+      FILE_TEXT,
+      'multipart/form-data',
+      'x-www-form-urlencoded',
+      'application/json, text/plain', // what axios accepts
+      '201 Created',
+      '303 See Other',
+    ]) {
+      expect(wire.includes(secret), `"${secret}" is on the wire`).toBe(false);
+    }
+    for (const [, value] of wire.matchAll(/ession=([^;\r\n]+)/g)) expect(value).toMatch(/^mte1\.[\w-]+$/);
+  });
+
+  test('GET navigations, EventSource and images pass by, and the relay refuses them what is not passed through', async () => {
+    app.seen.length = 0;
+    await openSealed(page, app.origin);
+    const outcome = await page.evaluate(async () => {
+      const image = new Image();
+      const source = new EventSource('/api/v1/events');
+      const failed = (target: EventTarget): Promise<string> =>
+        new Promise((resolve) => target.addEventListener('error', () => resolve('refused'), { once: true }));
+      image.src = '/api/v1/image.png';
+      const outcomes = await Promise.all([failed(image), failed(source)]);
+      source.close();
+      return outcomes;
+    });
+    expect(outcome).toEqual(['refused', 'refused']);
+    expect((await page.goto(`${app.origin}/api/v1/notes`))?.status()).toBe(404);
+    expect(app.seen).toEqual([]);
+    await openSealed(page, app.origin);
+    await page.evaluate(() => navigator.sendBeacon('/api/v1/beacon', 'seen'));
+    await expect.poll(() => app.seen).toEqual(['POST /api/v1/beacon']);
+  });
+
+  test('redirects end as without a worker: same URL, method and body; but never outside of the listed routes', async () => {
+    const to = async (status: number, location: string): Promise<unknown> =>
+      page.evaluate(
+        async (query) => {
+          const init = { method: 'POST', body: JSON.stringify({ text: 'sent on' }) };
+          const response = await fetch(`/api/v1/test/redirect?${query}`, init).catch((error: Error) => error.message);
+          if (typeof response === 'string') return response;
+          return [response.status, response.redirected, new URL(response.url).pathname];
+        },
+        `${new URLSearchParams({ status: String(status), to: location })}`,
+      );
+    app.seen.length = 0;
+    expect(await to(303, '/api/v1/notes')).toEqual([200, true, '/api/v1/notes']);
+    expect(await to(307, `${app.origin}/api/v1/notes`)).toEqual([201, true, '/api/v1/notes']);
+    expect(app.seen.filter((line) => !line.includes('?'))).toEqual(['GET /api/v1/notes', 'POST /api/v1/notes']);
+    for (const [status, location] of [
+      [307, '/thanks.html'],
+      [302, `${app.directOrigin}/api/v1/notes`],
+      [308, '//evil.example/'],
+    ] as const) {
+      expect(await to(status, location)).toBe('Failed to fetch');
+      await saidWhy(app, /failed with redirect-refused/);
+    }
+    const manual = await page.evaluate(
+      async () => (await fetch('/api/v1/test/redirect?status=302&to=/x', { redirect: 'manual' })).type,
+    );
+    expect(manual).toBe('opaqueredirect');
+  });
+
+  test('answers stream, and an abort ends the call at once and, inside the answer, the API’s work', async () => {
+    const pieces = await page.evaluate(async () => {
+      const controller = new AbortController();
+      const response = await fetch('/api/v1/test/stream', { signal: controller.signal });
+      const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+      const read: string[] = [];
+      for (let i = 0; i < 3; i += 1) read.push(new TextDecoder().decode((await reader.read()).value));
+      controller.abort(new Error('enough'));
+      read.push(await reader.read().then(String, (error: Error) => error.message));
+      return read;
+    });
+    expect(pieces[0]).toBe('piece 0\n');
+    expect(pieces.at(-1)).toBe('enough');
+    await expect.poll(() => app.brokenOff).toContain('stream');
+    // Before the answer: Chromium does not tell the worker (docs/service-worker.md), so the request itself goes on.
+    const aborted = page.evaluate(async () => {
+      const controller = new AbortController();
+      Object.assign(globalThis, { controller });
+      const init = { method: 'POST', body: 'x', signal: controller.signal };
+      return await fetch('/api/v1/test/held?id=aborted', init).then(String, (error: Error) => error.message);
+    });
+    await app.reached('aborted');
+    await page.evaluate(() =>
+      (globalThis as unknown as { controller: AbortController }).controller.abort(new Error('no')),
+    );
+    expect(await aborted).toBe('no');
+    app.release();
+  });
+
+  test('a worker that is ended in the middle: GET and PUT finish, a POST fails honestly and runs once', async () => {
+    for (const method of ['GET', 'PUT', 'POST']) {
+      const answer = held(page, method, `ended-${method}`);
+      await app.reached(`ended-${method}`);
+      await app.stopWorkers();
+      if (method !== 'POST') {
+        // Idempotent, so the browser hands it to the next worker, which sends it again.
+        await expect.poll(() => app.ran.filter((id) => id === `ended-${method}`).length).toBe(2);
+        app.release();
+      }
+      const failed = 'Failed to fetch';
+      expect(await answer).toBe(method === 'POST' ? failed : `answer to ended-${method}`);
+    }
+    await saidWhy(app, /POST .* failed with may-have-run/);
+    const again = held(page, 'POST', 'ended-POST'); // asked for once more by the user, it is an ordinary request
+    await expect.poll(() => app.ran.filter((id) => id === 'ended-POST').length).toBe(2);
+    app.release();
+    expect(await again).toBe('answer to ended-POST');
+  });
+
+  test('two equal POSTs under way when the worker is ended: neither runs again', async () => {
+    const answers = [held(page, 'POST', 'twin'), held(page, 'POST', 'twin')];
+    await expect.poll(() => app.ran.filter((id) => id === 'twin').length).toBe(2);
+    await app.stopWorkers();
+    expect(await Promise.all(answers)).toEqual(['Failed to fetch', 'Failed to fetch']);
+    expect(app.ran.filter((id) => id === 'twin')).toHaveLength(2);
+    app.release();
+  });
+
+  test('an answer that is being read when the worker is ended fails, and is not taken for whole', async () => {
+    const read = page.evaluate(async () => {
+      const response = await fetch('/api/v1/test/stream');
+      document.title = 'reading';
+      return await response.text().then(
+        () => 'whole',
+        () => 'failed',
+      );
+    });
+    await page.waitForFunction(() => document.title === 'reading');
+    await app.stopWorkers();
+    expect(await read).toBe('failed');
+  });
+
+  test('a form whose worker is ended is neither sent as it is nor run twice', async () => {
+    app.seen.length = 0;
+    await page.evaluate(() => {
+      const form = document.querySelector('#contact') as HTMLFormElement;
+      form.action = '/api/v1/test/held?id=form';
+      form.noValidate = true;
+      form.requestSubmit();
+    });
+    await app.reached('form');
+    await app.stopWorkers();
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(app.ran.filter((id) => id === 'form')).toHaveLength(1);
+    expect(app.seen).toEqual(['POST /api/v1/test/held?id=form']);
+    app.release();
+    await openSealed(page, app.origin);
+  });
+
+  test('a restarted relay and a network that was away heal by themselves', async () => {
+    await app.stopRelay();
+    expect(await page.evaluate(() => fetch('/api/v1/notes').catch((error: Error) => error.message))).toBe(
+      'Failed to fetch',
+    );
+    await saidWhy(app, /GET .* failed with unreachable/);
+    await app.startRelay();
+    expect(await post(page, '/api/v1/notes')).toBe(201);
+    await app.stopRelay();
+    await app.startRelay();
+    expect(await post(page, '/api/v1/notes')).toBe(201);
+    await app.browser.context.setOffline(true);
+    expect(await post(page, '/api/v1/notes').catch(() => 'failed')).toBe('failed');
+    await app.browser.context.setOffline(false);
+    expect(await post(page, '/api/v1/notes')).toBe(201);
+  });
+
+  test('an update while requests run loses none of them, and takes over when they are done', async () => {
+    await app.stopRelay();
+    await app.startRelay({ PUBLIC_FILES: 'off' }); // the app serves another version of the worker then
+    const answers = [0, 1, 2].map((i) => held(page, 'POST', `update-${i}`));
+    await Promise.all([0, 1, 2].map((i) => app.reached(`update-${i}`)));
+    const states = await page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.ready;
+      Object.assign(globalThis, { old: registration.active });
+      await registration.update();
+      const worker = registration.installing ?? registration.waiting;
+      while (worker?.state === 'installing') await new Promise((resolve) => setTimeout(resolve, 10));
+      return [registration.active?.state, worker?.state];
+    });
+    expect(states).toEqual(['activated', 'installed']);
+    app.release();
+    expect(await Promise.all(answers)).toEqual([0, 1, 2].map((i) => `answer to update-${i}`));
+    expect(app.ran.filter((id) => id.startsWith('update-'))).toHaveLength(3);
+    await page.waitForFunction(() => (globalThis as unknown as { old: ServiceWorker }).old.state === 'redundant');
+    expect(await post(page, '/api/v1/notes')).toBe(201);
+    await app.stopRelay();
+    await app.startRelay();
+  });
+
+  test('a reload past every cache, which leaves a page without its worker, is taken over again', async () => {
+    const devtools = await app.browser.context.newCDPSession(page);
+    await devtools.send('Page.reload', { ignoreCache: true });
+    await page.waitForSelector('html[data-sealed]');
+    expect(await post(page, '/api/v1/notes')).toBe(201);
+  });
+
+  test('page and worker are one client: a cookie that one was given opens for the other', async () => {
+    const status = await page.evaluate(async () => {
+      const { mteRelay } = globalThis as unknown as { mteRelay: typeof import('@mte-relay/client') };
+      const pin = document.querySelector('script[data-pin]')?.getAttribute('data-pin') ?? '';
+      const client = mteRelay.createRelayClient(location.origin, { pins: [pin] });
+      const answer = await client.fetch('/api/v1/notes');
+      client.close();
+      return answer.status;
+    });
+    expect(status).toBe(200);
+  });
+
+  test('a worker with a wrong pin sends nothing, and says why', async () => {
+    app.seen.length = 0;
+    await installs(page, { pins: [`sha256-${Buffer.alloc(32).toString('base64')}`] });
+    expect(await post(page, '/api/v1/notes').catch(() => 'failed')).toBe('failed');
+    await saidWhy(app, /failed with pin-mismatch/);
+    expect(app.seen).toEqual([]);
+    await installs(page, {}); // another configuration is another worker
+    expect(await post(page, '/api/v1/notes')).toBe(201);
+  });
+
+  test.each([
+    ['no routes', { routes: [] }, 'misuse'],
+    ['a route with a query', { routes: ['/api?x'] }, 'misuse'],
+    ['a route with a * inside', { routes: ['/api/*/x'] }, 'misuse'],
+    ['a pin that is none', { pins: ['sha256-x'] }, 'misuse'],
+    ['a script of another origin', { scriptUrl: 'https://cdn.example/sw.js' }, 'misuse'],
+    ['a script that is not there', { scriptUrl: '/assets/sw.js' }, 'no-service-worker'],
+    ['a scope that the page is outside of', { scope: '/assets/' }, 'no-service-worker'],
+  ])('with %s it is refused, and not pretended', async (_, options, code) => {
+    await expect(installs(page, options)).rejects.toThrow(code);
+  });
+
+  test('a page of another origin than the relay: its own paths are sealed toward the relay, cookies and redirects too', async () => {
+    const elsewhere = await app.browser.context.newPage();
+    await elsewhere.addInitScript({ content: CLIENT });
+    // Without the policy of the app's own page, which names no other origin.
+    await elsewhere.route(`${app.directOrigin}/`, (route) => route.fulfill({ contentType: 'text/html', body: 'app' }));
+    await elsewhere.goto(app.directOrigin);
+    app.seen.length = 0;
+    app.seenDirect.length = 0;
+    await installs(elsewhere, { relay: app.origin, pins: [app.relay().pin], scriptUrl: '/public/mte-relay-sw.js' });
+    const outcome = await elsewhere.evaluate(async (relay) => {
+      const body = JSON.stringify({ user: 'robin', password: 'only-the-api-reads-this' });
+      await fetch('/api/v1/login', { method: 'POST', body });
+      const redirected = await fetch('/api/v1/test/redirect?status=303&to=/api/v1/notes', { method: 'POST' });
+      const statuses: number[] = [];
+      for (const credentials of ['include', 'same-origin'] as const) {
+        statuses.push((await fetch(`${relay}/api/v1/notes`, { credentials })).status);
+      }
+      return [redirected.status, redirected.url, ...statuses];
+    }, app.origin);
+    expect(outcome).toEqual([200, `${app.directOrigin}/api/v1/notes`, 200, 401]);
+    expect(app.seen.filter((line) => !line.includes('?'))).toEqual([
+      'POST /api/v1/login',
+      'GET /api/v1/notes',
+      'GET /api/v1/notes',
+      'GET /api/v1/notes',
+    ]);
+    expect(app.seenDirect).toEqual([]);
+    await elsewhere.close();
+  });
+
+  test('where the page is not secure it is refused', async () => {
+    const insecure = await app.browser.context.newPage();
+    await insecure.addInitScript({ content: CLIENT });
+    await insecure.route('http://app.example/**', (route) => route.fulfill({ contentType: 'text/html', body: 'app' }));
+    await insecure.goto('http://app.example/');
+    await expect(installs(insecure, {})).rejects.toThrow(/no-service-worker: no service worker: it needs https/);
+    await insecure.close();
+  });
+});
+
+/** The page's console says why a request failed; taken off, so that the next one is not taken for this one. */
+async function saidWhy(app: SealedApp, why: RegExp): Promise<void> {
+  await expect.poll(() => app.printed.join('\n')).toMatch(why);
+  app.printed.length = 0;
+}
+
+/** What a user does, from signing in to the posted form; ends on the page that the form leads to. */
+async function useEverything(page: Page, origin: string): Promise<void> {
+  await page.fill('#login [name=password]', PASSWORD);
+  await page.click('#login button');
+  await page.waitForFunction(() => /^signed in as robin/.test(document.querySelector('#user')?.textContent ?? ''));
+  await page.waitForFunction(() => document.querySelectorAll('#notes li:not(.empty)').length === 2);
+  await page.fill('#add [name=text]', NOTE);
+  await page.click('#add button');
+  await page.waitForFunction((note) => document.querySelector('#notes')?.textContent?.includes(note), NOTE);
+  await page.evaluate(() => {
+    const search = document.querySelector('#search') as HTMLInputElement;
+    search.value = 'heron';
+    search.dispatchEvent(new Event('input'));
+  });
+  await page.waitForFunction(() => /Two herons/.test(document.querySelector('#found')?.textContent ?? ''));
+  const buffer = Buffer.alloc(FILE_BYTES, FILE_TEXT);
+  await page.setInputFiles('#upload [name=file]', { name: 'depth.csv', mimeType: 'text/csv', buffer });
+  await page.click('#upload button');
+  await page.waitForFunction(() =>
+    /depth.csv, 3,000,000 bytes/.test(document.querySelector('#files')?.textContent ?? ''),
+  );
+  expect(await page.locator('#progress').evaluate((bar: HTMLProgressElement) => bar.value)).toBe(1);
+  expect(await page.locator('header img').evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
+  await page.fill('#contact [name=subject]', SUBJECT);
+  await page.fill('#contact [name=message]', 'It shows nothing since Monday.');
+  await page.click('#contact button');
+  await page.waitForURL(`${origin}/thanks.html?number=1`);
+}
+
+/** Calls a route that waits to be released; the text, or the message of the error. */
+function held(page: Page, method: string, id: string): Promise<string> {
+  return page.evaluate(
+    async ([verb, name]) => {
+      const init = verb === 'GET' ? {} : { method: verb as string, body: 'content' };
+      return await fetch(`/api/v1/test/held?id=${name}`, init).then(
+        (response) => response.text(),
+        (error: Error) => error.message,
+      );
+    },
+    [method, id],
+  );
+}
+
+/** Posts a note; the status. */
+function post(page: Page, path: string): Promise<number> {
+  return page.evaluate(async (url) => (await fetch(url, { method: 'POST', body: '{"text":"x"}' })).status, path);
+}
+
+/** Installs a worker for this page; rejects with "code: message". The pin, unless given, is that of the page. */
+async function installs(page: Page, options: object): Promise<void> {
+  await page.evaluate(async (given) => {
+    const { mteRelay } = globalThis as unknown as { mteRelay: typeof import('@mte-relay/client') };
+    const pin = document.querySelector('script[data-pin]')?.getAttribute('data-pin');
+    const own = { relay: location.origin, pins: pin ? [pin] : [], routes: ['/api/v1/*'] };
+    await mteRelay.installRelayServiceWorker({ ...own, timeoutMs: 5_000, ...given }).catch((error) => {
+      throw new Error(`${error.code}: ${error.message}`);
+    });
+  }, options);
+}

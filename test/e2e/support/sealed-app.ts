@@ -1,0 +1,195 @@
+// The app of examples/service-worker-app behind a relay, in Chromium: with routes of its own that the tests hold back, and
+// a relay that they restart.
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createRelay, type Relay } from '@mte-relay/server';
+import type { Page } from 'playwright-core';
+import { CHROMIUM, type OpenBrowser, openBrowser } from './chromium.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const EXAMPLE = join(ROOT, 'examples/service-worker-app');
+const WORKER = readFileSync(join(ROOT, 'packages/server/public/mte-relay-sw.js'), 'utf8');
+const PIECE_PAUSE_MS = 50;
+
+type Change = (html: string) => string;
+
+export interface SealedApp {
+  /** Of the relay, which is where the page is. */
+  readonly origin: string;
+  /** Of the app's own server, where it runs without relay and worker. */
+  readonly directOrigin: string;
+  readonly browser: OpenBrowser;
+  /** Requests to the API as the server behind the relay saw them, method and target. */
+  readonly seen: string[];
+  /** Those that came to the app's own server directly. */
+  readonly seenDirect: string[];
+  /** Ids under which `POST`, `PUT` or `GET /api/v1/test/held?id=…` ran; each waits for {@link SealedApp.release}. */
+  readonly ran: string[];
+  /** Ids whose request was broken off before it was answered. */
+  readonly brokenOff: string[];
+  /** What the page has printed to its console. */
+  readonly printed: string[];
+  release(): void;
+  /** Resolves when the request of this id has reached the API. */
+  reached(id: string): Promise<void>;
+  relay(): Relay;
+  stopRelay(): Promise<void>;
+  startRelay(environment?: Record<string, string>): Promise<void>;
+  /** Has the browser end every worker, as it does when memory is short. */
+  stopWorkers(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens all of it; the page is not loaded yet. */
+export async function openSealedApp(): Promise<SealedApp> {
+  const { createApp } = (await import(join(EXAMPLE, 'app.js'))) as { createApp(change?: Change): Server };
+  const { sealedBy } = (await import(join(EXAMPLE, 'sealed.js'))) as { sealedBy(relay: Relay, html: string): string };
+  const seen: string[] = [];
+  const held = new Held();
+  const seenDirect: string[] = [];
+  const direct = served(createApp(), seenDirect, held);
+  const behind = served(
+    createApp((html) => sealedBy(relay, html)),
+    seen,
+    held,
+  );
+  const [directPort, behindPort] = await Promise.all([listen(direct), listen(behind)]);
+  const relayPort = await freePort();
+  const origin = `http://localhost:${relayPort}`;
+  const directOrigin = `http://localhost:${directPort}`;
+  let relay: Relay;
+  const startRelay: SealedApp['startRelay'] = async (environment = {}) => {
+    relay = createRelay({
+      environment: {
+        UPSTREAM: `http://127.0.0.1:${behindPort}`,
+        CORS_ORIGINS: `${origin},${directOrigin}`,
+        CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
+        PASS_THROUGH_ROUTES: '/,/thanks.html,/app.js,/seal.js,/axios.js,/style.css,/assets/*,/public/*',
+        MTE_ROUTES: '/api/v1/*',
+        ADMIN_PORT: 'off',
+        LOG_LEVEL: 'off',
+        SHUTDOWN_TIMEOUT_MS: '100',
+        ...environment,
+      },
+    });
+    await relay.listen(relayPort);
+  };
+  await startRelay();
+  const browser = await openBrowser(CHROMIUM as string);
+  const printed: string[] = [];
+  browser.page.on('console', (message) => printed.push(message.text()));
+  const devtools = await browser.context.newCDPSession(browser.page);
+  await devtools.send('ServiceWorker.enable');
+  return {
+    origin,
+    directOrigin,
+    browser,
+    seen,
+    seenDirect,
+    ran: held.ran,
+    brokenOff: held.brokenOff,
+    printed,
+    release: () => held.release(),
+    async reached(id) {
+      while (!held.ran.includes(id)) await sleep(10);
+    },
+    relay: () => relay,
+    stopRelay: () => relay.close(),
+    startRelay,
+    async stopWorkers() {
+      await devtools.send('ServiceWorker.stopAllWorkers');
+    },
+    async close() {
+      await browser.close();
+      await relay.close();
+      for (const server of [direct, behind]) {
+        server.closeAllConnections();
+        server.close();
+      }
+    },
+  };
+}
+
+/** Loads the page and waits until its worker has let the app begin. */
+export async function openSealed(page: Page, origin: string): Promise<void> {
+  await page.goto(origin);
+  await page.waitForSelector('html[data-sealed]');
+}
+
+/** Requests that wait for a word. */
+class Held {
+  readonly ran: string[] = [];
+  readonly brokenOff: string[] = [];
+  #gate = Promise.withResolvers<void>();
+
+  watch(id: string, res: ServerResponse): void {
+    res.on('close', () => {
+      if (!res.writableFinished) this.brokenOff.push(id);
+    });
+  }
+
+  async answer(id: string, res: ServerResponse): Promise<void> {
+    this.ran.push(id);
+    this.watch(id, res);
+    await this.#gate.promise;
+    res.end(`answer to ${id}`);
+  }
+
+  release(): void {
+    this.#gate.resolve();
+    this.#gate = Promise.withResolvers<void>();
+  }
+}
+
+/** The app's server, with the tests' routes in front. */
+function served(app: Server, seen: string[], held: Held): Server {
+  return createServer((req, res) => {
+    if (req.url?.startsWith('/api/')) seen.push(`${req.method} ${req.url}`);
+    void answerTest(req, res, held).then((answered) => answered || app.emit('request', req, res));
+  });
+}
+
+async function answerTest(req: IncomingMessage, res: ServerResponse, held: Held): Promise<boolean> {
+  const { pathname, searchParams } = new URL(req.url ?? '', 'http://app');
+  switch (pathname) {
+    case '/api/v1/test/held':
+      for await (const _ of req);
+      await held.answer(searchParams.get('id') ?? '', res);
+      return true;
+    case '/api/v1/test/redirect':
+      for await (const _ of req);
+      res.writeHead(Number(searchParams.get('status')), { location: searchParams.get('to') ?? '' }).end();
+      return true;
+    case '/api/v1/test/stream':
+      held.watch('stream', res);
+      for (let i = 0; !res.destroyed && i < 200; i += 1) {
+        res.write(`piece ${i}\n`);
+        await sleep(PIECE_PAUSE_MS);
+      }
+      res.end();
+      return true;
+    case '/public/mte-relay-sw.js': // an updated worker, when the relay serves none
+      res.writeHead(200, { 'content-type': 'text/javascript', 'service-worker-allowed': '/' });
+      res.end(`${WORKER}\n// another version`);
+      return true;
+    default:
+      return false;
+  }
+}
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listen(server);
+  await server[Symbol.asyncDispose]();
+  return port;
+}

@@ -1,0 +1,33 @@
+// The start script of examples/service-worker-app, in both of its modes; what a browser makes of them is in test/e2e.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { printed, startScript } from '../e2e/support/processes.ts';
+
+async function start(...args: string[]): Promise<{ page: string; apiStatus: number }> {
+  const probe = createServer().listen(0);
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  await probe[Symbol.asyncDispose]();
+  const running = startScript('examples/service-worker-app/start.js', args, { PORT: String(port) });
+  onTestFinished(() => running.stop());
+  const [, origin] = await printed(running, /^ready (http:\/\/localhost:\d+)$/m);
+  return {
+    page: await (await fetch(`${origin}/`)).text(),
+    apiStatus: (await fetch(`${origin}/api/v1/notes`)).status,
+  };
+}
+
+test('with --direct the app is served as it is, and answers by itself', async () => {
+  const { page, apiStatus } = await start('--direct');
+  expect(page).toContain('<script src="/app.js" defer></script>');
+  expect(apiStatus).toBe(401);
+});
+
+test('without it the page names the relay’s client by its hash, and nothing unsealed is served', async () => {
+  const { page, apiStatus } = await start();
+  expect(page).toMatch(/mte-relay-client\.js" integrity="sha384-[\w+/]{64}" defer/);
+  expect(page).toMatch(/seal\.js" data-pin="sha256-[\w+/]{43}=" data-app="\/app\.js" defer/);
+  expect(apiStatus).toBe(404);
+});
