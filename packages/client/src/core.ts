@@ -57,7 +57,7 @@ export function openCore(url: string | URL, options: RelayClientOptions): Client
     relayOrigin: origin.origin,
     suite,
     transport,
-    streamsUploads: platform.streamsUploads,
+    platform,
     sessions,
     fieldsFor: (session) => identity.fieldsIn(session.parameters.clientId),
     onAnswer(session, { headers }) {

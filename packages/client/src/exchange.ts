@@ -20,6 +20,7 @@ import {
 import { ignore } from './abort.ts';
 import { piecesOf } from './body.ts';
 import { RelayClientError } from './errors.ts';
+import type { Platform } from './platform/platform.ts';
 import { type InnerRequest, sealRequest } from './seal.ts';
 import type { Lease } from './session.ts';
 import { isSealed, readRefusal, type Transport, type Unanswered } from './transport.ts';
@@ -29,7 +30,7 @@ export interface ExchangeContext {
   readonly relayOrigin: string;
   readonly suite: Suite;
   readonly transport: Transport;
-  readonly streamsUploads: boolean;
+  readonly platform: Platform;
 }
 
 /** Longest rest of an answer that is read for nothing rather than cut off with its connection. */
@@ -47,24 +48,28 @@ export async function attempt(
   extraFields: readonly (readonly [string, string])[],
   abort: AbortController,
 ): Promise<InnerResponse | Unanswered> {
-  const { suite, transport, relayOrigin, streamsUploads } = context;
+  const { suite, transport, relayOrigin, platform } = context;
   const message = await SealedExchange.begin(suite, lease.session.keys, MESSAGE_TYPE_EXCHANGE, lease.n);
   const head = { ...request.head, headers: [...request.head.headers, ...extraFields] };
-  const upload = await sealRequest(message, { ...request, head }, streamsUploads, abort.signal);
-  const answer = await transport.post(
-    {
-      url: relayOrigin + PATH_EXCHANGE,
-      contentType: CONTENT_TYPE_MESSAGE,
-      body: upload.payload,
-      signal: abort.signal,
-      credentials: request.credentials,
-      keepalive: request.keepalive,
-      priority: request.priority,
-    },
-    upload.onSent,
-  );
-  upload.finish('response' in answer);
-  return openAnswer(answer, message, abort);
+  const upload = await sealRequest(message, { ...request, head }, platform, abort.signal);
+  try {
+    const answer = await transport.post(
+      {
+        url: relayOrigin + PATH_EXCHANGE,
+        contentType: CONTENT_TYPE_MESSAGE,
+        body: upload.payload,
+        signal: abort.signal,
+        credentials: request.credentials,
+        keepalive: request.keepalive,
+        priority: request.priority,
+      },
+      upload.onSent,
+    );
+    upload.finish('response' in answer);
+    return await openAnswer(answer, message, abort);
+  } finally {
+    upload.release();
+  }
 }
 
 async function openAnswer(

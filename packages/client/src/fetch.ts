@@ -16,11 +16,11 @@ export function makeFetch(core: ClientCore): RelayFetch {
 }
 
 async function relayFetch(
-  { context, platform }: ClientCore,
+  { context }: ClientCore,
   input: string | URL | Request,
   init: RelayRequestInit | undefined,
 ): Promise<Response> {
-  const { relayOrigin } = context;
+  const { platform, relayOrigin } = context;
   const { url, request, redirect, sameOrigin, signal } = await takeCall(platform, relayOrigin, input, init);
   let hop: Hop = { url, request, redirects: 0 };
   for (;;) {

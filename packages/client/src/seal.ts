@@ -15,7 +15,7 @@ import {
 import { ignore } from './abort.ts';
 import type { RequestBody } from './body.ts';
 import type { Progress } from './options.ts';
-import type { OuterBody } from './platform/platform.ts';
+import type { OuterBody, Platform, Spool } from './platform/platform.ts';
 
 /** One request as it goes inside the seal, whatever number it is sent under. */
 export interface InnerRequest {
@@ -36,18 +36,22 @@ export interface Upload {
   readonly onSent: ((bytes: number) => void) | undefined;
   /** After the post: throws what the request's own body threw; else reports progress that nobody has reported. */
   finish(answered: boolean): void;
+  /** At the end, whatever came of it. */
+  release(): void;
 }
 
 /** Content that fits into one chunk together with the length in front of it. */
 const CONTENT_PER_CHUNK_BYTES = CHUNK_PLAINTEXT_MAX_BYTES - 4;
 /** Sealed parts that are folded into one Blob, so that a large body does not lie in the script's memory. */
-const FOLD_BYTES = 4 * 1024 * 1024;
+const FOLD_BYTES = 1024 * 1024;
+/** Sealed bodies beyond this go where they do not lie in the browser's memory either, if there is such a place. */
+const SPOOL_FROM_BYTES = 16 * 1024 * 1024;
 
 /** Throws what the request's own body throws, or the signal's reason. */
 export async function sealRequest(
   message: SealedExchange,
   request: InnerRequest,
-  streams: boolean,
+  platform: Platform,
   signal: AbortSignal,
 ): Promise<Upload> {
   const { body } = request;
@@ -58,18 +62,25 @@ export async function sealRequest(
       payload: concatBytes([message.header, await message.sealFinal(whole)]),
       onSent: undefined,
       finish: (answered) => answered && report?.(body?.sizeBytes ?? 0),
+      release: ignore,
     };
   }
   const content = new WatchedContent(body as RequestBody);
-  if (streams) {
+  if (platform.streamsUploads) {
     return {
       payload: streamOf(sealedChunks(message, request, content.pieces(), report), signal),
       onSent: undefined,
       finish: () => content.throwIfFailed(),
+      release: ignore,
     };
   }
-  const blob = await blobOf(sealedChunks(message, request, content.pieces(), undefined), signal);
-  return { payload: blob, onSent: report && scaled(report, blob.size, body?.sizeBytes), finish: ignore };
+  const { blob, release } = await gather(
+    sealedChunks(message, request, content.pieces(), undefined),
+    request,
+    platform,
+    signal,
+  );
+  return { payload: blob, onSent: report && scaled(report, blob.size, body?.sizeBytes), finish: ignore, release };
 }
 
 /** The request as one chunk's plaintext, or undefined when it is longer, or a stream. */
@@ -146,21 +157,44 @@ function streamOf(source: AsyncGenerator<Bytes, void, undefined>, signal: AbortS
   );
 }
 
-async function blobOf(source: AsyncIterable<Bytes>, signal: AbortSignal): Promise<Blob> {
-  const folded: Blob[] = [];
+/** All of it as one Blob, to send where streams cannot be sent. */
+async function gather(
+  source: AsyncIterable<Bytes>,
+  { body }: InnerRequest,
+  platform: Platform,
+  signal: AbortSignal,
+): Promise<{ blob: Blob; release: () => void }> {
+  let folded: Blob[] = [];
   let parts: Bytes[] = [];
-  let partsBytes = 0;
-  for await (const piece of source) {
-    signal.throwIfAborted();
-    parts.push(piece);
-    partsBytes += piece.length;
-    if (partsBytes >= FOLD_BYTES) {
-      folded.push(new Blob(parts));
-      parts = [];
-      partsBytes = 0;
+  let [partsBytes, totalBytes] = [0, 0];
+  let spool: Spool | undefined;
+  let mayHaveSpool = platform.openSpool !== undefined;
+  const release = (): void => void spool?.discard();
+  const fold = async (): Promise<void> => {
+    folded.push(new Blob(parts));
+    [parts, partsBytes] = [[], 0];
+    if (mayHaveSpool && totalBytes >= SPOOL_FROM_BYTES) {
+      mayHaveSpool = false;
+      spool = await platform.openSpool?.(body?.sizeBytes ?? totalBytes);
     }
+    if (!spool) return;
+    for (const part of folded) await spool.write(part);
+    folded = [];
+  };
+  try {
+    for await (const piece of source) {
+      signal.throwIfAborted();
+      parts.push(piece);
+      partsBytes += piece.length;
+      totalBytes += piece.length;
+      if (partsBytes >= FOLD_BYTES) await fold();
+    }
+    await fold();
+    return { blob: spool ? await spool.finish() : new Blob(folded), release };
+  } catch (error) {
+    release();
+    throw error;
   }
-  return new Blob([...folded, ...parts]);
 }
 
 function meterOf({ body, onUploadProgress }: InnerRequest): ((bytes: number) => void) | undefined {

@@ -83,9 +83,10 @@ test('a rekey happens in the background before the lifetime ends, and calls go o
   const events: string[] = [];
   client.on('pair', () => events.push('pair'));
   client.on('rekey', () => events.push('rekey'));
-  relay.parameters = { lifetimeMs: 500 };
+  relay.parameters = { lifetimeMs: 60_000 };
   await client.fetch('/');
-  await new Promise((resolve) => setTimeout(resolve, 420));
+  const realNow = Date.now;
+  vi.spyOn(Date, 'now').mockImplementation(() => realNow() + 50_000);
   relay.parameters = {};
   await client.fetch('/'); // due: starts the rekey, uses the old session
   await expect.poll(() => events).toEqual(['pair', 'rekey']);

@@ -15,6 +15,15 @@ export interface OuterPost {
   readonly priority?: RequestPriority | undefined;
 }
 
+/** Takes a large sealed body where it is not in memory, until it has been sent. */
+export interface Spool {
+  write(part: Blob): Promise<void>;
+  /** All that was written. */
+  finish(): Promise<Blob>;
+  /** Frees the room; the last call. */
+  discard(): Promise<void>;
+}
+
 /** One runtime. */
 export interface Platform {
   makeSuite(): Suite;
@@ -22,6 +31,8 @@ export interface Platform {
   readonly pairingFlags: number;
   /** True where fetch sends a ReadableStream as it is produced; else a body is sealed whole into a Blob first. */
   readonly streamsUploads: boolean;
+  /** Room outside of memory for a body of about this size; undefined when there is none, which is no failure. */
+  readonly openSpool?: (sizeBytes: number) => Promise<Spool | undefined>;
   /** What relative URLs are relative to. */
   baseUrl(relayOrigin: string): string;
   /**
