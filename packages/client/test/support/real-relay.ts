@@ -7,7 +7,7 @@ import { onTestFinished } from 'vitest';
 
 export type Backend = (request: IncomingMessage, response: ServerResponse) => void;
 
-export async function backendOf(backend: Backend): Promise<string> {
+async function backendOf(backend: Backend): Promise<string> {
   const server = createServer(backend);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {
