@@ -193,7 +193,7 @@ test('a collector that is down slows and breaks nothing, is told of once, and th
 });
 
 // The API package is there in any case: prom-client loads it.
-test('without an endpoint nothing that makes or sends traces is loaded', async () => {
+test('without an endpoint nothing that makes or sends traces is loaded', { timeout: 60_000 }, async () => {
   const hook = `import { registerHooks } from 'node:module';
     registerHooks({ load(url, context, next) {
       if (/@opentelemetry.(?!api)/.test(url)) console.error('loaded ' + url);
@@ -206,9 +206,11 @@ test('without an endpoint nothing that makes or sends traces is loaded', async (
   expect(off.seenParents).toEqual([traceparent()[1]]); // as it came
   await off.finish();
   expect(off.output()).not.toContain('loaded ');
-  const disabled = await startTraced({ NODE_OPTIONS, OTEL_SDK_DISABLED: 'true' });
-  await disabled.finish();
-  expect(disabled.output()).not.toContain('loaded ');
+  for (const name of [{ OTEL_SDK_DISABLED: 'true' }, { OTEL_TRACES_EXPORTER: 'none' }]) {
+    const disabled = await startTraced({ NODE_OPTIONS, ...name });
+    await disabled.finish();
+    expect(disabled.output()).not.toContain('loaded ');
+  }
   const on = await startTraced({ NODE_OPTIONS });
   await on.finish();
   expect(on.output()).toContain('loaded ');
@@ -242,11 +244,13 @@ test('wrong settings of traces are found before the relay starts', async () => {
     OTEL_TRACES_SAMPLER: 'sometimes',
     OTEL_TRACES_SAMPLER_ARG: '2',
     OTEL_BSP_MAX_QUEUE_SIZE: '0',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
   });
   expect(code).toBe(78);
-  for (const name of ['EXPORTER_OTLP_ENDPOINT', 'EXPORTER_OTLP_HEADERS', 'TRACES_SAMPLER', 'TRACES_SAMPLER_ARG']) {
+  for (const name of ['EXPORTER_OTLP_ENDPOINT', 'EXPORTER_OTLP_HEADERS', 'TRACES_SAMPLER', 'EXPORTER_OTLP_PROTOCOL']) {
     expect(stderr).toContain(`OTEL_${name}: `);
   }
   expect(stderr).toContain('OTEL_BSP_MAX_QUEUE_SIZE: ');
+  expect(stderr).toContain('OTEL_TRACES_SAMPLER_ARG: ');
   expect(stderr).not.toContain('hunter2');
 });

@@ -54,12 +54,14 @@ export async function startObserved(prometheusCommand: string): Promise<Observed
       const untilMs = performance.now() + seconds * 1_000;
       const workers = clients.flatMap((client) =>
         Array.from({ length: concurrency }, async () => {
-          while (performance.now() < untilMs) if (await sendOne(client)) answered += 1;
+          while (performance.now() < untilMs) {
+            if (await sendOne(client).catch(refused)) answered += 1;
+          }
         }),
       );
       const faults = relays.map(async ({ port }) => {
         while (performance.now() < untilMs) {
-          await oneOfEachFault(port);
+          await oneOfEachFault(port).catch(refused);
           await new Promise((resolve) => setTimeout(resolve, 1_000));
         }
       });
@@ -97,6 +99,11 @@ async function startRelay(pod: string, upstream: Server, environment: Record<str
     CORS_ORIGINS: 'https://app.example',
     CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
     PASS_THROUGH_ROUTES: '/plain/*',
+    // Small, so that their use is to be seen.
+    EXCHANGES_MAX: '50',
+    SESSIONS_MAX: '250',
+    CONNECTIONS_MAX: '100',
+    WEBSOCKETS_MAX: '20',
     PORT: '0',
     ...environment,
   });
@@ -111,6 +118,12 @@ const BODY = JSON.stringify({ text: 'x'.repeat(1_000) });
 async function sendOne(client: RelayClient): Promise<boolean> {
   const response = await client.fetch('/notes', { method: 'POST', body: BODY });
   return response.status === 200 && (await response.text()) === BODY;
+}
+
+/** While its store hangs, a relay refuses. */
+async function refused(): Promise<false> {
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  return false;
 }
 
 /** What operators see of a bad day, each by a real request. */
@@ -143,5 +156,7 @@ function tooManyFields(port: number): Promise<void> {
 async function openWebSocket(port: number): Promise<WebSocket> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/plain/socket`);
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  const beats = setInterval(() => socket.ping(), 10_000); // or the relay takes it for dead
+  socket.on('close', () => clearInterval(beats));
   return socket;
 }

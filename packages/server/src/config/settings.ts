@@ -84,6 +84,8 @@ export interface ProcessSettings {
   readonly STARTUP_MODULE: string | undefined;
   readonly OTEL_EXPORTER_OTLP_ENDPOINT: URL | undefined;
   readonly OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: URL | undefined;
+  readonly OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf';
+  readonly OTEL_TRACES_EXPORTER: 'otlp' | 'none';
   /** name=value, percent-encoded; so are OTEL_RESOURCE_ATTRIBUTES. */
   readonly OTEL_EXPORTER_OTLP_HEADERS: readonly string[];
   readonly OTEL_EXPORTER_OTLP_TIMEOUT: number;
@@ -510,6 +512,16 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
     schema: httpUrl,
     expected: 'an absolute http or https URL',
     effect: 'The same for traces alone, used as it is.',
+  },
+  OTEL_EXPORTER_OTLP_PROTOCOL: {
+    schema: z.literal('http/protobuf').default('http/protobuf'),
+    expected: 'http/protobuf, which is what the relay speaks',
+    effect: 'How traces are sent. A collector takes it on port 4318; 4317 is for gRPC.',
+  },
+  OTEL_TRACES_EXPORTER: {
+    schema: z.enum(['otlp', 'none']).default('otlp'),
+    expected: 'otlp or none',
+    effect: 'none: no traces, whatever else is set.',
   },
   OTEL_EXPORTER_OTLP_HEADERS: {
     schema: pairs,

@@ -29,7 +29,8 @@ export async function startOpenTelemetry(
   log: Logger,
 ): Promise<RunningOpenTelemetry | undefined> {
   const url = tracesUrl(settings);
-  if (!url || settings.OTEL_SDK_DISABLED === 'true') return undefined;
+  const off = settings.OTEL_SDK_DISABLED === 'true' || settings.OTEL_TRACES_EXPORTER === 'none';
+  if (!url || off) return undefined;
   const { api, core, exporter, resources, sdk } = await load();
   const sender = new exporter.OTLPTraceExporter({
     url,
