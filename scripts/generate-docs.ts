@@ -10,6 +10,7 @@ import { alertTable, azureTemplate, operatorRules, ruleFile } from '../deploy/pr
 import { defaultText } from '../packages/server/src/config/effective.ts';
 import { settingsFileSchema } from '../packages/server/src/config/schema.ts';
 import { DOMAIN_SETTINGS, PROCESS_SETTINGS, type Setting } from '../packages/server/src/config/settings.ts';
+import { apiDocument } from './api-document.ts';
 import { metricsDocument } from './metrics-document.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -27,6 +28,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     [CONFIGURATION, withTables(CONFIGURATION, settings)],
     ['packages/server/settings.schema.json', formatted(settingsFileSchema())],
     ['docs/metrics.md', metricsDocument()],
+    ['docs/api.md', apiDocument()],
     [OBSERVABILITY, withTables(OBSERVABILITY, { alerts: alertTable() })],
     [OPERATIONS, withTables(OPERATIONS, { scaling: savedScalingTable() })],
     ['deploy/grafana/mte-relay.json', formatted(dashboard())],

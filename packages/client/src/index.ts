@@ -13,5 +13,6 @@ export type {
   RelayRequestInit,
   SessionEvent,
 } from './options.ts';
+export type { WorkerConfiguration } from './service-worker/configuration.ts';
 export { installRelayServiceWorker, type RelayServiceWorkerOptions } from './service-worker/install.ts';
 export type { RelayRequestFailure } from './service-worker/messages.ts';
