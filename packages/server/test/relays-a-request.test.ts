@@ -250,6 +250,14 @@ test('a content coding is passed through untouched, with its field', async () =>
   expect(seen[0]?.headers['accept-encoding']).toBe('gzip');
 });
 
+test('an answer that claims thousands of content codings costs the relay nothing: it undoes none (CVE-2026-22036)', async () => {
+  const codings = Array.from({ length: 2_500 }, () => 'gzip').join(',');
+  const { port } = await stage((_req, res) => res.writeHead(200, { 'content-encoding': codings }).end('plain'));
+  const answer = await (await SealedClient.pair(port)).fetch({});
+  expect(answer.header('content-encoding')).toBe(codings);
+  expect(answer.text).toBe('plain');
+});
+
 test.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'PATCH', 'DELETE', 'PURGE', 'PROPFIND'])(
   '%s reaches the upstream',
   async (method) => {
