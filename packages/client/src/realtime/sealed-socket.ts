@@ -173,6 +173,7 @@ export class SealedSocket {
           await this.#onAnswer(sealed, session, new Uint8Array(data));
           resolve(undefined);
         });
+      outer.onerror = ignore; // its close tells; some implementations end the process when nobody listens
       outer.onclose = (event) =>
         inOrder(async () => {
           if (this.#keys) this.#end('cut');

@@ -1,0 +1,74 @@
+// WebSocket and EventSource where a runtime has none of the platform's event classes, as React Native had for long: a
+// program that takes them away before it loads the client.
+import { execFile } from 'node:child_process';
+import { createServer } from 'node:http';
+import { promisify } from 'node:util';
+import { createRelay } from '@mte-relay/server';
+import { expect, onTestFinished, test } from 'vitest';
+import { WebSocketServer } from 'ws';
+
+const PROGRAM = `
+  const { WebSocket } = await import('ws'); // Node's own needs the classes that go now
+  void [fetch, Response];
+  for (const name of ['EventTarget', 'Event', 'MessageEvent', 'CloseEvent', 'ErrorEvent', 'DOMException']) delete globalThis[name];
+  const { createRelayClient } = await import('@mte-relay/client');
+  const client = createRelayClient(process.env.RELAY, { pins: [process.env.PIN], WebSocket });
+  const socket = new client.WebSocket('/');
+  let calls = 0;
+  const twice = () => { calls += 1; };
+  socket.addEventListener('open', twice);
+  socket.addEventListener('open', twice);
+  socket.addEventListener('message', { handleEvent: ({ type }) => console.log('object', type) }, { once: true });
+  socket.addEventListener('message', () => { throw new Error('of a listener'); });
+  const removed = () => console.log('never');
+  socket.addEventListener('message', removed);
+  socket.removeEventListener('message', removed);
+  socket.onopen = function (event) { console.log(this === socket, event.target === socket, calls); socket.send('hi'); };
+  socket.onmessage = ({ data, origin }) => { console.log(data, origin === process.env.RELAY.replace('http', 'ws')); socket.close(3000, 'end'); };
+  await new Promise((resolve) => { socket.onclose = ({ code, reason, wasClean }) => { console.log(code, reason, wasClean); resolve(); }; });
+  try { socket.close(1); } catch (error) { console.log(error.name); }
+  const source = new client.EventSource('/');
+  await new Promise((resolve) => source.addEventListener('tick', ({ data, lastEventId }) => { console.log(data, lastEventId); resolve(); }));
+  source.close();
+  client.close();
+`;
+
+test('they work the same, and a listener that throws stops no other', async () => {
+  const api = createServer((_req, res) => {
+    res.writeHead(200, { 'content-type': 'text/event-stream' });
+    res.write('event: tick\nid: 7\ndata: now\n\n');
+  });
+  new WebSocketServer({ server: api }).on('connection', (ws) => ws.on('message', (data) => ws.send(`${data}!`)));
+  await new Promise<void>((resolve) => api.listen(0, '127.0.0.1', resolve));
+  const { port } = api.address() as { port: number };
+  const relay = createRelay({
+    environment: {
+      UPSTREAM: `http://127.0.0.1:${port}`,
+      CORS_ORIGINS: 'https://app.example',
+      CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
+      LOG_LEVEL: 'off',
+      ADMIN_PORT: 'off',
+      SHUTDOWN_TIMEOUT_MS: '0',
+    },
+  });
+  const url = `http://127.0.0.1:${await relay.listen(0)}`;
+  onTestFinished(async () => {
+    await relay.close();
+    api.closeAllConnections();
+    api.close();
+  });
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', PROGRAM], {
+    env: { ...process.env, RELAY: url, PIN: relay.pin },
+    cwd: import.meta.dirname,
+    timeout: 25_000,
+  });
+  expect(stdout.trim().split('\n')).toEqual([
+    'true true 1',
+    'object message',
+    'hi! true',
+    '3000 end true',
+    'InvalidAccessError',
+    'now 7',
+  ]);
+  expect(stderr).toContain('of a listener');
+});
