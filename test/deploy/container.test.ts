@@ -1,5 +1,7 @@
 // The container's files, as far as they can be judged without an engine, and its content, which is laid out and serves.
 // `npm run image:try` builds and runs the image itself.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -159,6 +161,26 @@ describe('compose file', () => {
   test('the relay is given the time that its drain and shutdown take', () => {
     expect(Number.parseInt(String(services['relay']?.['stop_grace_period']), 10)).toBeGreaterThanOrEqual(35);
   });
+});
+
+test('the sample API of the compose file and the trial answers, and ends when it is told to', async () => {
+  const port = String(await freePort());
+  const api = spawn(process.execPath, [join(ROOT, 'deploy/kubernetes/overlays/trial/sample-api.mjs')], {
+    env: { PORT: port },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  onTestFinished(() => void api.kill('SIGKILL'));
+  const url = `http://127.0.0.1:${port}`;
+  await until(() =>
+    fetch(`${url}/health`).then(
+      ({ ok }) => ok,
+      () => false,
+    ),
+  );
+  const answer = await fetch(`${url}/notes?x=1`, { method: 'POST', body: 'hello' });
+  expect(await answer.json()).toEqual({ method: 'POST', path: '/notes?x=1', body: 'hello' });
+  api.kill('SIGTERM');
+  expect(await once(api, 'exit')).toEqual([0, null]);
 });
 
 describe('the production closure', () => {
