@@ -95,15 +95,20 @@ test('with traffic under way, every call answers or says that it may have run, a
     }
   };
   const workers = Array.from({ length: 8 }, worker);
+  /** Traffic flows again: counted, not timed, since a busy machine is slow. */
+  const flowing = async (): Promise<void> => {
+    const enough = outcomes.answered + 40;
+    while (outcomes.answered < enough) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
   for (let restarts = 0; restarts < 3; restarts += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    await flowing();
     await restartRelay();
   }
-  await new Promise((resolve) => setTimeout(resolve, 700));
+  await flowing();
   stop = true;
   await Promise.all(workers);
   expect(new Set(ran).size).toBe(ran.length);
-  expect(outcomes.answered).toBeGreaterThan(100);
+  expect(outcomes.answered).toBeGreaterThanOrEqual(160);
   expect(await (await client.fetch('/last', { method: 'POST' })).text()).toBe('/last');
   client.close();
 });
