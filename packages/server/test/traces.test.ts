@@ -30,6 +30,7 @@ async function startTraced(environment: Record<string, string> = {}): Promise<Tr
     (req, res) => {
       seenParents.push(req.headers['traceparent'] as string | undefined);
       if (req.url?.startsWith('/break')) return void req.socket.destroy();
+      if (req.url === '/once' && seenParents.length === 1) return void req.socket.destroy();
       req.resume();
       if (req.url?.startsWith('/missing')) res.statusCode = 404;
       setTimeout(() => res.end('the-answer-itself'), 30);
@@ -151,6 +152,20 @@ test('what goes wrong is said by its code, and a call of its own kind', async ()
 
   const pairings = spans.filter(({ attributes }) => attributes['mte_relay.route'] === 'pairing');
   expect(pairings.map(({ attributes }) => attributes['error.type'])).toEqual([undefined, 'version-unsupported']);
+});
+
+test('a call that is made again is a span of its own, and the upstream is told which one it is', async () => {
+  const relay = await startTraced();
+  const client = await SealedClient.pair(relay.port);
+  expect((await client.fetch({ path: '/once' })).head.status).toBe(200);
+  const spans = await relay.finish();
+  const [exchange] = exchanges(spans) as [CollectedSpan];
+  const [lost, made] = callsOf(spans, exchange) as [CollectedSpan, CollectedSpan];
+  expect(lost).toMatchObject({ failed: true, attributes: { 'error.type': 'resent' } });
+  expect(made).toMatchObject({ failed: false, attributes: { 'http.request.resend_count': 1 } });
+  const told = [lost, made].map(({ spanId }) => `00-${exchange.traceId}-${spanId}-01`);
+  expect(relay.seenParents).toEqual(told);
+  expect(exchange.failed).toBe(false);
 });
 
 test('what the trace says of sampling holds, and the upstream is told either way', async () => {

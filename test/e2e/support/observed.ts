@@ -39,7 +39,7 @@ export async function startObserved(prometheusCommand: string): Promise<Observed
   const redis = await startRedis();
   const relays = await Promise.all([
     startRelay('relay-memory', upstream, {}),
-    startRelay('relay-redis', upstream, { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '300' }),
+    startRelay('relay-redis', upstream, { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '2000' }),
   ]);
   const prometheus = await startPrometheus(prometheusCommand, relays);
   const clients = relays.map(({ port, pin }) => createRelayClient(`http://127.0.0.1:${port}`, { pins: [pin] }));
