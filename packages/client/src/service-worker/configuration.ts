@@ -1,7 +1,6 @@
 // What a worker has to know, carried in the query of its script's URL: a browser ends workers when it likes and starts
 // them again from that URL alone, so this needs neither a message nor storage, and a change makes another worker.
 import { RelayClientError } from '../errors.ts';
-import { Routes } from './routes.ts';
 
 /** Relay, pins and routes of one worker. */
 export interface WorkerConfiguration {
@@ -35,9 +34,8 @@ export function configurationIn(scriptUrl: string): WorkerConfiguration {
   };
 }
 
-/** The routes of a configuration. @throws RelayClientError `misuse` unless each can be compared with. */
-export function routesOf({ relay, routes }: WorkerConfiguration, pageOrigin: string): Routes {
-  const relayOrigin = new URL(relay).origin;
+/** The routes as they are. @throws RelayClientError `misuse` unless each can be compared with. */
+export function checkedRoutes(routes: readonly string[]): readonly string[] {
   if (routes.length === 0) throw new RelayClientError('misuse', 'routes expected at least one path, such as "/api/*"');
   for (const route of routes) {
     const isPath = /^\/(?!\/)[\x21-\x7e]*$/.test(route);
@@ -49,5 +47,5 @@ export function routesOf({ relay, routes }: WorkerConfiguration, pageOrigin: str
       );
     }
   }
-  return new Routes(routes, relayOrigin, pageOrigin);
+  return routes;
 }

@@ -3,7 +3,7 @@
 import { orAborted } from '../abort.ts';
 import { checkedPins, relayUrl } from '../core.ts';
 import { RelayClientError } from '../errors.ts';
-import { routesOf, type WorkerConfiguration, withConfiguration } from './configuration.ts';
+import { checkedRoutes, type WorkerConfiguration, withConfiguration } from './configuration.ts';
 import { FAILURE, type RelayRequestFailure, TAKE_OVER, TAKEN_OVER } from './messages.ts';
 
 const TIMEOUT_MS = 15_000;
@@ -59,8 +59,7 @@ export async function installRelayServiceWorker(
 
 function scriptUrlOf({ relay, pins = [], routes, scriptUrl }: RelayServiceWorkerOptions): URL {
   const relayOrigin = relayUrl(relay).origin;
-  const configuration = { relay: relayOrigin, pins: checkedPins(pins), routes };
-  routesOf(configuration, location.origin);
+  const configuration = { relay: relayOrigin, pins: checkedPins(pins), routes: checkedRoutes(routes) };
   const served = relayOrigin === location.origin ? SERVED_BY_RELAY : SERVED_BY_PAGE;
   const script = new URL(scriptUrl ?? served, location.href);
   if (script.origin !== location.origin) {

@@ -3,9 +3,10 @@
 // begun (Service Workers, "Try Activate"), takes over the open pages, and answers their requests.
 import { createRelayClient, RelayClientError } from '../entry-fetch.ts';
 import { type AnswerContext, answerSealed } from './answer.ts';
-import { configurationIn, routesOf } from './configuration.ts';
+import { checkedRoutes, configurationIn } from './configuration.ts';
 import { Journal } from './journal.ts';
 import { FAILURE, type RelayRequestFailure, TAKE_OVER, TAKEN_OVER } from './messages.ts';
+import { Routes } from './routes.ts';
 import type { FetchEvent, WorkerScope } from './scope.ts';
 
 const scope = globalThis as unknown as WorkerScope;
@@ -13,12 +14,14 @@ const scope = globalThis as unknown as WorkerScope;
 // A wrong configuration throws here, and a worker that throws is not installed.
 const configuration = configurationIn(scope.location.href);
 const client = createRelayClient(configuration.relay, { pins: configuration.pins });
+const relayOrigin = new URL(configuration.relay).origin;
+const pageOrigin = scope.location.origin;
 const context: AnswerContext = {
   fetch: client.fetch,
   journal: new Journal(scope.registration.scope),
-  routes: routesOf(configuration, scope.location.origin),
-  relayOrigin: new URL(configuration.relay).origin,
-  pageOrigin: scope.location.origin,
+  routes: new Routes(checkedRoutes(configuration.routes), relayOrigin, pageOrigin),
+  relayOrigin,
+  pageOrigin,
 };
 
 scope.addEventListener('install', (event) => event.waitUntil(scope.skipWaiting()));
