@@ -1,5 +1,6 @@
 // `npm run docs`: writes what is generated from the tables of settings, the tables of docs/configuration.md and the JSON
-// Schema of the YAML file; the README's table of runtimes; docs/metrics.md; the dashboard and the rules of deploy/; the
+// Schema of the YAML file; the README's table of runtimes; docs/errors.md,
+// docs/fetch.md and docs/metrics.md; the dashboard and the rules of deploy/; the
 // table of scaling from the bench's saved run. A test compares what is there with what this would write.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,6 +12,9 @@ import { defaultText } from '../packages/server/src/config/effective.ts';
 import { settingsFileSchema } from '../packages/server/src/config/schema.ts';
 import { DOMAIN_SETTINGS, PROCESS_SETTINGS, type Setting } from '../packages/server/src/config/settings.ts';
 import { apiDocument } from './api-document.ts';
+import { errorsDocument } from './errors-document.ts';
+import { fetchDocument } from './fetch-document.ts';
+import { markdownTable } from './markdown-table.ts';
 import { metricsDocument } from './metrics-document.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -27,6 +31,8 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     [README, withTables(README, { runtimes: runtimeTable() })],
     [CONFIGURATION, withTables(CONFIGURATION, settings)],
     ['packages/server/settings.schema.json', formatted(settingsFileSchema())],
+    ['docs/errors.md', errorsDocument()],
+    ['docs/fetch.md', fetchDocument()],
     ['docs/metrics.md', metricsDocument()],
     ['docs/api.md', apiDocument()],
     [OBSERVABILITY, withTables(OBSERVABILITY, { alerts: alertTable() })],
@@ -66,19 +72,18 @@ function withTables(path: string, tables: Readonly<Record<string, string>>): str
 function runtimeTable(): string {
   const rows = Object.values(RUNTIMES).map((runtime) => {
     const { cases, lacks } = casesIn(runtime);
-    return `| ${runtime.name} | ${runtime.provider} | ${cases} | ${lacks.join(', ') || 'none'} |\n`;
+    return [runtime.name, runtime.provider, `${cases}`, lacks.join(', ') || 'none'];
   });
-  return `\n| Runtime | Cryptography | Conformance cases | Left out for want of |\n|---|---|---|---|\n${rows.join('')}\n`;
+  return `\n${markdownTable(['Runtime', 'Cryptography', 'Conformance cases', 'Left out for want of'], rows)}\n`;
 }
 
 function table(settings: Readonly<Record<string, Setting<unknown>>>): string {
   const rows = Object.entries(settings).map(([name, setting]) => {
     const fallback = defaultText(setting);
     const shown = fallback === undefined ? 'required' : fallback === '' ? 'none' : `\`${fallback}\``;
-    const cells = [`\`${name}\`${setting.secret ? ' (secret)' : ''}`, setting.effect, setting.expected, shown];
-    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
+    return [`\`${name}\`${setting.secret ? ' (secret)' : ''}`, setting.effect, setting.expected, shown];
   });
-  return `\n| Variable | Effect | Accepts | Default |\n|---|---|---|---|\n${rows.join('')}\n`;
+  return `\n${markdownTable(['Variable', 'Effect', 'Accepts', 'Default'], rows)}\n`;
 }
 
 if (import.meta.main) {

@@ -70,6 +70,23 @@ describe.skipIf(!CHROMIUM)('the cost of a call in Chromium', () => {
     }
   });
 
+  test('where upload progress cannot be seen, its end is told all the same', async () => {
+    const seen = await page.evaluate(async (url) => {
+      const loaded: number[] = [];
+      const body = new Blob([new Uint8Array(200_000)]);
+      const onUploadProgress = ({ loadedBytes }: { loadedBytes: number }) => loaded.push(loadedBytes);
+      await globalThis.client.fetch(url, {
+        method: 'POST',
+        body,
+        credentials: 'omit',
+        onUploadProgress,
+      } as RequestInit);
+      return loaded;
+    }, `${stage.relayUrl}/omit`);
+    expect(seen).toEqual([200_000]);
+    stage.takeWire();
+  });
+
   test('the browser asks once more when it is to send cookies, and then not again', async () => {
     await call('/h', { credentials: 'include' });
     expect(stage.takeWire()).toEqual(['OPTIONS /api/mte', 'POST /api/mte']);

@@ -1,25 +1,9 @@
-// What can go wrong with a call, as one class and a union of codes to switch on (SPEC §8 names the failure planes).
+// What can go wrong with a call, as one class; its codes are in error-codes.ts (SPEC §8 names the failure
+// planes).
 import { OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
+import type { RelayClientErrorCode } from './error-codes.ts';
 
-/** Why a call failed: what happened, and what to do. */
-export type RelayClientErrorCode =
-  | 'closed' // close() was called: make a new client
-  | 'misuse' // an argument cannot be used: the message says which
-  | 'option-unsupported' // a fetch option that cannot be kept inside the seal: leave it out
-  | 'origin-not-relayed' // the URL is not the relay's; nothing was sent: use the platform's fetch for it
-  | 'unreachable' // no answer, and nothing ran or the method is idempotent: try again later
-  | 'relay-refused' // a refusal that nobody vouches for, see `status`: try again later, or see the relay's log
-  | 'pairing-failed' // the relay's answer to the pairing cannot be used: wrong address, or somebody in between
-  | 'pin-mismatch' // the relay's key is not a pinned one: somebody in between, or pins to be updated
-  | 'may-have-run' // no authenticated answer, and no proof that the request never ran: look before sending it again
-  | 'response-unopenable' // the answer's bytes were not sealed for this request; the request may have run
-  | 'response-truncated' // the answer ended early; the request has reached the relay
-  | 'no-service-worker' // the page is not looked after by its service worker, the message says why: do not let it call its API
-  | 'storage-unavailable' // a service worker could not note a request that might else run twice; nothing was sent
-  | 'websocket-refused' // the API, or the relay for it, answered the upgrade otherwise: see the message
-  | 'websocket-broken' // what came was not the next sealed frame: somebody in between; what was last sent may be lost
-  | 'event-stream-refused' // the answer is no event stream, or says not to come again
-  | 'redirect-refused'; // redirect: 'error', another origin, more than 20, or a body that cannot be sent again
+export type { RelayClientErrorCode } from './error-codes.ts';
 
 /** Facts beside the sentence. */
 export interface RelayClientErrorFacts {

@@ -73,7 +73,7 @@ export async function takeCall(
  * Options of some runtimes' fetch that say where or how a request is to be sent, or what is to be learned from it: to
  * leave them out of account would do something else than was asked for. docs/fetch.md lists every option.
  */
-const REFUSED_OPTIONS = [
+export const REFUSED_OPTIONS = [
   'dispatcher',
   'client',
   'proxy',

@@ -80,7 +80,12 @@ export async function sealRequest(
     platform,
     signal,
   );
-  return { payload: blob, onSent: report && scaled(report, blob.size, body?.sizeBytes), finish: ignore, release };
+  return {
+    payload: blob,
+    onSent: report && scaled(report, blob.size, body?.sizeBytes),
+    finish: (answered) => answered && report?.(body?.sizeBytes ?? blob.size),
+    release,
+  };
 }
 
 /** The request as one chunk's plaintext, or undefined when it is longer, or a stream. */

@@ -34,7 +34,8 @@ export class InnerRefusal extends Error {
   }
 }
 
-const OUTER_TITLE: Record<OuterCode, string> = {
+/** What an outer refusal says to a reader. */
+export const OUTER_TITLE: Readonly<Record<OuterCode, string>> = {
   malformed: 'The message has not the layout of this protocol',
   unopenable: 'The message could not be opened',
   'session-unknown': 'The session is unknown or has ended: pair again',
@@ -136,7 +137,8 @@ export function innerFailure(code: InnerCode): { head: ResponseHead; body: Bytes
   };
 }
 
-const INNER_TITLE: Record<InnerCode, string> = {
+/** What the relay's own sealed answer says to a reader. */
+export const INNER_TITLE: Readonly<Record<InnerCode, string>> = {
   'request-malformed': 'The sealed request is not a valid HTTP request',
   'path-refused': 'The path is refused: it is ambiguous to a proxy',
   'route-refused': 'The relay does not forward this path',

@@ -1,0 +1,123 @@
+// A network that goes and comes, over real sockets: calls fail while it is away and work as soon as it is back, with the
+// same client and the same session; no failure disables the origin, and nothing runs twice.
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createRelayClient, type RelayClient } from '@mte-relay/client';
+import { expect, onTestFinished, test } from 'vitest';
+import { read, setUpRelay } from './support/real-relay.ts';
+
+/** A TCP proxy in front of the relay that a test cuts and mends. */
+class Wire {
+  readonly #target: number;
+  readonly #sockets = new Set<Socket>();
+  #server: Server | undefined;
+  port = 0;
+
+  constructor(target: number) {
+    this.#target = target;
+  }
+
+  async up(): Promise<void> {
+    this.#server = createServer((client) => {
+      const relay = connect(this.#target, '127.0.0.1');
+      for (const [from, to] of [
+        [client, relay],
+        [relay, client],
+      ] as const) {
+        this.#sockets.add(from);
+        from.on('error', () => to.destroy());
+        from.on('close', () => {
+          this.#sockets.delete(from);
+          to.destroy();
+        });
+        from.pipe(to);
+      }
+    });
+    await new Promise<void>((resolve) => this.#server?.listen(this.port, '127.0.0.1', resolve));
+    this.port = (this.#server.address() as { port: number }).port;
+  }
+
+  /** Resets what is open; new connections still come. */
+  reset(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  async down(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server?.close(resolve));
+    this.reset();
+    await closed;
+  }
+}
+
+async function setUp(): Promise<{ wire: Wire; client: RelayClient; ran: string[]; pairings: () => number }> {
+  const ran: string[] = [];
+  const { url, relay } = await setUpRelay((request, response) => {
+    void read(request).then((body) => {
+      ran.push(`${request.method} ${request.url} ${body}`);
+      setTimeout(() => response.end('ok'), 5);
+    });
+  });
+  const wire = new Wire(Number(new URL(url).port));
+  await wire.up();
+  const client = createRelayClient(`http://127.0.0.1:${wire.port}`, { pins: [relay.pin] });
+  let pairings = 0;
+  client.on('pair', () => {
+    pairings += 1;
+  });
+  onTestFinished(async () => {
+    client.close();
+    await wire.down();
+  });
+  return { wire, client, ran, pairings: () => pairings };
+}
+
+test('away, back, away, back: each call says what is true at its time, and one session serves them all', async () => {
+  const { wire, client, ran, pairings } = await setUp();
+  for (let round = 0; round < 4; round += 1) {
+    expect(await (await client.fetch(`/up/${round}`, { method: 'POST', body: 'x' })).text()).toBe('ok');
+    await wire.down();
+    // The first may still meet the connection that was cut; the second finds none, so nothing of it left this machine.
+    await expect(client.fetch('/down')).rejects.toMatchObject({ code: 'unreachable' });
+    const refused = client.fetch('/down', { method: 'POST' });
+    await expect(refused).rejects.toMatchObject({ code: 'unreachable', mayHaveRun: false });
+    await wire.up();
+  }
+  expect(ran).toEqual([0, 1, 2, 3].map((round) => `POST /up/${round} x`));
+  expect(pairings()).toBe(1);
+});
+
+test('away at the first call: the next one pairs', async () => {
+  const { wire, client, pairings } = await setUp();
+  await wire.down();
+  const failed = await Promise.allSettled([client.fetch('/a'), client.fetch('/b'), client.pair()]);
+  for (const result of failed) expect(result).toMatchObject({ status: 'rejected', reason: { code: 'unreachable' } });
+  await wire.up();
+  expect((await client.fetch('/')).status).toBe(200);
+  expect(pairings()).toBe(1);
+});
+
+test('connections reset under many calls: nothing runs twice, what was answered ran, and what did not run is said', async () => {
+  const { wire, client, ran, pairings } = await setUp();
+  await client.fetch('/warm');
+  // Not so many that a slow machine gets nothing through.
+  let resets = 0;
+  const timer = setInterval(() => {
+    wire.reset();
+    resets += 1;
+    if (resets === 10) clearInterval(timer);
+  }, 40);
+  const posts = Array.from({ length: 60 }, async (_, i) => {
+    await new Promise((resolve) => setTimeout(resolve, i * 10));
+    return client.fetch(`/post/${i}`, { method: 'POST', body: 'x' });
+  });
+  const results = await Promise.allSettled(posts);
+  expect(resets).toBe(10);
+  const runs = (i: number): number => ran.filter((call) => call === `POST /post/${i} x`).length;
+  for (const [i, result] of results.entries()) {
+    expect(runs(i), `post ${i}`).toBeLessThanOrEqual(1);
+    if (result.status === 'fulfilled') expect(runs(i), `post ${i}`).toBe(1);
+    else if (!result.reason.mayHaveRun) expect(runs(i), `post ${i}: ${result.reason}`).toBe(0);
+  }
+  expect(results.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0);
+  expect((await client.fetch('/after', { method: 'POST' })).status).toBe(200);
+  expect(pairings()).toBe(1); // a network's failures are no reason to pair anew
+});
