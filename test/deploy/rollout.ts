@@ -1,6 +1,6 @@
 // `npm run rollout`: rehearses a rolling update and the rotation of each secret on this machine, under load, and prints what
 // it saw. Two replicas of the image's content behind HAProxy, a real Redis, a real Prometheus, the environment of the
-// rendered manifests. About two minutes. Ends with 1 unless not one exchange failed and none ran twice.
+// rendered manifests. Two to five minutes. Ends with 1 unless not one exchange failed and none ran twice.
 //   npm run rollout -- [--overlay overlays/trial|overlays/aks] [--closure]
 import { parseArgs } from 'node:util';
 import { provideTools, ROLLOUT_TOOLS } from '../../scripts/system-tools.ts';
