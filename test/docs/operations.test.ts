@@ -110,7 +110,7 @@ describe('symptoms', () => {
     expect(named.length).toBeGreaterThan(0);
     for (const [, file = '', titles = ''] of named) {
       const source = read(file);
-      const quoted = [...titles.matchAll(/"([^"]+)"/g)].map(([, title = '']) => title);
+      const quoted = [...titles.matchAll(/"([^"]+)"/g)].map(([, title = '']) => title.replaceAll(/\s+/g, ' '));
       expect(quoted.length, file).toBeGreaterThan(0);
       for (const title of quoted) expect(source, file).toContain(title);
     }

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { RunningProcess } from '../../../test/e2e/support/processes.ts';
-import { balanceConnections, examine, finding, runDoctor } from './support/doctor.ts';
+import { balanceConnections, examineQuickly as examine, finding, runDoctor } from './support/doctor.ts';
 import { Backend, contentOf, freePort, startRelay } from './support/egress.ts';
 
 const WRONG_PIN = `sha256-${Buffer.alloc(32).toString('base64')}`;
@@ -158,7 +158,7 @@ describe('what answers', () => {
 
   test('pairings that are used up behind one address are named with TRUSTED_PROXIES', async () => {
     const limited = await another({ PAIRINGS_BURST: '1', PAIRINGS_PER_MINUTE: '1' });
-    expect((await examine(limited.url, '--pin', limited.pin, '--upload-mb', '0')).exitCode).toBe(0);
+    expect((await examine(limited.url, '--pin', limited.pin)).exitCode).toBe(0);
     const { found } = await examine(limited.url, '--pin', limited.pin);
     expect(found['pairing']).toEqual(finding('failed', /429 too-many/, /TRUSTED_PROXIES/));
   });
@@ -174,7 +174,7 @@ describe('event streams', () => {
       if (kind === 'that ends') setTimeout(() => res.end('data: two\n\n'), 300);
     };
     const port = await serve(createServer(gatheringBox));
-    const options = ['--pin', relay.pin, '--stream', '/events', '--upload-mb', '0', '--calls', '1'];
+    const options = ['--pin', relay.pin, '--stream', '/events'];
     const { exitCode, found } = await examine(`http://127.0.0.1:${port}`, ...options);
     expect(found['answer stream']).toEqual(finding(state, saw, /gathers answers/));
     expect(exitCode).toBe(3); // this box knows no WebSockets either
@@ -215,13 +215,13 @@ describe('the upstream', () => {
     [401, 'warning'],
   ] as const)('its own %i is told from the relay’s', async (status, state) => {
     backend.handler = (_req, res) => res.writeHead(status).end();
-    const { found } = await examine(url, '--pin', relay.pin, '--path', '/health', '--calls', '1', '--upload-mb', '0');
+    const { found } = await examine(url, '--pin', relay.pin, '--path', '/health');
     expect(found['upstream']).toEqual(finding(state, new RegExp(`answered ${status} itself`), /the relay works/));
   });
 
   test('a path outside MTE_ROUTES is named', async () => {
     const routed = await another({ MTE_ROUTES: '/api/v1/*' });
-    const { found } = await examine(routed.url, '--pin', routed.pin, '--path', '/health', '--upload-mb', '0');
+    const { found } = await examine(routed.url, '--pin', routed.pin, '--path', '/health');
     expect(found['upstream']).toEqual(finding('failed', /404 route-refused/, /MTE_ROUTES/));
   });
 });
@@ -230,7 +230,7 @@ describe('pods', () => {
   test('two without a shared store are found by one session', async () => {
     const pods = [await another({}), await another({})];
     const balancer = await balanceConnections(pods);
-    const { exitCode, found } = await examine(balancer.url, '--pin', relay.pin, '--upload-mb', '0');
+    const { exitCode, found } = await examine(balancer.url, '--pin', relay.pin);
     expect(exitCode).toBe(3);
     expect(found['pods']).toEqual(finding('failed', /only 6 of 12 .* session-unknown/, /REDIS_URL/));
   });
@@ -263,7 +263,7 @@ describe('pages and clocks', () => {
         }),
       ),
     );
-    const { found } = await examine(`http://127.0.0.1:${port}`, '--pin', relay.pin, '--upload-mb', '0');
+    const { found } = await examine(`http://127.0.0.1:${port}`, '--pin', relay.pin);
     expect(found['clock of relay']).toEqual(finding('ok', /agrees/));
     expect(found['clock of answer']).toEqual(finding('failed', /3[56]\d\d s ahead/, /NTP/));
   });
@@ -276,7 +276,7 @@ describe('pages and clocks', () => {
         }),
       ),
     );
-    const { found } = await examine(`http://127.0.0.1:${port}`, '--pin', relay.pin, '--upload-mb', '0');
+    const { found } = await examine(`http://127.0.0.1:${port}`, '--pin', relay.pin);
     expect(found['discovery']).toEqual(finding('warning', /max-age=86400/, /outlives its rotation/));
     expect(found['answer fields']).toEqual(finding('warning', /cache-control became public/, /caching/));
   });
@@ -333,7 +333,7 @@ describe.skipIf(!OPENSSL)('certificates', () => {
     const httpPort = await serve(
       createServer((_req, res) => res.writeHead(308, { location: 'https://localhost/' }).end()),
     );
-    const options = ['--pin', relay.pin, '--upload-mb', '0', '--calls', '1', '--http-port', String(httpPort)];
+    const options = ['--pin', relay.pin, '--http-port', String(httpPort)];
     return examine(`https://localhost:${port}`, ...options, ...args);
   }
 
@@ -357,9 +357,17 @@ describe.skipIf(!OPENSSL)('certificates', () => {
     },
   );
 
-  test('one of an unknown issuer is named with --ca, and without a pin no path goes through it', async () => {
+  test('a relay that plain HTTP reaches too is named', async () => {
+    const { found } = await tls('good', '--ca', file('ca.pem'), '--http-port', String(relay.port));
+    expect(found['plain HTTP']).toEqual(finding('warning', /without TLS too/, /redirect/));
+  });
+
+  test('one of an unknown issuer is named with --ca', async () => {
     const { found } = await tls('good');
     expect(found['certificate']).toEqual(finding('failed', /issuer is not trusted/, /--ca FILE/));
+  });
+
+  test('with neither a pin nor a good certificate no path goes through it', async () => {
     const files = { key: readFileSync(file('good.key')), cert: readFileSync(file('good.pem')) };
     const unpinned = await serve(
       createTlsServer(

@@ -88,6 +88,19 @@ describe.skipIf(!NGINX)(`behind nginx${NGINX ? '' : ' (skipped: no nginx)'}`, ()
     expect(found['answer stream']).toEqual(finding('ok', /while it goes on/));
   });
 
+  test('a cache that keeps what must not be kept is found by a second message and a second echo', async () => {
+    const url = await startNginx(
+      relayUrl,
+      `location / { proxy_pass $relay; proxy_cache all; proxy_cache_valid 200 10m; proxy_cache_methods GET POST;
+        proxy_ignore_headers Cache-Control; proxy_cache_key $uri$request_body; }`,
+      'proxy_cache_path $folder/cache keys_zone=all:1m;',
+    );
+    const first = await examine(url, '--pin', relay.pin, '--calls', '1', '--upload-mb', '0');
+    expect(first.found['replay']).toEqual(finding('failed', /answered again/, /let no cache answer POST/));
+    const second = await examine(url, '--pin', relay.pin, '--calls', '1', '--upload-mb', '0');
+    expect(second.found['echo']).toEqual(finding('failed', /an old answer came back/, /exempt \/api\/mte\*/));
+  });
+
   test('CORS fields of its own are named', async () => {
     const { found } = await through(
       `location / { proxy_pass $relay; add_header Access-Control-Allow-Origin "*" always; }`,

@@ -54,6 +54,11 @@ test('UPSTREAM_CA vouches for it', async () => {
   expect(await ask({ UPSTREAM_CA: PAIRS.server.cert })).toBe('false');
 });
 
+test('UPSTREAM_CA with an old authority and a new one takes either, so that they change with overlap', async () => {
+  expect(await ask({ UPSTREAM_CA: `${PAIRS.client.cert}${PAIRS.server.cert}` })).toBe('false');
+  expect(await ask({ UPSTREAM_CA: `${PAIRS.server.cert}${PAIRS.client.cert}` })).toBe('false');
+});
+
 test('UPSTREAM_CERT and UPSTREAM_KEY prove the relay to it', async () => {
   const mutual = { UPSTREAM_CA: PAIRS.server.cert, UPSTREAM_CERT: PAIRS.client.cert, UPSTREAM_KEY: PAIRS.client.key };
   expect(await ask(mutual)).toBe('true');

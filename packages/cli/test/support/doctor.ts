@@ -33,6 +33,11 @@ export async function examine(url: string, ...args: string[]): Promise<Examined>
   };
 }
 
+/** Without uploads, and with one timed call: for faults that have nothing to do with either. */
+export function examineQuickly(url: string, ...args: string[]): Promise<Examined> {
+  return examine(url, '--calls', '1', '--upload-mb', '0', ...args);
+}
+
 /** Runs `mte-relay doctor` with these arguments. */
 export async function runDoctor(...args: string[]): Promise<{ exitCode: number | null; output: string }> {
   const running = startScript('packages/cli/bin/mte-relay.js', ['doctor', ...args], {});

@@ -14,9 +14,9 @@ export const NGINX: string | undefined = process.env['MTE_RELAY_NGINX'];
 /**
  * Starts nginx with its defaults besides what is given.
  * @param serverBlock what stands inside `server { … }` behind `listen`; `$relay` stands for the relay's URL.
- * @param listenMore behind the port, e.g. `ssl`.
+ * @param httpBlock what stands beside the server; `$folder` stands for one of its own.
  */
-export async function startNginx(relayUrl: string, serverBlock: string, listenMore = ''): Promise<string> {
+export async function startNginx(relayUrl: string, serverBlock: string, httpBlock = ''): Promise<string> {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'mte-relay-nginx-'));
   chmodSync(folder, 0o755);
@@ -34,8 +34,9 @@ events { worker_connections 256; }
 http {
   access_log off;
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${scratch}/${name};`).join('\n  ')}
+  ${httpBlock.replaceAll('$folder', scratch)}
   server {
-    listen 127.0.0.1:${port} ${listenMore};
+    listen 127.0.0.1:${port};
     ${serverBlock.replaceAll('$relay', relayUrl)}
   }
 }

@@ -150,7 +150,11 @@ async function arrivalsOf(
 ): Promise<Arrivals> {
   const piecesMs: number[] = [];
   const beganMs = performance.now();
-  const deadline = setTimeout(() => req.destroy(), FIRST_EVENT_MS);
+  let timeIsUp = false;
+  const deadline = setTimeout(() => {
+    timeIsUp = true;
+    req.destroy();
+  }, FIRST_EVENT_MS);
   try {
     const res = await responseOf(req.end(bytes));
     const head = { status: res.statusCode as number, headers: res.headers };
@@ -164,8 +168,7 @@ async function arrivalsOf(
     return { piecesMs, ended: true };
   } catch (error) {
     // Ended by the time: what came until then is the answer.
-    const own = req.destroyed && performance.now() - beganMs >= FIRST_EVENT_MS;
-    return { piecesMs, ended: false, ...(own ? {} : { failure: reasonOf(error) }) };
+    return { piecesMs, ended: false, ...(timeIsUp ? {} : { failure: reasonOf(error) }) };
   } finally {
     clearTimeout(deadline);
     req.destroy();
