@@ -3,7 +3,8 @@ import { openCore } from './core.ts';
 import { makeFetch } from './fetch.ts';
 import type { RelayClientOptions, RelayFetchClient } from './options.ts';
 
-export { RelayClientError, type RelayClientErrorCode } from './errors.ts';
+export type { RelayClientErrorCode } from './error-codes.ts';
+export { RelayClientError } from './errors.ts';
 export type {
   Progress,
   RelayClientBase,

@@ -3,7 +3,8 @@ import { openCore } from './core.ts';
 import { makeForward } from './forward.ts';
 import type { RelayClientOptions, RelayForwarder } from './options.ts';
 
-export { RelayClientError, type RelayClientErrorCode } from './errors.ts';
+export type { RelayClientErrorCode } from './error-codes.ts';
+export { RelayClientError } from './errors.ts';
 export type {
   ForwardAnswer,
   ForwardRequest,

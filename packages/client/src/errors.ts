@@ -3,8 +3,6 @@
 import { OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
 import type { RelayClientErrorCode } from './error-codes.ts';
 
-export type { RelayClientErrorCode } from './error-codes.ts';
-
 /** Facts beside the sentence. */
 export interface RelayClientErrorFacts {
   readonly cause?: unknown;

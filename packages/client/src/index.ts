@@ -1,7 +1,8 @@
 // Table of contents of the whole client. Left out on purpose: sessions and sealing, which only the client may hold, and
 // what a proxy needs, which has its own entry (/forward). An app that needs fetch alone loads /fetch.
 export { createRelayClient } from './client.ts';
-export { RelayClientError, type RelayClientErrorCode } from './errors.ts';
+export type { RelayClientErrorCode } from './error-codes.ts';
+export { RelayClientError } from './errors.ts';
 export type {
   Progress,
   RelayClient,

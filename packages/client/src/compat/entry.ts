@@ -11,7 +11,8 @@ import {
   type MteRequestOptions,
 } from './options.ts';
 
-export { RelayClientError, type RelayClientErrorCode } from '../errors.ts';
+export type { RelayClientErrorCode } from '../error-codes.ts';
+export { RelayClientError } from '../errors.ts';
 export type { MteRelayClientOptions, MteRequestOptions } from './options.ts';
 
 interface Configuration {
