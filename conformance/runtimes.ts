@@ -27,6 +27,7 @@ export const RUNTIMES = {
   nodeCurrent: { name: `Node ${versionIn('../node_modules/node')}`, has: ALL, provider: 'OpenSSL' },
   deno: { name: 'Deno', has: ALL, provider: WEB },
   bun: { name: 'Bun', has: ALL.filter((need) => need !== 'typed-requests'), provider: WEB },
+  hermes: { name: 'Hermes', has: ['abort', 'request', 'typed-requests'], provider: 'noble' },
 } as const satisfies Record<string, RuntimeFacts>;
 
 /** How many cases a runtime runs, and what it lacks for the others. */

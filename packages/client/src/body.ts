@@ -83,6 +83,12 @@ async function* pieces(held: Bytes[], rest?: AsyncGenerator<Bytes, void, undefin
   }
 }
 
+/** The content of an answer; in one piece where the platform has no streams. */
+export async function* contentOf(response: Response): AsyncGenerator<Bytes, void, undefined> {
+  if (response.body) yield* piecesOf(response.body);
+  else yield new Uint8Array(await response.arrayBuffer());
+}
+
 /** A stream's pieces; leaving early cancels it. Not every browser's streams are async iterable. */
 export async function* piecesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Bytes, void, undefined> {
   const reader = stream.getReader();

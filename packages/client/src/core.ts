@@ -2,6 +2,7 @@
 // forward, WebSocket and EventSource are each built on it, so that an app loads only those that it uses.
 import { ProtocolError } from '@mte-relay/protocol';
 import { platform } from '#platform';
+import { URL } from '#url';
 import { RelayClientError } from './errors.ts';
 import { Emitter } from './events.ts';
 import { ClientIdentity, refusesIdentity } from './identity.ts';

@@ -38,5 +38,5 @@ export class RelayClientError extends TypeError {
 /** The outer code in a refusal's JSON, or undefined when it is none of ours. */
 export function outerCodeIn(problem: unknown): OuterCode | undefined {
   const code = (problem as { code?: unknown } | null)?.code;
-  return typeof code === 'string' && Object.hasOwn(OUTER_STATUS, code) ? (code as OuterCode) : undefined;
+  return typeof code === 'string' && Object.keys(OUTER_STATUS).includes(code) ? (code as OuterCode) : undefined;
 }

@@ -18,7 +18,7 @@ import {
   type Suite,
 } from '@mte-relay/protocol';
 import { ignore } from './abort.ts';
-import { piecesOf } from './body.ts';
+import { contentOf } from './body.ts';
 import { RelayClientError } from './errors.ts';
 import type { Platform } from './platform/platform.ts';
 import { type InnerRequest, sealRequest } from './seal.ts';
@@ -80,8 +80,9 @@ async function openAnswer(
   if (!('response' in answer)) return answer;
   const { response } = answer;
   if (!isSealed(response)) return readRefusal(response);
-  if (!response.body) return { kind: 'unopenable', cause: new ProtocolError('truncated', 'the answer is empty') };
-  const inner = new InnerResponse(message.openResponse(piecesOf(response.body)), abort);
+  if (response.body === null)
+    return { kind: 'unopenable', cause: new ProtocolError('truncated', 'the answer is empty') };
+  const inner = new InnerResponse(message.openResponse(contentOf(response)), abort);
   try {
     await inner.begin();
     return inner;
@@ -221,9 +222,9 @@ export async function cancel(
     });
     if (!('response' in answer)) return answer;
     const { response } = answer;
-    if (!isSealed(response) || !response.body) return readRefusal(response);
+    if (!isSealed(response) || response.body === null) return readRefusal(response);
     const parts: Bytes[] = [];
-    for await (const part of message.openResponse(piecesOf(response.body))) parts.push(copyBytes(part));
+    for await (const part of message.openResponse(contentOf(response))) parts.push(copyBytes(part));
     const never = decodeCancelResult(concatBytes(parts), n);
     answered = true;
     return never;

@@ -33,7 +33,7 @@ async function relayFetch(
       throw error;
     }
     if (!next) {
-      return toResponse(answer, {
+      return (platform.makeResponse ?? toResponse)(answer, {
         method: hop.request.head.method,
         url: hop.url.href.replace(/#.*/, ''),
         redirected: hop.redirects > 0,

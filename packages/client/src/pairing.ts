@@ -12,6 +12,7 @@ import {
   type Suite,
   startPairing,
 } from '@mte-relay/protocol';
+import { URL } from '#url';
 import { RelayClientError } from './errors.ts';
 import type { Platform } from './platform/platform.ts';
 import { Session } from './session.ts';
@@ -178,7 +179,7 @@ function publicKeysIn(body: Bytes): Bytes[] {
   let document: { versions?: unknown; suite?: unknown; publicKey?: unknown; keys?: unknown } | null;
   let keys: Bytes[];
   try {
-    document = JSON.parse(new TextDecoder().decode(body));
+    document = JSON.parse(String.fromCharCode(...body));
     const shown: unknown[] = Array.isArray(document?.keys) ? document.keys.slice(0, KEYS_MAX) : [document];
     keys = shown.map((entry) => {
       const { publicKey } = entry as { publicKey?: unknown };

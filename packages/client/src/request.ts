@@ -1,6 +1,7 @@
 // From fetch's arguments to the request inside the seal. The platform's own Request does the checking, or the platform
 // makes one that does: methods, fields, bodies already used, streams without `duplex`.
 import { CLIENT_ID_FIELD, type Fields, type RequestHead } from '@mte-relay/protocol';
+import { URL } from '#url';
 import { type RequestBody, takeBody } from './body.ts';
 import { RelayClientError } from './errors.ts';
 import type { RelayRequestInit } from './options.ts';
@@ -52,7 +53,9 @@ export async function takeCall(
   refuseOptions(request, init, sameOrigin);
   const signal = init?.signal === undefined ? (input instanceof Request ? input.signal : undefined) : init.signal;
   signal?.throwIfAborted();
-  const body = await takeBody(request, init?.body, platform.streamsUploads);
+  const body = await (platform.takeBody
+    ? platform.takeBody(request, init?.body)
+    : takeBody(request, init?.body, platform.uploads === 'stream'));
   return {
     url,
     request: {

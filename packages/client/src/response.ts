@@ -4,7 +4,7 @@ import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
 import type { InnerResponse } from './exchange.ts';
 import type { Progress } from './options.ts';
 
-const NULL_BODY_STATUSES = new Set([204, 205, 304]); // Fetch §2.2.3; 101 cannot come inside
+export const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304]); // Fetch §2.2.3; 101 cannot come inside
 const DECODERS: Readonly<Record<string, CompressionFormat>> = { gzip: 'gzip', 'x-gzip': 'gzip', deflate: 'deflate' };
 
 /** What a Response says of its request. */
@@ -23,7 +23,7 @@ export async function toResponse(inner: InnerResponse, facts: ResponseFacts): Pr
   const watched = new Watched(inner);
   let body: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   if (facts.method === 'HEAD' || NULL_BODY_STATUSES.has(status)) await drain(inner);
-  else body = decoded(contentStream(inner, watched, facts.onDownloadProgress), headers);
+  else body = decoded(contentStream(inner, watched, progressOf(inner, facts)), headers);
   const response = new Response(body, { status });
   for (const [name, value] of headers) if (name !== CLIENT_ID_FIELD) response.headers.append(name, value);
   return withFacts(response, facts, watched);
@@ -58,21 +58,28 @@ async function drain(inner: InnerResponse): Promise<void> {
   while (await inner.next());
 }
 
-function contentStream(
-  inner: InnerResponse,
-  watched: Watched,
-  onProgress: ((progress: Progress) => void) | undefined,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
+/** Reports the bytes of each piece of content as they are counted up. */
+export function progressOf(inner: InnerResponse, { onDownloadProgress }: ResponseFacts): (bytes: number) => void {
   const length = fieldOf(inner.head.headers, 'content-length');
   const totalBytes = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
   let loadedBytes = 0;
+  return (bytes) => {
+    loadedBytes += bytes;
+    onDownloadProgress?.(totalBytes === undefined ? { loadedBytes } : { loadedBytes, totalBytes });
+  };
+}
+
+function contentStream(
+  inner: InnerResponse,
+  watched: Watched,
+  report: (bytes: number) => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream(
     {
       async pull(controller) {
         const piece = await watched.next();
         if (!piece) return controller.close();
-        loadedBytes += piece.length;
-        onProgress?.(totalBytes === undefined ? { loadedBytes } : { loadedBytes, totalBytes });
+        report(piece.length);
         controller.enqueue(piece);
       },
       cancel: (reason) => inner.cancel(reason),

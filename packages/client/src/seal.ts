@@ -66,7 +66,7 @@ export async function sealRequest(
     };
   }
   const content = new WatchedContent(body as RequestBody);
-  if (platform.streamsUploads) {
+  if (platform.uploads === 'stream') {
     return {
       payload: streamOf(sealedChunks(message, request, content.pieces(), report), signal),
       onSent: undefined,
@@ -74,16 +74,13 @@ export async function sealRequest(
       release: ignore,
     };
   }
-  const { blob, release } = await gather(
-    sealedChunks(message, request, content.pieces(), undefined),
-    request,
-    platform,
-    signal,
-  );
+  const chunks = sealedChunks(message, request, content.pieces(), undefined);
+  const { payload, sizeBytes, release } =
+    platform.uploads === 'bytes' ? await bytesOf(chunks, signal) : await gather(chunks, request, platform, signal);
   return {
-    payload: blob,
-    onSent: report && scaled(report, blob.size, body?.sizeBytes),
-    finish: (answered) => answered && report?.(body?.sizeBytes ?? blob.size),
+    payload,
+    onSent: report && scaled(report, sizeBytes, body?.sizeBytes),
+    finish: (answered) => answered && report?.(body?.sizeBytes ?? sizeBytes),
     release,
   };
 }
@@ -162,13 +159,20 @@ function streamOf(source: AsyncGenerator<Bytes, void, undefined>, signal: AbortS
   );
 }
 
+/** A sealed body that is whole. */
+interface Gathered {
+  readonly payload: OuterBody;
+  readonly sizeBytes: number;
+  readonly release: () => void;
+}
+
 /** All of it as one Blob, to send where streams cannot be sent. */
 async function gather(
   source: AsyncIterable<Bytes>,
   { body }: InnerRequest,
   platform: Platform,
   signal: AbortSignal,
-): Promise<{ blob: Blob; release: () => void }> {
+): Promise<Gathered> {
   let folded: Blob[] = [];
   let parts: Bytes[] = [];
   let [partsBytes, totalBytes] = [0, 0];
@@ -195,11 +199,22 @@ async function gather(
       if (partsBytes >= FOLD_BYTES) await fold();
     }
     await fold();
-    return { blob: spool ? await spool.finish() : new Blob(folded), release };
+    const payload = spool ? await spool.finish() : new Blob(folded);
+    return { payload, sizeBytes: payload.size, release };
   } catch (error) {
     release();
     throw error;
   }
+}
+
+async function bytesOf(source: AsyncIterable<Bytes>, signal: AbortSignal): Promise<Gathered> {
+  const parts: Bytes[] = [];
+  for await (const piece of source) {
+    signal.throwIfAborted();
+    parts.push(piece);
+  }
+  const payload = concatBytes(parts);
+  return { payload, sizeBytes: payload.length, release: ignore };
 }
 
 function meterOf({ body, onUploadProgress }: InnerRequest): ((bytes: number) => void) | undefined {

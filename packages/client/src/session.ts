@@ -7,7 +7,7 @@ import {
   type SessionSecrets,
   type Suite,
 } from '@mte-relay/protocol';
-import { orAborted } from './abort.ts';
+import { ignore, orAborted } from './abort.ts';
 import { elapsedMs, type Instant, isBefore, now } from './clock.ts';
 
 /** Share of its lifetime or numbers after which a session is replaced in the background (DESIGN §4 Lifetime). */
@@ -79,7 +79,10 @@ export class Session {
 
   /** Resolves when it may have room again. One that gives up leaves the queue, so that it takes no other's turn. */
   async room(signal: AbortSignal | undefined): Promise<void> {
-    const { promise: woken, resolve: wake } = Promise.withResolvers<void>();
+    let wake = ignore;
+    const woken = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
     this.#waiting.add(wake);
     try {
       await orAborted(woken, signal);

@@ -28,7 +28,7 @@ export class Transport {
 
   /** fetch as it is when called, so that instrumentation set up later is met too. */
   get fetch(): typeof globalThis.fetch {
-    return this.#fetch ?? globalThis.fetch;
+    return this.#fetch ?? this.#platform.fetch ?? globalThis.fetch;
   }
 
   /** Posts; throws the signal's reason when aborted. */
@@ -56,7 +56,7 @@ export class Transport {
       redirect: 'error',
       referrerPolicy: 'no-referrer',
       ...(post.credentials && { credentials: post.credentials }),
-      ...(body instanceof ReadableStream && { duplex: 'half' }),
+      ...(this.#platform.uploads === 'stream' && body instanceof ReadableStream && { duplex: 'half' }),
     } as RequestInit);
   }
 }

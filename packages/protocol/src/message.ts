@@ -119,12 +119,17 @@ export class SealedExchange {
   }
 }
 
+/** A generator is its own iterator, also in Hermes, which has no Symbol.asyncIterator. */
+function iteratorOf<T>(source: AsyncIterable<T>): AsyncIterator<T> {
+  return 'next' in source ? (source as AsyncIterable<T> & AsyncIterator<T>) : source[Symbol.asyncIterator]();
+}
+
 /** The first `length` bytes of a stream, and the stream behind them. */
 async function takeExactly(
   source: AsyncIterable<Bytes>,
   length: number,
 ): Promise<{ head: Bytes; rest: AsyncIterable<Bytes> }> {
-  const iterator = source[Symbol.asyncIterator]();
+  const iterator = iteratorOf(source);
   let held: Bytes = new Uint8Array(0);
   while (held.length < length) {
     const next = await iterator.next();
@@ -136,7 +141,7 @@ async function takeExactly(
   async function* rest(): AsyncGenerator<Bytes, void, undefined> {
     try {
       yield held.subarray(length);
-      yield* { [Symbol.asyncIterator]: () => iterator };
+      for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
     } finally {
       await iterator.return?.();
     }

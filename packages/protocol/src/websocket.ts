@@ -15,7 +15,7 @@ import { ProtocolError } from './errors.ts';
 import { requestKey, responseKey, webSocketRequestKey, webSocketResponseKey } from './key-schedule.ts';
 import { type ClientKeys, encodeMessageHeader, type MessageHeader, parseMessageHeader } from './message.ts';
 import type { Aead, Suite, SyncAead, SyncExpandKey, SyncSuite } from './suite.ts';
-import { asciiBytes, type Bytes, concatBytes, emptyBytes, readUint, writeUint } from './wire.ts';
+import { asciiBytes, type Bytes, concatBytes, emptyBytes, readUint, utf8Text, writeUint } from './wire.ts';
 
 /** Bytes that no outer message of a sealed WebSocket exceeds: the longest opening message. */
 export const WEBSOCKET_OUTER_MESSAGE_MAX_BYTES: number =
@@ -264,7 +264,7 @@ function decodeClose(data: Bytes): { code: number | undefined; reason: string } 
   const code = readUint(data, 0, 2);
   if (!isCloseCode(code)) throw new ProtocolError('malformed', `${code} is no code for a close frame`);
   try {
-    return { code, reason: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data.subarray(2)) };
+    return { code, reason: utf8Text(data.subarray(2)) };
   } catch {
     throw new ProtocolError('malformed', 'a close reason is not UTF-8');
   }

@@ -41,6 +41,13 @@ export function asciiBytes(text: string): Bytes {
   return bytes;
 }
 
+/** Text of UTF-8, byte order mark and all; without TextDecoder, which not every engine has. Throws URIError for others. */
+export function utf8Text(bytes: Uint8Array): string {
+  let escaped = '';
+  for (const byte of bytes) escaped += `%${byte.toString(16).padStart(2, '0')}`;
+  return decodeURIComponent(escaped);
+}
+
 /** Equality in time that depends on the lengths alone. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

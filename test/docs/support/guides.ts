@@ -1,7 +1,7 @@
-// Snippets of the guides, run as they stand: in Node, in a page of a real browser, or in a shell. Only the relay's address
+// Snippets of the guides, run as they stand: in Node, Deno or Bun, in a page of a real browser, or in a shell. Only the relay's address
 // and the pin are replaced; what "prints:" comments say must be what is printed.
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
@@ -31,7 +31,7 @@ export function guidesIn(document: string): Guide[] {
   const guides: Guide[] = [];
   let title = '';
   for (const [whole, heading, language = '', where = '', code = ''] of text.matchAll(
-    /^#+ (.*)$|^```(\w+) run (\w+)\n([\s\S]*?)^```$/gm,
+    /^#+ (.*)$|^```(\w+) run ([\w-]+)\n([\s\S]*?)^```$/gm,
   )) {
     if (heading !== undefined) title = heading;
     else if (whole) guides.push({ title, language, where, code });
@@ -101,6 +101,17 @@ export class GuideStage {
   /** What it printed, by lines. */
   async inNode(guide: Guide): Promise<string[]> {
     return await this.#run(process.execPath, ['--input-type=module', '--eval', this.prepared(guide)]);
+  }
+
+  /** @param command with what stands in front of the snippet as a file of this project. */
+  async byCommand(guide: Guide, command: string, args: readonly string[]): Promise<string[]> {
+    const file = join(ROOT, 'test/runtimes', `.quick-start-${process.pid}.mjs`);
+    writeFileSync(file, `${this.prepared(guide)}\nprocess.exit(0);\n`);
+    try {
+      return await this.#run(command, [...args, file]);
+    } finally {
+      rmSync(file, { force: true });
+    }
   }
 
   async inShell(guide: Guide): Promise<string[]> {

@@ -109,7 +109,7 @@ export async function byCommand(
 }
 
 /** The reports among the lines that a runtime printed. */
-function reportsIn(output: string): CaseReport[] {
+export function reportsIn(output: string): CaseReport[] {
   return output
     .split('\n')
     .filter((line) => line.startsWith('{'))
@@ -117,7 +117,7 @@ function reportsIn(output: string): CaseReport[] {
 }
 
 /** What a command prints. Throws with its complaints when it fails. */
-async function outputOf(command: string, args: readonly string[]): Promise<string> {
+export async function outputOf(command: string, args: readonly string[]): Promise<string> {
   const child = spawn(command, args, {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],

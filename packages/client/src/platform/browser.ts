@@ -9,7 +9,7 @@ import { streamlessRequest } from './strict-request.ts';
 export const platform: Platform = {
   makeSuite: webcryptoSuite,
   pairingFlags: FLAG_OUTER_COOKIES,
-  streamsUploads: false, // Chromium streams request bodies over HTTP/2 only, others not at all
+  uploads: 'blob', // Chromium streams request bodies over HTTP/2 only, others not at all
   openSpool,
   baseUrl: () => globalThis.document?.baseURI ?? globalThis.location.href,
   defaultFields(withOrigin) {

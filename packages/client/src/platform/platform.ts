@@ -1,5 +1,8 @@
 // What differs between runtimes. Adapters only translate; decisions live behind them.
 import type { Fields, Suite } from '@mte-relay/protocol';
+import type { RequestBody } from '../body.ts';
+import type { InnerResponse } from '../exchange.ts';
+import type { ResponseFacts } from '../response.ts';
 
 /** Bytes of the outer POST. */
 export type OuterBody = Uint8Array<ArrayBuffer> | Blob | ReadableStream<Uint8Array<ArrayBuffer>>;
@@ -29,8 +32,11 @@ export interface Platform {
   makeSuite(): Suite;
   /** Feature flags of a pairing (SPEC §3.3). */
   readonly pairingFlags: number;
-  /** True where fetch sends a ReadableStream as it is produced; else a body is sealed whole into a Blob first. */
-  readonly streamsUploads: boolean;
+  /**
+   * How a body is sent that is longer than one chunk: as a stream while it is sealed, or sealed whole first, into a Blob,
+   * which may lie outside the script's memory, or into bytes.
+   */
+  readonly uploads: 'stream' | 'blob' | 'bytes';
   /** Room outside of memory for a body of about this size; undefined when there is none, which is no failure. */
   readonly openSpool?: (sizeBytes: number) => Promise<Spool | undefined>;
   /** What relative URLs are relative to. */
@@ -51,4 +57,10 @@ export interface Platform {
   readonly postWithProgress: ((post: OuterPost, onSent: (bytes: number) => void) => Promise<Response>) | undefined;
   /** Makes a Request and checks it, where the platform's own does not do so as the standard says. */
   readonly makeRequest: ((input: URL | Request, init: RequestInit) => Request) | undefined;
+  /** Sends outer requests where the platform's own fetch is of no use. */
+  readonly fetch?: typeof globalThis.fetch;
+  /** Takes bodies where there are no streams; stands in for takeBody of body.ts. */
+  readonly takeBody?: (request: Request, given: unknown) => Promise<RequestBody | undefined>;
+  /** Makes the Response where there are no streams; stands in for toResponse of response.ts. */
+  readonly makeResponse?: (inner: InnerResponse, facts: ResponseFacts) => Promise<Response>;
 }

@@ -36,7 +36,7 @@ export function strictRequest(input: URL | Request, init: Init): Request {
 }
 
 /** A method as it is sent. Throws TypeError for what is none, and for those that fetch forbids. */
-function checkedMethod(method: string): string {
+export function checkedMethod(method: string): string {
   const upper = method.toUpperCase();
   if (!TOKEN.test(method) || FORBIDDEN_METHODS.has(upper)) {
     throw new TypeError(`${JSON.stringify(method)} is not a method for fetch`);

@@ -8,7 +8,7 @@ import { strictRequest } from './strict-request.ts';
 export const platform: Platform = {
   makeSuite: webcryptoSuite,
   pairingFlags: 0,
-  streamsUploads: true,
+  uploads: 'stream',
   baseUrl: (relayOrigin) => relayOrigin,
   defaultFields: () => [['user-agent', 'mte-relay']],
   keepClientId: async (_relayOrigin, token) => token, // a program that wants one identity keeps one client

@@ -1,0 +1,31 @@
+// One screen: a field, a button, and what the API said.
+import { useState } from 'react';
+import { Button, SafeAreaView, Text, TextInput } from 'react-native';
+import { addNote, type Note } from './notes.ts';
+
+export function App() {
+  const [text, setText] = useState('hello');
+  const [notes, setNotes] = useState<readonly Note[]>([]);
+  const [problem, setProblem] = useState('');
+
+  async function send(): Promise<void> {
+    try {
+      const note = await addNote(text);
+      setNotes((before) => [...before, note]);
+      setProblem('');
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  return (
+    <SafeAreaView>
+      <TextInput value={text} onChangeText={setText} accessibilityLabel="Note" />
+      <Button title="Send sealed" onPress={() => void send()} />
+      {notes.map(({ id, text: said }) => (
+        <Text key={id}>{said}</Text>
+      ))}
+      <Text>{problem}</Text>
+    </SafeAreaView>
+  );
+}

@@ -1,0 +1,35 @@
+// React Native: crypto by react-native-quick-crypto where it is installed, else by noble; whole bodies both ways, since
+// there are no streams; cookies on the outer hop, where the system keeps and sends them as for the platform's fetch.
+import { FLAG_OUTER_COOKIES, ProtocolError, type Suite } from '@mte-relay/protocol';
+import { nobleSuite } from '@mte-relay/protocol/noble';
+import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
+import type { Platform } from './platform.ts';
+import { takeWholeBody } from './react-native/body.ts';
+import { plainRequest } from './react-native/request.ts';
+import { wholeResponse } from './react-native/response.ts';
+import { fetchByXhr, postByXhr } from './react-native/xhr.ts';
+
+const NO_RANDOM =
+  'there is no secure random source: add react-native-get-random-values and import it first, or add ' +
+  'react-native-quick-crypto and call its install()';
+
+export const platform: Platform = {
+  makeSuite: suiteOfApp,
+  pairingFlags: FLAG_OUTER_COOKIES,
+  uploads: 'bytes',
+  baseUrl: (relayOrigin) => relayOrigin,
+  defaultFields: () => [['user-agent', 'mte-relay (React Native)']],
+  keepClientId: async (_relayOrigin, token) => token, // nothing is kept: HttpOnly cookies last as long as the app runs
+  neverSent: () => false, // an app is not told
+  postWithProgress: postByXhr,
+  makeRequest: plainRequest,
+  fetch: fetchByXhr,
+  takeBody: takeWholeBody,
+  makeResponse: wholeResponse,
+};
+
+/** Throws ProtocolError `misuse` where nothing gives secure random bytes: there is no other way to have them. */
+function suiteOfApp(): Suite {
+  if (!globalThis.crypto?.getRandomValues) throw new ProtocolError('misuse', NO_RANDOM);
+  return globalThis.crypto.subtle ? webcryptoSuite() : nobleSuite();
+}

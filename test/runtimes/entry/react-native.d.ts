@@ -1,0 +1,7 @@
+// Parts of React Native that an app does not import; its package says nothing of their types.
+declare module 'react-native/Libraries/Core/setUpXHR';
+declare module 'react-native/Libraries/EventEmitter/RCTDeviceEventEmitter' {
+  const emitter: { emit(event: string, values: readonly unknown[]): void };
+  // biome-ignore lint/style/noDefaultExport: it is theirs
+  export default emitter;
+}

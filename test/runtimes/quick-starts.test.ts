@@ -1,0 +1,22 @@
+// The quick start of docs/quick-starts.md that is for Deno and Bun, in both.
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Guide, GuideStage, guidesIn, promised } from '../docs/support/guides.ts';
+import { INSTALLED } from './support/conformance.ts';
+
+let stage: GuideStage;
+
+beforeAll(async () => {
+  stage = await GuideStage.open();
+});
+
+afterAll(() => stage?.close());
+
+test.each([
+  ['deno', ['run', '--quiet', '--no-lock', '--node-modules-dir=manual', '--allow-all']],
+  ['bun', ['run']],
+])('the quick start runs in %s and prints what it says', async (command, args) => {
+  const guide = guidesIn('quick-starts.md').find(({ where }) => where === 'deno-and-bun') as Guide;
+  expect(promised(guide).length).toBeGreaterThan(0);
+  expect(await stage.byCommand(guide, join(INSTALLED, '.bin', command), args)).toEqual(promised(guide));
+});
