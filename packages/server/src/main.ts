@@ -1,20 +1,14 @@
 // The command `mte-relay-server start|check|identity|integrity`.
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:os';
-import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { nodeSuite } from '@mte-relay/protocol/node';
 import { readConfiguration } from './config/configuration.ts';
 import { effectiveSettings } from './config/effective.ts';
 import { ANY_HOST, loadIdentitySettings } from './config/load.ts';
 import { ConfigError, type Environment, EXIT_CONFIG } from './config/problems.ts';
 import { readAllSources } from './config/sources.ts';
 import { PublicFiles } from './http/public-files.ts';
-import { createRelay } from './index.ts';
-import { faultOf } from './observe/fault.ts';
-import { createLogger, type Logger } from './observe/log.ts';
-import { startOpenTelemetry } from './observe/open-telemetry.ts';
 import { pinOf, relayIdentities, relayIdentity } from './pairing/identity.ts';
+import { start } from './start.ts';
 
 const USAGE = `usage: mte-relay-server <command> [options]
 
@@ -38,10 +32,12 @@ Exit status: 0 done, 64 wrong usage, ${EXIT_CONFIG} wrong configuration, 1 anyth
 `;
 
 const EXIT_USAGE = 64;
-/** How long the last lines of the log may take to leave. */
-const FLUSH_MS = 1_000;
+/** How long a process that has done its work may take to end by itself. */
+const END_MS = 1_000;
 
 process.exitCode = await main(process.argv.slice(2));
+// What an operator's module has left running does not keep it.
+setTimeout(() => process.exit(), END_MS).unref();
 
 async function main(args: string[]): Promise<number> {
   const command = parseCommand(args);
@@ -106,71 +102,6 @@ function parseCommand(args: string[]): Command | undefined {
   }
   process.stderr.write(USAGE);
   return undefined;
-}
-
-async function start(from: Environment): Promise<number> {
-  const { environment, settings, modules, warnings } = await readConfiguration(from);
-  const log = createLogger(settings.LOG_LEVEL, settings.LOG_MODULE);
-  endOnFault(log);
-  for (const warning of warnings) log.warn(warning);
-  const sessions = await modules.sessions?.(settings, nodeSuite());
-  const traces = await startOpenTelemetry(settings, log);
-  const relay = createRelay({
-    environment,
-    log,
-    ...(sessions && { sessions }),
-    ...(traces && { openTelemetry: traces.api }),
-  });
-  try {
-    await modules.startup?.({ settings: effectiveSettings(settings), log });
-  } catch (error) {
-    await relay.close();
-    throw new Error(`STARTUP_MODULE failed: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  const port = await relay.listen();
-  for (const [domain, { UPSTREAM }] of relay.settings.domains) {
-    const { adminPort, integrity } = relay;
-    const pin = relay.pins.get(domain);
-    log.info({ port, adminPort, domain, upstream: UPSTREAM.href, pin, integrity }, 'relay is listening');
-  }
-  await untilAsked(log);
-  const { DRAIN_DELAY_MS, SHUTDOWN_TIMEOUT_MS } = relay.settings;
-  log.info({ drainDelayMs: DRAIN_DELAY_MS, timeoutMs: SHUTDOWN_TIMEOUT_MS }, 'relay is draining');
-  relay.drain();
-  await setTimeout(DRAIN_DELAY_MS);
-  log.info('relay is closing');
-  await relay.close();
-  await traces?.shutdown();
-  log.info('relay has closed');
-  return 0;
-}
-
-/** Waits for the first SIGTERM or SIGINT. A second one means at once: the process ends as if it had not been caught. */
-function untilAsked(log: Logger): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        for (const again of ['SIGTERM', 'SIGINT'] as const) {
-          process.once(again, () => {
-            log.warn({ signal: again }, 'asked again: ending at once');
-            process.exit(128 + constants.signals[again]);
-          });
-        }
-        resolve();
-      });
-    }
-  });
-}
-
-/** After a fault that nothing has caught nobody knows what state the relay is in: it says so and ends. */
-function endOnFault(log: Logger): void {
-  // Also what becomes of an unhandled rejection.
-  process.on('uncaughtException', (error, origin) => {
-    log.fatal({ fault: faultOf(error), origin }, 'uncaught fault: the relay ends');
-    // A log module writes in a thread of its own; it gets a moment.
-    log.flush(() => process.exit(1));
-    setTimeout(FLUSH_MS).then(() => process.exit(1));
-  });
 }
 
 async function check(environment: Environment, print: boolean): Promise<number> {

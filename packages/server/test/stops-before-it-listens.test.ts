@@ -1,0 +1,78 @@
+// A relay that is asked to end, or cannot start, while a module of the operator's is slow or leaves something running.
+// As process 1 of a container it would not be ended by a signal that it does not listen to: it must end by itself.
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { temporaryFiles } from './support/command.ts';
+import { type RelayProcess, startRelayProcess } from './support/relay-process.ts';
+
+const SOON_MS = 10_000;
+/** Says a word, so that the test knows where the start has come to. */
+const SAY = "const say = (word) => process.stdout.write(word + '\\n');\n";
+const SLEEP = `${SAY}export default async () => { say('sleeping'); await new Promise((wake) => setTimeout(wake, 60_000)); };\n`;
+const STORE = `${SAY}export default () => ({ ready: true, close() { say('store closed'); } });\n`;
+
+/** The command with these modules, by variable; it is not expected to listen. */
+function starting(modules: Record<string, string>): Promise<RelayProcess> {
+  const names = Object.keys(modules);
+  const folder = temporaryFiles(Object.fromEntries(names.map((name) => [`${name}.mjs`, modules[name] as string])));
+  const environment = Object.fromEntries(names.map((name) => [name, join(folder, `${name}.mjs`)]));
+  return startRelayProcess(() => {}, { ADMIN_PORT: '0', ...environment }, { listens: false });
+}
+
+async function hasSaid(relay: RelayProcess, word: string): Promise<void> {
+  await expect.poll(() => relay.output(), { timeout: 15_000, interval: 10 }).toContain(word);
+}
+
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  '%s during a startup script ends with 0, and closes what was opened',
+  async (signal) => {
+    const relay = await starting({ STARTUP_MODULE: SLEEP, SESSIONS_MODULE: STORE });
+    await hasSaid(relay, 'sleeping');
+    const beganMs = performance.now();
+    relay.child.kill(signal);
+    expect(await relay.exited).toEqual({ code: 0, signal: null });
+    expect(performance.now() - beganMs).toBeLessThan(SOON_MS);
+    expect(relay.output()).toContain('store closed');
+    expect(relay.lines().map(({ msg }) => msg)).toEqual(['asked to end before it listens', 'relay has closed']);
+  },
+);
+
+test.each([
+  ['the settings', 'SETTINGS_MODULE'],
+  ['the session store', 'SESSIONS_MODULE'],
+])('SIGTERM while %s are waited for ends with 0, and no later step runs', async (_what, name) => {
+  const relay = await starting({
+    [name]: `${SAY}export default async () => { say('sleeping'); await new Promise((wake) => setTimeout(wake, 400)); return {}; };\n`,
+    STARTUP_MODULE: `${SAY}${name === 'SETTINGS_MODULE' ? "say('later step');" : ''} export default () => say('later step');\n`,
+  });
+  await hasSaid(relay, 'sleeping');
+  relay.child.kill('SIGTERM');
+  expect(await relay.exited).toEqual({ code: 0, signal: null });
+  expect(relay.output()).not.toContain('later step');
+});
+
+test('a second signal ends at once a relay whose store does not close', async () => {
+  const store = `${SAY}export default () => ({ ready: true, close() { say('closing'); return new Promise(() => {}); } });\n`;
+  const relay = await starting({ STARTUP_MODULE: SLEEP, SESSIONS_MODULE: store });
+  await hasSaid(relay, 'sleeping');
+  relay.child.kill('SIGTERM');
+  await hasSaid(relay, 'closing');
+  relay.child.kill('SIGTERM');
+  expect(await relay.exited).toEqual({ code: 143, signal: null });
+  expect(relay.lines()).toContainEqual(expect.objectContaining({ msg: 'asked again: ending at once' }));
+});
+
+test('a start that fails ends, whatever its startup script has left running', async () => {
+  const relay = await starting({
+    STARTUP_MODULE: "export default () => { setInterval(() => {}, 1_000); throw new Error('not today'); };\n",
+  });
+  expect(await relay.exited).toEqual({ code: 1, signal: null });
+  expect(relay.output()).toContain('STARTUP_MODULE failed: not today');
+});
+
+test('so does a relay that has closed', async () => {
+  const folder = temporaryFiles({ 'startup.mjs': 'export default () => { setInterval(() => {}, 1_000); };\n' });
+  const relay = await startRelayProcess(() => {}, { STARTUP_MODULE: join(folder, 'startup.mjs'), DRAIN_DELAY_MS: '0' });
+  relay.child.kill('SIGTERM');
+  expect(await relay.exited).toEqual({ code: 0, signal: null });
+});
