@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRelayClient, type RelayClient, type RelayClientError, type RelayClientOptions } from '@mte-relay/client';
+import { FrameSealer } from '@mte-relay/protocol';
 import { createRelay } from '@mte-relay/server';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import {
   type WebSocketStage,
   type WebSocketStageOptions,
@@ -309,3 +310,22 @@ test('closing the client closes its WebSockets with 1001, and it opens no more',
 function digest(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
+
+test('a direction whose frames are used up is closed cleanly, and nothing leaves behind the close', async () => {
+  const { on, client } = await setUp();
+  const socket = new client.WebSocket('/');
+  await opened(socket);
+  const { events, ended } = recorded(socket);
+  // 2^32 frames would take hours: the sealer says in their place that one is left, then none.
+  const left = vi.spyOn(FrameSealer.prototype, 'left', 'get');
+  onTestFinished(() => left.mockRestore());
+  left.mockReturnValueOnce(1).mockReturnValueOnce(1).mockReturnValueOnce(0).mockReturnValueOnce(0);
+  socket.send('one too many');
+  socket.send('and one more');
+  socket.close(4000, 'of the app');
+  expect(await ended).toMatchObject({ code: 1001, reason: 'frames used up', wasClean: true });
+  expect(events).toEqual(['close 1001 frames used up true']);
+  const upstream = await on.socket();
+  expect(await upstream.closed).toEqual({ code: 1001, reason: 'frames used up' });
+  expect(upstream.messages).toEqual([]);
+});

@@ -128,18 +128,26 @@ function checkCiphertextSize(ciphertext: Bytes): void {
 
 const AAD_FRAME: Bytes = asciiBytes('ws');
 
-const TOO_MANY = `WebSocket exceeds ${WEBSOCKET_FRAME_COUNT_MAX} frames`;
-
-/** Seals the frames of one direction in order. Each ciphertext is one outer binary message. */
+/**
+ * Seals the frames of one direction in order. Each ciphertext is one outer binary message. Its owner keeps the last of
+ * {@link FrameSealer.left} for a close, without which the other side takes the end for a cut.
+ */
 export class FrameSealer<A extends Aead = Aead> {
   readonly #aead: A;
-  readonly #counter = new NonceCounter(WEBSOCKET_FRAME_COUNT_MAX, TOO_MANY);
+  readonly #counter: NonceCounter;
 
-  constructor(aead: A) {
+  /** @param framesMax at most {@link WEBSOCKET_FRAME_COUNT_MAX}, its default. */
+  constructor(aead: A, framesMax: number = WEBSOCKET_FRAME_COUNT_MAX) {
     this.#aead = aead;
+    this.#counter = counterOf(framesMax);
   }
 
-  /** @param frame as {@link encodeFrame} gives it. */
+  /** Frames that it can still seal. */
+  get left(): number {
+    return this.#counter.left;
+  }
+
+  /** Throws `too-large` when none is left. @param frame as {@link encodeFrame} gives it. */
   seal(frame: Bytes): ReturnType<A['seal']> {
     return this.#aead.seal(this.#counter.take(), AAD_FRAME, frame) as ReturnType<A['seal']>;
   }
@@ -148,7 +156,7 @@ export class FrameSealer<A extends Aead = Aead> {
 /** Opens the frames of one direction in order. After a failure the WebSocket is void: give the opener up. */
 export class FrameOpener<A extends Aead = Aead> {
   readonly #aead: A;
-  readonly #counter = new NonceCounter(WEBSOCKET_FRAME_COUNT_MAX, TOO_MANY);
+  readonly #counter = counterOf(WEBSOCKET_FRAME_COUNT_MAX);
 
   constructor(aead: A) {
     this.#aead = aead;
@@ -159,6 +167,11 @@ export class FrameOpener<A extends Aead = Aead> {
     checkCiphertextSize(ciphertext);
     return this.#aead.open(this.#counter.take(), AAD_FRAME, ciphertext) as ReturnType<A['open']>;
   }
+}
+
+function counterOf(framesMax: number): NonceCounter {
+  const max = Math.min(framesMax, WEBSOCKET_FRAME_COUNT_MAX);
+  return new NonceCounter(max, `WebSocket exceeds ${max} frames`);
 }
 
 // ---- Frames ------------------------------------------------------------------------------------------------

@@ -1,39 +1,21 @@
 // Pings and pongs of a client are held back as messages are, when the upstream does not read: else a client could fill
 // the relay's memory with them.
-import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { encodeFrame, FrameOpener, FrameSealer } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
-import { expect, onTestFinished, test } from 'vitest';
-import { WebSocket, WebSocketServer } from 'ws';
+import { expect, test } from 'vitest';
 import type { ProcessSettings } from '../src/config/settings.ts';
 import { WebSocketTunnel } from '../src/exchange/websocket-tunnel.ts';
-import { listenOn } from './support/stage.ts';
+import { openWebSocketPair } from './support/websocket-pair.ts';
 
 const PINGS = 40_000; // more than the kernel's buffers take, which small frames fill soon
 const WAITING_MAX_BYTES = 1_048_576; // the relay's bound, and what one read may bring on top
 const SETTINGS = { WEBSOCKET_IDLE_TIMEOUT_MS: 600_000, WEBSOCKET_LIFETIME_MS: 600_000 } as ProcessSettings;
 
-/** Both ends of one open WebSocket. */
-async function openPair(): Promise<{ near: WebSocket; far: WebSocket }> {
-  const http = createServer();
-  const server = new WebSocketServer({ server: http, autoPong: false });
-  const port = await listenOn(http);
-  const near = new WebSocket(`ws://127.0.0.1:${port}`, { autoPong: false });
-  const [far] = (await once(server, 'connection')) as [WebSocket];
-  if (near.readyState !== near.OPEN) await once(near, 'open');
-  onTestFinished(() => {
-    for (const end of [near, far]) end.terminate();
-    http.close();
-  });
-  return { near, far };
-}
-
 test('pings and pongs wait at the client while the upstream does not read', async () => {
   const suite = nodeSuite();
   const key = (label: string) => suite.importExpandKey(new Uint8Array(32)).expandAead(new TextEncoder().encode(label));
-  const client = await openPair();
-  const upstream = await openPair();
+  const client = await openWebSocketPair();
+  const upstream = await openWebSocketPair();
   upstream.far.pause();
   const keys = { sealer: new FrameSealer(key('res')), opener: new FrameOpener(key('req')) };
   new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS);

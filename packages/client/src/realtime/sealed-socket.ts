@@ -37,6 +37,8 @@ const OUTER_WAITING_MAX_BYTES = 1_048_576;
 const OUTER_WAITING_POLL_MS = 10;
 /** For the relay's sealed close to come; the relay gives the upstream half of it. */
 const CLOSE_TIMEOUT_MS = 10_000;
+/** RFC 6455 §7.4.1 */
+const GOING_AWAY = 1001;
 /** Outer close code for `session-unknown` (SPEC §13.5): 4000 + 401. */
 const OUTER_CLOSE_SESSION_UNKNOWN = 4401;
 
@@ -113,10 +115,7 @@ export class SealedSocket {
 
   /** Closes behind all messages, and waits for the peer's close. */
   close({ code, reason }: CloseWord): void {
-    this.#inTurn(async () => {
-      await this.#sendFrame({ kind: 'close', code, reason });
-      this.#closeTimer = setTimeout(() => this.#end('cut'), CLOSE_TIMEOUT_MS);
-    });
+    this.#inTurn(() => this.#sendClose(code, reason));
   }
 
   /** Ends it without a close, whatever it was doing. */
@@ -229,9 +228,19 @@ export class SealedSocket {
       await pause(OUTER_WAITING_POLL_MS, this.#giveUp.signal);
     }
     this.#giveUp.signal.throwIfAborted();
-    const sealed = await (this.#keys as WebSocketKeys).sealer.seal(encodeFrame(frame));
+    const { sealer } = this.#keys as WebSocketKeys;
+    const { left } = sealer;
+    if (left === 0) return; // nothing leaves behind the close
+    // Only a close may be the last frame of a key: nothing could be sealed behind it.
+    if (left === 1 && frame.kind !== 'close') return this.#sendClose(GOING_AWAY, 'frames used up');
+    const sealed = await sealer.seal(encodeFrame(frame));
     this.#giveUp.signal.throwIfAborted();
     outer.send(sealed);
+  }
+
+  async #sendClose(code: number | undefined, reason: string): Promise<void> {
+    await this.#sendFrame({ kind: 'close', code, reason });
+    this.#closeTimer ??= setTimeout(() => this.#end('cut'), CLOSE_TIMEOUT_MS);
   }
 
   // 5 in

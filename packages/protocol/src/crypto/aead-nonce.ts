@@ -24,6 +24,11 @@ export class NonceCounter {
     this.#exhausted = exhausted;
   }
 
+  /** Nonces that it has left, were none of them the final one. */
+  get left(): number {
+    return this.#max - this.#next;
+  }
+
   /** Throws `misuse` behind the final one, `too-large` behind the last. */
   take(final = false): Bytes {
     if (this.#final) throw new ProtocolError('misuse', 'the final chunk has been processed');

@@ -149,7 +149,10 @@ export class WebSocketTunnel {
 
   #seal(frame: WebSocketFrame): void {
     if (this.#ended) return;
-    this.#outer.send(this.#keys.sealer.seal(encodeFrame(frame)), this.#clientTook);
+    const { sealer } = this.#keys;
+    // Only a close may be the last frame of a key: nothing could be sealed behind it.
+    if (sealer.left === 1 && frame.kind !== 'close') return this.close(GOING_AWAY, 'frames used up');
+    this.#outer.send(sealer.seal(encodeFrame(frame)), this.#clientTook);
     if (this.#outer.bufferedAmount > WAITING_MAX_BYTES) this.#upstream.pause();
   }
 

@@ -1,0 +1,20 @@
+// Both ends of one open WebSocket, for what is put between two of them.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { onTestFinished } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import { listenOn } from './stage.ts';
+
+export async function openWebSocketPair(): Promise<{ near: WebSocket; far: WebSocket }> {
+  const http = createServer();
+  const server = new WebSocketServer({ server: http, autoPong: false });
+  const port = await listenOn(http);
+  const near = new WebSocket(`ws://127.0.0.1:${port}`, { autoPong: false });
+  const [far] = (await once(server, 'connection')) as [WebSocket];
+  if (near.readyState !== near.OPEN) await once(near, 'open');
+  onTestFinished(() => {
+    for (const end of [near, far]) end.terminate();
+    http.close();
+  });
+  return { near, far };
+}
