@@ -32,14 +32,15 @@ local function text(number) return string.format('%.0f', number) end
 `;
 
 /**
- * KEYS: the store's own record. ARGV: the generation last known or '', '1' when a connection was lost since then,
- * 'single' | 'sentinel' | 'cluster', absolute lifetime ms, fence ms.
+ * KEYS: the store's own record, or with 'node' any key. ARGV: the generation last known or '', '1' when a connection was
+ * lost since then, 'single' | 'sentinel' | 'cluster' | 'node', absolute lifetime ms, fence ms.
  * Answers {line, bound 0|1, epoch ms, age ms, now ms}.
  */
 export const HELLO: RedisScript = script(`
 local known = redis.call('HMGET', KEYS[1], 'line', 'epoch', 'since', 'replicated', 'generation')
 local id, info = line('')
 if not info then
+  if ARGV[3] == 'node' then error('NOTKNOWN the generation is kept on another node') end
   local generation = known[5]
   if not generation then
     generation = text(now)
@@ -51,7 +52,7 @@ if not info then
   return {'g' .. generation, '0', '0', '0', text(now)}
 end
 -- In a cluster each master has a line of its own: none can vouch for the others.
-if ARGV[3] == 'cluster' then return {id, '1', '0', '0', text(now)} end
+if ARGV[3] == 'cluster' or ARGV[3] == 'node' then return {id, '1', '0', '0', text(now)} end
 local replicas = tonumber(string.match(info, 'connected_slaves:(%d+)') or '0')
 local replicated = known[4] or ARGV[3] == 'sentinel' or replicas > 0 or not string.find(info, 'master_replid2:0+%s')
 local since = tonumber(known[3] or now)

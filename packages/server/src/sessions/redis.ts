@@ -33,6 +33,10 @@ export interface RedisSessionStoreOptions {
 }
 
 const CACHED_FOR_MS = 60_000;
+/** Nodes of a cluster that are asked for one greeting, while those before do not answer. */
+const NODES_ASKED_MAX = 4;
+/** Keys by which they are found: `{store}`, `{store1}`, … */
+const NODE_KEYS = 32;
 /** How often Redis is asked whether it is there, and which line of writes it continues. */
 const HEARTBEAT_MS = 1_000;
 /**
@@ -78,6 +82,7 @@ export class RedisSessionStore implements SessionStore {
   #generation = '';
   #losses = 0;
   #lossesTold = 0;
+  #nodeAsked = 0; // where a cluster answered last
 
   constructor(options: RedisSessionStoreOptions) {
     this.#options = options;
@@ -203,24 +208,40 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async #greet(): Promise<RedisBirth> {
-    const { target } = this.#options;
     const losses = this.#losses;
     try {
-      const birth = new RedisBirth(
-        await this.#connection.run(HELLO, `${this.#options.keyPrefix}{store}`, [
-          this.#generation,
-          losses > this.#lossesTold ? '1' : '0',
-          target.kind,
-          String(this.#lifetimes.absoluteMs),
-          String(FENCE_MS),
-        ]),
-      );
+      const birth = new RedisBirth(await this.#hello(losses > this.#lossesTold));
       this.#lossesTold = Math.max(this.#lossesTold, losses);
       this.#learn(birth);
       return birth;
     } catch (error) {
       this.#setReady(false);
       throw error;
+    }
+  }
+
+  /**
+   * In a cluster any node may answer, so that the sessions of all others are served while one is away. Only what the
+   * relays must agree on, where Redis keeps its replication id from scripts, is with one node alone.
+   */
+  async #hello(lost: boolean): Promise<RedisReply> {
+    const { target, keyPrefix } = this.#options;
+    const mayAskOthers = target.kind === 'cluster' && this.#generation === '';
+    for (let asked = 1; ; asked += 1) {
+      const at = mayAskOthers ? this.#nodeAsked : 0;
+      try {
+        return await this.#connection.run(HELLO, `${keyPrefix}{store${at === 0 ? '' : at}}`, [
+          this.#generation,
+          lost ? '1' : '0',
+          at === 0 ? target.kind : 'node',
+          String(this.#lifetimes.absoluteMs),
+          String(FENCE_MS),
+        ]);
+      } catch (error) {
+        if (!mayAskOthers || asked === NODES_ASKED_MAX) throw error;
+        // The keys fall to slots, and so to nodes, by chance.
+        if (at === this.#nodeAsked) this.#nodeAsked = (at + 1) % NODE_KEYS;
+      }
     }
   }
 
