@@ -16,7 +16,7 @@ import { URL } from '#url';
 import { RelayClientError } from './errors.ts';
 import type { Platform } from './platform/platform.ts';
 import { Session } from './session.ts';
-import { readRefusal, type Transport, unansweredError } from './transport.ts';
+import { readRefusal, readUpTo, type Transport, unansweredError } from './transport.ts';
 
 const STATUS_KEY_UNKNOWN = 422;
 
@@ -110,13 +110,15 @@ export class Pairer {
   /**
    * The relay's public key that is trusted. While a relay changes its key it shows several, newest first; one that it
    * has just refused comes last, since relays behind one address do not change at the same moment. What a cache says
-   * is asked for once more past it, when it is not trusted or led to a key that is gone.
+   * is asked for once more past it, when it is no key, is not trusted, or led to a key that is gone.
    */
   async #discover(signal: AbortSignal): Promise<RelayKey> {
     // A pinned key is trusted however old the answer is that shows it, and costs no round trip from a cache.
-    const cache = this.#pinned ? 'force-cache' : 'default';
-    let shown = await this.#fetchKeys(signal, this.#refusedPin ? 'reload' : cache);
-    if (this.#pins.size > 0 && !this.#trusted(shown)) shown = await this.#fetchKeys(signal, 'reload');
+    const cache = this.#refusedPin ? 'reload' : this.#pinned ? 'force-cache' : 'default';
+    let shown = await this.#fetchKeys(signal, cache).catch((error: unknown) => {
+      if (cache === 'reload') throw error; // else of a cache, perhaps, that a box on another network has filled
+    });
+    if (!shown || (this.#pins.size > 0 && !this.#trusted(shown))) shown = await this.#fetchKeys(signal, 'reload');
     const [newest] = shown as [RelayKey];
     if (this.#pins.size === 0) {
       console.warn(
@@ -162,11 +164,16 @@ interface RelayKey {
   readonly pin: string;
 }
 
+/** Longest answer to discovery or a pairing that is read; the longest that a relay makes has some 8,000. */
+const ANSWER_MAX_BYTES = 32_768;
+
 async function bodyOf(response: Response, what: string, signal: AbortSignal): Promise<Bytes> {
   try {
-    return new Uint8Array(await response.arrayBuffer());
+    return await readUpTo(ANSWER_MAX_BYTES, response);
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
+    if (cause instanceof ProtocolError)
+      throw new RelayClientError('pairing-failed', `${what}: ${cause.message}`, { cause });
     throw unansweredError({ kind: 'failed', cause }, what, false);
   }
 }
@@ -193,7 +200,7 @@ function publicKeysIn(body: Bytes): Bytes[] {
   if (!speaks || document?.suite !== SUITE_ID || !whole) {
     throw new RelayClientError(
       'pairing-failed',
-      `the relay speaks no version ${PROTOCOL_VERSION} with suite ${SUITE_ID}, or shows no key of that suite`,
+      `the relay shows no key of version ${PROTOCOL_VERSION} and suite ${SUITE_ID}`,
     );
   }
   return keys;

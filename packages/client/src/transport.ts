@@ -1,6 +1,7 @@
 // The outer hop: one POST to the relay, and its answer sorted into sealed bytes, a refusal, or a failure. Whatever is
 // not sealed is unauthenticated and only ever a reason to try again or to give up.
-import { CONTENT_TYPE_MESSAGE, type OuterCode, ProtocolError } from '@mte-relay/protocol';
+import { type Bytes, CONTENT_TYPE_MESSAGE, concatBytes, type OuterCode, ProtocolError } from '@mte-relay/protocol';
+import { contentOf } from './body.ts';
 import { outerCodeIn, RelayClientError } from './errors.ts';
 import type { OuterPost, Platform } from './platform/platform.ts';
 
@@ -85,11 +86,22 @@ export async function readRefusal(response: Response): Promise<Unanswered> {
   };
 }
 
+/** All of an answer that anybody may have made. Throws ProtocolError `too-large` instead of filling memory with it. */
+export async function readUpTo(maxBytes: number, response: Response): Promise<Bytes> {
+  const parts: Bytes[] = [];
+  let sizeBytes = 0;
+  for await (const part of contentOf(response)) {
+    sizeBytes += part.length;
+    if (sizeBytes > maxBytes) throw new ProtocolError('too-large', `more than ${maxBytes} bytes`);
+    parts.push(part);
+  }
+  return concatBytes(parts);
+}
+
 async function problemOf(response: Response): Promise<unknown> {
-  const length = Number(response.headers.get('content-length') ?? PROBLEM_MAX_BYTES);
   const isProblem = response.headers.get('content-type')?.startsWith('application/problem+json');
   try {
-    if (isProblem && length <= PROBLEM_MAX_BYTES) return await response.json();
+    if (isProblem) return JSON.parse(String.fromCharCode(...(await readUpTo(PROBLEM_MAX_BYTES, response))));
     await response.body?.cancel();
   } catch {
     // An unreadable refusal is a refusal all the same.

@@ -1,4 +1,4 @@
-// Which URLs a service worker's routes list, compared as the relay compares its own.
+// Which requests a service worker seals: those to listed routes, also when only a generous server would read them so.
 import { expect, test } from 'vitest';
 import { checkedRoutes, configurationIn, withConfiguration } from '../src/service-worker/configuration.ts';
 import { Routes } from '../src/service-worker/routes.ts';
@@ -20,13 +20,36 @@ test.each([
   ['/api/*', `${PAGE}/x#/api/notes`, false],
   ['/api/*', `${PAGE}/x/../api/notes`, true],
   ['/api/*', `${PAGE}/%61pi/notes`, true], // the relay reads it so
-  ['/api/*', `${PAGE}/api%2Fnotes`, false], // the relay refuses it
+  // The relay refuses some of these, sealed; a server that does not would have read them.
+  ['/api/*', `${PAGE}/api%2Fnotes`, true],
+  ['/api/*', `${PAGE}/api%5cnotes`, true],
+  ['/api/*', `${PAGE}//api///notes`, true],
+  ['/api/*', `${PAGE}/API/Notes`, true],
+  ['/Api/v1', `${PAGE}/api/V1`, true],
+  ['/%61pi/*', `${PAGE}/api/notes`, true],
+  ['/api/*', `${PAGE}/api;x/notes`, false],
+  ['/api/*', `${PAGE}/apis/notes`, false],
   ['/*', `${PAGE}/anything`, true],
   ['https://api.example/v1/*', 'https://api.example/v1/notes', true],
   ['https://api.example/v1/*', 'https://api.example/v2/notes', false],
   ['https://api.example/v1/*', `${PAGE}/v1/notes`, false],
 ])('%s lists %s: %s', (route, url, expected) => {
   expect(listed([route], url)).toBe(expected);
+});
+
+const STREAM = { cache: 'no-store', headers: { accept: 'text/event-stream' } } as const;
+
+test.each<[string, RequestInit, boolean]>([
+  ['a fetch', {}, true],
+  ['an EventSource', STREAM, false],
+  ['an EventSource that connects again', { ...STREAM, headers: { ...STREAM.headers, 'last-event-id': '7' } }, false],
+  ['a fetch that reads a stream with a token', { ...STREAM, headers: { ...STREAM.headers, authorization: 'x' } }, true],
+  ['a fetch that reads a stream by POST', { ...STREAM, method: 'POST' }, true],
+  ['a message that is sealed already', { method: 'POST', headers: { 'content-type': 'application/mte-relay' } }, false],
+])('%s to a listed route', (_what, init, expected) => {
+  // Node's Request has no destination; a browser's has the empty one for fetch and its kin.
+  const request = Object.defineProperty(new Request(`${PAGE}/api/notes`, init), 'destination', { value: '' });
+  expect(new Routes(['/api/*'], RELAY, PAGE).seals(request)).toBe(expected);
 });
 
 test.each([

@@ -23,9 +23,11 @@ export class Routes {
   /** @param routes checked: paths and absolute URLs, each with a `*` at its end or none. */
   constructor(routes: readonly string[], relayOrigin: string, pageOrigin: string) {
     this.#relayOrigin = relayOrigin;
-    const urls = routes.flatMap((route) =>
-      route.startsWith('/') ? [relayOrigin + route, pageOrigin + route] : [new URL(route).href],
-    );
+    const urls = routes.flatMap((route) => {
+      if (route.startsWith('/')) return [relayOrigin + folded(route), pageOrigin + folded(route)];
+      const { origin, pathname } = new URL(route);
+      return [origin + folded(pathname)];
+    });
     this.#exact = new Set(urls.filter((url) => !url.endsWith('*')));
     this.#prefixes = urls.filter((url) => url.endsWith('*')).map((url) => url.slice(0, -1));
   }
@@ -42,17 +44,20 @@ export class Routes {
   lists(href: string): boolean {
     const { origin, pathname } = new URL(href);
     if (origin === this.#relayOrigin && RELAYS_OWN.includes(pathname)) return false;
-    const url = origin + withoutNeedlessEscapes(pathname);
+    const url = origin + folded(pathname);
     return this.#exact.has(url) || this.#prefixes.some((prefix) => url.startsWith(prefix));
   }
 }
 
-/** Escaped unreserved characters written plainly (RFC 3986 §6.2.2.2), as the relay does before it compares. */
-function withoutNeedlessEscapes(path: string): string {
-  return path.replace(/%[0-9A-Fa-f]{2}/g, (triplet) => {
-    const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
-    return /[A-Za-z0-9\-._~]/.test(character) ? character : triplet.toUpperCase();
-  });
+/**
+ * A path as the most generous server would read it: escapes undone, slashes of each kind one, case forgotten. What some
+ * server takes for a listed route is sealed, and then for the relay to refuse; passing by it would be readable first.
+ */
+function folded(path: string): string {
+  const plain = path.replace(/%[2-7][0-9A-Fa-f]/g, (triplet) =>
+    String.fromCharCode(Number.parseInt(triplet.slice(1), 16)),
+  );
+  return plain.replace(/[/\\]+/g, '/').toLowerCase();
 }
 
 /** A message of a client in the page, on a visible path. */
@@ -60,7 +65,14 @@ function isSealedAlready(request: Request): boolean {
   return request.method === 'POST' && request.headers.get('content-type') === CONTENT_TYPE_MESSAGE;
 }
 
-/** What the platform's EventSource sends (HTML §9.2.3); a fetch that reads an event stream leaves the cache mode alone. */
+/** Fields of an EventSource, which takes none of the page's. */
+const EVENT_SOURCE_FIELD = /^(?:accept|accept-language|cache-control|last-event-id|pragma|user-agent|sec-.*)$/;
+
+/**
+ * What the platform's EventSource sends (HTML §9.2.3). A fetch that reads an event stream may ask for no cache as well;
+ * it is told by the fields that it brings, such as `authorization`.
+ */
 function isEventSource({ method, headers, cache }: Request): boolean {
-  return method === 'GET' && cache === 'no-store' && headers.get('accept') === 'text/event-stream';
+  if (method !== 'GET' || cache !== 'no-store' || headers.get('accept') !== 'text/event-stream') return false;
+  return [...headers.keys()].every((name) => EVENT_SOURCE_FIELD.test(name));
 }

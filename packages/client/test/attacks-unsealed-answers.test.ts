@@ -1,0 +1,81 @@
+// What comes unsealed can be made up by any box on the way: a cache that it has filled, and answers without an end.
+import { createRelayClient } from '@mte-relay/client';
+import type { Bytes } from '@mte-relay/protocol';
+import { expect, onTestFinished, test } from 'vitest';
+import { type OuterAnswer, TestRelay } from './support/relay.ts';
+import { setUp } from './support/setup.ts';
+
+/** A browser's cache, filled by a box before the page came to a network without one. */
+function poisoned(answer: () => Response): { fetch: typeof fetch; asked: string[] } {
+  const asked: string[] = [];
+  return {
+    asked,
+    fetch: async (input, init) => {
+      if (!`${input}`.endsWith('/api/mte-relay')) return await fetch(input, init);
+      asked.push(`${init?.cache}`);
+      return init?.cache === 'reload' ? await fetch(input, init) : answer();
+    },
+  };
+}
+
+const HOSTILE_CACHES: [string, () => Response][] = [
+  ['a page of a captive portal', () => new Response('<html>Log in</html>')],
+  ['a relay of no version', () => Response.json({ versions: [], suite: 1, publicKey: 'AAAA' })],
+  ['a refusal', () => new Response('', { status: 404 })],
+  ['an empty list of keys', () => Response.json({ versions: [1], suite: 1, keys: [] })],
+];
+const redirect = (): Response => {
+  throw new TypeError('unexpected redirect');
+};
+
+test.each([...HOSTILE_CACHES, ['a redirect', redirect] as (typeof HOSTILE_CACHES)[number]])(
+  '%s in the cache of discovery locks no client out, pinned or not',
+  async (_what, answer) => {
+    const relay = await TestRelay.start();
+    onTestFinished(() => relay.stop());
+    for (const [pins, first] of [
+      [[relay.pin], 'force-cache'],
+      [[], 'default'],
+    ] as const) {
+      const { fetch, asked } = poisoned(answer);
+      const client = createRelayClient(relay.url, { pins, fetch });
+      expect((await client.fetch('/')).status).toBe(200);
+      expect(asked).toEqual([first, 'reload']);
+      client.close();
+    }
+  },
+);
+
+const PIECE: Bytes = new Uint8Array(65_536).fill(0x20);
+
+/** An answer without an end, and how much of it was taken. */
+function endless(status: number, type: string): { answer: OuterAnswer; sent(): number } {
+  let sentBytes = 0;
+  async function* body(): AsyncGenerator<Bytes> {
+    for (;;) {
+      sentBytes += PIECE.length;
+      yield PIECE;
+      if (sentBytes > 64_000_000) return; // or a client that takes it all would end the test's memory
+    }
+  }
+  return { answer: { status, headers: { 'content-type': type }, body: body() }, sent: () => sentBytes };
+}
+
+test.each([
+  ['discovery', '/api/mte-relay', 200, 'application/json', 'pairing-failed'],
+  ['a pairing', '/api/mte-pair', 200, 'application/mte-relay-pairing', 'pairing-failed'],
+  ['a refused pairing', '/api/mte-pair', 403, 'application/problem+json', 'relay-refused'],
+  ['a refusal', '/api/mte', 403, 'application/problem+json', 'relay-refused'],
+])('an endless answer to %s fails, and is not read to memory', async (_what, path, status, type, code) => {
+  const { relay, client } = await setUp();
+  const sent: (() => number)[] = [];
+  relay.box = async (call) => {
+    if (call.path !== path) return await call.forward();
+    const { answer, sent: count } = endless(status, type);
+    sent.push(count);
+    return answer;
+  };
+  await expect(client.fetch('/')).rejects.toMatchObject({ code });
+  // What the sockets hold between here and there is not the client's.
+  for (const count of sent) expect(count()).toBeLessThan(16_000_000);
+});
