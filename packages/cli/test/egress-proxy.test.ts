@@ -94,6 +94,15 @@ test("fields of the caller's hop end here, and the relay's authority stands for 
   expect(JSON.stringify(seen)).not.toMatch(/caller\.example|mine|timeout=5|Basic x|trailers|6\.6\.6\.6|forged/);
 });
 
+test('bytes of field values come as they were, also when the content comes later', async () => {
+  backend.handler = async (_req, res) => {
+    res.writeHead(200, { 'X-Latin': '\xe9' }).write(Buffer.alloc(0)); // the head alone
+    await sleep(300);
+    res.end(Buffer.alloc(1));
+  };
+  expect((await call(url, '/later')).headers['x-latin']).toBe('\xe9');
+});
+
 test('status and field lines of the answer come as they were, cookies and trailers too', async () => {
   backend.handler = (_req, res) => {
     res.writeHead(418, [

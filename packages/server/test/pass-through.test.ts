@@ -45,6 +45,21 @@ test('method, body, status and headers pass as they are, without the hop’s own
   expect(seen[0]?.headers['x-forwarded-for']).toBe('127.0.0.1');
 });
 
+test.each([
+  ['Latin-1', Buffer.from([0xe9])],
+  ['UTF-8', Buffer.from('grüße')],
+])('bytes of field values pass as they are, %s, either way', async (_name, bytes) => {
+  const value = bytes.toString('latin1'); // as node:http reads and writes them
+  const { port, seen } = await stage(
+    // Text as content would make node:http write the head as UTF-8 too.
+    (_req, res) => res.setHeader('x-bytes', value).end(Buffer.from('content')),
+    ROUTES,
+  );
+  const answer = await send(port, '/pub/bytes', { method: 'GET', headers: { 'x-bytes': value } });
+  expect(answer.headers['x-bytes']).toBe(value);
+  expect(seen[0]?.headers['x-bytes']).toBe(value);
+});
+
 test('the relay’s CORS answer stands alone beside the upstream’s', async () => {
   const { port } = await stage((_req, res) => {
     res.setHeader('access-control-allow-origin', '*');

@@ -103,6 +103,8 @@ async function* piecesOf(req: IncomingMessage): AsyncGenerator<Buffer<ArrayBuffe
 
 // 3 write the answer
 
+/** Sends the head by itself, as `flushHeaders` does; that writes bytes of field values above 0x7f as UTF-8, twice as many. */
+const NOTHING = new Uint8Array(0);
 const NO_CONTENT: ReadonlySet<number> = new Set([204, 205, 304]);
 
 async function writeAnswer(
@@ -120,7 +122,7 @@ async function writeAnswer(
   }
   res.writeHead(status, answerFields(headers));
   // The head shares a packet with content that is already here, and does not wait for content that is not.
-  const flush = setImmediate(() => res.flushHeaders());
+  const flush = setImmediate(() => res.destroyed || res.write(NOTHING));
   try {
     for await (const piece of body) {
       clearImmediate(flush);
