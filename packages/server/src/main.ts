@@ -8,7 +8,6 @@ import { ConfigError, type Environment, EXIT_CONFIG } from './config/problems.ts
 import { readAllSources } from './config/sources.ts';
 import { PublicFiles } from './http/public-files.ts';
 import { pinOf, relayIdentities, relayIdentity } from './pairing/identity.ts';
-import { start } from './start.ts';
 
 const USAGE = `usage: mte-relay-server <command> [options]
 
@@ -45,7 +44,8 @@ async function main(args: string[]): Promise<number> {
   try {
     switch (command.name) {
       case 'start':
-        return await start(command.environment);
+        // The other commands need no relay, which is most of what there is to load.
+        return await (await import('./start.ts')).start(command.environment);
       case 'check':
         return await check(command.environment, command.options.print === true);
       case 'identity':

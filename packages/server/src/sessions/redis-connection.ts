@@ -6,7 +6,6 @@
 // certificate of that name. Access keys must be enabled. It keeps INFO from scripts; see the decision on failover.
 import { randomInt } from 'node:crypto';
 import { isIP } from 'node:net';
-import { createClient, createCluster, RESP_TYPES } from 'redis';
 import type { Logger } from '../observe/log.ts';
 import type { RedisScript } from './redis-script.ts';
 import { describeTarget, type RedisNode, type RedisTarget } from './redis-url.ts';
@@ -212,6 +211,8 @@ export class RedisConnection {
 
   async #connectServer(node: RedisNode, onLost: (reason: Error) => void): Promise<Driver> {
     const { username, password, database } = this.#options.target;
+    const { createClient, RESP_TYPES } = await loadRedis();
+    const replies = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
     const client = createClient({
       ...this.#clientOptions(),
       ...account(username, password),
@@ -224,13 +225,15 @@ export class RedisConnection {
     return {
       load: new Load(),
       isMany: false,
-      send: (_key, args) => client.sendCommand(args, REPLIES) as Promise<RedisReply>,
+      send: (_key, args) => client.sendCommand(args, replies) as Promise<RedisReply>,
       destroy: () => client.destroy(),
     };
   }
 
   async #connectCluster(): Promise<Driver> {
     const { target, timeoutMs } = this.#options;
+    const { createCluster, RESP_TYPES } = await loadRedis();
+    const replies = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
     const cluster = createCluster({
       rootNodes: target.nodes.map(({ host, port }) => ({ socket: { host, port } })),
       defaults: {
@@ -255,7 +258,7 @@ export class RedisConnection {
     return {
       load: new Load(),
       isMany: true,
-      send: (key, args) => cluster.sendCommand(key, false, args, REPLIES) as unknown as Promise<RedisReply>,
+      send: (key, args) => cluster.sendCommand(key, false, args, replies) as unknown as Promise<RedisReply>,
       destroy: () => void cluster.destroy(),
     };
   }
@@ -263,6 +266,7 @@ export class RedisConnection {
   /** The address of the master by the first sentinel that knows it. */
   async #askSentinels(): Promise<RedisNode> {
     const { nodes, masterName, sentinelUsername, sentinelPassword } = this.#options.target;
+    const { createClient } = await loadRedis();
     let failure: unknown;
     for (const node of nodes) {
       const client = createClient({
@@ -337,7 +341,9 @@ const SENTINEL_POLL_MS = 1_000;
 const CLUSTER_REDIRECTIONS_MAX = 4;
 /** The client's own timer costs an AbortSignal per command and ends when the command was written. */
 const NO_TIMEOUT_OF_ITS_OWN = { timeout: 0 };
-const REPLIES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
+
+/** Only where sessions are kept in it: it is half of what a relay would load otherwise. */
+const loadRedis = (): Promise<typeof import('redis')> => import('redis');
 
 /** Node's error for a name with several addresses that all refuse has no message. */
 function causeOf(error: unknown): string {
