@@ -3,7 +3,14 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type RequestListener, request, type Server } from 'node:http';
+import {
+  type ClientRequest,
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  request,
+  type Server,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -67,16 +74,16 @@ async function serve(server: Pick<Server, 'listen' | 'address' | 'close' | 'once
   return (server.address() as AddressInfo).port;
 }
 
+/** To the relay, as a gateway sends it that knows no WebSockets: fields of this hop alone stay behind (RFC 9110 §7.6.1). */
+function onwardOf({ method, url: path, headers }: IncomingMessage): ClientRequest {
+  const { connection: _connection, upgrade: _upgrade, ...others } = headers;
+  return request({ port: relay.port, host: '127.0.0.1', method, path, headers: others });
+}
+
 /** Passes requests on to the relay, and lets the test change the answer's fields. */
 function box(change: (headers: Record<string, string | string[] | undefined>) => void): RequestListener {
   return (req, res) => {
-    const onward = request({
-      port: relay.port,
-      host: '127.0.0.1',
-      method: req.method,
-      path: req.url,
-      headers: req.headers,
-    });
+    const onward = onwardOf(req);
     onward.on('response', (answer) => {
       const headers = { ...answer.headers };
       change(headers);
@@ -90,13 +97,7 @@ function box(change: (headers: Record<string, string | string[] | undefined>) =>
 
 /** Passes requests on, and each answer once it is whole, as gateways do that buffer. */
 const gatheringBox: RequestListener = (req, res) => {
-  const onward = request({
-    port: relay.port,
-    host: '127.0.0.1',
-    method: req.method,
-    path: req.url,
-    headers: req.headers,
-  });
+  const onward = onwardOf(req);
   onward.on('response', async (answer) => {
     const body = await contentOf(answer).catch(() => undefined);
     if (body) res.writeHead(answer.statusCode as number, answer.headers).end(body);
