@@ -1,19 +1,26 @@
 // How `npm test` runs the tests. The build comes first: tests import the packages through dist/, as users do.
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './scripts/longest-first.ts';
 
-// Pairings, browsers and child processes on a loaded two-core machine; a hanging test still ends.
-const TEST_TIMEOUT_MS = 30_000;
-const E2E_TIMEOUT_MS = 120_000;
+// Pairings, browsers and child processes, on two cores that may be loaded ten times over; a hanging test still ends.
+const TEST_TIMEOUT_MS = 120_000;
 
 const exclude = ['**/node_modules/**', '**/dist/**'];
 // What is polled for comes within milliseconds, unless the machine is busy.
-const POLL_TIMEOUT_MS = 10_000;
-const shared = { environment: 'node', exclude, hookTimeout: 60_000, expect: { poll: { timeout: POLL_TIMEOUT_MS } } };
+const POLL_TIMEOUT_MS = 30_000;
+const shared = {
+  environment: 'node',
+  exclude,
+  testTimeout: TEST_TIMEOUT_MS,
+  hookTimeout: TEST_TIMEOUT_MS,
+  expect: { poll: { timeout: POLL_TIMEOUT_MS } },
+};
 
 export default defineConfig({
   test: {
     watch: false,
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     // A promise that nobody awaits is a fault like any other.
     dangerouslyIgnoreUnhandledErrors: false,
     passWithNoTests: false,
@@ -31,7 +38,6 @@ export default defineConfig({
             'test/**/*.test.ts',
           ],
           exclude: [...exclude, 'test/e2e/**', 'test/runtimes/**'],
-          testTimeout: TEST_TIMEOUT_MS,
         },
       },
       {
@@ -40,11 +46,10 @@ export default defineConfig({
           name: 'runtimes',
           include: ['test/runtimes/*.test.ts'],
           globalSetup: 'test/runtimes/support/install.ts',
-          testTimeout: TEST_TIMEOUT_MS,
         },
       },
       {
-        test: { ...shared, name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: E2E_TIMEOUT_MS },
+        test: { ...shared, name: 'e2e', include: ['test/e2e/**/*.test.ts'] },
       },
     ],
   },

@@ -83,10 +83,11 @@ test('a rekey happens in the background before the lifetime ends, and calls go o
   const events: string[] = [];
   client.on('pair', () => events.push('pair'));
   client.on('rekey', () => events.push('rekey'));
+  const pairedMs = Date.now();
+  const clock = vi.spyOn(Date, 'now').mockReturnValue(pairedMs);
   relay.parameters = { lifetimeMs: 60_000 };
   await client.fetch('/');
-  const realNow = Date.now;
-  vi.spyOn(Date, 'now').mockImplementation(() => realNow() + 50_000);
+  clock.mockReturnValue(pairedMs + 50_000);
   relay.parameters = {};
   await client.fetch('/'); // due: starts the rekey, uses the old session
   await expect.poll(() => events).toEqual(['pair', 'rekey']);

@@ -20,7 +20,7 @@ import {
 import { node } from './support/suites.ts';
 
 const MUTATIONS_PER_KIND = 2500;
-const SLOWEST_MS = 5000; // on a machine that does other things too; a hang is far beyond
+const CAMPAIGN_TIMEOUT_MS = 240_000; // on a machine that does other things too; a hang is beyond
 const seed = Number(process.env['MUTATION_SEED'] ?? globalThis.crypto.getRandomValues(new Uint32Array(1))[0]);
 
 const identity = await identityFrom(0x11);
@@ -72,69 +72,81 @@ interface Target {
 async function campaign(kind: string, nextTarget: (random: SeededRandom) => Target | Promise<Target>): Promise<void> {
   const random = new SeededRandom(seed ^ kind.length);
   const tally: Record<string, number> = {};
-  let slowestMs = 0;
   for (let counted = 0; counted < MUTATIONS_PER_KIND; ) {
     const { original, valid, receive } = await nextTarget(random);
     const { message, how } = mutated(random, original, everything);
     if (valid.some((bytes) => Buffer.compare(bytes, message) === 0)) continue;
-    const startedAt = performance.now();
     let outcome: string;
     try {
       outcome = await refusalOf(() => receive(message));
     } catch (crash) {
       throw new Error(`seed ${seed}, ${kind} ${counted}, ${how}: crashed on ${toHex(message)}`, { cause: crash });
     }
-    slowestMs = Math.max(slowestMs, performance.now() - startedAt);
     expect(outcome, `seed ${seed}, ${kind} ${counted}, ${how}: ${toHex(message.subarray(0, 4096))}`).not.toBe('passed');
     tally[outcome] = (tally[outcome] ?? 0) + 1;
     counted += 1;
   }
   console.info(`seed ${seed}: ${MUTATIONS_PER_KIND} mutated ${kind} refused, ${JSON.stringify(tally)}`);
-  expect(slowestMs).toBeLessThan(SLOWEST_MS);
   expect(tally['unopenable']).toBeGreaterThan(MUTATIONS_PER_KIND / 20); // the mutations get past the parsers too
   expect(tally['misuse']).toBeUndefined(); // a peer's bytes are never the caller's fault
 }
 
 describe(`mutations, seed ${seed}`, () => {
-  test('2,500 pairing requests: all refused', async () => {
-    await campaign('pairing requests', (random) => ({
-      original: random.pick(pairingRequests),
-      valid: pairingRequests,
-      receive: accept,
-    }));
-  }, 60_000);
+  test(
+    '2,500 pairing requests: all refused',
+    async () => {
+      await campaign('pairing requests', (random) => ({
+        original: random.pick(pairingRequests),
+        valid: pairingRequests,
+        receive: accept,
+      }));
+    },
+    CAMPAIGN_TIMEOUT_MS,
+  );
 
-  test('2,500 pairing replies: all refused', async () => {
-    await campaign('pairing replies', async (random) => {
-      const attempt = await startOne(random.below(100));
-      const { reply } = await accept(attempt.message);
-      return { original: reply, valid: [reply], receive: (message) => attempt.finish(message) };
-    });
-  }, 60_000);
+  test(
+    '2,500 pairing replies: all refused',
+    async () => {
+      await campaign('pairing replies', async (random) => {
+        const attempt = await startOne(random.below(100));
+        const { reply } = await accept(attempt.message);
+        return { original: reply, valid: [reply], receive: (message) => attempt.finish(message) };
+      });
+    },
+    CAMPAIGN_TIMEOUT_MS,
+  );
 
-  test('2,500 requests: all refused', async () => {
-    const valid = requests.map(({ message }) => message);
-    await campaign('requests', (random) => {
-      const pieceBytes = random.pick([1, 13, 1000, 1_000_000]);
-      return {
-        original: random.pick(valid),
-        valid,
-        receive: (message) => openRequest(session.relay, message, message.length > 10_000 ? 5000 : pieceBytes),
-      };
-    });
-  }, 60_000);
+  test(
+    '2,500 requests: all refused',
+    async () => {
+      const valid = requests.map(({ message }) => message);
+      await campaign('requests', (random) => {
+        const pieceBytes = random.pick([1, 13, 1000, 1_000_000]);
+        return {
+          original: random.pick(valid),
+          valid,
+          receive: (message) => openRequest(session.relay, message, message.length > 10_000 ? 5000 : pieceBytes),
+        };
+      });
+    },
+    CAMPAIGN_TIMEOUT_MS,
+  );
 
-  test('2,500 responses: all refused', async () => {
-    await campaign('responses', (random) => {
-      const { exchange, message: original } = random.pick(responses);
-      const pieceBytes = random.pick([1, 13, 1000, 1_000_000]);
-      return {
-        original,
-        valid: [original],
-        receive: (message) => openResponse(exchange, message, message.length > 10_000 ? 5000 : pieceBytes),
-      };
-    });
-  }, 60_000);
+  test(
+    '2,500 responses: all refused',
+    async () => {
+      await campaign('responses', (random) => {
+        const { exchange, message: original } = random.pick(responses);
+        const pieceBytes = random.pick([1, 13, 1000, 1_000_000]);
+        return {
+          original,
+          valid: [original],
+          receive: (message) => openResponse(exchange, message, message.length > 10_000 ? 5000 : pieceBytes),
+        };
+      });
+    },
+    CAMPAIGN_TIMEOUT_MS,
+  );
 
   test('the unchanged messages pass, so a refusal is the mutation’s doing', async () => {
     for (const { message } of requests) openRequest(session.relay, message);

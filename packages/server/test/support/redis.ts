@@ -116,7 +116,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Waits until it holds; throws after `withinMs`. */
-export async function until(what: () => boolean | Promise<boolean>, withinMs = 15_000): Promise<void> {
+export async function until(what: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<void> {
   const deadlineMs = performance.now() + withinMs;
   while (!(await what())) {
     if (performance.now() > deadlineMs) throw new Error(`not within ${withinMs} ms: ${what}`);

@@ -1,0 +1,35 @@
+// The order of `npm test`: the files that take longest begin, so that none of them is left over at the end, alone on one
+// core. The rest follows as the runner has it. A clean checkout knows no times yet, so they are named here.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+const ROOT = join(import.meta.dirname, '..');
+/** Longest first, without `.test.ts`. */
+const LONGEST = [
+  'test/deploy/rollout',
+  'test/e2e/redis-outages',
+  'test/e2e/dashboard-and-rules',
+  'packages/cli/test/doctor-faults',
+  'packages/server/test/redis-topologies',
+  'test/e2e/demo-in-chromium',
+  'packages/cli/test/doctor-middlebox',
+  'test/docs/guides',
+  'test/e2e/service-worker-app',
+  'packages/cli/test/egress-lifecycle',
+  'test/runtimes/react-native-app',
+  'packages/server/test/traces',
+  'test/e2e/drain-loses-nothing',
+].map((name) => join(ROOT, `${name}.test.ts`));
+
+export class LongestFirst extends BaseSequencer {
+  /** @throws Error when a file that is named here is gone. */
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    for (const path of LONGEST) if (!existsSync(path)) throw new Error(`scripts/longest-first.ts: ${path} is no file`);
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const at = LONGEST.indexOf(moduleId);
+      return at < 0 ? LONGEST.length : at;
+    };
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+  }
+}
