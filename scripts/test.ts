@@ -1,7 +1,8 @@
-// `npm test`: 1 provides the system's programs, 2 builds, 3 runs every test, 4 prints how many conformance cases hold in
-// each runtime, and the counts as the last line, exactly "N passed, N failed, N skipped". Arguments go to the runner:
-// `npm test -- packages/protocol`.
-import { spawnSync } from 'node:child_process';
+// `npm test`: 1 provides the system's programs and builds, with the packages of the runtimes being installed meanwhile,
+// 2 runs every test, 3 prints how many conformance cases hold in each runtime, and the counts as the last line, exactly
+// "N passed, N failed, N skipped". Arguments go to the runner: `npm test -- packages/protocol`.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -31,12 +32,17 @@ interface Counts {
   readonly conformance: string | undefined;
 }
 
+const runnerArgs = process.argv.slice(2);
+// Not where only some tests are asked for: those that need them install them.
+const installing = runnerArgs.length === 0 ? startInstalling() : undefined;
 const toolPaths = provideTools(TEST_TOOLS);
 const folder = mkdtempSync(join(tmpdir(), 'mte-relay-test-'));
 let counts: Counts | undefined;
 try {
   const built = run('npm', ['run', '--silent', 'build']) === 0;
   if (!built) console.error('The build failed: no test ran.');
+  // When it failed, the tests that need it try again and say what is wrong.
+  if (installing && installing.exitCode === null) await once(installing, 'exit');
   counts = built ? runTests(join(folder, 'report.json')) : undefined;
 } finally {
   rmSync(folder, { recursive: true, force: true });
@@ -46,9 +52,16 @@ if (counts?.conformance) console.log(counts.conformance);
 const { passed, failed, skipped } = counts ?? { passed: 0, failed: 0, skipped: 0 };
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
 
+function startInstalling(): ChildProcess {
+  return spawn(process.execPath, [join(import.meta.dirname, 'side-packages.ts')], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+}
+
 function runTests(reportPath: string): Counts | undefined {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`];
-  const status = run('vitest', ['run', ...reporters, ...process.argv.slice(2)]);
+  const status = run('vitest', ['run', ...reporters, ...runnerArgs]);
   if (!existsSync(reportPath)) {
     console.error(`The runner ended with ${status} and left no report.`);
     return undefined;
