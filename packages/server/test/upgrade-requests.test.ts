@@ -85,14 +85,15 @@ test('a handshake elsewhere is answered 404, an ambiguous path 400', async () =>
   expect(seen).toEqual([]);
 });
 
-test('an ordinary request to the WebSocket endpoint is told to upgrade', async () => {
-  const { port } = await stage();
+test('an ordinary request to the WebSocket endpoint is told to upgrade, and counted', async () => {
+  const { port, relay } = await stage();
   for (const method of ['GET', 'POST']) {
     const answer = await send(port, '/api/mte-ws', { method });
     expect(answer.status, method).toBe(426);
     expect(answer.code).toBe('upgrade-required');
     expect(answer.headers.upgrade).toBe('websocket');
   }
+  expect(await relay.metrics()).toMatch(/^mte_relay_failures_total\{plane="outer",code="upgrade-required"\} 2$/m);
 });
 
 test.each(['h2c', 'websocket, h2c', 'TLS/1.0', 'foo'])(

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { refuse } from '../http/failure.ts';
+import { refuseAndCount } from '../http/failure.ts';
 import { outcomeOf } from '../observe/metrics.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../observe/request-id.ts';
 import { downstreamFields, endToEndFields, overrideFields, rawFields, upstreamRequestHeaders } from './headers.ts';
@@ -73,7 +73,7 @@ export function passThroughUpgrade(
   });
   handshake.on('error', (error) => {
     stopTimers();
-    if (status === 0 && !socket.destroyed) refuse(pending.answer(), plainCodeOf(failure ?? error));
+    if (status === 0 && !socket.destroyed) refuseAndCount(context, pending.answer(), plainCodeOf(failure ?? error));
   });
   socket.once('close', () => {
     context.metrics.requests.websocket[outcomeOf(status)].value += 1;

@@ -16,7 +16,7 @@ import { passThrough } from '../exchange/passthrough.ts';
 import { relayExchange } from '../exchange/relay.ts';
 import { canonicalTarget, pathOf } from '../exchange/target.ts';
 import { pair } from '../pairing/pair.ts';
-import { refuse } from './failure.ts';
+import { refuseAndCount } from './failure.ts';
 import { setOwnHeaders } from './own-headers.ts';
 import { requireUpgrade } from './upgrade.ts';
 
@@ -58,7 +58,7 @@ export class Router {
     const queryAt = url.indexOf('?');
     const path = queryAt < 0 ? url : url.slice(0, queryAt);
     if (path === PATH_DISCOVERY) return discover(this.#context, domain, req, res);
-    if (path === PATH_WEBSOCKET) return requireUpgrade(res);
+    if (path === PATH_WEBSOCKET) return requireUpgrade(this.#context, res);
     if (path === PATH_ECHO) return echo(this.#context, domain, req, res, queryAt < 0 ? '' : url.slice(queryAt));
     if (this.#context.publicFiles.has(path)) return this.#file(path, req, res);
     this.#other(domain, req, res, url);
@@ -156,15 +156,4 @@ function admitRead(context: RelayContext, cors: Domain['cors'], req: IncomingMes
 function refuseMethod(context: RelayContext, res: ServerResponse, allow: string): void {
   res.setHeader('allow', allow);
   refuseAndCount(context, res, 'method-not-allowed');
-}
-
-/** Refuses what no account has been opened for. */
-function refuseAndCount(
-  { metrics }: RelayContext,
-  res: ServerResponse,
-  code: OuterCode,
-  retryAfterSeconds?: number,
-): void {
-  metrics.outerFailures[code].value += 1;
-  refuse(res, code, retryAfterSeconds);
 }

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type Serv
 import type { Socket } from 'node:net';
 import { OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
+import { countOuter } from '../observe/account.ts';
 import type { Health } from '../observe/health.ts';
 import type { Limit } from '../observe/metrics.ts';
 import { rawRefusal } from './failure.ts';
@@ -77,7 +78,7 @@ export function createHttpServer(context: RelayContext, router: Router): Server 
     sayGoodbye(socket, 'timeout');
   };
   const sayGoodbye = (socket: Socket, code: OuterCode): void => {
-    metrics.outerFailures[code].value += 1;
+    countOuter(metrics, code);
     socket.write(rawRefusal(code));
     socket.destroySoon(); // not end: that would wait for the client to close, which may never come
   };

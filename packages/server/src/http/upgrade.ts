@@ -15,7 +15,7 @@ import { canonicalTarget, pathOf } from '../exchange/target.ts';
 import { SealedWebSocketRelay } from '../exchange/websocket.ts';
 import { type PendingUpgrade, passThroughUpgrade } from '../exchange/websocket-passthrough.ts';
 import { CLOSE_TIMEOUT_MS } from '../exchange/websocket-upstream.ts';
-import { refuse } from './failure.ts';
+import { refuseAndCount } from './failure.ts';
 import { setOwnHeaders } from './own-headers.ts';
 
 const WEBSOCKET_VERSION = '13'; // RFC 6455 §4.1
@@ -129,9 +129,8 @@ export class Upgrades {
     const res = answer();
     const domain = this.#domainOf(req);
     if (domain) setOwnHeaders(domain, res);
-    this.#context.metrics.outerFailures[code].value += 1;
-    if (code === 'upgrade-required') requireUpgrade(res);
-    else refuse(res, code);
+    if (code === 'upgrade-required') requireUpgrade(this.#context, res);
+    else refuseAndCount(this.#context, res, code);
   }
 
   /**
@@ -151,11 +150,11 @@ export class Upgrades {
 }
 
 /** Says that only a WebSocket handshake is welcome here, and of which version (RFC 6455 §4.4, RFC 9110 §15.5.22). */
-export function requireUpgrade(res: ServerResponse): void {
+export function requireUpgrade(context: RelayContext, res: ServerResponse): void {
   res.setHeader('upgrade', 'websocket');
   res.setHeader('connection', 'upgrade, close');
   res.setHeader('sec-websocket-version', WEBSOCKET_VERSION);
-  refuse(res, 'upgrade-required');
+  refuseAndCount(context, res, 'upgrade-required');
 }
 
 /** An ordinary answer on the socket of an upgrade, which ends with it. */

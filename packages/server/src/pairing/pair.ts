@@ -17,7 +17,7 @@ import {
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import type { Deadlines } from '../http/deadlines.ts';
-import { OuterRefusal, outerCodeOf, refuse } from '../http/failure.ts';
+import { OuterRefusal, outerCodeOf, refuseAndCount } from '../http/failure.ts';
 import { faultOf } from '../observe/fault.ts';
 import { shortSession } from '../observe/log.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../observe/request-id.ts';
@@ -60,7 +60,6 @@ export async function pair(context: RelayContext, req: IncomingMessage, res: Ser
     const code = failedStore ? 'unavailable' : outerCodeOf(error);
     if (error instanceof StoreFullError) metrics.limits.SESSIONS_MAX.value += 1;
     if (code === 'timeout') metrics.limits.CLIENT_IDLE_TIMEOUT_MS.value += 1;
-    metrics.outerFailures[code].value += 1;
     metrics.pairings[code === 'internal' || code === 'unavailable' ? 'failed' : 'refused'].value += 1;
     if (code === 'internal') log.error({ request, fault: faultOf(error) }, 'pairing failed');
     else log.debug({ request, route: 'pairing', code }, 'pairing refused');
@@ -69,7 +68,7 @@ export async function pair(context: RelayContext, req: IncomingMessage, res: Ser
       error: code,
       attributes: pairingAttributes(request),
     });
-    refuse(res, code);
+    refuseAndCount(context, res, code);
   }
 }
 
