@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { type Bytes, ProtocolError } from '@mte-relay/protocol';
 import { describe, expect, it } from 'vitest';
-import { SymmetricState } from '../packages/protocol/src/noise.ts';
+import { SymmetricState, writeEkem, writeSkem } from '../packages/protocol/src/noise.ts';
 import { ClientIds } from '../packages/server/src/pairing/client-id.ts';
 import { pinOf, relayIdentity } from '../packages/server/src/pairing/identity.ts';
 import type { MessageCase } from './format.ts';
@@ -90,10 +90,10 @@ describe.each(providers)('handshake hash behind every step of §4, provider $sui
     const head = request.subarray(1, request.length - 1120 - 1216 - 16);
     await step(state.mixHash(new Uint8Array(join(Buffer.from('mte-relay/1\0'), head))));
     await step(state.mixHash(relay.publicKey));
-    await step(state.writeSkem(suite.kem, relay.publicKey));
+    await step(writeSkem(state, suite.kem, relay.publicKey));
     await step(state.mixHash(ephemeral.publicKey));
     await step(state.encryptAndHash(new Uint8Array(0)));
-    await step(state.writeEkem(suite.kem, ephemeral.publicKey));
+    await step(writeEkem(state, suite.kem, ephemeral.publicKey));
     await step(state.encryptAndHash(unhex(one.parameterBytes)));
     // The engine mixes a ciphertext and its secret in one step.
     const within = ['static ciphertext', 'ephemeral ciphertext'];

@@ -130,6 +130,19 @@ describe('README', () => {
     expect(bundle).not.toContain('WebAssembly');
   });
 
+  test('the sizes in README and CHANGELOG are those that the budget holds', () => {
+    const limits = JSON.parse(readFileSync(join(root, '.size-limit.json'), 'utf8')) as {
+      path: string;
+      limit: string;
+    }[];
+    const limitOf = (name: string): string => limits.find(({ path }) => path.endsWith?.(name))?.limit ?? 'no limit';
+    const fetchAlone = limitOf('mte-relay-fetch.mjs');
+    expect(limitOf('mte-relay-client.mjs')).toBe(limitOf('mte-relay-client.js'));
+    expect(readme).toContain(`at most ${fetchAlone}, the whole client in one file ${limitOf('mte-relay-client.js')},`);
+    const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8');
+    expect(changelog).toContain(`fetch alone, at most ${fetchAlone};`);
+  });
+
   test('every runtime dependency has its row, and no other', () => {
     const names = ['protocol', 'client', 'cli', 'server'].flatMap((name) => {
       const manifest = readFileSync(join(root, 'packages', name, 'package.json'), 'utf8');

@@ -97,6 +97,10 @@ describe.skipIf(!CHROMIUM)('the script tag of the README in Chromium', () => {
     expect(promised).toHaveLength(1);
     await expect.poll(() => printed).toEqual(promised);
     expect(seen).toEqual(['POST /notes']);
+    const names = Object.keys(await import('@mte-relay/client'));
+    expect(
+      await page.evaluate(() => Object.keys((globalThis as unknown as { mteRelay: object }).mteRelay).sort()),
+    ).toEqual(names.sort());
   });
 
   test('a client with a changed byte is refused by the browser, and nothing is sent', async () => {
@@ -106,6 +110,21 @@ describe.skipIf(!CHROMIUM)('the script tag of the README in Chromium', () => {
     await expect.poll(() => printed.join('\n')).toMatch(/integrity/);
     expect(await page.evaluate(() => 'mteRelay' in globalThis)).toBe(false);
     expect(seen).toEqual(['POST /notes']);
+  });
+
+  test('where WebCrypto has neither X25519 nor ML-KEM, the same file has both', async () => {
+    seen.length = 0;
+    const asked = `const { subtle } = crypto, { importKey } = subtle; globalThis.refused = [];
+      subtle.importKey = (...given) => {
+        if (!/X25519|ML-KEM/.test(given[2])) return importKey.apply(subtle, given);
+        refused.push(given[2]);
+        return Promise.reject(new DOMException('Unrecognized name', 'NotSupportedError'));
+      };`;
+    html = written(relayOrigin).replace('<script', `<script>${asked}</script><script`);
+    await page.goto(appOrigin);
+    await expect.poll(() => seen).toEqual(['POST /notes']);
+    const refused = await page.evaluate(() => (globalThis as unknown as { refused: string[] }).refused);
+    expect(refused.sort()).toEqual(['ML-KEM-768', 'X25519']);
   });
 });
 

@@ -1,6 +1,5 @@
 // What can go wrong with a call, as one class; its codes are in error-codes.ts (SPEC §8 names the failure
 // planes).
-import { OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
 import type { RelayClientErrorCode } from './error-codes.ts';
 
 /** Facts beside the sentence. */
@@ -8,7 +7,7 @@ export interface RelayClientErrorFacts {
   readonly cause?: unknown;
   readonly mayHaveRun?: boolean;
   readonly status?: number | undefined;
-  readonly outerCode?: OuterCode | undefined;
+  readonly outerCode?: string | undefined;
   readonly retryAfterMs?: number | undefined;
 }
 
@@ -20,8 +19,8 @@ export class RelayClientError extends TypeError {
   readonly mayHaveRun: boolean;
   /** Status of an outer refusal. Unauthenticated: any box on the way can make one. */
   readonly status: number | undefined;
-  /** `code` of an outer refusal. Unauthenticated. */
-  readonly outerCode: OuterCode | undefined;
+  /** `code` of an outer refusal, of those in docs/errors.md or of a newer relay. Unauthenticated. */
+  readonly outerCode: string | undefined;
   /** When the refusal asks to come back. Unauthenticated. */
   readonly retryAfterMs: number | undefined;
 
@@ -35,8 +34,8 @@ export class RelayClientError extends TypeError {
   }
 }
 
-/** The outer code in a refusal's JSON, or undefined when it is none of ours. */
-export function outerCodeIn(problem: unknown): OuterCode | undefined {
+/** The code in an outer refusal's JSON, or undefined when it has none that could be ours. */
+export function outerCodeIn(problem: unknown): string | undefined {
   const code = (problem as { code?: unknown } | null)?.code;
-  return typeof code === 'string' && Object.keys(OUTER_STATUS).includes(code) ? (code as OuterCode) : undefined;
+  return typeof code === 'string' && /^[a-z-]{1,40}$/.test(code) ? code : undefined;
 }

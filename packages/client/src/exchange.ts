@@ -1,7 +1,6 @@
 // One attempt at one request, in the order its bytes travel: seal (seal.ts), post (transport.ts), open the head of the
 // answer, give out its content. Below it the cancel of an attempt. Whether to try again is decided in retry.ts.
 import {
-  BhttpDecoder,
   type Bytes,
   CONTENT_TYPE_MESSAGE,
   concatBytes,
@@ -13,6 +12,7 @@ import {
   MESSAGE_TYPE_EXCHANGE,
   PATH_EXCHANGE,
   ProtocolError,
+  ResponseDecoder,
   type ResponseHead,
   SealedExchange,
   type Suite,
@@ -101,7 +101,7 @@ export class InnerResponse {
   readonly #plaintexts: AsyncGenerator<Bytes, void, undefined>;
   readonly #abort: AbortController;
   readonly #content: Bytes[] = [];
-  readonly #decoder: BhttpDecoder<ResponseHead>;
+  readonly #decoder: ResponseDecoder;
   #ended = false;
   /** Known once {@link InnerResponse.next} has given undefined. */
   trailers: Fields = [];
@@ -111,7 +111,7 @@ export class InnerResponse {
   constructor(plaintexts: AsyncGenerator<Bytes, void, undefined>, abort: AbortController) {
     this.#plaintexts = plaintexts;
     this.#abort = abort;
-    this.#decoder = new BhttpDecoder<ResponseHead>('response', {
+    this.#decoder = new ResponseDecoder({
       onHead: (head) => {
         this.#head = head;
       },

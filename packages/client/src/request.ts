@@ -55,7 +55,7 @@ export async function takeCall(
   signal?.throwIfAborted();
   const body = await (platform.takeBody
     ? platform.takeBody(request, init?.body)
-    : takeBody(request, init?.body, platform.uploads === 'stream'));
+    : takeBody(request, init?.body, 'stream' in platform.uploads));
   return {
     url,
     request: {

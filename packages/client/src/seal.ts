@@ -15,7 +15,7 @@ import {
 import { ignore } from './abort.ts';
 import type { RequestBody } from './body.ts';
 import type { Progress } from './options.ts';
-import type { OuterBody, Platform, Spool } from './platform/platform.ts';
+import type { OuterBody, Platform } from './platform/platform.ts';
 
 /** One request as it goes inside the seal, whatever number it is sent under. */
 export interface InnerRequest {
@@ -42,16 +42,11 @@ export interface Upload {
 
 /** Content that fits into one chunk together with the length in front of it. */
 const CONTENT_PER_CHUNK_BYTES = CHUNK_PLAINTEXT_MAX_BYTES - 4;
-/** Sealed parts that are folded into one Blob, so that a large body does not lie in the script's memory. */
-const FOLD_BYTES = 1024 * 1024;
-/** Sealed bodies beyond this go where they do not lie in the browser's memory either, if there is such a place. */
-const SPOOL_FROM_BYTES = 16 * 1024 * 1024;
-
 /** Throws what the request's own body throws, or the signal's reason. */
 export async function sealRequest(
   message: SealedExchange,
   request: InnerRequest,
-  platform: Platform,
+  { uploads }: Platform,
   signal: AbortSignal,
 ): Promise<Upload> {
   const { body } = request;
@@ -66,17 +61,16 @@ export async function sealRequest(
     };
   }
   const content = new WatchedContent(body as RequestBody);
-  if (platform.uploads === 'stream') {
+  if ('stream' in uploads) {
     return {
-      payload: streamOf(sealedChunks(message, request, content.pieces(), report), signal),
+      payload: uploads.stream(sealedChunks(message, request, content.pieces(), report), signal),
       onSent: undefined,
       finish: () => content.throwIfFailed(),
       release: ignore,
     };
   }
   const chunks = sealedChunks(message, request, content.pieces(), undefined);
-  const { payload, sizeBytes, release } =
-    platform.uploads === 'bytes' ? await bytesOf(chunks, signal) : await gather(chunks, request, platform, signal);
+  const { payload, sizeBytes, release } = await uploads.gather(chunks, body?.sizeBytes, signal);
   return {
     payload,
     onSent: report && scaled(report, sizeBytes, body?.sizeBytes),
@@ -139,82 +133,6 @@ class WatchedContent {
   throwIfFailed(): void {
     if (this.#failure) throw this.#failure.error;
   }
-}
-
-function streamOf(source: AsyncGenerator<Bytes, void, undefined>, signal: AbortSignal): ReadableStream<Bytes> {
-  // Not every fetch cancels the body of a request that is aborted, or answered early.
-  signal.addEventListener('abort', () => void source.return().catch(ignore), { once: true });
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        const { done, value } = await source.next();
-        if (done) controller.close();
-        else controller.enqueue(value);
-      },
-      async cancel() {
-        await source.return();
-      },
-    },
-    { highWaterMark: 0 },
-  );
-}
-
-/** A sealed body that is whole. */
-interface Gathered {
-  readonly payload: OuterBody;
-  readonly sizeBytes: number;
-  readonly release: () => void;
-}
-
-/** All of it as one Blob, to send where streams cannot be sent. */
-async function gather(
-  source: AsyncIterable<Bytes>,
-  { body }: InnerRequest,
-  platform: Platform,
-  signal: AbortSignal,
-): Promise<Gathered> {
-  let folded: Blob[] = [];
-  let parts: Bytes[] = [];
-  let [partsBytes, totalBytes] = [0, 0];
-  let spool: Spool | undefined;
-  let mayHaveSpool = platform.openSpool !== undefined;
-  const release = (): void => void spool?.discard();
-  const fold = async (): Promise<void> => {
-    folded.push(new Blob(parts));
-    [parts, partsBytes] = [[], 0];
-    if (mayHaveSpool && totalBytes >= SPOOL_FROM_BYTES) {
-      mayHaveSpool = false;
-      spool = await platform.openSpool?.(body?.sizeBytes ?? totalBytes);
-    }
-    if (!spool) return;
-    for (const part of folded) await spool.write(part);
-    folded = [];
-  };
-  try {
-    for await (const piece of source) {
-      signal.throwIfAborted();
-      parts.push(piece);
-      partsBytes += piece.length;
-      totalBytes += piece.length;
-      if (partsBytes >= FOLD_BYTES) await fold();
-    }
-    await fold();
-    const payload = spool ? await spool.finish() : new Blob(folded);
-    return { payload, sizeBytes: payload.size, release };
-  } catch (error) {
-    release();
-    throw error;
-  }
-}
-
-async function bytesOf(source: AsyncIterable<Bytes>, signal: AbortSignal): Promise<Gathered> {
-  const parts: Bytes[] = [];
-  for await (const piece of source) {
-    signal.throwIfAborted();
-    parts.push(piece);
-  }
-  const payload = concatBytes(parts);
-  return { payload, sizeBytes: payload.length, release: ignore };
 }
 
 function meterOf({ body, onUploadProgress }: InnerRequest): ((bytes: number) => void) | undefined {

@@ -1,6 +1,6 @@
 // The outer hop: one POST to the relay, and its answer sorted into sealed bytes, a refusal, or a failure. Whatever is
 // not sealed is unauthenticated and only ever a reason to try again or to give up.
-import { type Bytes, CONTENT_TYPE_MESSAGE, concatBytes, type OuterCode, ProtocolError } from '@mte-relay/protocol';
+import { type Bytes, CONTENT_TYPE_MESSAGE, concatBytes, ProtocolError } from '@mte-relay/protocol';
 import { contentOf } from './body.ts';
 import { outerCodeIn, RelayClientError } from './errors.ts';
 import type { OuterPost, Platform } from './platform/platform.ts';
@@ -11,7 +11,7 @@ export interface Unanswered {
   readonly kind: 'refused' | 'failed' | 'unopenable';
   readonly cause?: unknown;
   readonly status?: number;
-  readonly outerCode?: OuterCode | undefined;
+  readonly outerCode?: string | undefined;
   readonly retryAfterMs?: number | undefined;
   /** True when no byte of it left this machine, which is a fact of this machine's own. */
   readonly neverSent?: boolean;
@@ -57,7 +57,7 @@ export class Transport {
       redirect: 'error',
       referrerPolicy: 'no-referrer',
       ...(post.credentials && { credentials: post.credentials }),
-      ...(this.#platform.uploads === 'stream' && body instanceof ReadableStream && { duplex: 'half' }),
+      ...('stream' in this.#platform.uploads && body instanceof ReadableStream && { duplex: 'half' }),
     } as RequestInit);
   }
 }

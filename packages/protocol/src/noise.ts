@@ -86,40 +86,6 @@ export class SymmetricState {
     return plaintext;
   }
 
-  /** Writes token `ekem`: encapsulates to the other side's ephemeral key. MixHash(ct), MixKey(ss). */
-  async writeEkem(kem: Kem, remoteEphemeral: Bytes): Promise<Bytes> {
-    const { ciphertext, sharedSecret } = await kem.encapsulate(remoteEphemeral);
-    await this.mixHash(ciphertext);
-    await this.mixKey(sharedSecret);
-    sharedSecret.fill(0);
-    return ciphertext;
-  }
-
-  /** Reads token `ekem` with the own ephemeral key. */
-  async readEkem(ephemeral: KemKeyPair, ciphertext: Bytes): Promise<void> {
-    await this.mixHash(ciphertext);
-    const sharedSecret = await ephemeral.decapsulate(ciphertext);
-    await this.mixKey(sharedSecret);
-    sharedSecret.fill(0);
-  }
-
-  /** Writes token `skem`: encapsulates to the other side's static key. EncryptAndHash(ct), MixKeyAndHash(ss). */
-  async writeSkem(kem: Kem, remoteStatic: Bytes): Promise<Bytes> {
-    const { ciphertext, sharedSecret } = await kem.encapsulate(remoteStatic);
-    const sealed = await this.encryptAndHash(ciphertext);
-    await this.mixKeyAndHash(sharedSecret);
-    sharedSecret.fill(0);
-    return sealed;
-  }
-
-  /** Reads token `skem` with the own static key. */
-  async readSkem(staticKey: KemKeyPair, sealed: Bytes): Promise<void> {
-    const ciphertext = await this.decryptAndHash(sealed);
-    const sharedSecret = await staticKey.decapsulate(ciphertext);
-    await this.mixKeyAndHash(sharedSecret);
-    sharedSecret.fill(0);
-  }
-
   /** Split(): the two transport secrets, initiator's first. The state is erased and of no use afterwards. */
   async split(): Promise<[Bytes, Bytes]> {
     const derived = await noiseHkdf(this.#primitives, this.#chainingKey, emptyBytes(), 2);
@@ -150,4 +116,40 @@ export class SymmetricState {
     this.#counter += 1;
     return nonce;
   }
+}
+
+// The KEM tokens (PQNoise §3): functions, since each side of a pairing needs two of them.
+
+/** Writes token `ekem`: encapsulates to the other side's ephemeral key. MixHash(ct), MixKey(ss). */
+export async function writeEkem(state: SymmetricState, kem: Kem, remoteEphemeral: Bytes): Promise<Bytes> {
+  const { ciphertext, sharedSecret } = await kem.encapsulate(remoteEphemeral);
+  await state.mixHash(ciphertext);
+  await state.mixKey(sharedSecret);
+  sharedSecret.fill(0);
+  return ciphertext;
+}
+
+/** Reads token `ekem` with the own ephemeral key. */
+export async function readEkem(state: SymmetricState, ephemeral: KemKeyPair, ciphertext: Bytes): Promise<void> {
+  await state.mixHash(ciphertext);
+  const sharedSecret = await ephemeral.decapsulate(ciphertext);
+  await state.mixKey(sharedSecret);
+  sharedSecret.fill(0);
+}
+
+/** Writes token `skem`: encapsulates to the other side's static key. EncryptAndHash(ct), MixKeyAndHash(ss). */
+export async function writeSkem(state: SymmetricState, kem: Kem, remoteStatic: Bytes): Promise<Bytes> {
+  const { ciphertext, sharedSecret } = await kem.encapsulate(remoteStatic);
+  const sealed = await state.encryptAndHash(ciphertext);
+  await state.mixKeyAndHash(sharedSecret);
+  sharedSecret.fill(0);
+  return sealed;
+}
+
+/** Reads token `skem` with the own static key. */
+export async function readSkem(state: SymmetricState, staticKey: KemKeyPair, sealed: Bytes): Promise<void> {
+  const ciphertext = await state.decryptAndHash(sealed);
+  const sharedSecret = await staticKey.decapsulate(ciphertext);
+  await state.mixKeyAndHash(sharedSecret);
+  sharedSecret.fill(0);
 }

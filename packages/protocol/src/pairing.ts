@@ -14,7 +14,7 @@ import {
 } from './constants.ts';
 import { ProtocolError } from './errors.ts';
 import { deriveSessionSecrets, type SessionSecrets } from './key-schedule.ts';
-import { SymmetricState } from './noise.ts';
+import { readEkem, readSkem, SymmetricState, writeEkem, writeSkem } from './noise.ts';
 import type { Awaitable, KemKeyPair, Suite } from './suite.ts';
 import {
   asciiBytes,
@@ -101,7 +101,7 @@ export async function startPairing(
     flags: options.flags ?? 0,
   });
   const state = await beginHandshake(suite, head, relayPublicKey);
-  const staticCiphertext = await state.writeSkem(suite.kem, relayPublicKey);
+  const staticCiphertext = await writeSkem(state, suite.kem, relayPublicKey);
   const ephemeral = await suite.kem.generateKeyPair();
   await state.mixHash(ephemeral.publicKey);
   const tag = await state.encryptAndHash(emptyBytes());
@@ -113,7 +113,7 @@ export async function startPairing(
       if (finished) throw new ProtocolError('misuse', 'a pairing finishes once');
       finished = true;
       const reader = new ByteReader(reply, 'pairing response');
-      await state.readEkem(ephemeral, reader.take(KEM_CIPHERTEXT_BYTES));
+      await readEkem(state, ephemeral, reader.take(KEM_CIPHERTEXT_BYTES));
       const sealedParameters = reader.rest();
       if (sealedParameters.length < AEAD_TAG_BYTES) {
         throw new ProtocolError('truncated', `pairing response ended at byte ${reply.length}`);
@@ -177,10 +177,10 @@ export async function acceptPairing<P extends SessionParameters>(
     throw new ProtocolError('key-unknown', 'the pairing request names a key that this relay does not hold');
   }
   const state = await beginHandshake(suite, request.head, identity.keyPair.publicKey);
-  await state.readSkem(identity.keyPair, request.staticCiphertext);
+  await readSkem(state, identity.keyPair, request.staticCiphertext);
   await state.mixHash(request.ephemeralPublicKey);
   await state.decryptAndHash(request.tag);
-  const ephemeralCiphertext = await state.writeEkem(suite.kem, request.ephemeralPublicKey);
+  const ephemeralCiphertext = await writeEkem(state, suite.kem, request.ephemeralPublicKey);
   const parameters = await makeParameters();
   const sealedParameters = await state.encryptAndHash(encodeParameters(parameters));
   return {

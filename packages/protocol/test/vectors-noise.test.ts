@@ -2,7 +2,7 @@
 // PQNoise: every message, every handshake hash, both directions after Split.
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { describe, expect } from 'vitest';
-import { SymmetricState } from '../src/noise.ts';
+import { readEkem, readSkem, SymmetricState, writeEkem, writeSkem } from '../src/noise.ts';
 import type { Kem, KemKeyPair } from '../src/suite.ts';
 import type { Bytes } from '../src/wire.ts';
 import { fromHex, toHex } from './support/bytes.ts';
@@ -150,8 +150,8 @@ async function writeTokens(party: PqParty, kem: CountingKem, tokens: readonly Pq
       await party.state.mixHash(party.ephemeral.publicKey);
       parts.push(party.ephemeral.publicKey);
     } else if (token === 's') parts.push(await party.state.encryptAndHash(party.static.publicKey));
-    else if (token === 'ekem') parts.push(await party.state.writeEkem(kem, party.remoteEphemeral as Bytes));
-    else parts.push(await party.state.writeSkem(kem, party.remoteStatic as Bytes));
+    else if (token === 'ekem') parts.push(await writeEkem(party.state, kem, party.remoteEphemeral as Bytes));
+    else parts.push(await writeSkem(party.state, kem, party.remoteStatic as Bytes));
   }
   parts.push(await party.state.encryptAndHash(new Uint8Array(0)));
   return new Uint8Array(Buffer.concat(parts));
@@ -173,10 +173,10 @@ async function readTokens(party: PqParty, message: Bytes, tokens: readonly PqTok
     } else if (token === 's') {
       party.remoteStatic = await party.state.decryptAndHash(take(ENCAPSULATION_KEY_BYTES + tagBytes));
     } else if (token === 'ekem') {
-      await party.state.readEkem(party.ephemeral as KemKeyPair, take(CIPHERTEXT_BYTES));
+      await readEkem(party.state, party.ephemeral as KemKeyPair, take(CIPHERTEXT_BYTES));
       tagBytes = 16;
     } else {
-      await party.state.readSkem(party.static, take(CIPHERTEXT_BYTES + tagBytes));
+      await readSkem(party.state, party.static, take(CIPHERTEXT_BYTES + tagBytes));
       tagBytes = 16;
     }
   }

@@ -32,6 +32,17 @@ test.each(PATHS)('%s is served as it was built, to any page, and answers HEAD al
   expect(seen).toHaveLength(0);
 });
 
+test('the notices of what the scripts hold are served beside them, where each script says', async () => {
+  const { port } = await stage();
+  const path = '/public/mte-relay-licenses.txt';
+  const { status, headers, body } = await send(port, path, PLAIN);
+  expect({ status, type: headers['content-type'] }).toEqual({ status: 200, type: 'text/plain; charset=utf-8' });
+  for (const name of ['curves', 'hashes', 'post-quantum'])
+    expect(String(Buffer.from(body))).toContain(`@noble/${name}`);
+  expect(String(Buffer.from(body)).match(/The above copyright notice and this permission notice/g)).toHaveLength(3);
+  for (const script of PATHS) expect(String(built(script)).split('\n')[0]).toContain('mte-relay-licenses.txt');
+});
+
 test.each([
   ['gzip, deflate, br', true],
   ['br, *', true],

@@ -2,15 +2,14 @@
 import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
 import { transact } from '../database.ts';
+import { blobOf } from '../uploads/blob.ts';
 import type { OuterPost, Platform } from './platform.ts';
-import { openSpool } from './spool.ts';
 import { streamlessRequest } from './strict-request.ts';
 
 export const platform: Platform = {
   makeSuite: webcryptoSuite,
   pairingFlags: FLAG_OUTER_COOKIES,
-  uploads: 'blob', // Chromium streams request bodies over HTTP/2 only, others not at all
-  openSpool,
+  uploads: { gather: blobOf }, // Chromium streams request bodies over HTTP/2 only, others not at all
   baseUrl: () => globalThis.document?.baseURI ?? globalThis.location.href,
   defaultFields(withOrigin) {
     const fields: [string, string][] = [['user-agent', navigator.userAgent]];

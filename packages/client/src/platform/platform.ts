@@ -1,5 +1,5 @@
 // What differs between runtimes. Adapters only translate; decisions live behind them.
-import type { Fields, Suite } from '@mte-relay/protocol';
+import type { Bytes, Fields, Suite } from '@mte-relay/protocol';
 import type { RequestBody } from '../body.ts';
 import type { InnerResponse } from '../exchange.ts';
 import type { ResponseFacts } from '../response.ts';
@@ -27,18 +27,28 @@ export interface Spool {
   discard(): Promise<void>;
 }
 
+/** A sealed body that is whole. */
+export interface Gathered {
+  readonly payload: OuterBody;
+  readonly sizeBytes: number;
+  readonly release: () => void;
+}
+
+/**
+ * As a stream while it is sealed, or gathered sealed: into a Blob, which may lie outside the script's memory, or into bytes.
+ * `sizeBytes` is that of the body before it was sealed, where it is known. Whoever gathers throws the signal's reason.
+ */
+export type Uploads =
+  | { stream(source: AsyncGenerator<Bytes, void, undefined>, signal: AbortSignal): ReadableStream<Bytes> }
+  | { gather(source: AsyncIterable<Bytes>, sizeBytes: number | undefined, signal: AbortSignal): Promise<Gathered> };
+
 /** One runtime. */
 export interface Platform {
   makeSuite(): Suite;
   /** Feature flags of a pairing (SPEC §3.3). */
   readonly pairingFlags: number;
-  /**
-   * How a body is sent that is longer than one chunk: as a stream while it is sealed, or sealed whole first, into a Blob,
-   * which may lie outside the script's memory, or into bytes.
-   */
-  readonly uploads: 'stream' | 'blob' | 'bytes';
-  /** Room outside of memory for a body of about this size; undefined when there is none, which is no failure. */
-  readonly openSpool?: (sizeBytes: number) => Promise<Spool | undefined>;
+  /** How a body is sent that is longer than one chunk. */
+  readonly uploads: Uploads;
   /** What relative URLs are relative to. */
   baseUrl(relayOrigin: string): string;
   /**

@@ -3,6 +3,7 @@
 import { FLAG_OUTER_COOKIES, ProtocolError, type Suite } from '@mte-relay/protocol';
 import { nobleSuite } from '@mte-relay/protocol/noble';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
+import { bytesOf } from '../uploads/bytes.ts';
 import type { Platform } from './platform.ts';
 import { takeWholeBody } from './react-native/body.ts';
 import { plainRequest } from './react-native/request.ts';
@@ -16,7 +17,7 @@ const NO_RANDOM =
 export const platform: Platform = {
   makeSuite: suiteOfApp,
   pairingFlags: FLAG_OUTER_COOKIES,
-  uploads: 'bytes',
+  uploads: { gather: bytesOf },
   baseUrl: (relayOrigin) => relayOrigin,
   defaultFields: () => [['user-agent', 'mte-relay (React Native)']],
   keepClientId: async (_relayOrigin, token) => token, // nothing is kept: HttpOnly cookies last as long as the app runs

@@ -1,12 +1,13 @@
 // The platform's EventSource interface (HTML §9.2) over the client's sealed fetch: connect, announce, read, and connect
 // again from the last event's id until it is closed or refused for good.
 import { INNER_FAILURE_FIELD } from '@mte-relay/protocol';
+import { domError, EventTargetBase, makeEvent } from '#dom';
 import { ignore, pause } from '../abort.ts';
 import { piecesOf } from '../body.ts';
 import type { ClientCore } from '../core.ts';
 import { RelayClientError } from '../errors.ts';
 import type { RelayFetch } from '../options.ts';
-import { addHandlerAttributes, addStates, domError, EventTargetBase, makeEvent } from './dom-events.ts';
+import { addHandlerAttributes, addStates } from './dom-events.ts';
 import { EventStreamReader } from './event-stream.ts';
 
 const CONNECTING = 0;

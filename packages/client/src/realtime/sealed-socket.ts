@@ -10,7 +10,7 @@ import {
   type Bytes,
   concatBytes,
   copyBytes,
-  decodeWhole,
+  decodeResponseHead,
   emptyBytes,
   encodeFrame,
   encodeRequest,
@@ -18,7 +18,6 @@ import {
   FrameReader,
   framesOf,
   PATH_WEBSOCKET,
-  type ResponseHead,
   SealedWebSocket,
   WEBSOCKET_SUBPROTOCOL,
   type WebSocketFrame,
@@ -197,7 +196,7 @@ export class SealedSocket {
 
   async #onAnswer(sealed: SealedWebSocket, session: Lease['session'], message: Bytes): Promise<void> {
     const { response, ...keys } = await sealed.openResponse(message);
-    const { head } = decodeWhole<ResponseHead>('response', response);
+    const head = decodeResponseHead(response);
     this.#keys = keys;
     this.#core.context.onAnswer(session, head);
     if (head.status !== 200) throw refused(`the upgrade was answered ${head.status}`);

@@ -1,9 +1,10 @@
 // The platform's WebSocket interface (WHATWG WebSockets) over a sealed one: arguments are checked here, and what becomes
 // of the connection turned into events; the connection itself is sealed-socket.ts.
 import type { Bytes } from '@mte-relay/protocol';
+import { domError, EventTargetBase, makeEvent } from '#dom';
 import type { ClientCore } from '../core.ts';
 import { RelayClientError } from '../errors.ts';
-import { addHandlerAttributes, addStates, domError, EventTargetBase, makeEvent } from './dom-events.ts';
+import { addHandlerAttributes, addStates } from './dom-events.ts';
 import { type CloseWord, SealedSocket } from './sealed-socket.ts';
 
 const CONNECTING = 0;

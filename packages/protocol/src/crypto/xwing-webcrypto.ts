@@ -2,6 +2,7 @@
 // Cryptography API, WICG). Of what the runtime has not, noble's is loaded: a download of its own, needed by no browser
 // that has both.
 import { type Bytes, concatBytes } from '../wire.ts';
+import { mlkemByNoble, x25519ByNoble } from './noble-later.ts';
 import { MLKEM_SEED_BYTES, X25519_PKCS8_PREFIX } from './xwing.ts';
 import type { MlKem768, X25519, XWingParts } from './xwing-composed.ts';
 
@@ -76,11 +77,9 @@ export function bestXWingParts(): Promise<XWingParts> {
 async function choose(): Promise<XWingParts> {
   const probe: Bytes = new Uint8Array(32).fill(9);
   const [x25519, mlkem] = await Promise.all([
-    works(() => x25519WebCrypto(probe, probe)).then(async (native) =>
-      native ? x25519WebCrypto : (await import('./x25519-noble.ts')).x25519Noble,
-    ),
-    works(async () => (await mlkemWebCrypto.keyPair(new Uint8Array(MLKEM_SEED_BYTES))).publicKey).then(
-      async (native) => (native ? mlkemWebCrypto : (await import('./mlkem-noble.ts')).mlkemNoble()),
+    works(() => x25519WebCrypto(probe, probe)).then((native) => (native ? x25519WebCrypto : x25519ByNoble())),
+    works(async () => (await mlkemWebCrypto.keyPair(new Uint8Array(MLKEM_SEED_BYTES))).publicKey).then((native) =>
+      native ? mlkemWebCrypto : mlkemByNoble(),
     ),
   ]);
   return { x25519, mlkem };

@@ -309,8 +309,8 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
     schema: z.enum(['on', 'off']).default('on'),
     expected: 'one of on, off',
     effect:
-      'Whether the relay serves its client to web pages: /public/mte-relay-client.js, /public/mte-relay-client.mjs and ' +
-      '/public/mte-relay-sw.js. Other paths under /public are never its own.',
+      'Whether the relay serves its client to web pages: /public/mte-relay-client.js, /public/mte-relay-client.mjs, ' +
+      '/public/mte-relay-sw.js and, for licences, /public/mte-relay-licenses.txt. Other paths under /public are never its own.',
   },
   LOG_LEVEL: {
     schema: z.enum(LOG_LEVELS).default('info'),

@@ -9,12 +9,16 @@ const FOLDER = new URL('../../public/', import.meta.url);
 const PATH_PREFIX = '/public/';
 const CLIENT_MAX_AGE_SECONDS = 300;
 
+/** The notices that licences of parts of the scripts ask for. */
+const LICENSES = 'mte-relay-licenses.txt';
+
 /** The files by name, and how long a cache may keep each. no-transform: a changed byte would break its integrity hash. */
 const CACHE_CONTROL: Readonly<Record<string, string>> = {
   'mte-relay-client.js': `public, max-age=${CLIENT_MAX_AGE_SECONDS}, no-transform`,
   'mte-relay-client.mjs': `public, max-age=${CLIENT_MAX_AGE_SECONDS}, no-transform`,
   // Asked for anew by each registration, so that a worker is never older than the relay.
   'mte-relay-sw.js': 'public, no-cache, no-transform',
+  [LICENSES]: `public, max-age=${CLIENT_MAX_AGE_SECONDS}, no-transform`,
 };
 
 interface PublicFile {
@@ -42,9 +46,10 @@ export class PublicFiles {
     this.#files = new Map(names.map((name) => [PATH_PREFIX + name, readPublicFile(name)]));
   }
 
-  /** Subresource Integrity values by path: `sha384-` and base64 (W3C SRI §3.1). */
+  /** Subresource Integrity values of the scripts by path: `sha384-` and base64 (W3C SRI §3.1). */
   get integrity(): Record<string, string> {
-    return Object.fromEntries([...this.#files].map(([path, { integrity }]) => [path, integrity]));
+    const scripts = [...this.#files].filter(([path]) => path !== PATH_PREFIX + LICENSES);
+    return Object.fromEntries(scripts.map(([path, { integrity }]) => [path, integrity]));
   }
 
   /** True for the path of a file. */
@@ -70,7 +75,7 @@ function readPublicFile(name: string): PublicFile {
   const body = readBuilt(name);
   const digest = createHash('sha384').update(body).digest('base64');
   const fields = {
-    'content-type': 'text/javascript; charset=utf-8',
+    'content-type': `text/${name === LICENSES ? 'plain' : 'javascript'}; charset=utf-8`,
     'cache-control': CACHE_CONTROL[name] as string,
     vary: 'Accept-Encoding',
     'x-content-type-options': 'nosniff',

@@ -1,0 +1,13 @@
+// A browser's own events and errors (DOM §2): what dom.ts gives where it need not look.
+
+type EventKind = 'Event' | 'MessageEvent' | 'CloseEvent' | 'ErrorEvent';
+
+export function makeEvent(kind: EventKind, type: string, fields?: object): Event {
+  return new globalThis[kind](type, fields);
+}
+
+export function domError(name: string, message: string): Error {
+  return new DOMException(message, name);
+}
+
+export const EventTargetBase: typeof EventTarget = EventTarget;

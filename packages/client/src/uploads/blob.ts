@@ -1,0 +1,49 @@
+// A sealed body as one Blob, where streams cannot be sent; a large one lies in a file.
+import type { Bytes } from '@mte-relay/protocol';
+import type { Gathered, Spool } from '../platform/platform.ts';
+import { openSpool } from '../platform/spool.ts';
+
+/** Sealed parts that are folded into one Blob, so that a large body does not lie in the script's memory. */
+const FOLD_BYTES = 1024 * 1024;
+/** Sealed bodies beyond this go where they do not lie in the browser's memory either, if there is such a place. */
+const SPOOL_FROM_BYTES = 16 * 1024 * 1024;
+
+/** @param sizeBytes of the body before it was sealed, where it is known. */
+export async function blobOf(
+  source: AsyncIterable<Bytes>,
+  sizeBytes: number | undefined,
+  signal: AbortSignal,
+): Promise<Gathered> {
+  let folded: Blob[] = [];
+  let parts: Bytes[] = [];
+  let [partsBytes, totalBytes] = [0, 0];
+  let spool: Spool | undefined;
+  let maySpool = true;
+  const release = (): void => void spool?.discard();
+  const fold = async (): Promise<void> => {
+    folded.push(new Blob(parts));
+    [parts, partsBytes] = [[], 0];
+    if (maySpool && totalBytes >= SPOOL_FROM_BYTES) {
+      maySpool = false;
+      spool = await openSpool(sizeBytes ?? totalBytes);
+    }
+    if (!spool) return;
+    for (const part of folded) await spool.write(part);
+    folded = [];
+  };
+  try {
+    for await (const piece of source) {
+      signal.throwIfAborted();
+      parts.push(piece);
+      partsBytes += piece.length;
+      totalBytes += piece.length;
+      if (partsBytes >= FOLD_BYTES) await fold();
+    }
+    await fold();
+    const payload = spool ? await spool.finish() : new Blob(folded);
+    return { payload, sizeBytes: payload.size, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}

@@ -1,0 +1,18 @@
+// A sealed body as bytes, where a runtime has neither streams nor Blobs of its own bytes.
+import { type Bytes, concatBytes } from '@mte-relay/protocol';
+import { ignore } from '../abort.ts';
+import type { Gathered } from '../platform/platform.ts';
+
+export async function bytesOf(
+  source: AsyncIterable<Bytes>,
+  _sizeBytes: number | undefined,
+  signal: AbortSignal,
+): Promise<Gathered> {
+  const parts: Bytes[] = [];
+  for await (const piece of source) {
+    signal.throwIfAborted();
+    parts.push(piece);
+  }
+  const payload = concatBytes(parts);
+  return { payload, sizeBytes: payload.length, release: ignore };
+}

@@ -1,0 +1,22 @@
+// A sealed body as a stream, sent while it is sealed.
+import type { Bytes } from '@mte-relay/protocol';
+import { ignore } from '../abort.ts';
+
+/** @param signal ends the source, too. */
+export function streamOf(source: AsyncGenerator<Bytes, void, undefined>, signal: AbortSignal): ReadableStream<Bytes> {
+  // Not every fetch cancels the body of a request that is aborted, or answered early.
+  signal.addEventListener('abort', () => void source.return().catch(ignore), { once: true });
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const { done, value } = await source.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      async cancel() {
+        await source.return();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
