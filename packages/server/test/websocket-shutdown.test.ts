@@ -4,7 +4,7 @@ import { openOuter, TestWebSocket } from './support/sealed-websocket.ts';
 import { webSocketStage } from './support/websocket-stage.ts';
 
 test('a relay that closes says so inside the seal and to the upstream, with 1001', async () => {
-  const { client, relay, socket } = await webSocketStage({ environment: { SHUTDOWN_TIMEOUT_MS: '5000' } });
+  const { client, relay, socket } = await webSocketStage({ environment: { SHUTDOWN_TIMEOUT_MS: '60000' } });
   const ws = await TestWebSocket.open(client);
   const startedMs = performance.now();
   const closing = relay.close();
@@ -12,7 +12,7 @@ test('a relay that closes says so inside the seal and to the upstream, with 1001
   expect((await ws.outerClosed).code).toBe(1001);
   expect((await (await socket()).closed).code).toBe(1001);
   await closing;
-  expect(performance.now() - startedMs).toBeLessThan(4000);
+  expect(performance.now() - startedMs).toBeLessThan(30_000);
 });
 
 test('a WebSocket that is still opening is closed with 1001', async () => {
