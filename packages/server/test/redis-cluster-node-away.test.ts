@@ -57,7 +57,7 @@ describe.skipIf(REDIS_SERVER === undefined)('one master of a cluster is away (MT
     // It came back empty: its clients pair anew, the others noticed nothing.
     expect(await asked()).toEqual(during.map((answer) => (answer === '200' ? '200' : '401 session-unknown')));
     expect(await readiness()).toBe(200);
-  }, 60_000);
+  });
 
   test('a relay that starts meanwhile is ready too', async () => {
     const { all, away } = await cluster(...KEEP_SERVING);
@@ -65,7 +65,7 @@ describe.skipIf(REDIS_SERVER === undefined)('one master of a cluster is away (MT
     const store = await openedStore(all.url);
     const made = await Promise.allSettled(Array.from({ length: SESSIONS }, () => created(store)));
     expect(new Set(made.map(({ status }) => status))).toEqual(new Set(['fulfilled', 'rejected']));
-  }, 60_000);
+  });
 
   test('where Redis keeps its replication id from scripts, nothing is claimed without the one that has the record', async () => {
     const { all, away } = await cluster(...KEEP_SERVING);
@@ -77,5 +77,5 @@ describe.skipIf(REDIS_SERVER === undefined)('one master of a cluster is away (MT
     const claims = await Promise.allSettled(sessions.map((session) => store.claim(session, 0, 'exchange')));
     expect(new Set(claims.map(({ status }) => status))).toEqual(new Set(['rejected']));
     await expect(store.birth()).rejects.toThrow();
-  }, 60_000);
+  });
 });

@@ -117,7 +117,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the session store in Redis (MTE_REL
       ),
       { numRuns: 150 },
     );
-  }, 60_000);
+  });
 
   test('claims of one tick reach Redis in one write', async () => {
     const store = await opened();

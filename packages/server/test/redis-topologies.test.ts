@@ -33,7 +33,7 @@ describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_RE
       const later = await Promise.allSettled(sessions.map((session) => store.claim(session, 2, 'cancel')));
       return later.every(({ status }) => status === 'fulfilled');
     });
-  }, 60_000);
+  });
 
   test('when a replica takes over for a master, that master’s sessions end and the others go on', async () => {
     const cluster = await startCluster(1);
@@ -55,7 +55,7 @@ describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_RE
     await until(() => store.ready);
     const young = await Promise.all(Array.from({ length: 10 }, () => created(store)));
     for (const session of young) expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
-  }, 90_000);
+  });
 
   test('a node that is loading its data takes no session of another node along', async () => {
     const cluster = await startCluster(
@@ -95,7 +95,7 @@ describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_RE
     expect([...refused].some((text) => text.startsWith('LOADING'))).toBe(true);
     expect([...refused].filter((text) => !text.startsWith('LOADING'))).toEqual([]);
     expect([...served.values()].filter((times) => times === rounds).length).toBeGreaterThan(5);
-  }, 60_000);
+  });
 
   test('sentinels lead to the master, and to the next one when it fails', async () => {
     const group = await startSentinelGroup();
@@ -115,7 +115,7 @@ describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_RE
     const after = await store.birth();
     expect(after.epochMs).toBeGreaterThan(before.epochMs);
     expect(after.ageMs).toBe(0);
-  }, 90_000);
+  });
 
   test('a master that was replaced while it was up is left within seconds', async () => {
     const group = await startSentinelGroup();
@@ -136,5 +136,5 @@ describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_RE
     }, 10_000);
     await until(() => store.ready);
     expect(await store.claim(await created(store), 0, 'exchange')).toBe('fresh');
-  }, 90_000);
+  });
 });
