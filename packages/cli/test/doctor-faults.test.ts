@@ -157,6 +157,36 @@ describe('what answers', () => {
     expect(found['discovery']).toEqual(finding('failed', /speaks version 2 with suite 7/, /up to date/));
   });
 
+  test('what a hostile server says moves no terminal, breaks no check and fills no screen', async () => {
+    const escapes = '\u001b]0;owned\u0007\u009b31m\u202e';
+    const odd = { toString: 1 };
+    for (const document of [
+      { versions: [escapes, odd], suite: escapes.repeat(10_000) },
+      { versions: [1], suite: odd },
+      { versions: [1], suite: 1, keys: [null, { publicKey: odd }], time: odd },
+    ]) {
+      const port = await serve(
+        createServer((_req, res) => res.setHeader('server', '\x9b31m').end(JSON.stringify(document))),
+      );
+      const { exitCode, output } = await runDoctor(`http://127.0.0.1:${port}`);
+      expect(exitCode).toBe(3);
+      expect(output).not.toMatch(/[^\P{C}\n]/u);
+      expect(output.length).toBeLessThan(4_000);
+    }
+  });
+
+  test('a server that switches protocols unasked ends no check without a word', async () => {
+    const port = await serve(
+      createTcpServer((socket) => {
+        socket.on('error', () => undefined);
+        socket.once('data', () => socket.write('HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'));
+      }) as unknown as Server,
+    );
+    const { exitCode, found } = await examine(`http://127.0.0.1:${port}`);
+    expect(exitCode).toBe(7);
+    expect(found['discovery']).toEqual(finding('failed', /switches protocols/));
+  });
+
   test('pairings that are used up behind one address are named with TRUSTED_PROXIES', async () => {
     const limited = await another({ PAIRINGS_BURST: '1', PAIRINGS_PER_MINUTE: '1' });
     expect((await examine(limited.url, '--pin', limited.pin)).exitCode).toBe(0);
@@ -387,6 +417,27 @@ describe.skipIf(!OPENSSL)('certificates', () => {
     );
     expect(output).toMatch(/– upstream +with neither a pin nor a good certificate/);
     expect(output).toMatch(/✓ plain HTTP +port \d+ is closed/);
+    expect(backend.ran).toEqual([]);
+  });
+
+  test('a box that shows the good certificate once, and then its own, is told no path', async () => {
+    const ports: { port: number }[] = [];
+    // The first connection asks only whether the port is open, the second one for the certificate.
+    for (const name of ['other', 'good']) {
+      const files = { key: readFileSync(file(`${name}.key`)), cert: readFileSync(file(`${name}.pem`)) };
+      const server = createTlsServer(
+        files,
+        box(() => undefined),
+      );
+      ports.push({ port: await serve(server as unknown as Server) });
+    }
+    const { url: balanced } = await balanceConnections(ports);
+    const { found } = await examine(
+      balanced.replace('http://127.0.0.1', 'https://localhost'),
+      ...['--ca', file('ca.pem'), '--path', '/secret', '--http-port', String(await freePort())],
+    );
+    expect(found['certificate']?.state).toBe('ok');
+    expect(found['discovery']).toEqual(finding('failed', /ERR_TLS_CERT_ALTNAME_INVALID/));
     expect(backend.ran).toEqual([]);
   });
 });

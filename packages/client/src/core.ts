@@ -91,8 +91,10 @@ export function openCore(url: string | URL, options: RelayClientOptions): Client
 /** The relay's origin. @throws RelayClientError `misuse`. */
 export function relayUrl(url: string | URL): URL {
   const parsed = URL.canParse(`${url}`) ? new URL(url) : undefined;
-  if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.pathname !== '/' || parsed.search || parsed.username) {
-    throw new RelayClientError('misuse', `relay URL expected https://host[:port], got "${url}"`);
+  const extra = parsed && parsed.pathname + parsed.search + parsed.username + parsed.password;
+  if (!parsed || !/^https?:$/.test(parsed.protocol) || extra !== '/') {
+    // What was given may have a password in it.
+    throw new RelayClientError('misuse', 'relay URL expected https://host[:port] and nothing else');
   }
   return parsed;
 }

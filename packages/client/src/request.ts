@@ -6,6 +6,7 @@ import { type RequestBody, takeBody } from './body.ts';
 import { RelayClientError } from './errors.ts';
 import type { RelayRequestInit } from './options.ts';
 import type { Platform } from './platform/platform.ts';
+import { overlaid } from './platform/strict-request.ts';
 import type { InnerRequest } from './seal.ts';
 
 /** Fields of one hop, or made by this client; a browser forbids most of them to scripts anyway. */
@@ -48,7 +49,7 @@ export async function takeCall(
   // The signal stays with the caller: a Request that follows it would leave a listener on it.
   const request = platform.makeRequest
     ? platform.makeRequest(given, init ?? {})
-    : new Request(given, Object.create(init ?? null, { signal: { value: null } }));
+    : new Request(given, overlaid(init, { signal: null }));
   const sameOrigin = new URL(platform.baseUrl(relayOrigin)).origin === relayOrigin;
   refuseOptions(request, init, sameOrigin);
   const signal = init?.signal === undefined ? (input instanceof Request ? input.signal : undefined) : init.signal;

@@ -5,7 +5,7 @@ import type { InnerResponse } from './exchange.ts';
 import type { Progress } from './options.ts';
 
 export const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304]); // Fetch §2.2.3; 101 cannot come inside
-const DECODERS: Readonly<Record<string, CompressionFormat>> = { gzip: 'gzip', 'x-gzip': 'gzip', deflate: 'deflate' };
+const CODINGS = /^(?:x-(?=g))?(gzip|deflate)$/i;
 
 /** What a Response says of its request. */
 export interface ResponseFacts {
@@ -93,7 +93,9 @@ function decoded(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   headers: Fields,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const format = DECODERS[fieldOf(headers, 'content-encoding')?.toLowerCase() ?? ''];
+  const format = CODINGS.exec(fieldOf(headers, 'content-encoding') ?? '')?.[1]?.toLowerCase() as
+    | CompressionFormat
+    | undefined;
   return format && globalThis.DecompressionStream ? stream.pipeThrough(new DecompressionStream(format)) : stream;
 }
 

@@ -86,6 +86,11 @@ export function explain(answer: OuterAnswer): Explanation {
   };
 }
 
+/** A value of somebody's JSON as text, whatever it is. */
+export function textOf(value: unknown): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
 /** The JSON object in a body, or undefined. */
 export function jsonOf(body: Buffer): Readonly<Record<string, unknown>> | undefined {
   try {

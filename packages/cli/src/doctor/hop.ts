@@ -38,6 +38,8 @@ export class Hop {
   readonly #kept: HttpAgent;
   /** Addresses that were reached, for fresh connections in turn; empty: any. */
   addresses: readonly string[] = [];
+  /** Set once the certificate was believed: another one on a later connection is somebody else's. */
+  authorities: string[] | undefined;
   #turn = 0;
 
   /** @param signal ends every request. */
@@ -97,8 +99,8 @@ export class Hop {
       agent,
       signal: AbortSignal.any([this.#signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
       // The certificate has a check of its own; with a bad one, what is behind it is still looked at. Nothing that is
-      // sent here needs TLS: it is public, or sealed to a pinned key.
-      rejectUnauthorized: false,
+      // sent then needs TLS: it is public, or sealed to a pinned key.
+      ...(this.authorities ? { ca: this.authorities } : { rejectUnauthorized: false }),
       ...(fresh && this.addresses.length > 0 && { lookup: lookupTo(this.#nextAddress()) }),
     });
     if (fresh) req.on('close', () => agent.destroy());
@@ -121,6 +123,10 @@ export function responseOf(req: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     req.on('response', resolve);
     req.on('error', reject); // also behind the answer, where nobody waits any more
+    req.on('upgrade', (_res, socket) => {
+      socket.destroy();
+      reject(new Error('it switches protocols, unasked'));
+    });
   });
 }
 

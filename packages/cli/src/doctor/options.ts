@@ -111,8 +111,8 @@ function parse(args: readonly string[]) {
 
 function relayUrl(text: string): URL {
   const url = URL.parse(text);
-  if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search || url.username) {
-    throw usage(`relay URL expected https://host[:port], got "${text}"`);
+  if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search || url.href.includes('@')) {
+    throw usage(`relay URL expected https://host[:port], got "${text.replace(/\/\/.*@/, '//')}"`);
   }
   return url;
 }

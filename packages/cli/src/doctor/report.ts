@@ -22,6 +22,10 @@ export interface Finding {
 
 const MARK: Readonly<Record<State, string>> = { ok: '✓', warning: '!', failed: '✗', skipped: '–' };
 const CHECK_WIDTH = 16;
+/** Longest sentence: much of it may be what a server said. */
+const SENTENCE_MAX_CHARACTERS = 1000;
+/** What a terminal acts upon instead of showing it: controls, and marks that turn the direction of writing. */
+const NOT_SHOWN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** Collects findings, and tells each as it comes. */
 export class Report {
@@ -35,7 +39,8 @@ export class Report {
     this.#tell = tell;
   }
 
-  add(finding: Finding): void {
+  add({ saw, todo, ...rest }: Finding): void {
+    const finding = { ...rest, saw: shown(saw), ...(todo !== undefined && { todo: shown(todo) }) };
     this.findings.push(finding);
     this.#tell(finding);
   }
@@ -74,6 +79,11 @@ export class Report {
     );
     return `${ok} well, ${warning} warnings, ${failed} failed, ${skipped} skipped`;
   }
+}
+
+function shown(text: string): string {
+  const cut = text.length > SENTENCE_MAX_CHARACTERS ? `${text.slice(0, SENTENCE_MAX_CHARACTERS)}…` : text;
+  return cut.replace(NOT_SHOWN, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
 /** A finding for people: one line, and what to do on the next. */

@@ -2,16 +2,22 @@
 
 type Init = RequestInit & { duplex?: string };
 
+/** These members, and those of `init` as it gives them itself: it may be a Request, whose getters answer to it alone. */
+export function overlaid(init: RequestInit | undefined, members: RequestInit): Init {
+  const given = init as Readonly<Record<PropertyKey, unknown>> | undefined;
+  return new Proxy(members, { get: (own, name) => (name in own ? own[name as keyof RequestInit] : given?.[name]) });
+}
+
 /**
  * For a Request that takes no stream as body: a stream counts as one, and stays the caller's to read.
  * @throws TypeError as fetch does.
  */
 export function streamlessRequest(input: URL | Request, init: Init): Request {
   const { body } = init;
-  if (!isStream(body)) return new Request(input, Object.create(init, { signal: { value: null } }));
+  if (!isStream(body)) return new Request(input, overlaid(init, { signal: null }));
   if (init.duplex === undefined) throw new TypeError("a stream as body needs duplex: 'half'");
   const type = new Request(input, { headers: init.headers ?? {} }).headers.get('content-type');
-  const request = new Request(input, { ...init, body: '', signal: null });
+  const request = new Request(input, overlaid(init, { body: '', signal: null }));
   if (type === null) request.headers.delete('content-type'); // that of the empty string
   return request;
 }
@@ -28,8 +34,8 @@ export function strictRequest(input: URL | Request, init: Init): Request {
   if (body !== undefined && body !== null && (method === 'GET' || method === 'HEAD')) {
     throw new TypeError(`${method} has no body`);
   }
-  if (isStream(body)) return streamlessRequest(input, { ...init, method });
-  const request = new Request(input, { ...init, method, signal: null });
+  if (isStream(body)) return streamlessRequest(input, overlaid(init, { method }));
+  const request = new Request(input, overlaid(init, { method, signal: null }));
   // Asked for even where it is not needed: Bun makes the type of a form only while its body is unread.
   if (!request.headers.has('content-type') && typeof body === 'string') request.headers.set('content-type', TEXT);
   return request;

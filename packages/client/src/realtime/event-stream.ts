@@ -37,7 +37,9 @@ export class EventStreamReader {
     if (piece === '') return;
     const text = this.#endedInCr && piece.startsWith('\n') ? piece.slice(1) : piece;
     this.#endedInCr = piece.endsWith('\r');
-    const lines = (this.#rest + text).split(/\r\n|[\r\n]/);
+    const lines = text.split(/\r\n|[\r\n]/);
+    // What has been looked through is not looked through again: a line may come in any number of pieces.
+    lines[0] = this.#rest + lines[0];
     this.#rest = lines.pop() as string;
     for (const line of lines) this.#take(line);
   }

@@ -43,8 +43,11 @@ async function exchange(
   request: Request,
   end: (last: Promise<void> | void) => void,
 ): Promise<Response> {
+  const arrivedAtMs = performance.now();
   const body = await bodyOf(request);
-  const forget = isIdempotent(request.method) ? undefined : await context.journal.begin(clientId, request, body);
+  const forget = isIdempotent(request.method)
+    ? undefined
+    : await context.journal.begin(clientId, request, body, arrivedAtMs);
   const ended = (): void => end(forget && pause(NOTE_OUTLIVES_ANSWER_MS, undefined).then(forget));
   try {
     const answer = await context.fetch(sealedUrl(context, request.url), {

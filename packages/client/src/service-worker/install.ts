@@ -125,5 +125,6 @@ function listen(container: ServiceWorkerContainer, onFailure: (failure: RelayReq
 }
 
 function reportFailure({ method, url, code, message }: RelayRequestFailure): void {
-  console.error(`mte-relay: ${method} ${url} failed with ${code}: ${message}`);
+  // Without its query, which may hold what is nobody else's.
+  console.error(`mte-relay: ${method} ${url.replace(/[?#].*/, '')} failed with ${code}: ${message}`);
 }

@@ -30,10 +30,16 @@ export class Journal {
 
   /**
    * Notes a request before it is sent; the function that it gives takes the note off again.
+   * @param arrivedAtMs when the browser handed the request over, of performance.now(): a large body takes its time.
    * @throws RelayClientError `may-have-run` for one that a worker before this one had begun; `storage-unavailable` when
    *   nothing can be noted.
    */
-  async begin(clientId: string, request: Request, body: Blob | undefined): Promise<() => Promise<void>> {
+  async begin(
+    clientId: string,
+    request: Request,
+    body: Blob | undefined,
+    arrivedAtMs: number,
+  ): Promise<() => Promise<void>> {
     const digest = await digestOf(clientId, request, body);
     try {
       this.#left ??= this.#takeLeft();
@@ -44,7 +50,7 @@ export class Journal {
       const at = left.indexOf(digest);
       if (at >= 0) {
         left.splice(at, 1);
-        if (performance.now() - this.#startedAtMs < COMES_BACK_WITHIN_MS) throw cameBack(request);
+        if (arrivedAtMs - this.#startedAtMs < COMES_BACK_WITHIN_MS) throw cameBack(request);
       }
       const entry: Entry = { scope: this.#scope, instance: this.#instance, digest };
       const key = await transact('under-way', 'readwrite', (store) => store.add(entry));

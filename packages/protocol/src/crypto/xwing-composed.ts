@@ -55,8 +55,10 @@ export function composeXWing(
     // SHAKE256(seed, 96) is the ML-KEM seed d ‖ z, then the X25519 private key.
     const expanded = shake256(seed, { dkLen: MLKEM_SEED_BYTES + X25519_BYTES });
     const x25519Private = expanded.slice(MLKEM_SEED_BYTES);
-    const own = await mlkem.keyPair(expanded.slice(0, MLKEM_SEED_BYTES));
+    const mlkemSeed = expanded.slice(0, MLKEM_SEED_BYTES);
     expanded.fill(0);
+    const own = await mlkem.keyPair(mlkemSeed);
+    mlkemSeed.fill(0);
     const x25519Public = await x25519(x25519Private, BASE_POINT);
     return {
       publicKey: concatBytes([own.publicKey, x25519Public]),
@@ -75,7 +77,12 @@ export function composeXWing(
     publicKeyBytes: KEM_PUBLIC_KEY_BYTES,
     ciphertextBytes: KEM_CIPHERTEXT_BYTES,
     keyPairFromSeed,
-    generateKeyPair: () => keyPairFromSeed(randomBytes(KEM_SEED_BYTES)),
+    async generateKeyPair() {
+      const seed = randomBytes(KEM_SEED_BYTES);
+      const keyPair = await keyPairFromSeed(seed);
+      seed.fill(0);
+      return keyPair;
+    },
     async encapsulate(publicKey) {
       requireLength('X-Wing public key', publicKey, KEM_PUBLIC_KEY_BYTES);
       const { x25519, mlkem } = await parts();
@@ -85,6 +92,7 @@ export function composeXWing(
         const ephemeral = randomBytes(X25519_BYTES);
         const x25519Ciphertext = await x25519(ephemeral, BASE_POINT);
         const x25519Shared = await x25519(ephemeral, x25519Public);
+        ephemeral.fill(0);
         return {
           ciphertext: concatBytes([sealed.ciphertext, x25519Ciphertext]),
           sharedSecret: combine(sealed.sharedSecret, x25519Shared, x25519Ciphertext, x25519Public),

@@ -44,7 +44,6 @@ export const mlkemWebCrypto: MlKem768 = {
   async keyPair(seed) {
     const subtle = modernSubtle();
     const key = await subtle.importKey('raw-seed', seed, MLKEM, false, ['decapsulateBits']);
-    seed.fill(0);
     const publicKey = await subtle.exportKey('raw-public', await subtle.getPublicKey(key, ENCAPSULATE));
     return {
       publicKey: new Uint8Array(publicKey),

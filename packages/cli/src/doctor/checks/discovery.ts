@@ -2,12 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { KEM_PUBLIC_KEY_BYTES, PATH_DISCOVERY, PROTOCOL_VERSION, SUITE_ID } from '@mte-relay/protocol';
 import type { Examination, ShownKey } from '../examination.ts';
-import { explain, jsonOf, relayCodeOf } from '../explain.ts';
+import { explain, jsonOf, relayCodeOf, textOf } from '../explain.ts';
 import { type OuterAnswer, reasonOf } from '../hop.ts';
 
 const PATH_ECHO = '/api/mte-echo';
 /** A Date field has whole seconds, and the way takes its own time. */
 const CLOCK_TOLERANCE_MS = 5_000;
+/** Keys of a discovery document that are looked at: a relay in rotation has two. */
+const KEYS_MAX = 4;
 /** Lifetimes of tokens and the days of a certificate are safe with less. */
 const CLOCK_SKEW_MAX_MS = 60_000;
 
@@ -36,7 +38,7 @@ export async function checkDiscovery(examination: Examination): Promise<boolean>
   if (!versions.includes(PROTOCOL_VERSION) || suite !== SUITE_ID) {
     report.fail(
       'discovery',
-      `the relay speaks version ${versions.join(', ')} with suite ${suite}, this program version ${PROTOCOL_VERSION} with suite ${SUITE_ID}`,
+      `the relay speaks version ${versions.map(textOf).join(', ')} with suite ${textOf(suite)}, this program version ${PROTOCOL_VERSION} with suite ${SUITE_ID}`,
       'bring the older of the two up to date: relay before clients',
     );
     return false;
@@ -55,10 +57,10 @@ export async function checkDiscovery(examination: Examination): Promise<boolean>
 }
 
 async function keysIn({ suite }: Examination, document: Readonly<Record<string, unknown>>): Promise<ShownKey[]> {
-  const shown = Array.isArray(document['keys']) ? document['keys'] : [document];
+  const shown = Array.isArray(document['keys']) ? document['keys'].slice(0, KEYS_MAX) : [document];
   const keys: ShownKey[] = [];
   for (const entry of shown as { publicKey?: unknown }[]) {
-    const publicKey = new Uint8Array(Buffer.from(String(entry?.publicKey), 'base64'));
+    const publicKey = new Uint8Array(Buffer.from(textOf(entry?.publicKey), 'base64'));
     if (publicKey.length !== KEM_PUBLIC_KEY_BYTES) continue;
     keys.push({ publicKey, pin: `sha256-${Buffer.from(await suite.hash(publicKey)).toString('base64')}` });
   }
@@ -140,7 +142,7 @@ export async function checkEcho({ hop, report }: Examination): Promise<void> {
   judgeClock(
     report,
     'clock of relay',
-    Date.parse(String(document['time'])) - middleMs,
+    Date.parse(textOf(document['time'])) - middleMs,
     'set the time of the relay’s nodes by NTP: client IDs are dated by it',
   );
   const date = answer.headers.date;

@@ -103,6 +103,11 @@ export async function checkCertificate(examination: Examination): Promise<void> 
   const chainFault = socket.authorized ? undefined : String(socket.authorizationError);
   socket.destroy();
   judgeCertificate(examination, certificate, version, chainFault);
+  if (examination.tlsProven) hop.authorities = authoritiesOf(examination.ca);
+}
+
+function authoritiesOf(ca: string | undefined): string[] {
+  return [...rootCertificates, ...(ca === undefined ? [] : [ca])];
 }
 
 async function handshake({ hop, ca }: Examination): Promise<TLSSocket> {
@@ -111,7 +116,7 @@ async function handshake({ hop, ca }: Examination): Promise<TLSSocket> {
     port: hop.port,
     servername: hop.host,
     rejectUnauthorized: false, // it is judged below, fault by fault
-    ...(ca !== undefined && { ca: [...rootCertificates, ca] }),
+    ca: authoritiesOf(ca),
   });
   socket.on('error', () => undefined);
   await once(socket, 'secureConnect', { signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) });

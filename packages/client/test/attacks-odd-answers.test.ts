@@ -1,0 +1,23 @@
+// Words of a hostile upstream that every object inherits, and a relay's URL with a secret in it.
+import { createRelayClient } from '@mte-relay/client';
+import { expect, test } from 'vitest';
+import { setUp } from './support/setup.ts';
+
+test.each(['constructor', '__proto__', 'toString', 'valueOf'])(
+  'content-encoding: %s is one that is unknown',
+  async (coding) => {
+    const { relay, client } = await setUp();
+    relay.upstream = () => ({ headers: [['content-encoding', coding]], content: 'as it is' });
+    const response = await client.fetch('/');
+    expect(await response.text()).toBe('as it is');
+  },
+);
+
+test.each(['https://user:secret@relay.example', 'https://:secret@relay.example'])(
+  'a relay’s URL with credentials is refused, and not told on',
+  (url) => {
+    expect(() => createRelayClient(url)).toThrow(
+      expect.objectContaining({ code: 'misuse', message: expect.not.stringContaining('secret') }),
+    );
+  },
+);
