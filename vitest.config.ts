@@ -37,7 +37,7 @@ export default defineConfig({
             'bench/**/*.test.ts',
             'test/**/*.test.ts',
           ],
-          exclude: [...exclude, 'test/e2e/**', 'test/runtimes/**'],
+          exclude: [...exclude, 'test/e2e/**', 'test/runtimes/**', 'test/expo/**'],
         },
       },
       {
@@ -47,6 +47,10 @@ export default defineConfig({
           include: ['test/runtimes/*.test.ts'],
           globalSetup: 'test/runtimes/support/install.ts',
         },
+      },
+      {
+        // By `npm run test:expo` alone: it installs much.
+        test: { ...shared, name: 'expo', include: ['test/expo/*.test.ts'], globalSetup: 'test/expo/install.ts' },
       },
       {
         test: { ...shared, name: 'e2e', include: ['test/e2e/**/*.test.ts'] },

@@ -12,10 +12,11 @@ const SIDE_PACKAGES = ['test/runtimes', 'examples/react-native']; // the second'
 
 /** @throws Error with npm's words when an installation fails. */
 export function installSidePackages(): void {
-  for (const folder of SIDE_PACKAGES) install(folder);
+  for (const folder of SIDE_PACKAGES) installSidePackage(folder);
 }
 
-function install(folder: string): void {
+/** @param folder path from the root. @throws Error with npm's words when the installation fails. */
+export function installSidePackage(folder: string): void {
   const path = join(ROOT, folder);
   const marker = join(path, 'node_modules/.installed-lock.json');
   const lock = readFileSync(join(path, 'package-lock.json'), 'utf8');

@@ -61,7 +61,7 @@ function startInstalling(): ChildProcess {
 
 function runTests(reportPath: string): Counts | undefined {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`];
-  const status = run('vitest', ['run', ...reporters, ...runnerArgs]);
+  const status = run('vitest', ['run', '--project=!expo', ...reporters, ...runnerArgs]);
   if (!existsSync(reportPath)) {
     console.error(`The runner ended with ${status} and left no report.`);
     return undefined;

@@ -1,4 +1,4 @@
-// A relay without sockets, from the protocol's relay side alone, in front of the fetch cases' answers: for engines that
+// A relay without sockets, from the protocol's relay side alone, in front of an API that is a function: for engines that
 // can open no connection. What the server does besides (headers of its own, limits, rules) is not here.
 import {
   acceptPairing,
@@ -20,20 +20,19 @@ import {
   type SyncExpandKey,
   type SyncSuite,
 } from '@mte-relay/protocol';
-import type { FetchCase } from '../fetch/format.ts';
-import { bytesSeen, patternOf } from '../fetch/format.ts';
 import { hex } from '../twin/bytes.ts';
 import { utf8 } from './case.ts';
 import type { Provider } from './fixed-suite.ts';
 
-/** One inner request as the backend of fetch/backend.ts would report it; its content as hex. */
-export interface InnerSeen {
-  readonly method: string;
-  readonly target: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: ReturnType<typeof bytesSeen>;
-  readonly content: string;
+/** What an API answers. */
+export interface InnerAnswer {
+  readonly status: number;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: Bytes;
 }
+
+/** The API behind the relay. Undefined: no answer ever comes. */
+export type InnerApi = (head: RequestHead, content: Bytes) => InnerAnswer | undefined;
 
 export interface OuterAnswer {
   readonly status: number;
@@ -53,24 +52,23 @@ const LIFETIME_MS = 3_600_000;
 export class RelayInEngine {
   readonly #suite: SyncSuite;
   readonly #identity: RelayIdentity;
-  readonly #cases: readonly FetchCase[];
+  readonly #api: InnerApi;
   readonly #sessions = new Map<string, StoredSession>();
   readonly pin: string;
-  /** What the cases' backend saw, by the index of the case. */
-  readonly seen = new Map<number, InnerSeen[]>();
 
-  private constructor(suite: SyncSuite, identity: RelayIdentity, pin: string, cases: readonly FetchCase[]) {
+  private constructor(suite: SyncSuite, identity: RelayIdentity, pin: string, api: InnerApi) {
     this.#suite = suite;
     this.#identity = identity;
     this.pin = pin;
-    this.#cases = cases;
+    this.#api = api;
   }
 
-  static async start({ suite, keyPair }: Provider<SyncSuite>, cases: readonly FetchCase[]): Promise<RelayInEngine> {
-    const pair = await keyPair(suite.randomBytes(32));
+  /** @param seed 32 bytes that its key is made of: the same seed has the same pin. */
+  static async start({ suite, keyPair }: Provider<SyncSuite>, api: InnerApi, seed: Bytes): Promise<RelayInEngine> {
+    const pair = await keyPair(seed);
     const digest = await suite.hash(pair.publicKey);
     const identity = { keyPair: pair, keyId: await keyIdOf(suite, pair.publicKey) };
-    return new RelayInEngine(suite, identity, `sha256-${base64(digest)}`, cases);
+    return new RelayInEngine(suite, identity, `sha256-${base64(digest)}`, api);
   }
 
   /** Undefined: no answer ever comes. */
@@ -113,7 +111,7 @@ export class RelayInEngine {
     if (!session) return { status: 401, contentType: 'application/problem+json', body: utf8('{}') };
     const plaintext = open(session, header, body.subarray(MESSAGE_HEADER_BYTES));
     if (session.window.claim(header.n) !== 'fresh') throw new Error(`number ${header.n} came twice`);
-    const answered = this.#answerCase(plaintext);
+    const answered = this.#answered(plaintext);
     if (!answered) return undefined;
     const sealer = new ResponseSealer(this.#suite, session.responseSecret, header);
     const parts: Bytes[] = [];
@@ -125,32 +123,14 @@ export class RelayInEngine {
     return { status: 200, contentType: 'application/mte-relay', body: concatBytes(parts) };
   }
 
-  /** As fetch/backend.ts answers, from the same data. */
-  #answerCase(plaintext: Bytes): Bytes | undefined {
+  #answered(plaintext: Bytes): Bytes | undefined {
     const { head, content } = decodeWhole('request', plaintext) as { head: RequestHead; content: Bytes };
-    const [, path = '', number = '', target = ''] = /^(\/case\/(\d+))(.*)$/.exec(head.path) ?? [];
-    const headers: Record<string, string> = {};
-    for (const [name, value] of head.headers) {
-      const present = Object.keys(headers).includes(name) ? `${headers[name]}, ` : '';
-      Object.defineProperty(headers, name, { value: present + value, enumerable: true, configurable: true });
-    }
-    const list = this.seen.get(Number(number)) ?? [];
-    list.push({ method: head.method, target, headers, body: bytesSeen(content), content: hex(content) });
-    this.seen.set(Number(number), list);
-    const given = this.#cases[Number(number)]?.answers?.[target.replace(/\?.*/, '')] ?? {};
-    if (given.holds) return undefined;
-    const status = given.status ?? 200;
-    const body = !given.body
-      ? utf8('')
-      : 'text' in given.body
-        ? utf8(given.body.text)
-        : patternOf(given.body.patternBytes);
-    const fields = (given.headers ?? []).map(([name, value]): [string, string] => [
-      name.toLowerCase(),
-      value.replace('{case}', path),
-    ]);
-    if (status !== 204 && status !== 304) fields.push(['content-length', `${body.length}`]);
-    return encodeResponse({ status, headers: fields }, head.method === 'HEAD' ? utf8('') : body);
+    const given = this.#api(head, content);
+    if (!given) return undefined;
+    const { status, body } = given;
+    const headers = given.headers.map(([name, value]): [string, string] => [name.toLowerCase(), value]);
+    if (status !== 204 && status !== 304) headers.push(['content-length', `${body.length}`]);
+    return encodeResponse({ status, headers }, head.method === 'HEAD' ? utf8('') : body);
   }
 }
 

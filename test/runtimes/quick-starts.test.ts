@@ -1,8 +1,11 @@
-// The quick start of docs/quick-starts.md that is for Deno and Bun, in both.
+// The quick starts of docs/quick-starts.md for Deno and Bun, in both, and for React Native, in its engine.
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Guide, GuideStage, guidesIn, promised } from '../docs/support/guides.ts';
 import { INSTALLED } from './support/conformance.ts';
+import { quickStartInHermes } from './support/hermes.ts';
+
+const BUNDLE_AND_RUN_TIMEOUT_MS = 120_000;
 
 let stage: GuideStage;
 
@@ -19,4 +22,12 @@ test.each([
   const guide = guidesIn('quick-starts.md').find(({ where }) => where === 'deno-and-bun') as Guide;
   expect(promised(guide).length).toBeGreaterThan(0);
   expect(await stage.byCommand(guide, join(INSTALLED, '.bin', command), args)).toEqual(promised(guide));
+});
+
+test('the quick start runs in React Native and prints what it says', {
+  timeout: BUNDLE_AND_RUN_TIMEOUT_MS,
+}, async () => {
+  const guide = guidesIn('quick-starts.md').find(({ where }) => where === 'react-native') as Guide;
+  expect(promised(guide).length).toBeGreaterThan(0);
+  expect(await quickStartInHermes(guide)).toEqual(promised(guide));
 });

@@ -44,6 +44,11 @@ export function promised({ code }: Guide): string[] {
   return [...code.matchAll(/^\s*(?:\/\/|#) prints: (.*)$/gm)].map(([, line = '']) => line);
 }
 
+/** The snippet's code for a relay with this pin. @param relayHost default: as it is written. */
+export function writtenFor({ code }: Guide, pin: string, relayHost = 'localhost:8080'): string {
+  return code.replaceAll(WRITTEN_RELAY, relayHost).replaceAll(WRITTEN_PIN, pin);
+}
+
 /** An API, a relay in front of it, and a page's server. */
 export class GuideStage {
   readonly #api: Server;
@@ -94,8 +99,8 @@ export class GuideStage {
   }
 
   /** The snippet's code for this stage. */
-  prepared({ code }: Guide): string {
-    return code.replaceAll(WRITTEN_RELAY, `localhost:${this.#relayPort}`).replaceAll(WRITTEN_PIN, this.#relay.pin);
+  prepared(guide: Guide): string {
+    return writtenFor(guide, this.#relay.pin, `localhost:${this.#relayPort}`);
   }
 
   /** What it printed, by lines. */

@@ -2,7 +2,8 @@
 // more than that: no crypto.subtle, streams, structuredClone or TextDecoder. RANDOM_HEX is put in front by the test.
 //
 // TextEncoder, atob, btoa: Hermes itself has them since React Native 0.74; performance, queueMicrotask: the JSI runtime;
-// crypto.getRandomValues: the package react-native-get-random-values, whose bytes come from the system; Blobs of text and
+// crypto.getRandomValues: the package react-native-get-random-values, whose bytes come from the system, or with
+// RANDOM_IS_NATIVE only the native module that this package asks; Blobs of text and
 // FileReader: the modules of those names; the network: the module "Networking", here a function that hands a request to
 // the relay in the engine (hermes.ts).
 (() => {
@@ -52,19 +53,25 @@
   };
 
   let randomAt = 0;
-  globalThis.crypto = {
-    getRandomValues(array) {
-      const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-      for (let i = 0; i < bytes.length; i += 1, randomAt += 2) {
-        if (randomAt >= globalThis.RANDOM_HEX.length) throw new Error('no random bytes left');
-        bytes[i] = Number.parseInt(globalThis.RANDOM_HEX.slice(randomAt, randomAt + 2), 16);
-      }
-      return array;
-    },
-  };
+  function getRandomValues(array) {
+    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    for (let i = 0; i < bytes.length; i += 1, randomAt += 2) {
+      if (randomAt >= globalThis.RANDOM_HEX.length) throw new Error('no random bytes left');
+      bytes[i] = Number.parseInt(globalThis.RANDOM_HEX.slice(randomAt, randomAt + 2), 16);
+    }
+    return array;
+  }
+  if (!globalThis.RANDOM_IS_NATIVE) globalThis.crypto = { getRandomValues };
   globalThis.performance = { now: () => Date.now() };
   globalThis.queueMicrotask = (work) => void Promise.resolve().then(work);
-  globalThis.console = { log: print, warn: () => undefined, error: print, info: print, debug: () => undefined };
+  globalThis.console = {
+    log: print,
+    warn: () => undefined,
+    error: print,
+    info: print,
+    debug: () => undefined,
+    assert: () => undefined,
+  };
 
   const blobs = {};
   const dataUrl = ({ blobId }) => Promise.resolve(`data:;base64,${btoa(unescape(encodeURIComponent(blobs[blobId])))}`);
@@ -77,6 +84,9 @@
       },
       release: () => undefined,
     },
+    RNGetRandomValues: {
+      getRandomBase64: (length) => btoa(String.fromCharCode(...getRandomValues(new Uint8Array(length)))),
+    },
     FileReaderModule: { readAsDataURL: dataUrl },
     PlatformConstants: { getConstants: () => ({ reactNativeVersion: { major: 0, minor: 88, patch: 1 } }) },
     Networking: {
@@ -87,6 +97,6 @@
       removeListeners: () => undefined,
     },
   };
-  globalThis.nativeModuleProxy = {};
+  globalThis.nativeModuleProxy = modules;
   globalThis.__turboModuleProxy = (name) => modules[name] ?? null;
 })();

@@ -8,7 +8,7 @@ const CLIENT_BUNDLE = '/mte-relay-client.mjs';
 
 globalThis.runAllCases = async (configuration) => {
   const vectors = (await (await fetch('/vectors.json')).json()) as Vectors;
-  const { createRelayClient } = (await import(CLIENT_BUNDLE)) as Pick<Runtime, 'createRelayClient'>;
+  const { createRelayClient } = await client();
   const providers = {
     client: { suite: webcryptoSuite(), keyPair },
     relay: { suite: nobleSuite(), keyPair: nobleKeyPair },
@@ -17,3 +17,14 @@ globalThis.runAllCases = async (configuration) => {
   await runConformance(configuration, { vectors, providers, createRelayClient }, (report) => reports.push(report));
   return reports;
 };
+
+globalThis.connectRealtime = async ({ relayUrl, pin }) => {
+  const { createRelayClient } = await client();
+  const { WebSocket, EventSource } = createRelayClient(relayUrl, { pins: [pin] });
+  const sealed = { WebSocket, EventSource, origin: relayUrl };
+  globalThis.realtime = { platform: sealed, sealed };
+};
+
+async function client(): Promise<Pick<Runtime, 'createRelayClient'>> {
+  return (await import(CLIENT_BUNDLE)) as Pick<Runtime, 'createRelayClient'>;
+}

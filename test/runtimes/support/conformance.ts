@@ -116,13 +116,24 @@ export function reportsIn(output: string): CaseReport[] {
     .map((line) => JSON.parse(line) as CaseReport);
 }
 
+interface Surroundings {
+  /** From the root. */
+  readonly folder?: string;
+  /** Besides PATH and HOME. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** What a command prints. Throws with its complaints when it fails. */
-export async function outputOf(command: string, args: readonly string[]): Promise<string> {
+export async function outputOf(
+  command: string,
+  args: readonly string[],
+  { folder = '.', environment = {} }: Surroundings = {},
+): Promise<string> {
   const child = spawn(command, args, {
-    cwd: ROOT,
+    cwd: join(ROOT, folder),
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: RUN_TIMEOUT_MS,
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1' },
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1', ...environment },
   });
   const printed: Buffer[] = [];
   const complaints: Buffer[] = [];

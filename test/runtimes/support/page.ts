@@ -7,12 +7,15 @@ import { build } from 'esbuild';
 import { vectors } from '../../../conformance/providers.ts';
 import type { CaseReport, RunConfiguration } from '../../../conformance/run/conformance.ts';
 import { ROOT } from './conformance.ts';
+import type { RealtimePlace } from './realtime.ts';
 
 const CLIENT_DIST = join(ROOT, 'packages/client/dist');
 
 declare global {
   /** Set by entry/page.ts. */
   var runAllCases: (configuration: RunConfiguration) => Promise<CaseReport[]>;
+  /** Sets `globalThis.realtime`, both ways to the client's classes. */
+  var connectRealtime: (place: RealtimePlace) => Promise<void>;
 }
 
 export interface CasesPage {

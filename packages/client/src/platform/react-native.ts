@@ -5,10 +5,13 @@ import { nobleSuite } from '@mte-relay/protocol/noble';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
 import { bytesOf } from '../uploads/bytes.ts';
 import type { Platform } from './platform.ts';
+import { completeAbort } from './react-native/abort.ts';
 import { takeWholeBody } from './react-native/body.ts';
 import { plainRequest } from './react-native/request.ts';
 import { wholeResponse } from './react-native/response.ts';
 import { fetchByXhr, postByXhr } from './react-native/xhr.ts';
+
+completeAbort(globalThis);
 
 const NO_RANDOM =
   'there is no secure random source: add react-native-get-random-values and import it first, or add ' +

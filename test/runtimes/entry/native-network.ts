@@ -1,0 +1,42 @@
+// What React Native's native code does for XMLHttpRequest, with a relay in the engine where it would open a socket.
+import RCTDeviceEventEmitter from 'react-native/Libraries/EventEmitter/RCTDeviceEventEmitter';
+import type { OuterAnswer, RelayInEngine } from '../../../conformance/run/relay.ts';
+
+declare global {
+  /** Called by hermes-globals.js. */
+  var sendNatively: (...request: NativeRequest) => void;
+  var abortNatively: (id: number) => void;
+  /** The engine's own. */
+  function print(line: string): void;
+}
+
+/** As XMLHttpRequest of React Native hands it to native code. */
+type NativeRequest = [method: string, url: string, id: number, headers: [string, string][], body: { base64?: string }];
+
+/** From here on every XMLHttpRequest goes to this relay, whatever its host. */
+export function connectTo(relay: Promise<RelayInEngine>): void {
+  const aborted = new Set<number>();
+  globalThis.abortNatively = (id) => aborted.add(id);
+  globalThis.sendNatively = (_method, url, id, _headers, { base64 = '' }) => {
+    const body = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    emit('didSendNetworkData', id, body.length, body.length);
+    relay
+      .then((started) => started.answer(url.replace(/^\w+:\/\/[^/]+/, ''), body))
+      .then(
+        (answer) => answer && !aborted.has(id) && deliver(id, url, answer),
+        (error) => emit('didCompleteNetworkResponse', id, String(error), false),
+      );
+  };
+}
+
+function deliver(id: number, url: string, { status, contentType, body }: OuterAnswer): void {
+  let binary = '';
+  for (const byte of body) binary += String.fromCharCode(byte);
+  emit('didReceiveNetworkResponse', id, status, { 'Content-Type': contentType }, url);
+  emit('didReceiveNetworkData', id, btoa(binary));
+  emit('didCompleteNetworkResponse', id, null, false);
+}
+
+function emit(event: string, ...values: unknown[]): void {
+  RCTDeviceEventEmitter.emit(event, values);
+}
