@@ -2,12 +2,15 @@
 // Request, FormData, AbortController). Bundled by the Metro of examples/react-native; prints one line of JSON per case.
 import 'react-native/Libraries/Core/setUpXHR';
 import { createRelayClient } from '@mte-relay/client';
+import type { RequestHead } from '@mte-relay/protocol';
 import { xwingKeyPairFromSeed as keyPair, nobleSuite } from '@mte-relay/protocol/noble';
 import { FETCH_CASES } from '../../../conformance/fetch/cases.ts';
+import { patternOf } from '../../../conformance/fetch/format.ts';
 import { CaseAnswers } from '../../../conformance/run/case-answers.ts';
 import { type RunConfiguration, runConformance } from '../../../conformance/run/conformance.ts';
-import { RelayInEngine } from '../../../conformance/run/relay.ts';
+import { type InnerAnswer, RelayInEngine } from '../../../conformance/run/relay.ts';
 import type { Vectors } from '../../../conformance/run/vectors.ts';
+import { hex } from '../../../conformance/twin/bytes.ts';
 import { connectTo } from './native-network.ts';
 
 declare global {
@@ -19,6 +22,15 @@ declare global {
 /** Of refused cases that stand for many inputs: the engine has no JIT. */
 const INPUTS_MAX = 6;
 
+/** A body as the API saw it; its content as hex. */
+export interface BodySeen {
+  readonly type: string;
+  readonly content: string;
+}
+
+/** Of the file that a form carries. */
+const FILE_BYTES = 1000;
+const FILE = 'file:///photo.png';
 const relayUrl = 'http://relay.example';
 
 main().catch((error: Error) => print(`failed: ${error} ${error.stack}`));
@@ -26,12 +38,13 @@ main().catch((error: Error) => print(`failed: ${error} ${error.stack}`));
 async function main(): Promise<void> {
   const noble = { suite: nobleSuite(), keyPair };
   const backend = new CaseAnswers(FETCH_CASES);
+  const bodies: BodySeen[] = [];
   const relay = RelayInEngine.start(
     noble,
-    (head, content) => backend.answer(head, content),
+    (head, content) => (head.path === '/body' ? kept(bodies, head, content) : backend.answer(head, content)),
     noble.suite.randomBytes(32),
   );
-  connectTo(relay);
+  connectTo(relay, new Map([[FILE, patternOf(FILE_BYTES)]]));
   const runtime = {
     vectors: VECTORS,
     providers: { client: noble, relay: noble, inputsMax: INPUTS_MAX },
@@ -39,5 +52,20 @@ async function main(): Promise<void> {
   };
   const { pin } = await relay;
   await runConformance({ relayUrl, pin, has: HAS }, runtime, (report) => print(JSON.stringify(report)));
-  print(JSON.stringify({ name: 'seen', seen: [...backend.seen] }));
+  await sendBodies(createRelayClient(relayUrl, { pins: [pin] }).fetch);
+  print(JSON.stringify({ name: 'seen', seen: [...backend.seen], bodies }));
+}
+
+/** What only React Native has: its FormData with a file of the device, and its Blob, which it makes of text alone. */
+async function sendBodies(fetch: typeof globalThis.fetch): Promise<void> {
+  const form = new FormData();
+  form.append('note', 'grüße');
+  form.append('photo', { uri: FILE, name: 'photo.png', type: 'image/png' } as unknown as string);
+  const blob = new Blob(['a blob'], { type: 'text/x-note' });
+  for (const body of [form, blob]) await fetch(`${relayUrl}/body`, { method: 'POST', body });
+}
+
+function kept(bodies: BodySeen[], { headers }: RequestHead, content: Uint8Array): InnerAnswer {
+  bodies.push({ type: new Map(headers).get('content-type') ?? '', content: hex(content) });
+  return { status: 200, headers: [], body: new Uint8Array(0) };
 }
