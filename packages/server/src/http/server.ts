@@ -1,12 +1,13 @@
 // The listening side: node:http with its limits set, slow clients cut off, and an end without lost exchanges.
 import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import { countOuter } from '../observe/account.ts';
 import type { Health } from '../observe/health.ts';
 import type { Limit } from '../observe/metrics.ts';
 import { rawRefusal } from './failure.ts';
+import { lingerOnClose } from './lingering-close.ts';
 import type { Router } from './router.ts';
 import { isWebSocketHandshake } from './upgrade.ts';
 
@@ -43,6 +44,7 @@ export function createHttpServer(context: RelayContext, router: Router): Server 
     socket.on('close', () => {
       admission.connections -= 1;
     });
+    lingerOnClose(socket, () => latest.get(socket)?.req);
   });
   // The latest answer of a connection, to tell a stalled client from a patient one.
   const latest = new WeakMap<Socket, ServerResponse>();
@@ -80,7 +82,8 @@ export function createHttpServer(context: RelayContext, router: Router): Server 
   const sayGoodbye = (socket: Socket, code: OuterCode): void => {
     countOuter(metrics, code);
     socket.write(rawRefusal(code));
-    socket.destroySoon(); // not end: that would wait for the client to close, which may never come
+    // Neither end nor a lingering close: those would wait for a client that stalls, or of whom nothing can be read.
+    Socket.prototype.destroySoon.call(socket);
   };
   return server;
 }
