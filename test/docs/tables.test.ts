@@ -49,12 +49,12 @@ function lastCells(document: string): string[] {
     .filter((cell) => !['Test', 'State'].includes(cell));
 }
 
-/** A script that npm knows, or a test file with a test in it. */
+/** A script that npm knows, or a test file with a test in it, its own or one that every runtime shares. */
 function isThere(name: string): boolean {
   if (name.startsWith('npm run ')) return name.slice('npm run '.length) in SCRIPTS;
   if (name.endsWith('*')) return readdirSync(SERVER_TESTS).some((file) => file.startsWith(name.slice(0, -1)));
   const file = [SERVER_TESTS, ROOT].map((folder) => join(folder, `${name}.test.ts`)).find(existsSync);
-  return file !== undefined && /^ *test\b/m.test(readFileSync(file, 'utf8'));
+  return file !== undefined && /^ *test\b|\b(?:realtimeTests|conformanceIn)\(/m.test(readFileSync(file, 'utf8'));
 }
 
 /** Rows of one section of the table of promises, without the head of the table. */
