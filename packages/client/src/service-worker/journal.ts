@@ -6,6 +6,8 @@ import { RelayClientError } from '../errors.ts';
 
 /** How long after the start of a worker a request may be one that its predecessor had begun. */
 const COMES_BACK_WITHIN_MS = 20_000;
+/** How long the notes of an ended worker are kept once another has seen them: that one may be ended early too. */
+const NOTES_KEPT_MS = 300_000;
 /** How much of a body tells requests apart, beside its length and its type. */
 const BODY_LOOKED_AT_BYTES = 65_536;
 
@@ -14,6 +16,14 @@ interface Entry {
   readonly instance: string;
   /** SHA-256 of what tells the request from others: nothing of the request itself is stored. */
   readonly digest: string;
+  /** When a later worker first saw it, ms of the wall clock. */
+  readonly leftAtMs?: number;
+}
+
+/** A note of a worker that has ended. */
+interface Left {
+  readonly key: IDBValidKey;
+  readonly digest: string;
 }
 
 /** The requests of one worker, from its start to its end. */
@@ -21,7 +31,7 @@ export class Journal {
   readonly #scope: string;
   readonly #instance = crypto.randomUUID();
   readonly #startedAtMs = performance.now();
-  #left: Promise<string[]> | undefined;
+  #left: Promise<Left[]> | undefined;
 
   /** @param scope of the registration: other workers of the origin have other requests. */
   constructor(scope: string) {
@@ -42,15 +52,16 @@ export class Journal {
   ): Promise<() => Promise<void>> {
     const digest = await digestOf(clientId, request, body);
     try {
-      this.#left ??= this.#takeLeft();
+      this.#left ??= this.#readLeft();
       const left = await this.#left.catch((error) => {
         this.#left = undefined; // another time it may work
         throw error;
       });
-      const at = left.indexOf(digest);
-      if (at >= 0) {
-        left.splice(at, 1);
-        if (arrivedAtMs - this.#startedAtMs < COMES_BACK_WITHIN_MS) throw cameBack(request);
+      const at = left.findIndex((note) => note.digest === digest);
+      if (at >= 0 && arrivedAtMs - this.#startedAtMs < COMES_BACK_WITHIN_MS) {
+        const [{ key }] = left.splice(at, 1) as [Left];
+        await transact('under-way', 'readwrite', (store) => store.delete(key));
+        throw cameBack(request);
       }
       const entry: Entry = { scope: this.#scope, instance: this.#instance, digest };
       const key = await transact('under-way', 'readwrite', (store) => store.add(entry));
@@ -67,18 +78,21 @@ export class Journal {
     }
   }
 
-  /** Digests of the requests that an ended worker had begun, taken out of the journal. */
-  async #takeLeft(): Promise<string[]> {
-    const left: string[] = [];
+  /** What ended workers had begun. It stays noted until it has come back, since this worker may be ended before that. */
+  async #readLeft(): Promise<Left[]> {
+    const left: Left[] = [];
+    const nowMs = Date.now();
     await transact('under-way', 'readwrite', (store) => {
       const cursors = store.openCursor();
       cursors.onsuccess = () => {
         const cursor = cursors.result;
         if (!cursor) return;
-        const { scope, instance, digest } = cursor.value as Entry;
-        if (scope === this.#scope && instance !== this.#instance) {
-          left.push(digest);
-          cursor.delete();
+        const entry = cursor.value as Entry;
+        if (entry.scope === this.#scope && entry.instance !== this.#instance) {
+          const { digest, leftAtMs = nowMs } = entry;
+          left.push({ key: cursor.primaryKey, digest });
+          if (nowMs - leftAtMs > NOTES_KEPT_MS) cursor.delete();
+          else if (entry.leftAtMs === undefined) cursor.update({ ...entry, leftAtMs });
         }
         cursor.continue();
       };

@@ -1,0 +1,63 @@
+// The service worker's notes of what was under way, in a real browser's database: whichever later worker a request comes back
+// to, it is refused there once, also when the worker in between was ended before it came back.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { chromium } from 'playwright-core';
+import { describe, expect, onTestFinished, test } from 'vitest';
+
+const CHROMIUM = process.env['MTE_RELAY_CHROMIUM'];
+const JOURNAL = join(import.meta.dirname, '../../packages/client/dist/service-worker/journal.js');
+
+declare const bundled: typeof import('../../packages/client/src/service-worker/journal.ts');
+
+describe.skipIf(!CHROMIUM)('notes of requests under way', () => {
+  test('outlive a worker that is ended before all of them have come back', async () => {
+    const { outputFiles } = await build({
+      entryPoints: [JOURNAL],
+      bundle: true,
+      write: false,
+      format: 'iife',
+      globalName: 'bundled',
+      conditions: ['browser'],
+    });
+    const server = createServer((_req, res) => res.end('<!doctype html>')).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const browser = await chromium.launch({
+      executablePath: CHROMIUM as string,
+      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+    });
+    onTestFinished(async () => {
+      await browser.close();
+      server.close();
+    });
+    const page = await browser.newPage();
+    await page.goto(`http://localhost:${(server.address() as AddressInfo).port}`);
+    await page.addScriptTag({ content: outputFiles?.[0]?.text as string });
+    const outcomes = await page.evaluate(async () => {
+      const { Journal } = bundled;
+      const begin = async (journal: InstanceType<typeof Journal>, body: string): Promise<string> => {
+        const request = new Request('/orders', { method: 'POST', body });
+        return await journal.begin('page', request, new Blob([body]), performance.now()).then(
+          () => 'noted',
+          (error: { code: string }) => error.code,
+        );
+      };
+      const [first, second, third] = [1, 2, 3].map(() => new Journal('/')) as [
+        InstanceType<typeof Journal>,
+        InstanceType<typeof Journal>,
+        InstanceType<typeof Journal>,
+      ];
+      return [
+        await begin(first, 'one'),
+        await begin(first, 'two'),
+        await begin(second, 'one'), // comes back
+        await begin(third, 'two'), // comes back to the worker after that one
+        await begin(third, 'one'), // has come back already: this is the user's own second order
+      ];
+    });
+    expect(outcomes).toEqual(['noted', 'noted', 'may-have-run', 'may-have-run', 'noted']);
+  });
+});
