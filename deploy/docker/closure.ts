@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const SERVER = 'packages/server';
 /** Read when a program runs, or owed to whoever gets a copy. */
 const KEPT_EXTENSIONS = new Set(['.js', '.cjs', '.mjs', '.json', '.wasm', '.node']);
-const KEPT_NAMES = /^(?:licen[cs]e|notice|copying)\b/i;
+const KEPT_NAMES = /(?:^|-)(?:licen[cs]es?|notice|copying)\b/i;
 
 interface Manifest {
   readonly files?: readonly string[];

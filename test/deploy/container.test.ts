@@ -209,6 +209,9 @@ describe('the production closure', () => {
     const client = createRelayClient(`http://127.0.0.1:${PORT}`, { pins: [pin] });
     expect(await (await client.fetch('/x', { method: 'POST', body: 'y' })).text()).toBe('POST /x');
     client.close();
+    for (const name of ['mte-relay-client.js', 'mte-relay-sw.js', 'mte-relay-licenses.txt']) {
+      expect((await fetch(`http://127.0.0.1:${PORT}/public/${name}`)).status, name).toBe(200);
+    }
     const health = (port: string): Promise<number | null> =>
       content.runOther([process.execPath, join(ROOT, 'deploy/docker/health.mjs')], { ADMIN_PORT: port }).exited;
     expect(await health(ADMIN_PORT)).toBe(0);

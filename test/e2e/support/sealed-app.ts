@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createRelay, type Relay } from '@mte-relay/server';
 import type { Page } from 'playwright-core';
 import { CHROMIUM, type OpenBrowser, openBrowser } from './chromium.ts';
+import { freePort } from './free-port.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const EXAMPLE = join(ROOT, 'examples/service-worker-app');
@@ -185,11 +186,4 @@ async function listen(server: Server): Promise<number> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server);
-  await server[Symbol.asyncDispose]();
-  return port;
 }

@@ -3,6 +3,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestOptions, request, type Server } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+export { freePort } from '../../../../test/e2e/support/free-port.ts';
+
 import { printed, type RunningProcess, startScript } from '../../../../test/e2e/support/processes.ts';
 
 const SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
@@ -148,16 +151,6 @@ export async function until(holds: () => boolean | Promise<boolean>, what: strin
     if (performance.now() > deadlineMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
     await sleep(20);
   }
-}
-
-/** A port that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 function urlOf(server: Server): string {

@@ -2,10 +2,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
+import { freePort } from '../../../../test/e2e/support/free-port.ts';
+
+export { freePort };
 
 /** Where `npm test` found redis-server; tests that need it are skipped without. */
 export const REDIS_SERVER: string | undefined = process.env['MTE_RELAY_REDIS_SERVER'];
@@ -105,15 +107,6 @@ export const WITHOUT_PERSISTENCE: readonly string[] = ['--save', '', '--appendon
 
 /** A replica is served without waiting for others. */
 export const QUICK_REPLICATION: readonly string[] = ['--repl-diskless-sync-delay', '0'];
-
-/** A port that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Waits until it holds; throws after `withinMs`. */
 export async function until(what: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<void> {

@@ -1,0 +1,21 @@
+// A port for a process of a test that has to be told its port before it starts, or that starts there again.
+import { randomInt } from 'node:crypto';
+import { createServer } from 'node:net';
+
+/** Below the ports that the system gives to whoever asks for any, as tests do that run beside this one. */
+const FREE_PORTS = { from: 15_000, below: 32_000 } as const;
+
+/** A port that nobody listens on now, and that nobody is given before it is used. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(FREE_PORTS.from, FREE_PORTS.below);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
+}
