@@ -9,7 +9,7 @@ import { join } from 'node:path';
 /** Where `npm test` found haproxy; what needs it is skipped without. */
 export const HAPROXY: string | undefined = process.env['MTE_RELAY_HAPROXY'];
 
-/** Where one replica at a time may be. */
+/** Where one replica is. */
 export interface Slot {
   readonly port: number;
   readonly adminPort: number;

@@ -13,8 +13,6 @@ import { type Container, containers, deployment, environmentOf, fileVariables, r
 import { type RunningPrometheus, startPrometheus } from './prometheus.ts';
 import { Replicas, type Revision, type Rules } from './replicas.ts';
 
-/** Two that serve, one more in a rollout, and those of earlier rollouts that still drain. */
-const SLOTS = 8;
 /** Within which Prometheus has scraped the last figures; it does twice a second, when it is let. */
 const LAST_SCRAPE_MS = 10_000;
 
@@ -72,17 +70,18 @@ export async function rehearse(options: RehearsalOptions): Promise<RehearsalResu
   const redis = await startRedis();
   const upstream = await startUpstream();
   const prometheus = await startPrometheus();
-  const slots = await makeSlots();
+  const plan = readPlan(options, { UPSTREAM: upstream.url, REDIS_URL: redis.url });
+  let secrets: Secrets = { CLIENT_ID_SECRET: randomSecret(), RELAY_IDENTITY_SEED: randomSecret() };
+  const next: Secrets = { CLIENT_ID_SECRET: randomSecret(), RELAY_IDENTITY_SEED: randomSecret() };
+  const revisionCount = 1 + options.steps.flatMap((step) => revisionsOf(step, secrets, next)).length;
+  const slots = await makeSlots(plan.rules.replicas * revisionCount);
   const port = await freePort();
   const haproxy = startHaproxy(port, slots);
-  const plan = readPlan(options, { UPSTREAM: upstream.url, REDIS_URL: redis.url });
   const replicas = new Replicas(options.content, plan.rules, slots, (present) =>
     prometheus.scrape(present.map(({ pod, slot }) => ({ pod, adminPort: slot.adminPort }))),
   );
   let load: Load | undefined;
   try {
-    let secrets: Secrets = { CLIENT_ID_SECRET: randomSecret(), RELAY_IDENTITY_SEED: randomSecret() };
-    const next: Secrets = { CLIENT_ID_SECRET: randomSecret(), RELAY_IDENTITY_SEED: randomSecret() };
     const revision = (values: Secrets): Revision => plan.revision(values, folder);
     await replicas.rollOut(revision(secrets));
     const pins = await pinsOf(
@@ -121,9 +120,9 @@ export async function rehearse(options: RehearsalOptions): Promise<RehearsalResu
 
 const randomSecret = (): string => randomBytes(32).toString('base64');
 
-async function makeSlots(): Promise<Slot[]> {
+async function makeSlots(count: number): Promise<Slot[]> {
   const slots: Slot[] = [];
-  for (let i = 0; i < SLOTS; i += 1) slots.push({ port: await freePort(), adminPort: await freePort() });
+  for (let i = 0; i < count; i += 1) slots.push({ port: await freePort(), adminPort: await freePort() });
   return slots;
 }
 

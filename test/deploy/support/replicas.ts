@@ -36,7 +36,10 @@ export class Replicas {
   readonly #endings: Promise<void>[] = [];
   #revisions = 0;
 
-  /** @param onChange is told of every replica that may still be scraped, whenever there is another */
+  /**
+   * @param slots one for each replica that there will ever be
+   * @param onChange is told of every replica that may still be scraped, whenever there is another
+   */
   constructor(
     content: Content,
     rules: Rules,
@@ -72,7 +75,9 @@ export class Replicas {
   }
 
   async #start({ environment, folders }: Revision, pod: string): Promise<void> {
-    const slot = await this.#freeSlot();
+    // One of its own: what is asked of a replica that is gone must not be answered by another, as Prometheus would count.
+    const slot = this.#slots[this.#replicas.length];
+    if (!slot) throw new Error(`no slot for ${pod}`);
     const ports = { PORT: String(slot.port), ADMIN_PORT: String(slot.adminPort) };
     const relay = this.#content.run(['start'], { ...environment, ...ports }, folders);
     this.#replicas.push({ pod, slot, process: relay, state: 'live' });
@@ -80,13 +85,6 @@ export class Replicas {
     const ended = (): boolean => relay.child.exitCode !== null;
     await until(async () => ended() || (await isReady(slot)), 30_000);
     if (ended()) throw new Error(`${pod} did not start:\n${relay.output()}`);
-  }
-
-  async #freeSlot(): Promise<Slot> {
-    const find = (): Slot | undefined =>
-      this.#slots.find((slot) => !this.#replicas.some((replica) => replica.slot === slot && replica.state !== 'gone'));
-    await until(() => find() !== undefined, 60_000);
-    return find() as Slot;
   }
 
   /** As the kubelet ends a pod: SIGTERM to the container's first process, and SIGKILL when the grace period is over. */
