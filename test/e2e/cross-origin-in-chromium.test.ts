@@ -1,31 +1,19 @@
 // A page of another origin uses the relay in real Chromium: CORS, one pairing, one preflight, every kind of body,
 // streaming answers, abort.
-import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
-import { createRelay, type Relay } from '@mte-relay/server';
+import type { IncomingMessage } from 'node:http';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CHROMIUM, type OpenBrowser, openBrowser } from './support/chromium.ts';
-
-const BUNDLE = join(import.meta.dirname, '../../packages/client/dist/mte-relay-client.mjs');
-
-declare global {
-  /** Set by the page's own script. */
-  var client: { fetch: typeof fetch; pair(): Promise<void> };
-}
+import { type PageStage, startPageStage } from './support/stage-for-pages.ts';
 
 describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
-  let app: Server;
-  let api: Server;
-  let relay: Relay;
+  let stage: PageStage;
   let browser: OpenBrowser;
   let page: Page;
   let closedEarly = 0;
 
   beforeAll(async () => {
-    api = createServer((req, res) => {
+    stage = await startPageStage((req, res) => {
       if (req.url === '/stream') {
         let count = 0;
         const timer = setInterval(() => res.write(`data: ${count++}\n\n`), 20);
@@ -36,66 +24,23 @@ describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
         return;
       }
       void bodyOf(req).then((body) => {
+        const { 'content-type': type, origin } = req.headers;
         res.setHeader('content-type', 'application/json');
-        res.setHeader('x-api', 'yes');
-        res.end(
-          JSON.stringify({
-            method: req.method,
-            url: req.url,
-            type: req.headers['content-type'],
-            body,
-            origin: req.headers.origin,
-          }),
-        );
+        res.end(JSON.stringify({ type, body, origin }));
       });
-    });
-    app = createServer((req, res) => {
-      if (req.url === '/sdk.js') {
-        res.setHeader('content-type', 'text/javascript');
-        res.end(readFileSync(BUNDLE));
-        return;
-      }
-      res.setHeader('content-type', 'text/html');
-      res.end(`<!doctype html><script type="module">
-        import { createRelayClient } from '/sdk.js';
-        const { relay, pin } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
-        globalThis.client = createRelayClient(relay, { pins: [pin] });
-      </script>`);
-    });
-    const [apiPort, appPort] = await Promise.all([listen(api), listen(app)]);
-    const origin = `http://localhost:${appPort}`;
-    relay = createRelay({
-      environment: {
-        UPSTREAM: `http://127.0.0.1:${apiPort}`,
-        CORS_ORIGINS: origin,
-        CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
-        LOG_LEVEL: 'off',
-        SHUTDOWN_TIMEOUT_MS: '100',
-      },
-    });
-    const relayPort = await relay.listen(0);
+    }, 'mte-relay-client.mjs');
     browser = await openBrowser(CHROMIUM as string);
     page = browser.page;
-    const hash = new URLSearchParams({ relay: `http://localhost:${relayPort}`, pin: relay.pin });
-    await page.goto(`${origin}/#${hash}`);
+    await page.goto(stage.pageUrl);
     await page.waitForFunction(() => globalThis.client !== undefined);
   });
 
   afterAll(async () => {
     await browser?.close();
-    await relay?.close();
-    for (const server of [api, app]) {
-      server?.closeAllConnections();
-      server?.close();
-    }
+    await stage?.close();
   });
 
   test('parallel first calls share one pairing, and later calls cost one request each', async () => {
-    const requests: string[] = [];
-    const listener = (request: { method(): string; url(): string }): void => {
-      requests.push(`${request.method()} ${new URL(request.url()).pathname}`);
-    };
-    page.on('request', listener);
     const statuses = await page.evaluate(async () => {
       const answers = await Promise.all(
         Array.from({ length: 20 }, (_, i) => globalThis.client.fetch(`${relayOrigin()}/p${i}`)),
@@ -105,8 +50,8 @@ describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
         return new URLSearchParams(location.hash.slice(1)).get('relay') as string;
       }
     });
-    page.off('request', listener);
     expect(statuses).toEqual(Array<number>(20).fill(200));
+    const requests = stage.takeWire();
     expect(requests.filter((request) => request === 'POST /api/mte-pair')).toHaveLength(1);
     expect(requests.filter((request) => request === 'POST /api/mte')).toHaveLength(20);
     expect(requests.filter((request) => request.startsWith('GET'))).toEqual(['GET /api/mte-relay']);
@@ -197,9 +142,4 @@ async function bodyOf(req: IncomingMessage): Promise<string> {
 
 function latin1(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
-}
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, resolve));
-  return (server.address() as AddressInfo).port;
 }

@@ -3,13 +3,13 @@
 // support/realtime-*.txt, which the other runtimes are held to (test/runtimes).
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createRelay, type Relay } from '@mte-relay/server';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EVENT_STREAM_CASES, EVENT_TYPES } from '../../packages/client/test/support/event-stream-cases.ts';
 import { CHROMIUM, type OpenBrowser, openBrowser } from './support/chromium.ts';
+import { listen } from './support/listen.ts';
 import { realtimeApi } from './support/realtime-api.ts';
 import { eventSourceScript, eventStreamScript, webSocketScript } from './support/realtime-scripts.ts';
 
@@ -128,8 +128,3 @@ const PAGE = `<!doctype html><script type="module">
     sealed: { WebSocket: client.WebSocket, EventSource: client.EventSource, origin: relay },
   };
 </script>`;
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, resolve));
-  return (server.address() as AddressInfo).port;
-}

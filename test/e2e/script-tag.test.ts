@@ -1,14 +1,13 @@
 // The script tag of the README in real Chromium: a page of another origin loads the client from the relay by its
 // integrity hash and calls the API; a client with one changed byte is not run.
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createRelay, type Relay } from '@mte-relay/server';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CHROMIUM, type OpenBrowser, openBrowser } from './support/chromium.ts';
+import { listen } from './support/listen.ts';
 
 const CLIENT = '/public/mte-relay-client.js';
 const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
@@ -127,9 +126,3 @@ describe.skipIf(!CHROMIUM)('the script tag of the README in Chromium', () => {
     expect(refused.sort()).toEqual(['ML-KEM-768', 'X25519']);
   });
 });
-
-async function listen(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return (server.address() as AddressInfo).port;
-}

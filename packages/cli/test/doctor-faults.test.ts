@@ -15,10 +15,9 @@ import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import type { RunningProcess } from '../../../test/e2e/support/processes.ts';
-import { balanceConnections, examineQuickly as examine, finding, runDoctor } from './support/doctor.ts';
-import { Backend, contentOf, freePort, startRelay } from './support/egress.ts';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { balanceConnections, examineQuickly as examine, finding, runDoctor, useRelay } from './support/doctor.ts';
+import { contentOf, freePort, startRelay } from './support/egress.ts';
 
 const WRONG_PIN = `sha256-${Buffer.alloc(32).toString('base64')}`;
 const OPENSSL = process.env['MTE_RELAY_OPENSSL'];
@@ -42,23 +41,8 @@ commonName = supplied
 /** As openssl writes days. */
 const dayOf = (days: number): string => new Date(Date.now() + days * DAY_MS).toISOString().replace(/[-:T]|\.\d+/g, '');
 
-const backend = new Backend();
-let relay: { process: RunningProcess; port: number; pin: string };
-let url: string;
-
-beforeAll(async () => {
-  await backend.start();
-  relay = await startRelay(backend.url, 0);
-  url = `http://127.0.0.1:${relay.port}`;
-});
-afterAll(async () => {
-  await relay.process.stop('SIGKILL');
-  backend.stop();
-});
-beforeEach(() => {
-  backend.ran.length = 0;
-  backend.handler = (_req, res) => res.end('well');
-});
+const relay = useRelay();
+const { backend } = relay;
 
 async function another(settings: Record<string, string>, upstream = backend.url) {
   const started = await startRelay(upstream, 0, settings);
@@ -214,7 +198,7 @@ describe('event streams', () => {
 
 describe('whose key', () => {
   test('another key than the pinned one is 60, and nothing is sealed to it', async () => {
-    const { exitCode, checks, found } = await examine(url, '--pin', WRONG_PIN, '--path', '/secret');
+    const { exitCode, checks, found } = await examine(relay.url, '--pin', WRONG_PIN, '--path', '/secret');
     expect(exitCode).toBe(60);
     expect(found['pin']).toEqual(finding('failed', /the relay shows sha256-/, /"new,old"/));
     expect(found['pin']?.saw).toContain(relay.pin);
@@ -246,7 +230,7 @@ describe('the upstream', () => {
     [401, 'warning'],
   ] as const)('its own %i is told from the relay’s', async (status, state) => {
     backend.handler = (_req, res) => res.writeHead(status).end();
-    const { found } = await examine(url, '--pin', relay.pin, '--path', '/health');
+    const { found } = await examine(relay.url, '--pin', relay.pin, '--path', '/health');
     expect(found['upstream']).toEqual(finding(state, new RegExp(`answered ${status} itself`), /the relay works/));
   });
 
@@ -279,7 +263,7 @@ describe('pods', () => {
 
 describe('pages and clocks', () => {
   test('an origin that is not listed is named with CORS_ORIGINS', async () => {
-    const { exitCode, found } = await examine(url, '--pin', relay.pin, '--origin', 'https://other.example');
+    const { exitCode, found } = await examine(relay.url, '--pin', relay.pin, '--origin', 'https://other.example');
     expect(exitCode).toBe(3);
     expect(found['CORS']).toEqual(finding('failed', /the origin is not allowed/, /CORS_ORIGINS/));
     // The upgrade of a page that is not listed is refused by the relay, and said to be.

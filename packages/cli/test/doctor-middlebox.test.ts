@@ -1,8 +1,7 @@
 // `mte-relay doctor` through a real nginx, whose defaults are already most of what goes wrong in front of a relay.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { RunningProcess } from '../../../test/e2e/support/processes.ts';
-import { examine, finding } from './support/doctor.ts';
-import { Backend, freePort, startRelay } from './support/egress.ts';
+import { describe, expect, test } from 'vitest';
+import { examine, finding, useRelay } from './support/doctor.ts';
+import { freePort } from './support/egress.ts';
 import { NGINX, startNginx } from './support/nginx.ts';
 
 const ORIGIN = 'https://app.example';
@@ -19,26 +18,11 @@ const AS_ADVISED = `
     proxy_set_header Connection "upgrade";
   }`;
 
-const backend = new Backend();
-let relay: { process: RunningProcess; port: number; pin: string };
-let relayUrl: string;
-
-beforeAll(async () => {
-  await backend.start();
-  relay = await startRelay(backend.url, 0);
-  relayUrl = `http://127.0.0.1:${relay.port}`;
-});
-afterAll(async () => {
-  await relay.process.stop('SIGKILL');
-  backend.stop();
-});
-beforeEach(() => {
-  backend.ran.length = 0;
-  backend.handler = (_req, res) => res.end('well');
-});
+const relay = useRelay();
+const { backend } = relay;
 
 async function through(serverBlock: string, ...args: string[]) {
-  const url = await startNginx(relayUrl, serverBlock);
+  const url = await startNginx(relay.url, serverBlock);
   return examine(url, '--pin', relay.pin, '--calls', '1', ...args);
 }
 
@@ -90,7 +74,7 @@ describe.skipIf(!NGINX)(`behind nginx${NGINX ? '' : ' (skipped: no nginx)'}`, ()
 
   test('a cache that keeps what must not be kept is found by a second message and a second echo', async () => {
     const url = await startNginx(
-      relayUrl,
+      relay.url,
       `location / { proxy_pass $relay; proxy_cache all; proxy_cache_valid 200 10m; proxy_cache_methods GET POST;
         proxy_ignore_headers Cache-Control; proxy_cache_key $uri$request_body; }`,
       'proxy_cache_path $folder/cache keys_zone=all:1m;',

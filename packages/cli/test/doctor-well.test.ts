@@ -1,30 +1,14 @@
 // `mte-relay doctor` before deployments that are well: it says so, and leaves nothing behind at the upstream.
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
-import type { RunningProcess } from '../../../test/e2e/support/processes.ts';
+import { expect, onTestFinished, test } from 'vitest';
 import { REDIS_SERVER, startRedis } from '../../server/test/support/redis.ts';
 import { doctorOptions } from '../src/doctor/options.ts';
-import { balanceConnections, examine, finding, runDoctor } from './support/doctor.ts';
-import { Backend, startRelay, Tap } from './support/egress.ts';
+import { balanceConnections, examine, finding, runDoctor, useRelay } from './support/doctor.ts';
+import { startRelay, Tap } from './support/egress.ts';
 
 const ORIGIN = 'https://app.example';
 
-const backend = new Backend();
-let relay: { process: RunningProcess; port: number; pin: string };
-let url: string;
-
-beforeAll(async () => {
-  await backend.start();
-  relay = await startRelay(backend.url, 0);
-  url = `http://127.0.0.1:${relay.port}`;
-});
-afterAll(async () => {
-  await relay.process.stop('SIGKILL');
-  backend.stop();
-});
-beforeEach(() => {
-  backend.ran.length = 0;
-  backend.handler = (_req, res) => res.end('well');
-});
+const relay = useRelay();
+const { backend } = relay;
 
 async function another(settings: Record<string, string>): Promise<{ port: number; pin: string }> {
   const started = await startRelay(backend.url, 0, settings);
@@ -33,7 +17,15 @@ async function another(settings: Record<string, string>): Promise<{ port: number
 }
 
 test('a deployment that is well gets 0, every check made, and one request upstream', async () => {
-  const { exitCode, checks, found } = await examine(url, '--pin', relay.pin, '--origin', ORIGIN, '--path', '/health');
+  const { exitCode, checks, found } = await examine(
+    relay.url,
+    '--pin',
+    relay.pin,
+    '--origin',
+    ORIGIN,
+    '--path',
+    '/health',
+  );
   expect(checks('failed', 'warning')).toEqual([]);
   expect(checks('skipped')).toEqual(['certificate', 'admin port', 'answer stream']);
   expect(checks('ok').length).toBeGreaterThan(15);
@@ -44,14 +36,14 @@ test('a deployment that is well gets 0, every check made, and one request upstre
 });
 
 test('unless it is asked to, it sends nothing upstream', async () => {
-  const { exitCode, checks } = await examine(url, '--pin', relay.pin);
+  const { exitCode, checks } = await examine(relay.url, '--pin', relay.pin);
   expect(exitCode).toBe(0);
   expect(checks('skipped')).toContain('upstream');
   expect(backend.ran).toEqual([]);
 });
 
 test('without a pin it says which key it saw, warns, and ends with 2', async () => {
-  const { exitCode, output } = await runDoctor(url);
+  const { exitCode, output } = await runDoctor(relay.url);
   expect(exitCode).toBe(2);
   expect(output).toContain(`! pin             none given; the relay shows ${relay.pin}`);
   expect(output).toMatch(/✓ sealed call +OPTIONS \* was opened/);

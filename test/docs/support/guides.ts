@@ -10,6 +10,7 @@ import { createRelay, type Relay } from '@mte-relay/server';
 import { build } from 'esbuild';
 import { WebSocketServer } from 'ws';
 import { openBrowser } from '../../e2e/support/chromium.ts';
+import { listen } from '../../e2e/support/listen.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const RUN_TIMEOUT_MS = 60_000;
@@ -185,9 +186,4 @@ function apiServer(seen: string[]): Server {
     ws.on('message', (data, isBinary) => ws.send(`echo: ${data}`, { binary: isBinary }));
   });
   return server;
-}
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, resolve));
-  return (server.address() as AddressInfo).port;
 }

@@ -1,15 +1,14 @@
 // The app of examples/service-worker-app behind a relay, in Chromium: with routes of its own that the tests hold back, and
 // a relay that they restart.
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRelay, type Relay } from '@mte-relay/server';
 import type { Page } from 'playwright-core';
 import { CHROMIUM, type OpenBrowser, openBrowser } from './chromium.ts';
 import { freePort } from './free-port.ts';
+import { listen } from './listen.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const EXAMPLE = join(ROOT, 'examples/service-worker-app');
@@ -180,10 +179,4 @@ async function answerTest(req: IncomingMessage, res: ServerResponse, held: Held)
     default:
       return false;
   }
-}
-
-async function listen(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return (server.address() as AddressInfo).port;
 }

@@ -1,10 +1,10 @@
 // What a page of another origin needs to call a relay: an app server with the client's bundle, and, in front of the
 // relay, a counter of every HTTP request that reaches the wire, preflights included.
 import { readFileSync } from 'node:fs';
-import { createServer, request as httpRequest, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, request as httpRequest, type RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { createRelay, type Relay } from '@mte-relay/server';
+import { listen } from './listen.ts';
 
 const DIST = join(import.meta.dirname, '../../../packages/client/dist');
 
@@ -82,9 +82,4 @@ export async function startPageStage(answer: RequestListener, bundle: string): P
       }
     },
   };
-}
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, resolve));
-  return (server.address() as AddressInfo).port;
 }

@@ -1,9 +1,9 @@
 // The doctor as a process, and what it found.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { expect, onTestFinished } from 'vitest';
-import { startScript } from '../../../../test/e2e/support/processes.ts';
-import { until } from './egress.ts';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished } from 'vitest';
+import { type RunningProcess, startScript } from '../../../../test/e2e/support/processes.ts';
+import { Backend, startRelay, until } from './egress.ts';
 
 export interface Found {
   readonly state: 'ok' | 'warning' | 'failed' | 'skipped';
@@ -19,6 +19,44 @@ export interface Examined {
   readonly output: string;
   /** Names of checks in these states, in order. */
   checks(...states: Found['state'][]): string[];
+}
+
+/** A relay that is well, before a backend that is. */
+export interface HealthyRelay {
+  readonly backend: Backend;
+  readonly port: number;
+  readonly url: string;
+  readonly pin: string;
+}
+
+/** One for all tests of a file; each begins with a backend that has run nothing. */
+export function useRelay(): HealthyRelay {
+  const backend = new Backend();
+  let relay: { process: RunningProcess; port: number; pin: string };
+  beforeAll(async () => {
+    await backend.start();
+    relay = await startRelay(backend.url, 0);
+  });
+  afterAll(async () => {
+    await relay.process.stop('SIGKILL');
+    backend.stop();
+  });
+  beforeEach(() => {
+    backend.ran.length = 0;
+    backend.handler = (_req, res) => res.end('well');
+  });
+  return {
+    backend,
+    get port() {
+      return relay.port;
+    },
+    get url() {
+      return `http://127.0.0.1:${relay.port}`;
+    },
+    get pin() {
+      return relay.pin;
+    },
+  };
 }
 
 /** Runs `mte-relay doctor URL … --json`. */
