@@ -1,9 +1,10 @@
 // `npm run image:try`: builds the image for real and shows that it serves: without a registry (its base is made by
 // debootstrap) and without an engine (its content is run in namespaces). Takes root on Debian; about three minutes the
-// first time. --rebuild builds anew; the base is kept.
+// first time. An image of another commit, or of files that no commit has, is built anew; so is any with --rebuild. The
+// base is kept.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -22,7 +23,7 @@ const DRAIN_DELAY_MS = 500;
 const { values } = parseArgs({ options: { rebuild: { type: 'boolean', default: false } } });
 provideTools(IMAGE_TOOLS);
 if (!imageConfig(BASE)) command(['deploy/docker/debian-base.sh', BASE]);
-if (values.rebuild || !imageConfig(IMAGE)) {
+if (values.rebuild || isStale()) {
   command([process.execPath, 'deploy/docker/build.ts', '--engine', 'buildah', '--base', BASE, '--tag', IMAGE]);
 }
 const content = imageContent(IMAGE);
@@ -32,6 +33,13 @@ try {
   await tryServing(content);
 } finally {
   content.release();
+}
+
+/** Of another commit, or while files here differ from theirs. */
+function isStale(): boolean {
+  const git = (...args: string[]): string => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
+  const built = imageConfig(IMAGE)?.Labels['org.opencontainers.image.revision'];
+  return built !== git('rev-parse', 'HEAD') || git('status', '--porcelain', '--untracked-files=no') !== '';
 }
 
 function command([name, ...args]: readonly string[]): void {
@@ -82,6 +90,7 @@ async function tryServing(image: Content): Promise<void> {
     assert.equal(await health.exited, 0, health.output());
     held('the health check of the image says healthy');
     const pin = /"pin":"([^"]+)"/.exec(relay.output())?.[1] as string;
+    await checkPublicFiles(image, `http://127.0.0.1:${PORT}`);
     const client = createRelayClient(`http://127.0.0.1:${PORT}`, { pins: [pin] });
     for (let i = 0; i < 100; i++) {
       const response = await client.fetch(`/item/${i}`, { method: 'POST', body: 'x'.repeat(1024) });
@@ -107,6 +116,33 @@ async function tryServing(image: Content): Promise<void> {
     upstream.closeAllConnections();
     upstream.close();
   }
+}
+
+/** What it serves to web pages: the bytes that the build gives here, under the hashes that the image's own command prints. */
+async function checkPublicFiles(image: Content, origin: string): Promise<void> {
+  const integrity = image.run(['integrity'], {});
+  assert.equal(await integrity.exited, 0, integrity.output());
+  const hashes = new Map(
+    integrity
+      .output()
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(' ') as [string, string]),
+  );
+  const scripts = ['mte-relay-client.js', 'mte-relay-client.mjs', 'mte-relay-sw.js'];
+  assert.deepEqual([...hashes.keys()].sort(), scripts.map((name) => `/public/${name}`).sort());
+  for (const name of [...scripts, 'mte-relay-licenses.txt']) {
+    const response = await fetch(`${origin}/public/${name}`);
+    assert.equal(response.status, 200, name);
+    const bytes = Buffer.from(await response.arrayBuffer());
+    assert.ok(
+      bytes.equals(readFileSync(join(ROOT, 'packages/server/public', name))),
+      `${name}: not what npm run build makes`,
+    );
+    const digest = createHash('sha384').update(bytes).digest('base64');
+    if (name !== 'mte-relay-licenses.txt') assert.equal(hashes.get(`/public/${name}`), `sha384-${digest}`);
+  }
+  held('/public serves client, service worker and licences: the bytes of this build, with the hashes of `integrity`');
 }
 
 function healthCommand(): string[] {
