@@ -1,12 +1,22 @@
 // The container's files, as far as they can be judged without an engine, and its content, which is laid out and serves.
 // `npm run image:try` builds and runs the image itself.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { createRelayClient } from '@mte-relay/client';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
@@ -100,6 +110,44 @@ describe('Dockerfile', () => {
     expect(lines.filter((line) => /^!(?:\.git|\.env|node_modules)/.test(line))).toEqual([]);
   });
 });
+
+test('the build’s commands find everything that they read among what the build is sent', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mte-relay-context-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  for (const { name, value } of instructions) {
+    const [target = '', ...sources] = value.split(/\s+/).reverse();
+    if (name !== 'COPY' || value.startsWith('--from')) continue;
+    for (const source of sources.flatMap(globbed)) {
+      const into = source.endsWith('/') || !target.endsWith('/') ? target : join(target, basename(source));
+      cpSync(join(ROOT, source), join(folder, into), { recursive: true, filter: isSent });
+    }
+  }
+  linkModules(folder);
+  const commands = instructions.find(({ name, value }) => name === 'RUN' && value.includes('bundle.ts'))
+    ?.value as string;
+  execFileSync('/bin/sh', ['-c', commands], { cwd: folder, stdio: 'pipe' });
+  for (const name of ['mte-relay-client.js', 'mte-relay-client.mjs', 'mte-relay-sw.js']) {
+    const file = `packages/server/public/${name}`;
+    expect(readFileSync(join(folder, file), 'utf8') === read(file), `${name} as npm run build makes it`).toBe(true);
+  }
+});
+
+/** What .dockerignore keeps out of packages. */
+function isSent(path: string): boolean {
+  return !/^packages\/(?:[^/]+\/(?:dist|test|node_modules)|server\/public)$|\.tsbuildinfo$/.test(relative(ROOT, path));
+}
+
+/** What `npm ci` would give: the modules that are installed here, and the workspaces of this folder. */
+function linkModules(folder: string): void {
+  const modules = join(folder, 'node_modules');
+  mkdirSync(join(modules, '@mte-relay'), { recursive: true });
+  for (const name of readdirSync(join(ROOT, 'node_modules'))) {
+    if (name !== '@mte-relay' && name !== '.cache') symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
+  }
+  for (const name of readdirSync(join(folder, 'packages'))) {
+    symlinkSync(join(folder, 'packages', name), join(modules, '@mte-relay', name));
+  }
+}
 
 /** `deploy/docker/*.ts` as its files. */
 function globbed(source: string): string[] {
