@@ -37,7 +37,7 @@ const KNOWN_VARIABLES = new Set([...Object.keys(DOMAIN_SETTINGS), ...Object.keys
 const SOURCES: readonly [name: string, relay: string, read: () => Manifest[]][] = [
   ['reference', 'azure-mte-relay-deployment', () => reference(REFERENCE_VALUES)],
   ...(KUBECTL
-    ? (['overlays/trial', 'overlays/aks'] as const).map((overlay): (typeof SOURCES)[number] => [
+    ? (['overlays/trial', 'overlays/aks', 'overlays/aks-gateway'] as const).map((overlay): (typeof SOURCES)[number] => [
         overlay,
         'mte-relay',
         () => render(overlay),
@@ -180,7 +180,7 @@ describe.each(SOURCES)('%s', (name, relayName, read) => {
   });
 });
 
-describe.runIf(KUBECTL).each(['overlays/trial', 'overlays/aks'])('%s', (overlay) => {
+describe.runIf(KUBECTL).each(['overlays/trial', 'overlays/aks', 'overlays/aks-gateway'])('%s', (overlay) => {
   let manifests: Manifest[];
   let relay: Manifest;
   beforeAll(() => {
@@ -267,6 +267,67 @@ describe.runIf(KUBECTL)('overlays/aks alone', () => {
   });
 });
 
+describe.runIf(KUBECTL)('overlays/aks-gateway alone', () => {
+  let manifests: Manifest[];
+  beforeAll(() => {
+    manifests = render('overlays/aks-gateway');
+  });
+  const one = (kind: string, name = 'mte-relay'): Manifest =>
+    manifests.find((manifest) => manifest.kind === kind && manifest.metadata.name === name) as Manifest;
+
+  test('has no Ingress, and for the rest what overlays/aks has', () => {
+    const GATEWAY = /Gateway|HTTPRoute|Policy$|LoadBalancer|ConfigMap/;
+    const rest = (all: Manifest[]): Manifest[] => all.filter(({ kind }) => !GATEWAY.test(kind));
+    expect(manifests.map(({ kind }) => kind)).not.toContain('Ingress');
+    // The hash in the name of the ConfigMap, whose content differs.
+    const text = (all: Manifest[]): string => JSON.stringify(rest(all)).replace(/mte-relay-[0-9a-z]{10}\b/g, 'map');
+    expect(text(manifests)).toBe(text(render('overlays/aks').filter(({ kind }) => kind !== 'Ingress')));
+  });
+
+  test('every reference leads to what is there, and every request on 443 to the relay', () => {
+    const { annotations } = one('Gateway').metadata;
+    const loadBalancer = one('ApplicationLoadBalancer', annotations?.['alb.networking.azure.io/alb-name']);
+    expect(annotations?.['alb.networking.azure.io/alb-namespace']).toBe(loadBalancer.metadata.namespace);
+    const listeners = one('Gateway')['spec'].listeners.map(({ name, port }: { name: string; port: number }) => [
+      name,
+      port,
+    ]);
+    expect(listeners).toEqual([
+      ['http', 80],
+      ['https', 443],
+    ]);
+    const [sealed, redirect] = [one('HTTPRoute')['spec'], one('HTTPRoute', 'mte-relay-to-https')['spec']];
+    expect(sealed.parentRefs).toEqual([expect.objectContaining({ name: 'mte-relay', sectionName: 'https' })]);
+    expect(redirect.parentRefs).toEqual([expect.objectContaining({ name: 'mte-relay', sectionName: 'http' })]);
+    expect(redirect.hostnames).toEqual(sealed.hostnames);
+    expect(redirect.rules).toEqual([{ filters: [expect.objectContaining({ type: 'RequestRedirect' })] }]);
+    expect(sealed.rules).toHaveLength(1);
+    expect(sealed.rules[0].matches).toEqual([{ path: { type: 'PathPrefix', value: '/' } }]);
+    const [{ name, port }] = sealed.rules[0].backendRefs;
+    expect(one('Service', name)['spec'].ports.map((served: { port: number }) => served.port)).toContain(port);
+  });
+
+  test('the gateway probes readiness on the admin port, is let in there, and bounds no exchange', () => {
+    const { targetRef, default: probe } = one('HealthCheckPolicy')['spec'];
+    expect(one(targetRef.kind, targetRef.name).metadata.namespace).toBe(targetRef.namespace);
+    expect([probe.port, probe.http.path]).toEqual([9090, '/readyz']);
+    expect(probe.http.match.statusCodes).toEqual([{ start: 200, end: 200 }]);
+    const { DRAIN_DELAY_MS, TRUSTED_PROXIES } = environmentOf(
+      containers(deployment(manifests, 'mte-relay'))[0] as Container,
+      manifests,
+    );
+    const unhealthyAfterMs = probe.unhealthyThreshold * Number.parseInt(probe.interval, 10) * 1000;
+    expect(Number(DRAIN_DELAY_MS)).toBeGreaterThan(2 * unhealthyAfterMs);
+    expect(one('NetworkPolicy', 'mte-relay-gateway')['spec'].ingress).toEqual([
+      { from: [{ ipBlock: { cidr: TRUSTED_PROXIES } }], ports: [{ port: 9090, protocol: 'TCP' }] },
+    ]);
+    expect(one('RoutePolicy')['spec']).toMatchObject({
+      targetRef: { kind: 'HTTPRoute', name: 'mte-relay' },
+      default: { timeouts: { routeTimeout: '0s' } },
+    });
+  });
+});
+
 const BROKEN: readonly [what: string, breakIt: (relay: Manifest) => void, says: RegExp][] = [
   [
     'a number in quotes',
@@ -288,8 +349,21 @@ test.each(BROKEN)('the validator sees %s', async (_what, breakIt, says) => {
   expect((await schemaProblems([JSON.parse(JSON.stringify(relay)) as Manifest])).join('\n')).toMatch(says);
 });
 
-test.runIf(KUBECTL)('the validator sees a field that SecretProviderClass does not have', async () => {
-  const provider = render('overlays/aks').find(({ kind }) => kind === 'SecretProviderClass') as Manifest;
-  provider['spec'].parameters.keyVaultName = 'x';
-  expect(await schemaProblems([provider])).toEqual([expect.stringContaining('must NOT have additional properties')]);
+const BROKEN_CUSTOM: readonly [kind: string, breakIt: (manifest: Manifest) => void, says: RegExp][] = [
+  [
+    'SecretProviderClass',
+    (provider) => Object.assign(provider['spec'].parameters, { keyVaultName: 'x' }),
+    /additional prop/,
+  ],
+  ['HTTPRoute', (route) => Object.assign(route['spec'].rules[0], { backendRef: [] }), /backendRef.* does not exist/],
+  ['Gateway', (gateway) => Object.assign(gateway['spec'].listeners[0], { port: '80' }), /port must be integer/],
+  ['HealthCheckPolicy', (policy) => Object.assign(policy['spec'].default, { interval: 5 }), /interval must be string/],
+  ['RoutePolicy', (policy) => Object.assign(policy['spec'].default, { timeout: '0s' }), /additional properties/],
+  ['ApplicationLoadBalancer', (balancer) => Object.assign(balancer['spec'], { associations: [] }), /fewer than 1/],
+];
+
+test.runIf(KUBECTL).each(BROKEN_CUSTOM)('the validator sees a fault of %s', async (kind, breakIt, says) => {
+  const manifest = render('overlays/aks-gateway').find((candidate) => candidate.kind === kind) as Manifest;
+  breakIt(manifest);
+  expect((await schemaProblems([manifest])).join('\n')).toMatch(says);
 });

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { parseAllDocuments } from 'yaml';
+import { CUSTOM_RESOURCES } from './custom-resources.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const KUBERNETES = join(ROOT, 'deploy/kubernetes');
@@ -63,46 +64,16 @@ function parse(text: string): Manifest[] {
   return documents.map((document) => document.toJS() as Manifest | null).filter((object) => object !== null);
 }
 
-/** Of SecretProviderClass, which is none of Kubernetes' own; after the published fields of secrets-store.csi.x-k8s.io/v1. */
-const SECRET_PROVIDER_CLASS = {
-  type: 'object',
-  required: ['apiVersion', 'kind', 'metadata', 'spec'],
-  additionalProperties: false,
-  properties: {
-    apiVersion: { const: 'secrets-store.csi.x-k8s.io/v1' },
-    kind: { const: 'SecretProviderClass' },
-    metadata: { type: 'object', required: ['name'] },
-    spec: {
-      type: 'object',
-      required: ['provider', 'parameters'],
-      additionalProperties: false,
-      properties: {
-        provider: { const: 'azure' },
-        parameters: {
-          type: 'object',
-          required: ['keyvaultName', 'tenantId', 'objects'],
-          additionalProperties: false,
-          properties: Object.fromEntries(
-            ['usePodIdentity', 'clientID', 'tenantId', 'keyvaultName', 'cloudName', 'objects'].map((name) => [
-              name,
-              { type: 'string' },
-            ]),
-          ),
-        },
-      },
-    },
-  },
-};
-
 /**
- * Everything that is wrong with these objects by the OpenAPI description of Kubernetes, one line each: types, what is
- * required, formats; and fields that do not exist, which the compiler finds.
+ * Everything that is wrong with these objects by the OpenAPI descriptions of Kubernetes and its Gateway API, one line each:
+ * types, what is required, formats; and fields that do not exist, which the compiler finds. Kinds of Azure's by our own
+ * schemas of them.
  */
 export async function schemaProblems(manifests: readonly Manifest[]): Promise<string[]> {
-  const own = manifests.filter(({ kind }) => kind !== 'SecretProviderClass');
-  const others = manifests.filter(({ kind }) => kind === 'SecretProviderClass');
+  const own = manifests.filter(({ kind }) => !(kind in CUSTOM_RESOURCES));
+  const others = manifests.filter(({ kind }) => kind in CUSTOM_RESOURCES);
   const found = await Promise.all(own.map(valueProblems));
-  return [...found.flat(), ...unknownFields(own), ...others.flatMap(providerProblems)];
+  return [...found.flat(), ...unknownFields(own), ...others.flatMap(customProblems)];
 }
 
 async function valueProblems(manifest: Manifest): Promise<string[]> {
@@ -118,7 +89,10 @@ async function valueProblems(manifest: Manifest): Promise<string[]> {
   }
 }
 
-const moduleOf = ({ apiVersion }: Manifest): string => `kubernetes-models/${apiVersion}`;
+function moduleOf({ apiVersion }: Manifest): string {
+  const models = apiVersion.startsWith('gateway.') ? '@kubernetes-models/gateway-api' : 'kubernetes-models';
+  return `${models}/${apiVersion}`;
+}
 
 /** A literal with a field that its interface does not have is an error of types. */
 function unknownFields(manifests: readonly Manifest[]): string[] {
@@ -143,10 +117,11 @@ function unknownFields(manifests: readonly Manifest[]): string[] {
   }
 }
 
-function providerProblems(manifest: Manifest): string[] {
+function customProblems(manifest: Manifest): string[] {
   const ajv = new Ajv({ allErrors: true });
-  if (ajv.validate(SECRET_PROVIDER_CLASS, manifest)) return [];
-  return [`SecretProviderClass ${manifest.metadata.name}: ${ajv.errorsText()}`];
+  const validate = ajv.compile(CUSTOM_RESOURCES[manifest.kind] as object);
+  if (validate(manifest as unknown)) return [];
+  return [`${manifest.kind} ${manifest.metadata.name}: ${ajv.errorsText(validate.errors)}`];
 }
 
 /** The Deployment of this name. */
