@@ -144,7 +144,7 @@ test.runIf(REDIS_SERVER).each(['POST', 'PUT'])(
     const answered = await running.stop();
     console.log(`${method}: ${answered} exchanges answered, ${running.sent()} sent, ${ran.length} run by the upstream`);
     expect(answered).toBe(running.sent());
-    expect(answered).toBeGreaterThan(500);
+    expect(answered).toBeGreaterThan(4 * WORKERS); // counted, not timed: on a busy machine there are few
     expect(ran.length).toBe(answered);
     expect(new Set(ran).size).toBe(answered);
     expect(second.output()).toContain('"route":"exchange"');

@@ -50,7 +50,7 @@ test('times are in seconds and buckets are cumulative', async () => {
   expect(changed[short('upstream_seconds_sum')]).toBeLessThan(5);
   const request = changed[short('request_seconds_sum{route="exchange",answer="whole"}')] as number;
   expect(request).toBeGreaterThanOrEqual(changed[short('upstream_seconds_sum')] as number);
-  expect(changed[short('decode_seconds_sum')]).toBeLessThan(0.1);
+  expect(changed[short('decode_seconds_sum')]).toBeLessThan(5);
 });
 
 test('outcomes follow the inner status, and a stream is told from a whole answer', async () => {

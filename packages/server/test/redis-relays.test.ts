@@ -139,7 +139,7 @@ describe.skipIf(REDIS_SERVER === undefined)('relays over one Redis (MTE_RELAY_RE
     const startedMs = performance.now();
     const { message } = await client.seal(plaintextOf({ method: 'POST', path: '/hung' }));
     expect((await client.post(message)).code).toBe('unavailable');
-    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    expect(performance.now() - startedMs).toBeLessThan(10_000); // not for as long as it hangs
     redis.freeze(false);
   });
 });
