@@ -1,5 +1,7 @@
 // The calls of the reference's client packages, as their apps write them, against the real relay: same names, same
 // options, everything sealed.
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { createRelayClient } from '@mte-relay/client';
 import {
   initMteRelayClient,
@@ -178,4 +180,26 @@ test('calls of the old client and of the new one can stand side by side', async 
   onTestFinished(() => client.close());
   const [before, after] = await Promise.all([mteFetch(`${urlOf(on)}/same`), client.fetch('/same')]);
   expect(await bodyOf(before)).toEqual(await bodyOf(after));
+});
+
+test('in React Native it parses URLs as the client does, not by the class that is there', async () => {
+  const program = `
+    const { initMteRelayClient, mteFetch } = await import('@mte-relay/client/compat');
+    void [Request, Response]; // Node loads them when they are first used, with a URL class of its own
+    delete globalThis.URL;
+    await initMteRelayClient({ pins: { 'https://relay.example/': ['sha256-${'A'.repeat(43)}='] }, fetch: async (url) => {
+      console.log(url.href);
+      throw new TypeError('no network');
+    } });
+    await mteFetch('https://relay.example/a/../notes').catch((error) => console.log(error.code ?? error));
+    await mteFetch('https://other.example').catch((error) => console.log(error.code ?? error));
+  `;
+  const args = ['--conditions=react-native', '--input-type=module', '--eval', program];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: import.meta.dirname });
+  expect(stdout.trim().split('\n')).toEqual([
+    'https://relay.example/api/mte-relay',
+    'https://relay.example/api/mte-relay', // once more, past a cache
+    'unreachable',
+    'origin-not-relayed',
+  ]);
 });

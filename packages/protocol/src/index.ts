@@ -17,4 +17,4 @@ export * from './pairing.ts';
 export { type Claim, ReplayWindow } from './replay-window.ts';
 export type * from './suite.ts';
 export * from './websocket.ts';
-export { asciiBytes, type Bytes, concatBytes, copyBytes, emptyBytes, equalBytes } from './wire.ts';
+export { asciiBytes, type Bytes, concatBytes, copyBytes, emptyBytes, equalBytes, utf8Text } from './wire.ts';

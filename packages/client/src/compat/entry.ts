@@ -1,5 +1,6 @@
 // The entry `@mte-relay/client/compat`: `initMteRelayClient` and `mteFetch` as apps of the reference product call them,
 // over this client. The names are theirs for the sake of those apps; what goes over the wire is `mte-relay/1`.
+import { URL } from '#url';
 import { checkedPins, relayUrl } from '../core.ts';
 import { createRelayClient } from '../entry-fetch.ts';
 import { RelayClientError } from '../errors.ts';

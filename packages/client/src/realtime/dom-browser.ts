@@ -10,4 +10,9 @@ export function domError(name: string, message: string): Error {
   return new DOMException(message, name);
 }
 
+/** Text of UTF-8, byte order mark and all. Throws for bytes that are none. */
+export function textOf(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+}
+
 export const EventTargetBase: typeof EventTarget = EventTarget;

@@ -1,6 +1,8 @@
 // Events and errors of the DOM (DOM §2), also where a runtime lacks some of the platform's classes, as React Native does.
 // Browsers take dom-browser.ts.
 
+import { utf8Text } from '@mte-relay/protocol';
+
 type EventKind = 'Event' | 'MessageEvent' | 'CloseEvent' | 'ErrorEvent';
 type EventClass = new (type: string, fields: object) => Event;
 type Listener = ((event: Event) => void) | { handleEvent(event: Event): void };
@@ -21,6 +23,12 @@ export function makeEvent(kind: EventKind, type: string, fields: object = {}): E
 export function domError(name: string, message: string): Error {
   if (globalThis.DOMException) return new DOMException(message, name);
   return Object.assign(new Error(message), { name });
+}
+
+/** Text of UTF-8, byte order mark and all. Throws for bytes that are none. */
+export function textOf(bytes: Uint8Array): string {
+  if (!globalThis.TextDecoder) return utf8Text(bytes);
+  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
 }
 
 /** What a flat target needs of EventTarget: nothing captures, bubbles or can be prevented. */

@@ -2,6 +2,7 @@
 // again from the last event's id until it is closed or refused for good.
 import { INNER_FAILURE_FIELD } from '@mte-relay/protocol';
 import { domError, EventTargetBase, makeEvent } from '#dom';
+import { URL } from '#url';
 import { ignore, pause } from '../abort.ts';
 import { piecesOf } from '../body.ts';
 import type { ClientCore } from '../core.ts';

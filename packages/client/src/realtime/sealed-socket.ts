@@ -23,6 +23,8 @@ import {
   type WebSocketFrame,
   type WebSocketKeys,
 } from '@mte-relay/protocol';
+import { textOf } from '#dom';
+import { URL } from '#url';
 import { ignore, orAborted, pause } from '../abort.ts';
 import type { ClientCore } from '../core.ts';
 import { RelayClientError } from '../errors.ts';
@@ -269,9 +271,7 @@ export class SealedSocket {
     const [first] = this.#pieces as [Bytes];
     const whole = this.#pieces.length === 1 ? copyBytes(first) : concatBytes(this.#pieces);
     this.#pieces = [];
-    this.#owner.onMessage(
-      this.#kind === 'text' ? new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(whole) : whole,
-    );
+    this.#owner.onMessage(this.#kind === 'text' ? textOf(whole) : whole);
   }
 
   // 6 end

@@ -1,7 +1,8 @@
 // The platform's WebSocket interface (WHATWG WebSockets) over a sealed one: arguments are checked here, and what becomes
 // of the connection turned into events; the connection itself is sealed-socket.ts.
 import type { Bytes } from '@mte-relay/protocol';
-import { domError, EventTargetBase, makeEvent } from '#dom';
+import { domError, EventTargetBase, makeEvent, textOf } from '#dom';
+import { URL } from '#url';
 import type { ClientCore } from '../core.ts';
 import { RelayClientError } from '../errors.ts';
 import { addHandlerAttributes, addStates } from './dom-events.ts';
@@ -175,11 +176,11 @@ function checkedClose(code: number | undefined, reason = ''): CloseWord {
   if (clamped !== undefined && clamped !== NORMAL_CLOSURE && (clamped < 3000 || clamped > 4999)) {
     throw domError('InvalidAccessError', `close code expected 1000 or 3000 to 4999, got ${clamped}`);
   }
-  const said = `${reason}`;
-  if (new TextEncoder().encode(said).length > CLOSE_REASON_MAX_BYTES) {
+  const said = new TextEncoder().encode(`${reason}`);
+  if (said.length > CLOSE_REASON_MAX_BYTES) {
     throw domError('SyntaxError', `close reason expected up to ${CLOSE_REASON_MAX_BYTES} bytes`);
   }
-  return { code: clamped ?? (said === '' ? undefined : NORMAL_CLOSURE), reason: said.toWellFormed() };
+  return { code: clamped ?? (said.length === 0 ? undefined : NORMAL_CLOSURE), reason: textOf(said) };
 }
 
 /** A message as it is now: the caller may change its buffer later. */
