@@ -100,6 +100,19 @@ const INNER_MEMBERS = [
   ],
   ...['storeEpochMs', 'storeAgeMs', 'makeSuite', 'pairingFlags', 'keepClientId', 'defaultFields', 'postWithProgress'],
   ...['makeRequest', 'neverSent', 'fieldsFor', 'onAnswer', 'onResend', 'countUnsent', 'bufferedBytes', 'replayable'],
+  ...[
+    'baseUrl',
+    'relayOrigin',
+    'sameOrigin',
+    'checkOpen',
+    'onSent',
+    'onHead',
+    'onContent',
+    'onInformational',
+    'redirects',
+  ],
+  ...['headMaxBytes', 'fieldCountMax', 'padToMultipleBytes', 'pairedAt', 'monotonicMs', 'wallMs', 'prepareResend'],
+  ...['makeResponse', 'throwIfFailed', 'takeBody', 'gather', 'sealer', 'onOpen', 'onEnd'],
 ];
 const innerMember = new RegExp(`^(?:${INNER_MEMBERS.join('|')})$`);
 for (const [word] of readFileSync(join(root, 'docs/api.md'), 'utf8').matchAll(/\w+/g)) {
