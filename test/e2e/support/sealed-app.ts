@@ -1,5 +1,5 @@
-// The app of examples/service-worker-app behind a relay, in Chromium: with routes of its own that the tests hold back, and
-// a relay that they restart.
+// The app of examples/service-worker-app behind a relay: with routes of its own that the tests hold back, and a relay that
+// they restart; below it the same app opened in Chromium.
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
@@ -17,12 +17,11 @@ const PIECE_PAUSE_MS = 50;
 
 type Change = (html: string) => string;
 
-export interface SealedApp {
+export interface ServedApp {
   /** Of the relay, which is where the page is. */
   readonly origin: string;
   /** Of the app's own server, where it runs without relay and worker. */
   readonly directOrigin: string;
-  readonly browser: OpenBrowser;
   /** Requests to the API as the server behind the relay saw them, method and target. */
   readonly seen: string[];
   /** Those that came to the app's own server directly. */
@@ -31,28 +30,32 @@ export interface SealedApp {
   readonly ran: string[];
   /** Ids whose request was broken off before it was answered. */
   readonly brokenOff: string[];
-  /** What the page has printed to its console. */
-  readonly printed: string[];
   release(): void;
   /** Resolves when the request of this id has reached the API. */
   reached(id: string): Promise<void>;
   relay(): Relay;
   stopRelay(): Promise<void>;
   startRelay(environment?: Record<string, string>): Promise<void>;
-  /** Has the browser end every worker, as it does when memory is short. */
-  stopWorkers(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Opens all of it; the page is not loaded yet. */
-export async function openSealedApp(): Promise<SealedApp> {
+export interface SealedApp extends ServedApp {
+  readonly browser: OpenBrowser;
+  /** What the page has printed to its console. */
+  readonly printed: string[];
+  /** Has the browser end every worker, as it does when memory is short. */
+  stopWorkers(): Promise<void>;
+}
+
+/** Serves all of it, for any browser. */
+export async function serveSealedApp(): Promise<ServedApp> {
   const { createApp } = (await import(join(EXAMPLE, 'app.js'))) as { createApp(change?: Change): Server };
   const { sealedBy } = (await import(join(EXAMPLE, 'sealed.js'))) as { sealedBy(relay: Relay, html: string): string };
   const seen: string[] = [];
   const held = new Held();
   const seenDirect: string[] = [];
-  const direct = served(createApp(), seenDirect, held);
-  const behind = served(
+  const direct = withTestRoutes(createApp(), seenDirect, held);
+  const behind = withTestRoutes(
     createApp((html) => sealedBy(relay, html)),
     seen,
     held,
@@ -79,20 +82,13 @@ export async function openSealedApp(): Promise<SealedApp> {
     await relay.listen(relayPort);
   };
   await startRelay();
-  const browser = await openBrowser(CHROMIUM as string);
-  const printed: string[] = [];
-  browser.page.on('console', (message) => printed.push(message.text()));
-  const devtools = await browser.context.newCDPSession(browser.page);
-  await devtools.send('ServiceWorker.enable');
   return {
     origin,
     directOrigin,
-    browser,
     seen,
     seenDirect,
     ran: held.ran,
     brokenOff: held.brokenOff,
-    printed,
     release: () => held.release(),
     async reached(id) {
       while (!held.ran.includes(id)) await sleep(10);
@@ -100,16 +96,34 @@ export async function openSealedApp(): Promise<SealedApp> {
     relay: () => relay,
     stopRelay: () => relay.close(),
     startRelay,
-    async stopWorkers() {
-      await devtools.send('ServiceWorker.stopAllWorkers');
-    },
     async close() {
-      await browser.close();
       await relay.close();
       for (const server of [direct, behind]) {
         server.closeAllConnections();
         server.close();
       }
+    },
+  };
+}
+
+/** Opens all of it in Chromium; the page is not loaded yet. */
+export async function openSealedApp(): Promise<SealedApp> {
+  const served = await serveSealedApp();
+  const browser = await openBrowser(CHROMIUM as string);
+  const printed: string[] = [];
+  browser.page.on('console', (message) => printed.push(message.text()));
+  const devtools = await browser.context.newCDPSession(browser.page);
+  await devtools.send('ServiceWorker.enable');
+  return {
+    ...served,
+    browser,
+    printed,
+    async stopWorkers() {
+      await devtools.send('ServiceWorker.stopAllWorkers');
+    },
+    async close() {
+      await browser.close();
+      await served.close();
     },
   };
 }
@@ -146,7 +160,7 @@ class Held {
 }
 
 /** The app's server, with the tests' routes in front. */
-function served(app: Server, seen: string[], held: Held): Server {
+function withTestRoutes(app: Server, seen: string[], held: Held): Server {
   return createServer((req, res) => {
     if (req.url?.startsWith('/api/')) seen.push(`${req.method} ${req.url}`);
     void answerTest(req, res, held).then((answered) => answered || app.emit('request', req, res));

@@ -21,8 +21,14 @@ interface Puppeteer {
 
 export interface FirefoxPage {
   goto(url: string): Promise<unknown>;
+  reload(): Promise<unknown>;
+  url(): string;
   waitForFunction(condition: () => boolean): Promise<unknown>;
-  evaluate<A, R>(work: (given: A) => Promise<R>, given: A): Promise<R>;
+  waitForNavigation(): Promise<unknown>;
+  click(selector: string): Promise<void>;
+  $(selector: string): Promise<{ uploadFile(path: string): Promise<void> } | null>;
+  evaluate<A, R>(work: (given: A) => R | Promise<R>, given?: A): Promise<R>;
+  on(event: 'console', listener: (message: { text(): string }) => void): void;
 }
 
 export interface OpenFirefox {
@@ -30,7 +36,11 @@ export interface OpenFirefox {
   close(): Promise<void>;
 }
 
-export async function openFirefox(executablePath: string): Promise<OpenFirefox> {
+/** @param preferences of the profile, by the names of about:config. */
+export async function openFirefox(
+  executablePath: string,
+  preferences: Readonly<Record<string, unknown>> = {},
+): Promise<OpenFirefox> {
   const entry = pathToFileURL(join(INSTALLED, 'puppeteer-core/lib/puppeteer/puppeteer-core.js')).href;
   const { default: puppeteer } = (await import(entry)) as { default: Puppeteer };
   const profile = mkdtempSync(join(tmpdir(), 'mte-relay-firefox-'));
@@ -39,6 +49,7 @@ export async function openFirefox(executablePath: string): Promise<OpenFirefox> 
     executablePath,
     headless: true,
     userDataDir: profile,
+    extraPrefsFirefox: preferences,
     protocolTimeout: ANSWER_TIMEOUT_MS,
     timeout: START_TIMEOUT_MS,
   });

@@ -4,7 +4,7 @@ import { orAborted } from '../abort.ts';
 import { checkedPins, relayUrl } from '../core.ts';
 import { RelayClientError } from '../errors.ts';
 import { checkedRoutes, type WorkerConfiguration, withConfiguration } from './configuration.ts';
-import { FAILURE, type RelayRequestFailure, TAKE_OVER, TAKEN_OVER } from './messages.ts';
+import { FAILURE, type RelayRequestFailure, STAY, TAKE_OVER, TAKEN_OVER } from './messages.ts';
 
 const TIMEOUT_MS = 15_000;
 const SERVED_BY_RELAY = '/public/mte-relay-sw.js';
@@ -117,7 +117,8 @@ let listening: ((event: MessageEvent) => void) | undefined;
 /** The latest call's listener is the one that is told. */
 function listen(container: ServiceWorkerContainer, onFailure: (failure: RelayRequestFailure) => void): void {
   if (listening) container.removeEventListener('message', listening);
-  listening = ({ data }) => {
+  listening = ({ data, source }) => {
+    if (data === STAY) (source as ServiceWorker).postMessage(STAY);
     if ((data as { type?: unknown } | null)?.type === FAILURE) onFailure(data as RelayRequestFailure);
   };
   container.addEventListener('message', listening);

@@ -7,6 +7,9 @@ export const TAKE_OVER = 'mte-relay take over';
 /** Worker to page, by that port. */
 export const TAKEN_OVER = 'mte-relay taken over';
 
+/** Worker to page while it answers, and back: an event is what keeps a worker alive. */
+export const STAY = 'mte-relay stay';
+
 /** Worker to page: why one of its requests has failed. The request itself can only fail as a network error. */
 export interface RelayRequestFailure {
   readonly type: typeof FAILURE;

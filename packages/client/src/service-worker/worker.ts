@@ -5,9 +5,12 @@ import { createRelayClient, RelayClientError } from '../entry-fetch.ts';
 import { type AnswerContext, answerSealed } from './answer.ts';
 import { checkedRoutes, configurationIn } from './configuration.ts';
 import { Journal } from './journal.ts';
-import { FAILURE, type RelayRequestFailure, TAKE_OVER, TAKEN_OVER } from './messages.ts';
+import { FAILURE, type RelayRequestFailure, STAY, TAKE_OVER, TAKEN_OVER } from './messages.ts';
 import { Routes } from './routes.ts';
 import type { FetchEvent, WorkerScope } from './scope.ts';
+
+/** Firefox ends a worker a minute after the last event that came to it, whatever it is doing. */
+const STAY_EVERY_MS = 5_000;
 
 const scope = globalThis as unknown as WorkerScope;
 
@@ -33,7 +36,8 @@ scope.addEventListener('message', (event) => {
 scope.addEventListener('fetch', (event) => {
   if (!context.routes.seals(event.request)) return; // passes by
   const { response, done } = answerSealed(context, event.clientId, event.request);
-  event.waitUntil(done);
+  const staying = setInterval(tell, STAY_EVERY_MS, event.clientId, STAY);
+  event.waitUntil(done.finally(() => clearInterval(staying)));
   event.respondWith(response.catch((error) => failed(event, error)));
 });
 
@@ -41,14 +45,17 @@ scope.addEventListener('fetch', (event) => {
 function failed({ clientId, request }: FetchEvent, error: unknown): Response {
   if (!request.signal.aborted) {
     console.error('mte-relay:', error);
-    if (error instanceof RelayClientError) void tell(clientId, request, error);
+    if (error instanceof RelayClientError) void tell(clientId, failureOf(request, error));
   }
   return Response.error();
 }
 
-async function tell(clientId: string, { method, url }: Request, error: RelayClientError): Promise<void> {
-  const { code, message, mayHaveRun } = error;
-  const failure: RelayRequestFailure = { type: FAILURE, method, url, code, message, mayHaveRun };
+function failureOf({ method, url }: Request, { code, message, mayHaveRun }: RelayClientError): RelayRequestFailure {
+  return { type: FAILURE, method, url, code, message, mayHaveRun };
+}
+
+/** Tells the page that asks, unless it is only coming: a navigation has none yet. */
+async function tell(clientId: string, message: RelayRequestFailure | typeof STAY): Promise<void> {
   const page = clientId === '' ? undefined : await scope.clients.get(clientId);
-  page?.postMessage(failure);
+  page?.postMessage(message);
 }

@@ -1,0 +1,253 @@
+// The unchanged app of examples/service-worker-app behind the service worker in stock Firefox ESR, as test/e2e has it in
+// Chromium: what works, what is on the wire, and what Firefox does with a worker that has been busy for long.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Capture, capturePort, TCPDUMP } from '../e2e/support/capture.ts';
+import { type ServedApp, serveSealedApp } from '../e2e/support/sealed-app.ts';
+import {
+  CONTROL_PATH,
+  expectSealed,
+  FILE_BYTES,
+  FILE_TEXT,
+  NOTE,
+  PASSWORD,
+  SUBJECT,
+} from '../e2e/support/sealed-app-secrets.ts';
+import { FIREFOX, type FirefoxPage, type OpenFirefox, openFirefox } from './support/firefox.ts';
+
+/** Firefox ends a worker when both have passed since the last event for it, 30 s each unless it is told otherwise. */
+const IDLE_MS = 8_000;
+const IDLE_EXTENDED_MS = 8_000;
+const FAILED = 'NetworkError when attempting to fetch resource.';
+
+describe.skipIf(!FIREFOX)('an unchanged app and the service worker in Firefox', () => {
+  const printed: string[] = [];
+  let app: ServedApp;
+  let firefox: OpenFirefox;
+  let page: FirefoxPage;
+  let folder: string;
+
+  beforeAll(async () => {
+    app = await serveSealedApp();
+    firefox = await openFirefox(FIREFOX as string, {
+      'dom.serviceWorkers.idle_timeout': IDLE_MS,
+      'dom.serviceWorkers.idle_extended_timeout': IDLE_EXTENDED_MS,
+    });
+    page = firefox.page;
+    page.on('console', (message) => printed.push(message.text()));
+    folder = mkdtempSync(join(tmpdir(), 'mte-relay-upload-'));
+    writeFileSync(join(folder, 'depth.csv'), Buffer.alloc(FILE_BYTES, FILE_TEXT));
+  });
+
+  afterAll(async () => {
+    await firefox?.close();
+    await app?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function openSealed(): Promise<void> {
+    await page.goto(app.origin);
+    await page.waitForFunction(() => document.documentElement.dataset['sealed'] === '');
+  }
+
+  let capture: Capture | undefined;
+  let withoutWorker: string[] = [];
+
+  test('without a relay the app works against its own server', async () => {
+    const origin = app.directOrigin.replace('localhost', '127.0.0.1'); // cookies know hosts and no ports
+    await page.goto(origin);
+    await useEverything(page, folder);
+    expect(page.url()).toBe(`${origin}/thanks.html?number=1`);
+    withoutWorker = app.seenDirect.splice(0);
+    expect(withoutWorker).toContain('POST /api/v1/messages');
+  });
+
+  test('behind the relay it makes the same requests, sealed', async () => {
+    await openSealed();
+    // From here on: the page's own files pass as they are, and they name its routes.
+    if (TCPDUMP) capture = await capturePort(TCPDUMP, Number(new URL(app.origin).port));
+    await useEverything(page, folder);
+    expect(page.url()).toBe(`${app.origin}/thanks.html?number=1`);
+    expect(app.seen).toEqual(withoutWorker);
+  });
+
+  test.skipIf(!TCPDUMP)('no method, path, field, body, cookie or status of the API is on the wire', async () => {
+    await page.evaluate(async (path: string) => void (await fetch(path)), CONTROL_PATH);
+    expectSealed(await (capture as Capture).finish(), withoutWorker.length);
+  });
+
+  test('a reload is looked after at once, and the cookie still opens', async () => {
+    await openSealed();
+    await page.reload();
+    await page.waitForFunction(() => document.documentElement.dataset['sealed'] === '');
+    app.seen.length = 0;
+    expect(await page.evaluate(async () => (await fetch('/api/v1/notes')).status)).toBe(200);
+    expect(app.seen).toEqual(['GET /api/v1/notes']);
+  });
+
+  test('EventSource and images pass by, a beacon is sealed', async () => {
+    app.seen.length = 0;
+    const outcome = await page.evaluate(async () => {
+      const image = new Image();
+      const source = new EventSource('/api/v1/events');
+      const failed = (target: EventTarget): Promise<string> =>
+        new Promise((resolve) => target.addEventListener('error', () => resolve('refused'), { once: true }));
+      image.src = '/api/v1/image.png';
+      const outcomes = await Promise.all([failed(image), failed(source)]);
+      source.close();
+      navigator.sendBeacon('/api/v1/beacon', 'seen');
+      return outcomes;
+    });
+    expect(outcome).toEqual(['refused', 'refused']);
+    await expect.poll(() => app.seen).toEqual(['POST /api/v1/beacon']);
+  });
+
+  test('redirects end as without a worker, but never outside of the listed routes', async () => {
+    const outcomes = await page.evaluate(async () => {
+      const seen: unknown[] = [];
+      for (const query of [
+        'status=303&to=/api/v1/notes',
+        'status=307&to=/api/v1/notes',
+        'status=307&to=/thanks.html',
+      ]) {
+        const init = { method: 'POST', body: JSON.stringify({ text: 'sent on' }) };
+        const answer = await fetch(`/api/v1/test/redirect?${query}`, init).catch((error: Error) => error.message);
+        seen.push(typeof answer === 'string' ? answer : [answer.status, new URL(answer.url).pathname]);
+      }
+      return seen;
+    });
+    expect(outcomes).toEqual([[200, '/api/v1/notes'], [201, '/api/v1/notes'], FAILED]);
+    await expect.poll(() => printed.join('\n')).toMatch(/failed with redirect-refused/);
+  });
+
+  test('answers stream, and an abort in the middle of one ends the API’s work', async () => {
+    const pieces = await page.evaluate(async () => {
+      const controller = new AbortController();
+      const response = await fetch('/api/v1/test/stream', { signal: controller.signal });
+      const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+      const first = new TextDecoder().decode((await reader.read()).value);
+      controller.abort(new Error('enough'));
+      return [first, await reader.read().then(String, (error: Error) => error.message)];
+    });
+    expect(pieces).toEqual(['piece 0\n', 'enough']);
+    await expect.poll(() => app.brokenOff).toContain('stream');
+  });
+
+  test('of an upload the page is told the end alone, and a stream as body is text, as without a worker', async () => {
+    const events = await page.evaluate(async () => {
+      const request = new XMLHttpRequest();
+      const told: string[] = [];
+      for (const name of ['progress', 'load', 'error']) request.upload.addEventListener(name, () => told.push(name));
+      request.open('POST', '/api/v1/notes');
+      request.send(JSON.stringify({ text: 'y'.repeat(1_000_000) }));
+      await new Promise((resolve) => request.addEventListener('loadend', resolve));
+      return told;
+    });
+    expect(events).toEqual(['load']);
+    const sent = await page.evaluate(
+      async () => await new Request('/', { method: 'POST', body: new ReadableStream() }).text(),
+    );
+    expect(sent).toBe('[object ReadableStream]');
+  });
+
+  test('a worker that works for long is kept alive by the page', async () => {
+    const answer = held(page, 'POST', 'long');
+    await app.reached('long');
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS + IDLE_EXTENDED_MS + 4_000));
+    app.release();
+    expect(await answer).toBe('answer to long');
+    expect(app.ran.filter((id) => id === 'long')).toHaveLength(1);
+  });
+
+  test('a worker that is ended in the middle: every request fails, none runs twice or goes out as it is', async () => {
+    // As a page of an older client, or one that is gone by then.
+    await page.evaluate(() => {
+      ServiceWorker.prototype.postMessage = () => undefined;
+    });
+    app.seen.length = 0;
+    const methods = ['GET', 'PUT', 'POST'];
+    const answers = Promise.all(methods.map((method) => held(page, method, `ended-${method}`)));
+    expect(await answers).toEqual([FAILED, FAILED, FAILED]);
+    for (const method of methods) expect(app.brokenOff).toContain(`ended-${method}`);
+    expect(app.seen.toSorted()).toEqual(
+      methods.toSorted().map((method) => `${method} /api/v1/test/held?id=ended-${method}`),
+    );
+    // The note of the worker that has ended stops the first repeat, as it would one by the browser.
+    expect(await held(page, 'POST', 'ended-POST')).toBe(FAILED);
+    await expect.poll(() => printed.join('\n')).toMatch(/POST .* failed with may-have-run/);
+    const again = held(page, 'POST', 'ended-POST');
+    await expect.poll(() => app.ran.filter((id) => id === 'ended-POST')).toHaveLength(2);
+    app.release();
+    expect(await again).toBe('answer to ended-POST');
+  });
+
+  test('an update while a request runs loses nothing, and takes over when it is done', async () => {
+    await openSealed();
+    await app.stopRelay();
+    await app.startRelay({ PUBLIC_FILES: 'off' }); // the app serves another version of the worker then
+    const answer = held(page, 'POST', 'update');
+    await app.reached('update');
+    const states = await page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.ready;
+      Object.assign(globalThis, { old: registration.active });
+      await registration.update();
+      const worker = registration.installing ?? registration.waiting;
+      while (worker?.state === 'installing') await new Promise((resolve) => setTimeout(resolve, 10));
+      return [registration.active?.state, worker?.state];
+    });
+    expect(states).toEqual(['activated', 'installed']);
+    app.release();
+    expect(await answer).toBe('answer to update');
+    await page.waitForFunction(() => (globalThis as unknown as { old: ServiceWorker }).old.state === 'redundant');
+    expect(await page.evaluate(async () => (await fetch('/api/v1/notes')).status)).toBe(200);
+    expect(app.ran.filter((id) => id === 'update')).toHaveLength(1);
+  });
+});
+
+/** What a user does, from signing in to the posted form; ends on the page that the form leads to. */
+async function useEverything(page: FirefoxPage, folder: string): Promise<void> {
+  const fill = (selector: string, text: string): Promise<void> =>
+    page.evaluate(
+      ([into, value]) => {
+        const input = document.querySelector(into as string) as HTMLInputElement;
+        input.value = value as string;
+        input.dispatchEvent(new Event('input', { bubbles: true }));
+      },
+      [selector, text],
+    );
+  const shows = async (selector: string, text: string): Promise<void> => {
+    const textOf = (given: string): string => document.querySelector(given)?.textContent ?? '';
+    await expect.poll(() => page.evaluate(textOf, selector)).toContain(text);
+  };
+  await fill('#login [name=password]', PASSWORD);
+  await page.click('#login button');
+  await shows('#user', 'signed in as robin');
+  await shows('#notes', 'herons');
+  await fill('#add [name=text]', NOTE);
+  await page.click('#add button');
+  await shows('#notes', NOTE);
+  await fill('#search', 'heron');
+  await shows('#found', 'Two herons');
+  await (await page.$('#upload [name=file]'))?.uploadFile(join(folder, 'depth.csv'));
+  await page.click('#upload button');
+  await shows('#files', 'depth.csv, 3,000,000 bytes');
+  await fill('#contact [name=subject]', SUBJECT);
+  await fill('#contact [name=message]', 'It shows nothing since Monday.');
+  await Promise.all([page.waitForNavigation(), page.click('#contact button')]);
+}
+
+/** Calls a route that waits to be released; the text, or the message of the error. */
+function held(page: FirefoxPage, method: string, id: string): Promise<string> {
+  return page.evaluate(
+    async ([verb, name]) => {
+      const init = verb === 'GET' ? {} : { method: verb as string, body: 'content' };
+      return await fetch(`/api/v1/test/held?id=${name}`, init).then(
+        (response) => response.text(),
+        (error: Error) => error.message,
+      );
+    },
+    [method, id],
+  );
+}
