@@ -234,6 +234,17 @@ describe('the upstream', () => {
     expect(found['upstream']).toEqual(finding(state, new RegExp(`answered ${status} itself`), /the relay works/));
   });
 
+  test('a stream that is refused is told from one that is held back', async () => {
+    const away = await another({}, `http://127.0.0.1:${await freePort()}`);
+    const refused = await examine(away.url, '--pin', away.pin, '--stream', '/events');
+    expect(refused.found['answer stream']).toEqual(finding('failed', /502 upstream-unreachable/, /UPSTREAM/));
+    backend.handler = (_req, res) => res.writeHead(404).end('no such stream');
+    const missing = await examine(relay.url, '--pin', relay.pin, '--stream', '/events');
+    expect(missing.found['answer stream']).toEqual(
+      finding('warning', /GET \/events answered 404 itself/, /path right/),
+    );
+  });
+
   test('a path outside MTE_ROUTES is named', async () => {
     const routed = await another({ MTE_ROUTES: '/api/v1/*' });
     const { found } = await examine(routed.url, '--pin', routed.pin, '--path', '/health');
@@ -279,8 +290,24 @@ describe('pages and clocks', () => {
       ),
     );
     const { found } = await examine(`http://127.0.0.1:${port}`, '--pin', relay.pin);
-    expect(found['clock of relay']).toEqual(finding('ok', /agrees/));
-    expect(found['clock of answer']).toEqual(finding('failed', /3[56]\d\d s ahead/, /NTP/));
+    expect(found['clock of relay']).toEqual(finding('ok', /agrees with this machine/));
+    expect(found['clock of answer']).toEqual(finding('failed', /3[56]\d\d s ahead of the relay/, /NTP/));
+  });
+
+  test('a clock of the relay, or of this machine, that is minutes off is told once and not as a box’s', async () => {
+    const pass = box(() => undefined);
+    const port = await serve(
+      createServer((req, res) => {
+        if (!req.url?.startsWith('/api/mte-echo')) return pass(req, res);
+        const time = new Date(Date.now() + 240_000);
+        const echo = new URL(req.url, 'http://relay').searchParams.get('msg');
+        res.writeHead(200, { 'content-type': 'application/json', date: time.toUTCString() });
+        res.end(JSON.stringify({ echo, time: time.toISOString() }));
+      }),
+    );
+    const { found } = await examine(`http://127.0.0.1:${port}`, '--pin', relay.pin);
+    expect(found['clock of relay']).toEqual(finding('failed', /2[34]\d s ahead of this machine/, /third clock/));
+    expect(found['clock of answer']).toEqual(finding('ok', /agrees with the relay/));
   });
 
   test('a cache that keeps discovery for a day is named', async () => {

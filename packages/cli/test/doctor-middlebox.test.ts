@@ -95,6 +95,25 @@ describe.skipIf(!NGINX)(`behind nginx${NGINX ? '' : ' (skipped: no nginx)'}`, ()
     expect(found['foreign origin']).toEqual(finding('failed', /every origin may read answers: \*/));
   });
 
+  test.each([
+    ['Origin', 'proxy_set_header Origin "";'],
+    ['its CORS fields', 'proxy_hide_header Access-Control-Allow-Origin;'],
+  ])('%s taken off is the box’s fault, not that of CORS_ORIGINS', async (_, directive) => {
+    const { found } = await through(`location / { proxy_pass $relay; ${directive} }`, '--origin', ORIGIN);
+    expect(found['CORS']).toEqual(finding('failed', /the origin is not allowed/, /a box takes .* off/));
+  });
+
+  test('a pairing that is led elsewhere is not taken for a fault of CORS', async () => {
+    const { found } = await through(
+      'location / { proxy_pass $relay; } location = /api/mte-pair { proxy_pass $relay/pair; }',
+      '--origin',
+      ORIGIN,
+    );
+    for (const check of ['CORS', 'foreign origin']) {
+      expect(found[check], check).toEqual(finding('failed', /404 not-found/, /path was rewritten/));
+    }
+  });
+
   test('a way past the relay is found by a request that must be refused', async () => {
     const { exitCode, found } = await through(
       `location / { proxy_pass ${backend.url}; } location /api/mte { proxy_pass $relay; }`,

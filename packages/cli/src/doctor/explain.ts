@@ -30,7 +30,8 @@ const OF_THE_RELAY: Readonly<Record<OuterCode, string>> = {
   'headers-too-large': 'a box adds many header fields: see OUTER_HEAD_MAX_BYTES and OUTER_FIELDS_MAX',
   internal: 'a fault of the relay: find "fault" in its log',
   'upstream-unreachable': 'the relay does not reach UPSTREAM: see "upstream failed" in its log',
-  unavailable: 'the relay is full, draining, or without its session store: see /readyz and mte_relay_limited_total',
+  unavailable:
+    'the relay is without its session store (/readyz says "sessions":false: look at Redis), full (mte_relay_limited_total) or draining',
   'upstream-timeout': 'UPSTREAM answers too slowly: see mte_relay_upstream_seconds',
 };
 
@@ -80,9 +81,12 @@ export function explain(answer: OuterAnswer): Explanation {
       todo: 'exempt application/mte-relay from compression: it gains nothing, and streams are held back',
     };
   }
+  const elsewhere = 'the URL leads to another server: route /api/mte* to the relay';
+  const stripped =
+    headers['content-type'] === undefined ? '; or a box takes content-type off answers: let it pass' : '';
   return {
     saw: `not the relay but something else answers: ${status}, ${type}${server}`,
-    todo: OF_A_BOX[status] ?? 'the URL leads to another server: route /api/mte* to the relay',
+    todo: OF_A_BOX[status] ?? elsewhere + stripped,
   };
 }
 

@@ -141,6 +141,11 @@ export function isSealed({ status, headers }: Pick<OuterAnswer, 'status' | 'head
 export async function openAnswer(exchange: SealedExchange, body: Uint8Array): Promise<InnerAnswer> {
   const plaintexts: Bytes[] = [];
   for await (const plaintext of exchange.openResponse(once(new Uint8Array(body)))) plaintexts.push(plaintext);
+  return innerAnswerOf(plaintexts);
+}
+
+/** What the opened chunks of a whole answer say. Throws ProtocolError. */
+export function innerAnswerOf(plaintexts: readonly Bytes[]): InnerAnswer {
   const { head, content } = decodeWhole<ResponseHead>('response', concatBytes(plaintexts));
   return { ...head, content };
 }

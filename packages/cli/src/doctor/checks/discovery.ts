@@ -139,29 +139,37 @@ export async function checkEcho({ hop, report }: Examination): Promise<void> {
     report.ok('echo', `answered in ${Math.round(answer.totalMs)} ms`);
   }
   const middleMs = sentMs + answer.totalMs / 2;
+  const relayMs = Date.parse(textOf(document['time']));
   judgeClock(
     report,
     'clock of relay',
-    Date.parse(textOf(document['time'])) - middleMs,
-    'set the time of the relay’s nodes by NTP: client IDs are dated by it',
+    { skewMs: relayMs - middleMs, of: 'this machine’s' },
+    'set the time of the relay’s nodes by NTP, since client IDs are dated by it; or this machine’s, if a third clock says so',
   );
   const date = answer.headers.date;
-  if (date === undefined) return;
+  if (date === undefined || Number.isNaN(relayMs)) return;
+  // Beside the relay's, so that a wrong clock of relay or of this machine is told once, and not as a box's.
   judgeClock(
     report,
     'clock of answer',
-    Date.parse(date) - middleMs,
+    { skewMs: Date.parse(date) - relayMs, of: 'the relay’s' },
     'a box in front sets Date by a clock of its own: set it by NTP, or caches misjudge ages',
   );
 }
 
-function judgeClock(report: Examination['report'], check: string, skewMs: number, todo: string): void {
+interface Skew {
+  readonly skewMs: number;
+  /** Whose clock it is compared with. */
+  readonly of: string;
+}
+
+function judgeClock(report: Examination['report'], check: string, { skewMs, of }: Skew, todo: string): void {
   const seconds = Math.round(Math.abs(skewMs) / 1000);
   const facts = { skewMs: Math.round(skewMs) };
   if (Number.isNaN(skewMs)) return report.warn(check, 'it names no time', todo);
-  if (Math.abs(skewMs) <= CLOCK_TOLERANCE_MS) return report.ok(check, 'agrees with this machine’s', facts);
-  const saw = `is ${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} this machine’s`;
-  if (Math.abs(skewMs) > CLOCK_SKEW_MAX_MS) report.fail(check, saw, `${todo}. Or this machine’s clock is wrong`, facts);
+  if (Math.abs(skewMs) <= CLOCK_TOLERANCE_MS) return report.ok(check, `agrees with ${of}`, facts);
+  const saw = `is ${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} ${of}`;
+  if (Math.abs(skewMs) > CLOCK_SKEW_MAX_MS) report.fail(check, saw, todo, facts);
   else report.warn(check, saw, todo, facts);
 }
 

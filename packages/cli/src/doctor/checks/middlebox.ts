@@ -2,11 +2,20 @@
 // last by itself, as soon as it has opened the head; nothing runs upstream.
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { encodeEnd, encodeRequestStart } from '@mte-relay/protocol';
+import { type Bytes, encodeEnd, encodeRequestStart } from '@mte-relay/protocol';
 import { type Examination, harmless, tenths } from '../examination.ts';
 import { explain } from '../explain.ts';
 import { bodyOf, type OuterAnswer, reasonOf, responseOf } from '../hop.ts';
-import { type DoctorSession, isSealed, openAnswer, POST_MESSAGE, type SealedRequest } from '../seal.ts';
+import {
+  type DoctorSession,
+  type InnerAnswer,
+  innerAnswerOf,
+  isSealed,
+  openAnswer,
+  POST_MESSAGE,
+  type SealedRequest,
+} from '../seal.ts';
+import { judgeUpstream } from './sealed.ts';
 
 const MEGABYTE = 1_000_000;
 /** Sealed bytes are these and up to 0.1 % more. */
@@ -17,6 +26,8 @@ const EARLY_MS = 2_000;
 const FIRST_EVENT_MS = 8_000;
 /** Pieces of one answer that arrive further apart than this were not gathered. */
 const GATHERED_MS = 50;
+/** An answer that is no stream but a refusal, is not longer. */
+const SHORT_ANSWER_BYTES = 65_536;
 
 /** Sealed requests of growing size, of which the relay opens the head and throws the rest away. */
 export async function checkUploads({ session, options, report }: Examination): Promise<void> {
@@ -117,7 +128,10 @@ export async function checkAnswerStreaming({ hop, session, options, report, tlsP
     const { saw, todo } = explain(arrivals.refusal);
     return report.fail(check, `GET ${streamPath}: ${saw}`, todo);
   }
-  const { piecesMs, ended, failure } = arrivals;
+  const { piecesMs, ended, failure, whole } = arrivals;
+  if (whole && whole.status >= 400) {
+    return judgeUpstream(report, check, whole, { what: `GET ${streamPath}`, ms: tenths(piecesMs[0] ?? 0) });
+  }
   const [firstMs, lastMs] = [piecesMs[0], piecesMs.at(-1)];
   if (firstMs === undefined || lastMs === undefined) {
     const saw = failure ?? `nothing came within ${FIRST_EVENT_MS / 1000} s`;
@@ -141,7 +155,13 @@ export async function checkAnswerStreaming({ hop, session, options, report, tlsP
 
 type Arrivals =
   | { readonly refusal: OuterAnswer }
-  | { readonly piecesMs: readonly number[]; readonly ended: boolean; readonly failure?: string };
+  | {
+      readonly piecesMs: readonly number[];
+      readonly ended: boolean;
+      readonly failure?: string;
+      /** The answer, if it ended and is short. */
+      readonly whole?: InnerAnswer | undefined;
+    };
 
 /** When the opened pieces of an answer came, until it ended or the time was over. */
 async function arrivalsOf(
@@ -149,6 +169,8 @@ async function arrivalsOf(
   { exchange, bytes }: SealedRequest,
 ): Promise<Arrivals> {
   const piecesMs: number[] = [];
+  const kept: Bytes[] = [];
+  let left = SHORT_ANSWER_BYTES;
   const beganMs = performance.now();
   let timeIsUp = false;
   const deadline = setTimeout(() => {
@@ -164,8 +186,10 @@ async function arrivalsOf(
     }
     for await (const piece of exchange.openResponse(res)) {
       if (piece.length > 0) piecesMs.push(performance.now() - beganMs);
+      left -= piece.length;
+      if (left >= 0) kept.push(piece);
     }
-    return { piecesMs, ended: true };
+    return { piecesMs, ended: true, whole: left >= 0 ? innerAnswerOf(kept) : undefined };
   } catch (error) {
     // Ended by the time: what came until then is the answer.
     return { piecesMs, ended: false, ...(timeIsUp ? {} : { failure: reasonOf(error) }) };

@@ -219,7 +219,7 @@ export async function checkUpstream({ session, options, report, tlsProven }: Exa
       const { saw, todo } = explain(outer);
       return report.fail('upstream', saw, todo);
     }
-    judgeUpstream(report, inner, `${method} ${path}`, tenths(outer.totalMs));
+    judgeUpstream(report, 'upstream', inner, { what: `${method} ${path}`, ms: tenths(outer.totalMs) });
   } catch (error) {
     report.fail(
       'upstream',
@@ -229,34 +229,40 @@ export async function checkUpstream({ session, options, report, tlsProven }: Exa
   }
 }
 
-function judgeUpstream(report: Examination['report'], inner: InnerAnswer, what: string, ms: number): void {
+/** Says who answered a request for the upstream, and how. */
+export function judgeUpstream(
+  report: Examination['report'],
+  check: string,
+  inner: InnerAnswer,
+  { what, ms }: { readonly what: string; readonly ms: number },
+): void {
   const failure = failureOf(inner);
   const facts = { status: inner.status, ms, ...(failure && { failure }) };
   if (failure) {
     const { upstreamSaw } = INNER_FAILURE[failure];
     const todo = OF_THE_UPSTREAM[failure] ?? 'see the relay’s log';
     report.fail(
-      'upstream',
+      check,
       `the relay answered for it: ${inner.status} ${failure} (the upstream saw the request: ${upstreamSaw})`,
       todo,
       facts,
     );
   } else if (inner.status >= 500) {
     report.fail(
-      'upstream',
+      check,
       `${what} answered ${inner.status} itself`,
       'the relay works; see the log of the upstream',
       facts,
     );
   } else if (inner.status >= 400) {
     report.warn(
-      'upstream',
+      check,
       `${what} answered ${inner.status} itself`,
       'the relay works; is the path right, or does it want a login?',
       facts,
     );
   } else {
-    report.ok('upstream', `${what} answered ${inner.status} in ${ms} ms, sealed both ways`, facts);
+    report.ok(check, `${what} answered ${inner.status} in ${ms} ms, sealed both ways`, facts);
   }
 }
 
