@@ -4,8 +4,8 @@ import type { Suite, SyncSuite } from '@mte-relay/protocol';
 import { xwingKeyPairFromSeed as nobleKeyPair, nobleSuite } from '@mte-relay/protocol/noble';
 import { xwingKeyPairFromSeed as nodeKeyPair, nodeSuite } from '@mte-relay/protocol/node';
 import { xwingKeyPairFromSeed as webcryptoKeyPair, webcryptoSuite } from '@mte-relay/protocol/webcrypto';
-import type { Provider } from './run/fixed-suite.ts';
-import { type Providers, VECTOR_FILES, type Vectors } from './run/vectors.ts';
+import type { Provider, Providers } from './run/fixed-suite.ts';
+import { VECTOR_FILES, type Vectors } from './run/vectors.ts';
 
 const node: Provider<SyncSuite> = { suite: nodeSuite(), keyPair: nodeKeyPair };
 const noble: Provider<SyncSuite> = { suite: nobleSuite(), keyPair: nobleKeyPair };

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import type { Need } from './fetch/format.ts';
 import { providerSets, vectors } from './providers.ts';
 import { fetchCasesFor } from './run/conformance.ts';
-import { type Providers, vectorCases } from './run/vectors.ts';
+import type { Providers } from './run/fixed-suite.ts';
+import { vectorCases } from './run/vectors.ts';
 
 /** All that a fetch case can need. */
 const ALL: readonly Need[] = ['streams', 'form-data', 'abort', 'codings', 'request', 'typed-requests'];

@@ -6,7 +6,6 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { endAll, type Started, start } from './processes.ts';
 import { RawConnection } from './raw-connection.ts';
-import type { SealedJob } from './sealed.ts';
 import { CONTENT_TYPE, PATH, plainRequestBytes, REQUEST_BODY, RESPONSE_BODY } from './workload.ts';
 
 /** One measurement as the load saw it. */
@@ -21,6 +20,13 @@ export interface LoadResult {
   readonly failureCount: number;
   /** The first few of them in words. */
   readonly failures: readonly string[];
+}
+
+/** What the runner asks sealed.ts for; the answer is a LoadResult, or `{error}`. */
+export interface SealedJob {
+  readonly port: number;
+  readonly connections: number;
+  readonly seconds: number;
 }
 
 export type Load = (port: number, connections: number, seconds: number) => Promise<LoadResult>;

@@ -27,16 +27,9 @@ import {
 } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { Latencies } from './latency.ts';
-import type { LoadResult } from './load.ts';
+import type { LoadResult, SealedJob } from './load.ts';
 import { RawConnection, type RawResponse } from './raw-connection.ts';
 import { CONTENT_TYPE, httpRequestHead, PATH, REQUEST_BODY, RESPONSE_BODY } from './workload.ts';
-
-/** What the runner asks for; the answer is a LoadResult, or `{error}`. */
-export interface SealedJob {
-  readonly port: number;
-  readonly connections: number;
-  readonly seconds: number;
-}
 
 /** After the last request went out, answers may take this long before they count as missing. */
 const DRAIN_MAX_MS = 5000;

@@ -5,7 +5,8 @@ import { FETCH_CASES } from '../fetch/cases.ts';
 import type { FetchCase, Need, Outcome } from '../fetch/format.ts';
 import { runFetchCase } from '../fetch/run.ts';
 import { runCases } from './case.ts';
-import { type Providers, type Vectors, vectorCases } from './vectors.ts';
+import type { Providers } from './fixed-suite.ts';
+import { type Vectors, vectorCases } from './vectors.ts';
 
 /** What a runtime is told. */
 export interface RunConfiguration {

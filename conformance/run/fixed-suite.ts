@@ -1,11 +1,24 @@
 // A provider of packages/protocol whose randomness is given, so that its bytes can be compared with the vectors.
-import type { Awaitable, Bytes, Kem, KemKeyPair, Suite } from '@mte-relay/protocol';
+import type { Awaitable, Bytes, Kem, KemKeyPair, Suite, SyncSuite } from '@mte-relay/protocol';
 import { ml_kem768_x25519 as xwing } from '@noble/post-quantum/hybrid.js';
 
 /** A provider, and its way from a seed to a key pair. */
 export interface Provider<S extends Suite = Suite> {
   readonly suite: S;
   readonly keyPair: (seed: Bytes) => Awaitable<KemKeyPair>;
+}
+
+/** The providers of a runtime. */
+export interface Providers {
+  /** The client's. */
+  readonly client: Provider<Suite>;
+  /** For what only a relay does, which needs one that answers at once. */
+  readonly relay: Provider<SyncSuite>;
+  /**
+   * Most inputs that are tried of one refused case which stands for many: all unless the engine is slow. The first and
+   * the last one are always among them.
+   */
+  readonly inputsMax?: number;
 }
 
 /** Randomness in the order of its use; running out is an error. */

@@ -3,7 +3,7 @@ import { type Bytes, keyIdOf, type Suite } from '@mte-relay/protocol';
 import type { IdentityVectors } from '../format.ts';
 import { hex, join, text, uint } from '../twin/bytes.ts';
 import { type Case, expectSame, unhex, utf8 } from './case.ts';
-import type { Providers } from './vectors.ts';
+import type { Providers } from './fixed-suite.ts';
 
 export function identityCases({ identities, clientIds }: IdentityVectors, { client }: Providers): Case[] {
   const { suite, keyPair } = client;

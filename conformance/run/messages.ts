@@ -23,8 +23,7 @@ import {
 } from '../format.ts';
 import { hex, join } from '../twin/bytes.ts';
 import { type Case, CUTS, cut, expectSame, outcome, unhex } from './case.ts';
-import { type Provider, withRandomness } from './fixed-suite.ts';
-import type { Providers } from './vectors.ts';
+import { type Provider, type Providers, withRandomness } from './fixed-suite.ts';
 
 type Session = MessageVectors['session'];
 

@@ -10,8 +10,7 @@ import {
 import { type PairingCase, type RefusedCase, refusedInputs } from '../format.ts';
 import { hex } from '../twin/bytes.ts';
 import { type Case, expectSame, outcome, unhex } from './case.ts';
-import { withRandomness } from './fixed-suite.ts';
-import type { Providers } from './vectors.ts';
+import { type Providers, withRandomness } from './fixed-suite.ts';
 
 export function pairingCases(
   cases: readonly PairingCase[],

@@ -1,5 +1,4 @@
 // Every case of conformance/vectors against packages/protocol, with the providers of one runtime.
-import type { Suite, SyncSuite } from '@mte-relay/protocol';
 import type {
   BhttpCase,
   BhttpRefusedCase,
@@ -14,7 +13,7 @@ import type {
 } from '../format.ts';
 import { bhttpCases } from './bhttp.ts';
 import type { Case } from './case.ts';
-import type { Provider } from './fixed-suite.ts';
+import type { Providers } from './fixed-suite.ts';
 import { identityCases } from './identity.ts';
 import { messageCases } from './messages.ts';
 import { pairingCases } from './pairing.ts';
@@ -47,19 +46,6 @@ export const VECTOR_FILES = [
   'websocket',
   'websocket-refused',
 ] as const satisfies readonly (keyof Vectors)[];
-
-/** The providers of a runtime. */
-export interface Providers {
-  /** The client's. */
-  readonly client: Provider<Suite>;
-  /** For what only a relay does, which needs one that answers at once. */
-  readonly relay: Provider<SyncSuite>;
-  /**
-   * Most inputs that are tried of one refused case which stands for many: all unless the engine is slow. The first and
-   * the last one are always among them.
-   */
-  readonly inputsMax?: number;
-}
 
 /** The same cases in the same order, whatever the providers. */
 export function vectorCases(vectors: Vectors, providers: Providers): Case[] {

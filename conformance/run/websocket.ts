@@ -23,8 +23,7 @@ import {
 } from '../format.ts';
 import { hex } from '../twin/bytes.ts';
 import { type Case, expectSame, outcome, textOfUtf8, unhex } from './case.ts';
-import { type Provider, withRandomness } from './fixed-suite.ts';
-import type { Providers } from './vectors.ts';
+import { type Provider, type Providers, withRandomness } from './fixed-suite.ts';
 
 export function webSocketCases(
   { session, cases }: WebSocketVectors,

@@ -5,7 +5,8 @@ import { argv, exit } from 'node:process';
 import { createRelayClient } from '@mte-relay/client';
 import { xwingKeyPairFromSeed as nobleKeyPair, nobleSuite } from '@mte-relay/protocol/noble';
 import { type RunConfiguration, runConformance } from '../../../conformance/run/conformance.ts';
-import { type Providers, VECTOR_FILES, type Vectors } from '../../../conformance/run/vectors.ts';
+import type { Providers } from '../../../conformance/run/fixed-suite.ts';
+import { VECTOR_FILES, type Vectors } from '../../../conformance/run/vectors.ts';
 
 const [, , provider, configuration] = argv as [string, string, string, string];
 const folder = new URL('../../../conformance/vectors/', import.meta.url);

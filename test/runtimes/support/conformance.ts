@@ -16,7 +16,8 @@ import {
   fetchCasesFor,
   type RunConfiguration,
 } from '../../../conformance/run/conformance.ts';
-import { type Providers, vectorCases } from '../../../conformance/run/vectors.ts';
+import type { Providers } from '../../../conformance/run/fixed-suite.ts';
+import { vectorCases } from '../../../conformance/run/vectors.ts';
 import type { RuntimeFacts } from '../../../conformance/runtimes.ts';
 
 export const ROOT = join(import.meta.dirname, '../../..');
