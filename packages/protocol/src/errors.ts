@@ -47,6 +47,7 @@ export const OUTER_STATUS = {
   'headers-too-large': 431,
   internal: 500,
   'upstream-unreachable': 502,
+  'upstream-failed': 502,
   unavailable: 503,
   'upstream-timeout': 504,
 } as const;

@@ -1,5 +1,7 @@
 // An upstream may answer and close while the upload still comes (RFC 9112 §9.3, §9.6): its answer is what the client gets,
 // though the rest of the upload meets a closed connection.
+import { once } from 'node:events';
+import { Agent, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import {
@@ -82,4 +84,45 @@ test('also when the upload announces trailers', async () => {
 test('also over TLS', async () => {
   const pair = selfSigned();
   await expectHeard(createTlsServer(pair, hastyUpstream), { UPSTREAM_CA: pair.cert }, 'https', []);
+});
+
+const LONG_UPLOAD_BYTES = 24_000_000; // more than every buffer on the way together
+
+/** Has read nothing when it answers, and keeps the connection. */
+const impatient = (_req: unknown, res: ServerResponse): void => {
+  setTimeout(() => res.writeHead(403).end('no'), 300); // by then no more of the upload fits in
+};
+
+test('a client that sends all before it reads gets the answer too: the rest of its upload is read', async () => {
+  const { port } = await stage(impatient);
+  const client = await SealedClient.pair(port);
+  const { exchange, req, answer } = await openUpload(client);
+  const head = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers: [] };
+  req.write(await exchange.seal(encodeRequestStart(head)));
+  for (let sent = 0; sent < LONG_UPLOAD_BYTES; sent += 60_000) {
+    req.write(await exchange.seal(encodeContent(new Uint8Array(60_000))));
+  }
+  const allSent = new Promise((resolve) => req.end(resolve));
+  await allSent;
+  const parts: Bytes[] = [];
+  for await (const part of await answer) parts.push(part);
+  expect(decodeWhole<ResponseHead>('response', concatBytes(parts)).head.status).toBe(403);
+});
+
+test('also on a pass-through route, and the connection goes on', async () => {
+  const { port } = await stage(impatient, { environment: { PASS_THROUGH_ROUTES: '/pub/*' } });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  onTestFinished(() => agent.destroy());
+  const local = new Set<number | undefined>();
+  for (let at = 0; at < 2; at += 1) {
+    const req = request({ port, host: '127.0.0.1', path: '/pub/up', method: 'POST', agent });
+    req.on('socket', (socket) => local.add(socket.localPort));
+    const answer = once(req, 'response');
+    const sent = new Promise((resolve) => req.end(new Uint8Array(LONG_UPLOAD_BYTES), () => resolve(undefined)));
+    await sent;
+    const [res] = (await answer) as [IncomingMessage];
+    expect(res.statusCode).toBe(403);
+    await once(res.resume(), 'end');
+  }
+  expect(local.size).toBe(1);
 });

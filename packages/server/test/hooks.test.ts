@@ -61,9 +61,22 @@ test.each([
     'sets what is no field',
     (request: { setHeader(name: string, value: string): void }) => request.setHeader('a', 'b\r\nc: d'),
   ],
+  ['refuses with what is no field', () => ({ status: 403, headers: { 'x y': '1' } })],
+  ['refuses later with what is no field', async () => ({ status: 403, headers: { 'x-a': 'b\nc' } })],
+  ['refuses with what is no status', () => ({ status: 99 })],
+  ['refuses with a status that cannot be sealed', () => ({ status: 700 })],
 ])('a hook that %s lets nothing through', async (_how, onRequest) => {
   const { client, seen } = await hooked({ onRequest: onRequest as never });
   expect((await client.fetch({})).head.status).toBe(500);
+  expect(seen).toHaveLength(0);
+});
+
+test('a promise of a library’s own kind is waited for', async () => {
+  const { client, seen } = await hooked({
+    // biome-ignore lint/suspicious/noThenProperty: what is tested is such an object
+    onRequest: () => ({ then: (done: (refusal: object) => void) => setTimeout(done, 20, { status: 403 }) }) as never,
+  });
+  expect((await client.fetch({})).head.status).toBe(403);
   expect(seen).toHaveLength(0);
 });
 

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { SealedClient, send } from './support/sealed-client.ts';
@@ -87,6 +88,15 @@ test('an unreachable upstream is 502 on the outer hop', async () => {
   upstream.closeAllConnections();
   await new Promise((resolve) => upstream.close(resolve));
   expect(await send(port, '/health', { method: 'GET' })).toMatchObject({ status: 502, code: 'upstream-unreachable' });
+});
+
+test.each([
+  ['breaks off', 502, 'upstream-failed', (req: IncomingMessage) => void req.socket.destroy()],
+  ['does not answer in time', 504, 'upstream-timeout', () => undefined],
+])('an upstream that %s is %i, named as in a sealed answer', async (_what, status, code, listener) => {
+  const environment = { ...ROUTES.environment, UPSTREAM_HEADERS_TIMEOUT_MS: '300' };
+  const { port } = await stage(listener, { environment });
+  expect(await send(port, '/health', { method: 'GET' })).toMatchObject({ status, code });
 });
 
 test('a sealed request may ask for a pass-through path too', async () => {

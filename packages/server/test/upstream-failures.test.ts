@@ -1,5 +1,6 @@
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
+import { upstreamFailureCode } from '../src/exchange/upstream.ts';
 import { createRelay } from '../src/index.ts';
 import { SealedClient } from './support/sealed-client.ts';
 import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
@@ -44,6 +45,18 @@ test('an upstream that does not answer in time is 504', async () => {
   const answer = await client.fetch({});
   expect(answer.head.status).toBe(504);
   expect(answer.header('mte-relay-failure')).toBe('upstream-timeout');
+});
+
+test('a vanished host is unreachable only to who connects: a request under way may have been seen', () => {
+  const error = (code: string, syscall: string): Error => Object.assign(new Error(code), { code, syscall });
+  for (const code of ['EHOSTUNREACH', 'ENETUNREACH']) {
+    const refused = error(code, 'connect');
+    expect(upstreamFailureCode(refused)).toBe('upstream-unreachable');
+    const every = Object.assign(new AggregateError([refused, error('ETIMEDOUT', 'connect')], code), { code });
+    expect(upstreamFailureCode(every)).toBe('upstream-unreachable');
+    expect(upstreamFailureCode(error(code, 'read'))).toBe('upstream-failed');
+    expect(upstreamFailureCode(error(code, 'write'))).toBe('upstream-failed');
+  }
 });
 
 test('an upstream that does not speak HTTP is 502', async () => {

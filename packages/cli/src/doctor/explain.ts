@@ -30,6 +30,7 @@ const OF_THE_RELAY: Readonly<Record<OuterCode, string>> = {
   'headers-too-large': 'a box adds many header fields: see OUTER_HEAD_MAX_BYTES and OUTER_FIELDS_MAX',
   internal: 'a fault of the relay: find "fault" in its log',
   'upstream-unreachable': 'the relay does not reach UPSTREAM: see "upstream failed" in its log',
+  'upstream-failed': 'UPSTREAM broke off before it answered: see "upstream failed" in the relay’s log',
   unavailable:
     'the relay is without its session store (/readyz says "sessions":false: look at Redis), full (mte_relay_limited_total) or draining',
   'upstream-timeout': 'UPSTREAM answers too slowly: see mte_relay_upstream_seconds',

@@ -97,6 +97,16 @@ export function downstreamFields(headers: ParsedHeaders): [string, string][] {
   return fields;
 }
 
+/** True for the status of an answer; what is none of RFC 9110 §15 cannot be sealed (RFC 9292 §3.5). */
+export function isFinalStatus(status: number): boolean {
+  return Number.isInteger(status) && status >= 200 && status <= 599;
+}
+
+/** What is wrong with an upstream whose status is none, as the error that undici would give. */
+export function notAStatus(status: number): Error {
+  return Object.assign(new Error(`the upstream answered with status ${status}`), { code: 'HPE_INVALID_STATUS' });
+}
+
 /** One line per value. */
 export function flatten(headers: ParsedHeaders | undefined): [string, string][] {
   return Object.entries(headers ?? {}).flatMap(([name, value]) =>

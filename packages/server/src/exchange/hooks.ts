@@ -1,10 +1,10 @@
 // What a program that embeds the relay may do to an exchange: refuse or annotate the opened request before it is
 // forwarded, annotate the answer before it is sealed.
-import type { Awaitable, Bytes, Fields } from '@mte-relay/protocol';
+import type { Awaitable, Bytes, Fields, ResponseHead } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import { faultOf } from '../observe/fault.ts';
 import type { Logger } from '../observe/log.ts';
-import { fieldValue, overrideFields } from './headers.ts';
+import { fieldValue, isFinalStatus, overrideFields } from './headers.ts';
 
 /** What an exchange asks for, and who asks. */
 export interface ExchangeRequest {
@@ -75,30 +75,43 @@ export class FieldOverrides {
 }
 
 /** A refusal as it is sealed. */
-export function refusalAnswer(refusal: HookRefusal): { status: number; headers: Fields; body: Bytes } {
+export interface RefusalAnswer {
+  readonly head: ResponseHead;
+  readonly body: Bytes;
+}
+
+/** Throws for what is no answer. */
+function refusalAnswer(refusal: HookRefusal): RefusalAnswer {
+  if (!isFinalStatus(refusal.status)) throw new RangeError('not a status of an answer');
   const body = new Uint8Array(Buffer.from(refusal.body ?? ''));
   const overrides = new FieldOverrides();
   for (const [name, value] of Object.entries(refusal.headers ?? {})) overrides.set(name, value);
   overrides.set('content-length', String(body.length));
-  return { status: refusal.status, headers: overrides.applyTo([]), body };
+  return { head: { status: refusal.status, headers: overrides.applyTo([]) }, body };
 }
 
-/** The hook's word; a hook that fails refuses. */
+/** The hook's word; a hook that fails refuses, and so does one whose refusal is none that can be answered. */
 export function decide(
   onRequest: NonNullable<RelayHooks['onRequest']>,
   request: HookRequest,
   log: Logger,
-): Awaitable<HookRefusal | undefined> {
-  const refuse = (error: unknown): HookRefusal => {
+): Awaitable<RefusalAnswer | undefined> {
+  const answerOf = (refusal: HookRefusal | undefined): RefusalAnswer | undefined => refusal && refusalAnswer(refusal);
+  const refuse = (error: unknown): RefusalAnswer => {
     log.error({ fault: faultOf(error) }, 'the onRequest hook failed');
-    return HOOK_FAILED;
+    return refusalAnswer(HOOK_FAILED);
   };
   try {
     const decision = onRequest(request);
-    return decision instanceof Promise ? decision.catch(refuse) : decision;
+    return isThenable(decision) ? Promise.resolve(decision).then(answerOf).catch(refuse) : answerOf(decision);
   } catch (error) {
     return refuse(error);
   }
+}
+
+/** A library's own kind of promise too: taken for a refusal it would be none. */
+function isThenable<T>(value: Awaitable<T>): value is Promise<T> {
+  return typeof (value as { then?: unknown } | undefined)?.then === 'function';
 }
 
 const HOOK_FAILED: HookRefusal = {

@@ -108,9 +108,16 @@ class RequestBody extends Readable {
   constructor(wantMore: () => void) {
     super({ highWaterMark: BODY_BUFFER_BYTES });
     this.#wantMore = wantMore;
+    this.on('error', () => undefined); // whoever reads has its own listener, for as long as it reads
   }
 
   override _read(): void {
+    this.#wantMore();
+  }
+
+  /** Also when the upstream wants no more, since it has answered: a client that is not read could not finish. */
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    done(error);
     this.#wantMore();
   }
 

@@ -18,7 +18,7 @@ import {
 import type { Dispatcher } from 'undici';
 import { innerFailure } from '../http/failure.ts';
 import type { Account } from '../observe/account.ts';
-import { downstreamFields, flatten, type ParsedHeaders } from './headers.ts';
+import { downstreamFields, flatten, isFinalStatus, notAStatus, type ParsedHeaders } from './headers.ts';
 
 type Controller = Dispatcher.DispatchController;
 
@@ -100,12 +100,13 @@ export class Outbound implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
-    if (status < 200) {
+    if (status >= 100 && status < 200) {
       if (this.#informational.length < INFORMATIONAL_MAX) {
         this.#informational.push({ status, headers: downstreamFields(headers) });
       }
       return;
     }
+    if (!isFinalStatus(status)) throw notAStatus(status); // undici then breaks off, and tells it as an error
     this.#head = { status, headers: this.#host.translateFields(status, downstreamFields(headers)) };
     this.#account.upstreamAnswered();
     this.#host.onStatus(status);

@@ -1,6 +1,6 @@
 // A pass-through request: forwarded by rule without sealing, as any reverse proxy would.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { INNER_FAILURE, type OuterCode } from '@mte-relay/protocol';
+import type { OuterCode } from '@mte-relay/protocol';
 import type { Dispatcher } from 'undici';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
@@ -14,12 +14,14 @@ import {
   downstreamFields,
   endToEndFields,
   flatten,
+  notAStatus,
   overrideFields,
   type ParsedHeaders,
   rawFields,
   trailerFields,
   upstreamRequestHeaders,
 } from './headers.ts';
+import { Upload } from './upload.ts';
 import { upstreamFailureCode } from './upstream.ts';
 
 type Controller = Dispatcher.DispatchController;
@@ -50,7 +52,7 @@ export function passThrough(
   const method = req.method ?? 'GET';
   account.dispatched({ method, headers, origin: domain.upstream.url });
   domain.upstream.dispatch(
-    { method, target, headers, body: hasBody ? req : null, trailers },
+    { method, target, headers, body: hasBody ? new Upload(req) : null, trailers },
     new PlainAnswer(domain, context, account, res),
   );
 }
@@ -86,6 +88,7 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
+    if (status < 100) throw notAStatus(status);
     if (status < 200) return;
     this.#account.upstreamAnswered();
     this.#account.status = status;
@@ -128,6 +131,5 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
 /** What an upstream's failure is called on a pass-through route. */
 export function plainCodeOf(error: Error): OuterCode {
   const code = upstreamFailureCode(error);
-  if (code === 'request-malformed') return 'malformed';
-  return INNER_FAILURE[code].status === 504 ? 'upstream-timeout' : 'upstream-unreachable';
+  return code === 'request-malformed' ? 'malformed' : code;
 }

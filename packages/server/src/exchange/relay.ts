@@ -38,17 +38,10 @@ import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } fro
 import { failureOf, upstreamFailed } from './failing.ts';
 import { contentLength, trailersOf } from './framing.ts';
 import { endToEndFields, overrideFields, trailerFields } from './headers.ts';
-import {
-  annotate,
-  decide,
-  type ExchangeRequest,
-  FieldOverrides,
-  type HookRefusal,
-  hookRequest,
-  refusalAnswer,
-} from './hooks.ts';
+import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from './hooks.ts';
 import { Inbound } from './inbound.ts';
 import { endSealed, Outbound, type OutboundHost } from './outbound.ts';
+import { DISCARD_MAX_BYTES } from './upload.ts';
 import { isIdempotent, isKeepAliveRace, type UpstreamRequest } from './upstream.ts';
 import { Waiting, type WaitingHost } from './waiting.ts';
 
@@ -64,12 +57,6 @@ export function relayExchange(
 ): void {
   new Exchange(context, req, res, visibleTarget).start();
 }
-
-/**
- * Bytes of an answered request that are still read and thrown away: closing on unread bytes resets the connection, and
- * a reset can overtake the answer.
- */
-const DISCARD_MAX_BYTES = 67_108_864;
 
 class Exchange implements OutboundHost, WaitingHost {
   readonly #context: RelayContext;
@@ -329,11 +316,10 @@ class Exchange implements OutboundHost, WaitingHost {
     domain.upstream.dispatch(this.#upstreamRequest, this.#outbound as Outbound);
   }
 
-  #refuseByHook(refusal: HookRefusal): void {
+  #refuseByHook({ head, body }: RefusalAnswer): void {
     this.settled = true;
-    const { status, headers, body } = refusalAnswer(refusal);
-    this.#account.status = status;
-    (this.#outbound as Outbound).respond({ status, headers }, body);
+    this.#account.status = head.status;
+    (this.#outbound as Outbound).respond(head, body);
     this.#waiting.resumeReading(); // what still arrives is discarded
   }
 

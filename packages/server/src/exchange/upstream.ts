@@ -119,8 +119,6 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
   'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
   'EADDRNOTAVAIL',
   'UND_ERR_CONNECT_TIMEOUT',
   'ERR_TLS_CERT_ALTNAME_INVALID',
@@ -131,12 +129,25 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'CERT_HAS_EXPIRED',
 ]);
 
+// So are these when they come of connecting. A connection in use ends with them too, when its host has vanished.
+const UNREACHABLE_BY_CONNECT: ReadonlySet<string> = new Set(['EHOSTUNREACH', 'ENETUNREACH']);
+
+/** What an upstream's failure may be. */
+export type UpstreamFailure = Extract<InnerCode, 'request-malformed' | `upstream-${string}`>;
+
 /** What an upstream's failure is called towards the client. */
-export function upstreamFailureCode(error: unknown): InnerCode {
+export function upstreamFailureCode(error: unknown): UpstreamFailure {
   const code = (error as { code?: unknown }).code;
   if (code === 'UND_ERR_INVALID_ARG') return 'request-malformed';
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return 'upstream-timeout';
-  return typeof code === 'string' && UNREACHABLE.has(code) ? 'upstream-unreachable' : 'upstream-failed';
+  return typeof code === 'string' && isUnreachable(error, code) ? 'upstream-unreachable' : 'upstream-failed';
+}
+
+function isUnreachable(error: unknown, code: string): boolean {
+  if (!UNREACHABLE_BY_CONNECT.has(code)) return UNREACHABLE.has(code);
+  // Of a name with several addresses: all of them were tried, and the first one's code stands for all.
+  const tries: unknown[] = error instanceof AggregateError ? error.errors : [error];
+  return tries.every((single) => (single as { syscall?: unknown }).syscall === 'connect');
 }
 
 /** True when an idle connection was closed by the upstream in the moment it was used again. */

@@ -7,7 +7,14 @@ import type { Domain } from '../domain.ts';
 import { refuseAndCount } from '../http/failure.ts';
 import { outcomeOf } from '../observe/metrics.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../observe/request-id.ts';
-import { downstreamFields, endToEndFields, overrideFields, rawFields, upstreamRequestHeaders } from './headers.ts';
+import {
+  downstreamFields,
+  endToEndFields,
+  notAStatus,
+  overrideFields,
+  rawFields,
+  upstreamRequestHeaders,
+} from './headers.ts';
 import { plainCodeOf } from './passthrough.ts';
 import { connectionRequest, timeLimitError } from './upstream-connection.ts';
 import { limitHandshake } from './websocket-upstream.ts';
@@ -68,6 +75,7 @@ export function passThroughUpgrade(
   });
   handshake.on('response', (res) => {
     stopTimers();
+    if ((res.statusCode as number) < 100) return void handshake.destroy(notAStatus(res.statusCode as number));
     status = res.statusCode as number;
     passAnswer(domain, res, pending.answer());
   });

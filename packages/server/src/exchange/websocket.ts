@@ -37,16 +37,8 @@ import { requestIdOf } from '../observe/request-id.ts';
 import { SESSION_LIFETIMES, type Session } from '../sessions/store.ts';
 import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
 import { failureOf, type Names, storeFailed, upstreamFailed } from './failing.ts';
-import { endToEndFields, listItems, overrideFields } from './headers.ts';
-import {
-  annotate,
-  decide,
-  type ExchangeRequest,
-  FieldOverrides,
-  type HookRefusal,
-  hookRequest,
-  refusalAnswer,
-} from './hooks.ts';
+import { endToEndFields, isFinalStatus, listItems, notAStatus, overrideFields } from './headers.ts';
+import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from './hooks.ts';
 import { WebSocketTunnel } from './websocket-tunnel.ts';
 import { isHandshakeField, openUpstream } from './websocket-upstream.ts';
 
@@ -127,7 +119,7 @@ export class SealedWebSocketRelay {
     const overrides = new FieldOverrides();
     const refusal = await this.#decide(fields, overrides);
     if (this.#settled) return;
-    if (refusal) return this.#refuseByHook(refusal);
+    if (refusal) return this.#answerRefusal(refusal.head, refusal.body);
     this.#connect(head, overrides.applyTo(fields), target);
   }
 
@@ -187,16 +179,11 @@ export class SealedWebSocketRelay {
     return target;
   }
 
-  #decide(fields: Fields, overrides: FieldOverrides): Awaitable<HookRefusal | undefined> {
+  #decide(fields: Fields, overrides: FieldOverrides): Awaitable<RefusalAnswer | undefined> {
     const { onRequest } = this.#context.hooks;
     if (!onRequest) return undefined;
     const asked = hookRequest(this.#ownDomain.name, this.#request as ExchangeRequest, fields, overrides);
     return decide(onRequest, asked, this.#context.log);
-  }
-
-  #refuseByHook(refusal: HookRefusal): void {
-    const { status, headers, body } = refusalAnswer(refusal);
-    this.#answerRefusal({ status, headers }, body);
   }
 
   // 6 connect
@@ -251,7 +238,7 @@ export class SealedWebSocketRelay {
   #passRefusal(status: number, fields: [string, string][], body: Bytes | undefined): void {
     if (this.#settled) return;
     // Only 101 accepts an upgrade, and within the seal 200 stands for that.
-    if (status < 300) return this.#failUpstream('upstream-failed', new Error(`the upstream answered ${status}`));
+    if (status < 300 || !isFinalStatus(status)) return this.#failUpstream('upstream-failed', notAStatus(status));
     const head = { status, headers: this.#translate(status, fields) };
     this.#answerRefusal(body ? head : withoutLength(head), body ?? NOTHING);
   }

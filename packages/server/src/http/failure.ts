@@ -56,6 +56,7 @@ export const OUTER_TITLE: Readonly<Record<OuterCode, string>> = {
   'headers-too-large': 'The header fields are larger than the relay accepts',
   internal: 'The relay failed',
   'upstream-unreachable': 'The upstream cannot be reached',
+  'upstream-failed': 'The upstream broke off',
   unavailable: 'The relay cannot serve this now: try again later',
   'upstream-timeout': 'The upstream did not answer in time',
 };

@@ -1,0 +1,47 @@
+// An upstream whose status is none (RFC 9110 §15: three digits, 100 to 599). It costs that one request an answer of the
+// upstream's own, and never the process, which an exception in a callback of node:http would end.
+import { createServer } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { SealedClient, send } from './support/sealed-client.ts';
+import { openOuter, TestWebSocket } from './support/sealed-websocket.ts';
+import { listenOn, stage } from './support/stage.ts';
+
+const HANDSHAKE = {
+  connection: 'upgrade',
+  upgrade: 'websocket',
+  'sec-websocket-version': '13',
+  'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+};
+
+/** A relay to an upstream that answers everything with these three digits. */
+async function answering(status: string): Promise<number> {
+  const upstream = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.end(`HTTP/1.1 ${status} X\r\ncontent-length: 0\r\n\r\n`));
+  });
+  onTestFinished(() => void upstream.close());
+  const environment = {
+    UPSTREAM: `http://127.0.0.1:${await listenOn(upstream)}`,
+    PASS_THROUGH_ROUTES: '/pub/*',
+  };
+  return (await stage(undefined, { environment })).port;
+}
+
+test.each(['000', '099', '600', '999'])('%s is upstream-failed inside the seal', async (status) => {
+  const client = await SealedClient.pair(await answering(status));
+  for (const headers of [[], [['trailer', 'x-sum']]] as [string, string][][]) {
+    const answer = await client.fetch({ method: 'POST', headers, body: 'x' });
+    expect([answer.head.status, answer.header('mte-relay-failure')]).toEqual([502, 'upstream-failed']);
+  }
+  const upgrade = await new TestWebSocket(await openOuter(client.port)).begin(client);
+  expect([upgrade.head.status, upgrade.header('mte-relay-failure')]).toEqual([502, 'upstream-failed']);
+});
+
+test.each(['000', '099'])('%s is upstream-failed on a pass-through route, WebSocket or not', async (status) => {
+  const port = await answering(status);
+  const failed = { status: 502, code: 'upstream-failed' };
+  expect(await send(port, '/pub/a', { method: 'GET' })).toMatchObject(failed);
+  const trailed = { headers: { trailer: 'x-sum', 'transfer-encoding': 'chunked' }, body: new Uint8Array(1) };
+  expect(await send(port, '/pub/a', trailed)).toMatchObject(failed);
+  expect(await send(port, '/pub/ws', { method: 'GET', headers: HANDSHAKE })).toMatchObject(failed);
+});
