@@ -31,6 +31,7 @@ function families(): FamilyDescription[] {
     checks: () => ({ listening: false, serving: false, sessions: false }),
     limits: { EXCHANGES_MAX: 0, PAIRINGS_CONCURRENT_MAX: 0, SESSIONS_MAX: 0, WEBSOCKETS_MAX: 0, CONNECTIONS_MAX: 0 },
     domains: [],
+    redisCa: undefined,
   }).families;
 }
 

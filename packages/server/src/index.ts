@@ -191,6 +191,7 @@ function createContext(settings: Settings, options: RelayOptions): RelayContext 
     sessionsCached: () => sessions.cached,
     checks: () => health.checks(),
     limits: settings,
+    redisCa: settings.REDIS_CA,
     domains: [...domains.all()],
   });
   const admission = new Admission(settings, metrics);

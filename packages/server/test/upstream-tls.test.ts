@@ -74,15 +74,17 @@ test('metrics tell when certificates of the settings expire, the first of severa
       UPSTREAM_CA: PAIRS.server.cert + PAIRS.client.cert,
       UPSTREAM_CERT: PAIRS.client.cert,
       UPSTREAM_KEY: PAIRS.client.key,
+      REDIS_URL: 'rediss://127.0.0.1:1',
+      REDIS_CA: PAIRS.server.cert,
     },
   });
   onTestFinished(() => relay.close());
   const series = await relaySeries({ relay });
-  const expiries = ['UPSTREAM_CA', 'UPSTREAM_CERT'].map((setting) =>
+  const expiries = ['UPSTREAM_CA', 'UPSTREAM_CERT', 'REDIS_CA'].map((setting) =>
     series.get(`mte_relay_certificate_expires_seconds{domain="*",setting="${setting}"}`),
   );
   const times = [PAIRS.server, PAIRS.client].map(({ cert }) => new X509Certificate(cert).validToDate.getTime() / 1000);
-  expect(expiries).toEqual([Math.min(...times), times[1]]);
+  expect(expiries).toEqual([Math.min(...times), times[1], times[0]]);
 });
 
 test('a certificate authority does not make another host’s certificate good', async () => {

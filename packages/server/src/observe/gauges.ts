@@ -19,7 +19,7 @@ const CAPACITIES = [
 export type Capacity = (typeof CAPACITIES)[number];
 
 const KINDS = ['exchange', 'pairing', 'pass_through', 'websocket'] as const;
-const CERTIFICATE_SETTINGS = ['UPSTREAM_CA', 'UPSTREAM_CERT'] as const;
+const UPSTREAM_CERTIFICATES = ['UPSTREAM_CA', 'UPSTREAM_CERT'] as const;
 const CHECKS = ['listening', 'serving', 'sessions'] as const;
 
 /** Where gauges read from. */
@@ -33,6 +33,8 @@ export interface Gauges {
   readonly checks: () => Checks;
   readonly limits: Pick<Settings, Capacity>;
   readonly domains: readonly Domain[];
+  /** REDIS_CA. */
+  readonly redisCa: string | undefined;
 }
 
 type Sample = readonly [Labels, number | undefined];
@@ -44,7 +46,12 @@ type Add = (name: string, help: string, labels: Readonly<Record<string, readonly
 /** Adds every gauge. @param add takes a name without its prefix, and each label with its values where they are few. */
 export function addGauges(gauges: Gauges, add: Add): void {
   const { checks, connections, inFlight, limits, sessions, sessionsCached } = gauges;
-  const certificates = gauges.domains.flatMap(shownCertificates);
+  const certificates = [
+    ...gauges.domains.flatMap(({ name, settings }) =>
+      UPSTREAM_CERTIFICATES.flatMap((setting) => firstExpiry({ domain: name, setting }, settings[setting])),
+    ),
+    ...firstExpiry({ domain: '*', setting: 'REDIS_CA' }, gauges.redisCa),
+  ];
   add('in_flight', 'Under way now', { kind: KINDS }, () => {
     const counts = inFlight();
     return KINDS.map((kind) => [{ kind }, counts[kind]]);
@@ -77,7 +84,7 @@ export function addGauges(gauges: Gauges, add: Add): void {
   add(
     'certificate_expires_seconds',
     'When certificates of the settings expire, Unix time; of several, the first',
-    { domain: [], setting: CERTIFICATE_SETTINGS },
+    { domain: [], setting: [...UPSTREAM_CERTIFICATES, 'REDIS_CA'] },
     () => certificates,
   );
 }
@@ -113,11 +120,9 @@ function shownIdentities({ name: domain, identities }: Domain): Sample[] {
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-function shownCertificates({ name: domain, settings }: Domain): Sample[] {
-  return CERTIFICATE_SETTINGS.flatMap((setting) => {
-    const expiries = (settings[setting]?.match(CERTIFICATE) ?? []).map(expirySeconds).filter((time) => time > 0);
-    return expiries.length === 0 ? [] : [[{ domain, setting }, Math.min(...expiries)] as const];
-  });
+function firstExpiry(labels: Labels, pem: string | undefined): Sample[] {
+  const expiries = (pem?.match(CERTIFICATE) ?? []).map(expirySeconds).filter((time) => time > 0);
+  return expiries.length === 0 ? [] : [[labels, Math.min(...expiries)]];
 }
 
 /** 0 for what cannot be read: the connection that uses it says so, on its own terms. */
