@@ -22,6 +22,8 @@ export interface Alert {
   readonly when: readonly string[];
   readonly above?: number;
   readonly below?: number;
+  /** PromQL behind it, "and …" or "unless …": what keeps it silent although the threshold is passed. */
+  readonly besides?: string;
   /** How long it must hold. */
   readonly forMinutes: number;
   readonly summary: string;
@@ -58,10 +60,18 @@ const ERROR_BUDGET = 0.001;
 // Burn rates of "The Site Reliability Workbook", chapter 5: 2 % of the budget in an hour, 5 % in six.
 const FAST_BURN = 14.4;
 const SLOW_BURN = 6;
+/** Where few requests come, a single failure is a great share of them, and wakes nobody. */
+const ERRORS_LEAST = 10;
 const CERTIFICATE_NOTICE_SECONDS = 14 * 86_400;
 
 const failures = (codes: string, window: string): string =>
   `sum by (${DEPLOYMENT}) (rate(mte_relay_failures_total{code=~"${codes}"}[${window}]))`;
+const requests = (window: string): string => `sum by (${DEPLOYMENT}) (rate(mte_relay_requests_total[${window}]))`;
+/** The alert's own failures, in the last `hours`, are more than a handful. */
+const enough = (rate: string, hours: number): string => `and (${rate}) * ${hours * 3600} >= ${ERRORS_LEAST}`;
+/** Share of the most that came in six hours; nothing at all where nothing came. */
+const shareOfTraffic = (offset = ''): string =>
+  `mte_relay:requests:rate5m${offset} / max_over_time(mte_relay:requests:rate5m[6h]${offset})`;
 /** A metric of the process, which others have under the same name, for relays alone. */
 const ofRelays = (expr: string): string => `${expr} and on (cluster, namespace, pod, instance) mte_relay_ready`;
 
@@ -112,6 +122,7 @@ export const GROUPS: readonly Group[] = [
         severity: 'critical',
         when: ['mte_relay:errors:ratio_rate1h', 'mte_relay:errors:ratio_rate5m'],
         above: FAST_BURN * ERROR_BUDGET,
+        besides: enough(errors('1h'), 1),
         forMinutes: 2,
         summary: 'Errors spend the budget of a month in two days',
         description: '{{ $value | humanizePercentage }} of the requests of an hour failed in {{ $labels.namespace }}.',
@@ -121,6 +132,7 @@ export const GROUPS: readonly Group[] = [
         severity: 'warning',
         when: ['mte_relay:errors:ratio_rate6h', 'mte_relay:errors:ratio_rate30m'],
         above: SLOW_BURN * ERROR_BUDGET,
+        besides: enough(errors('6h'), 6),
         forMinutes: 15,
         summary: 'Errors spend the budget of a month in five days',
         description:
@@ -129,11 +141,12 @@ export const GROUPS: readonly Group[] = [
       {
         name: 'MteRelayUpstreamUnreachable',
         severity: 'critical',
-        when: [failures('upstream-unreachable', '5m')],
-        above: 0.1,
+        when: [`${failures('upstream-unreachable', '5m')} / (${requests('5m')} > 0)`],
+        above: 0.05,
+        besides: enough(failures('upstream-unreachable', '15m'), 0.25),
         forMinutes: 5,
         summary: 'The API behind the relay cannot be reached',
-        description: '{{ $value | humanize }} requests a second of {{ $labels.namespace }} find no upstream.',
+        description: '{{ $value | humanizePercentage }} of the requests of {{ $labels.namespace }} find no upstream.',
       },
       {
         name: 'MteRelayUpstreamSlow',
@@ -156,8 +169,10 @@ export const GROUPS: readonly Group[] = [
       {
         name: 'MteRelayNoTraffic',
         severity: 'warning',
-        when: ['mte_relay:requests:rate5m / max_over_time(mte_relay:requests:rate5m[6h])'],
+        when: [shareOfTraffic()],
         below: 0.01,
+        // As every evening of an office; its first week is told of.
+        besides: `unless ${shareOfTraffic(' offset 1w')} < 0.01`,
         forMinutes: 15,
         summary: 'Traffic has ceased',
         description: 'Less than a hundredth of the traffic of the last six hours comes to {{ $labels.namespace }}.',
@@ -180,11 +195,12 @@ export const GROUPS: readonly Group[] = [
       {
         name: 'MteRelayStoreUnavailable',
         severity: 'critical',
-        when: [`min by (${POD}) (mte_relay_ready_check{check="sessions"})`],
+        // Of all pods: one that alone has lost it gets no requests, and MteRelayNotReady tells of it.
+        when: [`max by (${DEPLOYMENT}) (mte_relay_ready_check{check="sessions"})`],
         below: 1,
         forMinutes: 1,
         summary: 'The session store does not answer',
-        description: '{{ $labels.pod }} refuses every exchange with 503 until Redis answers again.',
+        description: 'Every exchange of {{ $labels.namespace }} is refused with 503 until Redis answers again.',
       },
       {
         name: 'MteRelayStoreFailing',
@@ -232,6 +248,7 @@ export const GROUPS: readonly Group[] = [
           `sum by (${DEPLOYMENT}) (rate(mte_relay_pairings_total{outcome!="paired"}[10m])) / sum by (${DEPLOYMENT}) (rate(mte_relay_pairings_total[10m]))`,
         ],
         above: 0.2,
+        besides: enough(`sum by (${DEPLOYMENT}) (rate(mte_relay_pairings_total{outcome!="paired"}[30m]))`, 0.5),
         forMinutes: 10,
         summary: 'Pairings are refused',
         description: '{{ $value | humanizePercentage }} of the pairings of {{ $labels.namespace }} come to nothing.',
@@ -317,9 +334,10 @@ export const GROUPS: readonly Group[] = [
 export const ALERTS: readonly Alert[] = GROUPS.flatMap(({ alerts }) => alerts);
 
 /** The whole condition of an alert. */
-export function conditionOf({ when, above, below }: Alert): string {
+export function conditionOf({ when, above, below, besides }: Alert): string {
   const comparison = above === undefined ? `< ${below}` : `> ${above}`;
-  return when.map((quantity) => `${isWhole(quantity) ? quantity : `(${quantity})`} ${comparison}`).join(' and ');
+  const past = when.map((quantity) => `${isWhole(quantity) ? quantity : `(${quantity})`} ${comparison}`).join(' and ');
+  return besides === undefined ? past : `${past} ${besides}`;
 }
 
 /** Where the guide says what to do: the heading is the alert's name. */
