@@ -112,7 +112,7 @@ const INNER_MEMBERS = [
     'redirects',
   ],
   ...['headMaxBytes', 'fieldCountMax', 'padToMultipleBytes', 'pairedAt', 'monotonicMs', 'wallMs', 'prepareResend'],
-  ...['makeResponse', 'throwIfFailed', 'takeBody', 'gather', 'sealer', 'onOpen', 'onEnd'],
+  ...['makeResponse', 'throwIfFailed', 'uploads', 'renew', 'settle', 'takeBody', 'gather', 'sealer', 'onOpen', 'onEnd'],
 ];
 const innerMember = new RegExp(`^(?:${INNER_MEMBERS.join('|')})$`);
 for (const [word] of readFileSync(join(root, 'docs/api.md'), 'utf8').matchAll(/\w+/g)) {

@@ -75,12 +75,12 @@ export const RELAY_CLIENT_ERRORS = {
     todo: 'as with any refused WebSocket',
   },
   'websocket-broken': {
-    happened: 'what came was not the next sealed frame',
+    happened: 'what came was not the next sealed frame, or a message of more than 64 MiB',
     mayHaveRun: 'maybe',
-    todo: 'somebody in between; connect again, what was last sent may be lost',
+    todo: 'the message says which; if somebody stands in between, connect again: what was last sent may be lost',
   },
   'event-stream-refused': {
-    happened: 'the answer is no event stream, or says not to come again',
+    happened: 'the answer is no event stream, says not to come again, or has an event of more than 64 Mi characters',
     mayHaveRun: 'yes',
     todo: 'as with any EventSource that failed',
   },

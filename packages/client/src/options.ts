@@ -131,14 +131,16 @@ export interface RelayClient extends RelayFetchClient {
    * relative). Each has an outer WebSocket of its own.
    *
    * Unlike the platform's: its constructor throws RelayClientError `origin-not-relayed` or `closed`; an `error` event has
-   * the reason as `error`; an end without a sealed close is never clean (1006); `bufferedAmount` counts 17 bytes more for each frame of up to 64 KiB that is sealed already.
+   * the reason as `error`; an end without a sealed close is never clean (1006); `bufferedAmount` counts 17 bytes more
+   * for each frame of up to 64 KiB that is sealed already; a message of more than 64 MiB ends it.
    */
   readonly WebSocket: typeof globalThis.WebSocket;
   /**
    * The platform's EventSource, sealed: same interface, for URLs of the relay's origin.
    *
    * Unlike the platform's: its constructor throws RelayClientError `origin-not-relayed` or `closed`; an `error` event has
-   * the reason as `error`. Where fetch has no streams, events come when their answer has ended.
+   * the reason as `error`. An event of more than 64 Mi characters ends it. Where fetch has no streams, events come when their answer
+   * has ended.
    */
   readonly EventSource: typeof globalThis.EventSource;
 }

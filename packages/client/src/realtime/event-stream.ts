@@ -1,4 +1,6 @@
 // An event stream, taken apart (HTML §9.2.6): text in pieces of any size, events out.
+import { RelayClientError } from '../errors.ts';
+import { MESSAGE_MAX } from './limits.ts';
 
 /** One event of a stream. */
 export interface StreamEvent {
@@ -14,6 +16,7 @@ export class EventStreamReader {
   #rest = '';
   #endedInCr = false;
   #data: string[] = [];
+  #dataCharacters = 0;
   #type = '';
   #id: string;
   #lastEventId: string;
@@ -32,7 +35,10 @@ export class EventStreamReader {
     return this.#lastEventId;
   }
 
-  /** @param piece decoded, without a byte order mark. */
+  /**
+   * @param piece decoded, without a byte order mark.
+   * @throws RelayClientError `event-stream-refused` for an event that is too long.
+   */
   push(piece: string): void {
     if (piece === '') return;
     const text = this.#endedInCr && piece.startsWith('\n') ? piece.slice(1) : piece;
@@ -42,6 +48,10 @@ export class EventStreamReader {
     lines[0] = this.#rest + lines[0];
     this.#rest = lines.pop() as string;
     for (const line of lines) this.#take(line);
+    if (this.#dataCharacters + this.#rest.length <= MESSAGE_MAX) return;
+    throw new RelayClientError('event-stream-refused', `an event of more than ${MESSAGE_MAX} characters`, {
+      mayHaveRun: true,
+    });
   }
 
   #take(line: string): void {
@@ -49,8 +59,10 @@ export class EventStreamReader {
     const colonAt = line.indexOf(':');
     const name = colonAt < 0 ? line : line.slice(0, colonAt);
     const value = colonAt < 0 ? '' : line.slice(colonAt + (line[colonAt + 1] === ' ' ? 2 : 1));
-    if (name === 'data') this.#data.push(value);
-    else if (name === 'event') this.#type = value;
+    if (name === 'data') {
+      this.#data.push(value);
+      this.#dataCharacters += value.length + 1; // with the line break behind it
+    } else if (name === 'event') this.#type = value;
     else if (name === 'id' && !value.includes('\0')) this.#id = value;
     else if (name === 'retry' && /^[0-9]+$/.test(value)) this.retryMs = Number(value);
   }
@@ -60,6 +72,7 @@ export class EventStreamReader {
     const event = { type: this.#type || 'message', data: this.#data.join('\n') };
     const hasData = this.#data.length > 0;
     this.#data = [];
+    this.#dataCharacters = 0;
     this.#type = '';
     if (hasData) this.#onEvent(event);
   }

@@ -29,6 +29,7 @@ import { ignore, orAborted, pause } from '../abort.ts';
 import type { ClientCore } from '../core.ts';
 import { RelayClientError } from '../errors.ts';
 import type { Lease } from '../session.ts';
+import { MESSAGE_MAX } from './limits.ts';
 
 /** Times one WebSocket makes the client pair anew before it is open. */
 const REPAIRS_MAX = 1;
@@ -75,6 +76,7 @@ export class SealedSocket {
   #keys: WebSocketKeys | undefined;
   readonly #reader = new FrameReader();
   #pieces: Bytes[] = [];
+  #piecesBytes = 0;
   #kind: 'text' | 'binary' = 'binary';
   #pong: Bytes | undefined;
   #sending: Promise<void> = Promise.resolve();
@@ -262,6 +264,8 @@ export class SealedSocket {
       default:
         if (frame.kind !== 'more') this.#kind = frame.kind;
         this.#pieces.push(frame.data);
+        this.#piecesBytes += frame.data.length;
+        if (this.#piecesBytes > MESSAGE_MAX) throw broken(`a message of more than ${MESSAGE_MAX} bytes`);
         if (frame.final) this.#deliver();
     }
   }
@@ -271,6 +275,7 @@ export class SealedSocket {
     const [first] = this.#pieces as [Bytes];
     const whole = this.#pieces.length === 1 ? copyBytes(first) : concatBytes(this.#pieces);
     this.#pieces = [];
+    this.#piecesBytes = 0;
     this.#owner.onMessage(this.#kind === 'text' ? textOf(whole) : whole);
   }
 

@@ -455,7 +455,8 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
   WEBSOCKET_MESSAGE_MAX_BYTES: {
     schema: integer(16_777_216, 1, 1_073_741_824),
     expected: 'a number of bytes from 1 to 1073741824',
-    effect: 'Largest message of a sealed WebSocket, either way; a larger one closes it with 1009.',
+    effect:
+      'Largest message of a sealed WebSocket, either way; a larger one closes it with 1009. The client takes up to 64 MiB.',
   },
   WEBSOCKET_FRAGMENTS_MAX: {
     schema: integer(16_384, 1, 1_000_000),
