@@ -2,6 +2,7 @@
 // it saw. Two replicas of the image's content behind HAProxy, a real Redis, a real Prometheus, the environment of the
 // rendered manifests. Two to five minutes. Ends with 1 unless not one exchange failed and none ran twice.
 //   npm run rollout -- [--overlay overlays/trial|overlays/aks] [--closure]
+import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { provideTools, ROLLOUT_TOOLS } from '../../scripts/system-tools.ts';
 import type { RehearsalResult } from './support/rehearsal.ts';
@@ -19,7 +20,7 @@ const { rehearse } = await import('./support/rehearsal.ts');
 const hasImage = !values.closure && process.getuid?.() === 0 && imageConfig(IMAGE) !== undefined;
 const content = hasImage ? imageContent(IMAGE) : closureContent();
 console.log(`content: ${content.description}`);
-if (hasImage) console.log(`built from: ${imageConfig(IMAGE)?.Labels['org.opencontainers.image.revision']}`);
+if (hasImage) console.log(`built from: ${originOf(imageConfig(IMAGE)?.Labels['org.opencontainers.image.revision'])}`);
 console.log(`environment: deploy/kubernetes/${values.overlay}, with addresses of this machine and new secrets`);
 try {
   const result = await rehearse({
@@ -37,6 +38,14 @@ try {
   process.exitCode = isClean(result) ? 0 : 1;
 } finally {
   content.release();
+}
+
+/** A revision, and whether it is the one that stands here. */
+function originOf(revision: string | undefined): string {
+  const here = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: import.meta.dirname, encoding: 'utf8' }).trim();
+  return revision === here
+    ? `this commit, ${here}`
+    : `${revision}, another commit than this: npm run image:try builds it`;
 }
 
 function print({ steps, answered, failures, ranTwice, neverRan, ranByUpstream, scraped }: RehearsalResult): void {
