@@ -59,6 +59,27 @@ describe.skipIf(REDIS_SERVER === undefined)('one master of a cluster is away (MT
     expect(await readiness()).toBe(200);
   });
 
+  test('one that hangs takes no session of the others along, however long it does', async () => {
+    const { all, away } = await cluster(...KEEP_SERVING);
+    const store = await openedStore(all.url, { timeoutMs: 1_000 });
+    const sessions = await Promise.all(Array.from({ length: SESSIONS }, () => created(store)));
+    let n = 0;
+    const claimed = async (): Promise<boolean[]> => {
+      const claims = sessions.map((session) => store.claim(session, n, 'exchange'));
+      n += 1;
+      return (await Promise.allSettled(claims)).map(({ status }) => status === 'fulfilled');
+    };
+    away.freeze(true);
+    const during = await claimed();
+    expect(new Set(during)).toEqual(new Set([true, false]));
+    for (const endMs = performance.now() + 9_000; performance.now() < endMs; ) {
+      expect(await claimed()).toEqual(during);
+    }
+    expect(store.ready).toBe(true);
+    away.freeze(false);
+    await until(async () => !(await claimed()).includes(false), 30_000);
+  });
+
   test('a relay that starts meanwhile is ready too', async () => {
     const { all, away } = await cluster(...KEEP_SERVING);
     await away.kill();

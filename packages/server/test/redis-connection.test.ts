@@ -1,6 +1,7 @@
 // The way to Redis: accounts, TLS, a server that is away, hangs, restarts or refuses.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
@@ -8,6 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { StoreUnavailableError } from '../src/sessions/store.ts';
 import { freePort, pause, REDIS_SERVER, RedisServer, startRedis, until, WITHOUT_PERSISTENCE } from './support/redis.ts';
 import { created, openedStore, openStore } from './support/redis-store.ts';
+import { listenOn } from './support/stage.ts';
 
 async function startedRedis(...args: string[]): Promise<RedisServer> {
   const redis = await startRedis(...args);
@@ -105,6 +107,33 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     redis.freeze(false);
     await until(() => store.ready);
     expect(await store.claim(session, 2, 'exchange')).toBe('fresh');
+  });
+
+  test('a sentinel that hangs is passed over, also where it asks for a password', async () => {
+    const redis = await startedRedis();
+    let asked = 0;
+    const listening = async (onData: (socket: Socket, text: string) => void): Promise<number> => {
+      const server = createServer((socket) => {
+        socket.on('error', () => undefined);
+        socket.on('data', (bytes) => onData(socket, String(bytes)));
+        onTestFinished(() => void socket.destroy());
+      });
+      onTestFinished(() => void server.close());
+      return listenOn(server);
+    };
+    const hanging = await listening(() => {
+      asked += 1;
+    });
+    const answering = await listening((socket, text) => {
+      const port = String(redis.port);
+      if (text.includes('AUTH')) socket.write('+OK\r\n');
+      if (text.includes('SENTINEL')) socket.write(`*2\r\n$9\r\n127.0.0.1\r\n$${port.length}\r\n${port}\r\n`);
+    });
+    const sentinels = `127.0.0.1:${hanging},127.0.0.1:${answering}`;
+    await openedStore(`redis+sentinel://${sentinels}/main?sentinelPassword=x`, { timeoutMs: 300 });
+    // So it is whenever they are asked who the master is.
+    const once = asked;
+    await until(() => asked > once + 1);
   });
 
   test('more commands than may be unanswered at once are refused at once', async () => {

@@ -50,6 +50,8 @@ const RECONNECT_MAX_MS = 1_000;
 const UNANSWERED_MAX = 20_000;
 /** Silence of this many timeouts, with commands unanswered, makes a connection suspect. */
 const SILENT_TIMEOUTS = 2;
+/** Silence of a whole cluster: one node that hangs may be all that is asked between two heartbeats of the store. */
+const MANY_SILENT_MS = 3_000;
 /** Refusals by which a server says that it is not, or no longer, the one to ask. */
 const NOT_THE_MASTER = /READONLY|MASTERDOWN|LOADING/;
 
@@ -60,6 +62,7 @@ export class RedisConnection {
   readonly #running: Promise<void>;
   #driver: Driver | undefined;
   #lost: ((reason: Error) => void) | undefined;
+  #renewing = false;
   #failedTries = 0;
   #causeTold = '';
 
@@ -125,10 +128,32 @@ export class RedisConnection {
 
   /** A server that hangs keeps its connection: it is replaced for its silence; one of many for any late answer. */
   #suspect(driver: Driver): void {
+    const nowMs = performance.now();
     const patienceMs = SILENT_TIMEOUTS * this.#options.timeoutMs;
     const { bornMs, silentSinceMs } = driver.load;
-    const sinceMs = driver.isMany ? bornMs + patienceMs : silentSinceMs;
-    if (performance.now() - sinceMs >= patienceMs) this.#give(driver, new Error('Redis is silent'));
+    const silentMs = driver.isMany ? Math.max(patienceMs, MANY_SILENT_MS) : patienceMs;
+    if (nowMs - silentSinceMs >= silentMs) this.#give(driver, new Error('Redis is silent'));
+    else if (driver.isMany && nowMs - bornMs >= 2 * patienceMs) void this.#renew(driver);
+  }
+
+  /**
+   * Looks at the cluster anew, since one of its nodes hangs and may have been replaced. The nodes that answer go on being
+   * asked meanwhile, and what they have been asked is answered.
+   */
+  async #renew(old: Driver): Promise<void> {
+    if (this.#renewing || old !== this.#driver) return;
+    this.#renewing = true;
+    try {
+      const renewed = await this.#connectCluster();
+      if (old !== this.#driver) return renewed.destroy(); // lost or closed since
+      this.#driver = renewed;
+      this.#options.log.info({ redis: describeTarget(this.#options.target) }, 'Redis is connected anew: a node hangs');
+      setTimeout(() => old.destroy(), this.#options.timeoutMs).unref(); // by then every caller has its answer
+    } catch {
+      // The nodes that answered go on; the next late answer tries again.
+    } finally {
+      this.#renewing = false;
+    }
   }
 
   #give(driver: Driver | undefined, reason: Error): void {
@@ -155,8 +180,8 @@ export class RedisConnection {
         this.#tell(causeOf(error));
       }
       if (this.#driver) this.#options.onLost();
+      (this.#driver ?? driver)?.destroy();
       this.#driver = undefined;
-      driver?.destroy();
       await this.#pause();
     }
   }
@@ -192,13 +217,18 @@ export class RedisConnection {
     if (target.kind === 'single') return this.#connectServer(target.nodes[0] as RedisNode, onLost);
     const master = await this.#askSentinels();
     const driver = await this.#connectServer(master, onLost);
-    const watch = setInterval(() => {
-      this.#askSentinels().then(
-        ({ host, port }) => {
-          if (host !== master.host || port !== master.port) onLost(new Error('the sentinels name another master'));
-        },
-        () => undefined, // no sentinel answers: the master may well be there
-      );
+    let asking = false; // sentinels that hang take longer than until the next time
+    const watch = setInterval(async () => {
+      if (asking) return;
+      asking = true;
+      try {
+        const { host, port } = await this.#askSentinels();
+        if (host !== master.host || port !== master.port) onLost(new Error('the sentinels name another master'));
+      } catch {
+        // No sentinel answers: the master may well be there.
+      } finally {
+        asking = false;
+      }
     }, SENTINEL_POLL_MS);
     return {
       ...driver,
@@ -276,10 +306,11 @@ export class RedisConnection {
       });
       client.on('error', () => undefined);
       try {
-        const answer = await within(
-          this.#options.timeoutMs,
-          (await client.connect()).sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName as string]),
-        );
+        // Connecting too: its handshake waits for answers, and a sentinel that hangs gives none.
+        const asked = client
+          .connect()
+          .then(() => client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName as string]));
+        const answer = await within(this.#options.timeoutMs, asked);
         if (!Array.isArray(answer)) throw new Error(`the sentinel knows no master ${masterName}`);
         return { host: String(answer[0]), port: Number(answer[1]) };
       } catch (error) {
