@@ -52,7 +52,7 @@ function hearSignals(opened: Opened): AbortSignal {
     process.on(signal, () => {
       if (asked.signal.aborted) {
         opened.log?.warn({ signal }, 'asked again: ending at once');
-        process.exit(128 + constants.signals[signal]);
+        return exit(128 + constants.signals[signal], opened.log);
       }
       asked.abort();
     });
@@ -122,7 +122,7 @@ function endOnFault(log: Logger): void {
   });
 }
 
-/** Ends the process, whatever goes on in it. A log module writes in a thread of its own; it gets a moment. */
+/** Ends the process, whatever goes on in it. What is logged is written beside it, and gets a moment. */
 function exit(status: number, log: Logger | undefined): void {
   if (!log) process.exit(status);
   log.flush(() => process.exit(status));

@@ -1,6 +1,6 @@
 // The relay's log: JSON lines by pino, with the level names of LOG_LEVEL.
 import { pathToFileURL } from 'node:url';
-import { type Logger, type LoggerOptions, pino } from 'pino';
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
 import { resolveModule } from '../config/modules.ts';
 import type { Settings } from '../config/settings.ts';
 
@@ -24,13 +24,21 @@ export function createLogger(level: Settings['LOG_LEVEL'], module?: string): Log
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label === 'warn' ? 'warning' : label === 'fatal' ? 'panic' : label }) },
   };
-  if (!module) return pino(options);
+  if (!module) return pino(options, standardOutput());
   const transport = pino.transport({ target: pathToFileURL(resolveModule(module)).href });
   // A log that fails must not take the relay along, and it cannot log that it failed.
   transport.on('error', (error: Error) =>
     process.stderr.write(`mte-relay-server: LOG_MODULE failed: ${error.message}\n`),
   );
   return pino(options, transport);
+}
+
+/**
+ * Written to beside everything else, so that a reader that is behind holds nothing up. With a `minLength` that every line
+ * has, `flush` waits for the line that is being written; else the last ones would overtake it when the process ends.
+ */
+function standardOutput(): DestinationStream {
+  return pino.destination({ dest: 1, sync: false, minLength: 1 });
 }
 
 /** A session's name in logs: enough to tell sessions apart, too little to be used. */
