@@ -216,15 +216,26 @@ describe.runIf(KUBECTL).each(['overlays/trial', 'overlays/aks', 'overlays/aks-ga
     expect(relay['spec'].template.spec.serviceAccountName).toBe(one('ServiceAccount').metadata.name);
   });
 
-  test('lets the relay reach its Redis', () => {
+  test('lets the relay reach its Redis and its upstream', () => {
     const environment = environmentOf(containers(relay)[0] as Container, manifests);
-    const url = environment['REDIS_URL'] ?? SECRET_VALUES['REDIS_URL'];
-    const port = Number(/:(\d+)$/.exec(url as string)?.[1]);
+    const redis = environment['REDIS_URL'] ?? (SECRET_VALUES['REDIS_URL'] as string);
+    const upstream = new URL(environment['UPSTREAM'] as string);
     const egress = manifests
       .filter(({ kind, ['spec']: spec }) => kind === 'NetworkPolicy' && spec.egress)
       .flatMap(({ ['spec']: spec }) => spec.egress.flatMap((rule: { ports: { port: number }[] }) => rule.ports));
-    expect(egress.map((allowed: { port: number }) => allowed.port)).toContain(port);
+    const allowed = egress.map(({ port }: { port: number }) => port);
+    expect(allowed).toContain(Number(/:(\d+)$/.exec(redis)?.[1]));
+    expect(allowed).toContain(podPortOf(upstream) ?? (Number(upstream.port) || 443));
   });
+
+  /** A policy is of pods: it names the port behind a Service, not the Service's own. */
+  function podPortOf({ hostname }: URL): number | undefined {
+    const service = manifests.find(({ kind, metadata }) => kind === 'Service' && metadata.name === hostname);
+    const api = manifests.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === hostname);
+    if (!service || !api) return undefined;
+    const { targetPort } = service['spec'].ports[0];
+    return containers(api)[0]?.ports?.find(({ name }) => name === targetPort)?.containerPort ?? targetPort;
+  }
 
   test('holds no secret', () => {
     expect(manifests.map(({ kind }) => kind)).not.toContain('Secret');
