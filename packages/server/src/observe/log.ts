@@ -1,6 +1,6 @@
 // The relay's log: JSON lines by pino, with the level names of LOG_LEVEL.
 import { pathToFileURL } from 'node:url';
-import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
 import { resolveModule } from '../config/modules.ts';
 import type { Settings } from '../config/settings.ts';
 
@@ -16,15 +16,19 @@ const PINO_LEVEL: Record<Settings['LOG_LEVEL'], string> = {
   off: 'silent',
 };
 
+const STANDARD_OUTPUT = 1;
+/** Lines that may wait for a reader that is behind, such as a collector that hangs; what is more is dropped, and counted. */
+export const LINES_WAITING_MAX_BYTES = 16_777_216;
+
 /** A logger to standard output, or to a pino transport (LOG_MODULE), which runs in a thread of its own. */
-export function createLogger(level: Settings['LOG_LEVEL'], module?: string): Logger {
+export function createLogger(level: Settings['LOG_LEVEL'], module?: string, fd: number = STANDARD_OUTPUT): Logger {
   const options: LoggerOptions = {
     level: PINO_LEVEL[level],
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label === 'warn' ? 'warning' : label === 'fatal' ? 'panic' : label }) },
   };
-  if (!module) return pino(options, standardOutput());
+  if (!module) return boundedLogger(options, fd);
   const transport = pino.transport({ target: pathToFileURL(resolveModule(module)).href });
   // A log that fails must not take the relay along, and it cannot log that it failed.
   transport.on('error', (error: Error) =>
@@ -34,11 +38,22 @@ export function createLogger(level: Settings['LOG_LEVEL'], module?: string): Log
 }
 
 /**
- * Written to beside everything else, so that a reader that is behind holds nothing up. With a `minLength` that every line
- * has, `flush` waits for the line that is being written; else the last ones would overtake it when the process ends.
+ * Lines are written beside everything else, so that a reader that is behind holds nothing up. With a `minLength` that every
+ * line has, `flush` waits for the line that is being written; else the last ones would overtake it when the process ends.
  */
-function standardOutput(): DestinationStream {
-  return pino.destination({ dest: 1, sync: false, minLength: 1 });
+function boundedLogger(options: LoggerOptions, fd: number): Logger {
+  const output = pino.destination({ dest: fd, sync: false, minLength: 1, maxLength: LINES_WAITING_MAX_BYTES });
+  const log = pino(options, output);
+  let dropped = 0;
+  output.on('drop', () => {
+    dropped += 1;
+  });
+  output.on('drain', () => {
+    if (dropped === 0) return;
+    log.error({ lines: dropped }, 'lines of the log were dropped: nobody took them');
+    dropped = 0;
+  });
+  return log;
 }
 
 /** A session's name in logs: enough to tell sessions apart, too little to be used. */

@@ -1,0 +1,41 @@
+// A reader of the log that hangs: the relay goes on, holds a bounded number of lines, and says what it has dropped.
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { createLogger, LINES_WAITING_MAX_BYTES } from '../src/observe/log.ts';
+
+const LINE_BYTES = 100_000;
+const LINES = 2 * Math.ceil(LINES_WAITING_MAX_BYTES / LINE_BYTES);
+
+test('lines that nobody takes are bounded, and the next reader is told how many are missing', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mte-relay-log-'));
+  const pipe = join(folder, 'log');
+  execFileSync('mkfifo', [pipe]);
+  const fd = openSync(pipe, 'r+'); // or it would wait for a reader
+  const log = createLogger('info', undefined, fd);
+  const text = 'x'.repeat(LINE_BYTES);
+  for (let at = 0; at < LINES; at += 1) log.info({ at }, text);
+
+  const reader = new Socket({ fd: openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK), readable: true });
+  onTestFinished(() => {
+    reader.destroy();
+    closeSync(fd);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  let read = '';
+  for await (const piece of reader) {
+    read += piece;
+    if (read.endsWith('took them"}\n')) break;
+  }
+  const lines = read
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { at?: number; lines?: number });
+  const taken = lines.flatMap(({ at }) => at ?? []);
+  expect(taken).toEqual(taken.map((_, at) => at)); // the first ones, in order
+  expect(taken.length * LINE_BYTES).toBeLessThanOrEqual(LINES_WAITING_MAX_BYTES);
+  expect(lines.at(-1)).toMatchObject({ level: 'error', lines: LINES - taken.length });
+});
