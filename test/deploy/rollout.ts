@@ -31,7 +31,7 @@ try {
     workersEach: 4,
     calmMs: 5_000,
     // An Application Gateway's minute and a half is HAProxy's second.
-    shorter: { replicas: 2, ...(values.overlay.endsWith('aks') && { DRAIN_DELAY_MS: '10000' }) },
+    shorter: { replicas: 2, ...(values.overlay.includes('/aks') && { DRAIN_DELAY_MS: '10000' }) },
     say: (line) => console.log(`  ${new Date().toISOString().slice(11, 19)} ${line}`),
   });
   print(result);

@@ -16,7 +16,14 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { balanceConnections, examineQuickly as examine, finding, runDoctor, useRelay } from './support/doctor.ts';
+import {
+  balanceConnections,
+  examineQuickly as examine,
+  finding,
+  runDoctor,
+  runDoctorWith,
+  useRelay,
+} from './support/doctor.ts';
 import { contentOf, freePort, startRelay } from './support/egress.ts';
 
 const WRONG_PIN = `sha256-${Buffer.alloc(32).toString('base64')}`;
@@ -407,6 +414,23 @@ describe.skipIf(!OPENSSL)('certificates', () => {
   test('one of an unknown issuer is named with --ca', async () => {
     const { found } = await tls('good');
     expect(found['certificate']).toEqual(finding('failed', /issuer is not trusted/, /--ca FILE/));
+  });
+
+  test('one of an issuer that Node is told of is believed, as Node programs believe it', async () => {
+    const files = { key: readFileSync(file('good.key')), cert: readFileSync(file('good.pem')) };
+    const port = await serve(
+      createTlsServer(
+        files,
+        box(() => undefined),
+      ) as unknown as Server,
+    );
+    const { output } = await runDoctorWith(
+      { NODE_EXTRA_CA_CERTS: file('ca.pem') },
+      `https://localhost:${port}`,
+      '--upload-mb',
+      '0',
+    );
+    expect(output).toMatch(/✓ certificate +TLSv1\.3, for localhost/);
   });
 
   test('with neither a pin nor a good certificate no path goes through it', async () => {

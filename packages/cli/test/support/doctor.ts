@@ -77,8 +77,16 @@ export function examineQuickly(url: string, ...args: string[]): Promise<Examined
 }
 
 /** Runs `mte-relay doctor` with these arguments. */
-export async function runDoctor(...args: string[]): Promise<{ exitCode: number | null; output: string }> {
-  const running = startScript('packages/cli/bin/mte-relay.js', ['doctor', ...args], {});
+export function runDoctor(...args: string[]): Promise<{ exitCode: number | null; output: string }> {
+  return runDoctorWith({}, ...args);
+}
+
+/** The same, with these variables. */
+export async function runDoctorWith(
+  environment: Record<string, string>,
+  ...args: string[]
+): Promise<{ exitCode: number | null; output: string }> {
+  const running = startScript('packages/cli/bin/mte-relay.js', ['doctor', ...args], environment);
   if (running.child.exitCode === null) await once(running.child, 'close');
   await until(() => running.output() !== '', 'what the doctor says');
   return { exitCode: running.child.exitCode, output: running.output() };

@@ -6,8 +6,8 @@ import { connect } from 'node:net';
 import {
   checkServerIdentity,
   connect as connectTls,
+  getCACertificates,
   type PeerCertificate,
-  rootCertificates,
   type TLSSocket,
 } from 'node:tls';
 import { type Examination, isLoopback, tenths } from '../examination.ts';
@@ -106,8 +106,10 @@ export async function checkCertificate(examination: Examination): Promise<void> 
   if (examination.tlsProven) hop.authorities = authoritiesOf(examination.ca);
 }
 
+/** Those of Node and of NODE_EXTRA_CA_CERTS, which clients on Node believe; of the system, as curl does; and of `--ca`. */
 function authoritiesOf(ca: string | undefined): string[] {
-  return [...rootCertificates, ...(ca === undefined ? [] : [ca])];
+  const known = [...getCACertificates('default'), ...getCACertificates('system')];
+  return [...new Set(known), ...(ca === undefined ? [] : [ca])];
 }
 
 async function handshake({ hop, ca }: Examination): Promise<TLSSocket> {
