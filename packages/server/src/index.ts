@@ -2,6 +2,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import type { SyncSuite } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { loadSettings } from './config/load.ts';
@@ -159,8 +160,11 @@ export function createRelay(options: RelayOptions = {}): Relay {
     },
     async close() {
       context.health.drain();
+      const deadlineMs = performance.now() + settings.SHUTDOWN_TIMEOUT_MS;
       upgrades.close(settings.SHUTDOWN_TIMEOUT_MS);
       await closeHttpServer(server, settings.SHUTDOWN_TIMEOUT_MS);
+      // What came by another server, which is not the relay's to close.
+      while (context.admission.underWay > 0 && performance.now() < deadlineMs) await setTimeout(UNDER_WAY_POLL_MS);
       context.health.listening = false;
       await Promise.all([...context.domains.all()].map(({ upstream }) => upstream.destroy()));
       await context.sessions.close();
@@ -170,6 +174,8 @@ export function createRelay(options: RelayOptions = {}): Relay {
     },
   };
 }
+
+const UNDER_WAY_POLL_MS = 10;
 
 /** Loading a module takes time, which making a relay does not. */
 const STORE_NOT_GIVEN = {

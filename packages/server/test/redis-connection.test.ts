@@ -156,6 +156,27 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     await expect(store.birth()).rejects.toBeInstanceOf(StoreUnavailableError);
   });
 
+  test.each([
+    ['has no memory left', 'maxmemory', '1', '0', 'OOM'],
+    ['has too few replicas', 'min-replicas-to-write', '1', '0', 'NOREPLICAS'],
+  ])(
+    'a server that %s is not ready, since nothing can be claimed, and says why',
+    async (_what, name, bad, good, why) => {
+      const redis = await startedRedis();
+      const lines: string[] = [];
+      const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
+      const store = await openedStore(redis.url, { log });
+      const session = await created(store);
+      await redis.command('CONFIG', 'SET', name, bad);
+      await expect(store.claim(session, 0, 'exchange')).rejects.toBeInstanceOf(StoreUnavailableError);
+      await until(() => !store.ready, 10_000);
+      expect(JSON.parse(lines.at(-1) as string)).toMatchObject({ ready: false, cause: expect.stringContaining(why) });
+      await redis.command('CONFIG', 'SET', name, good);
+      await until(() => store.ready, 10_000);
+      expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
+    },
+  );
+
   test('what keeps Redis away is said once, and anew when it changes', async () => {
     const port = await freePort();
     const lines: string[] = [];

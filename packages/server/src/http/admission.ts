@@ -28,6 +28,11 @@ export class Admission {
     this.unproven = new Deadlines(settings.CLIENT_IDLE_TIMEOUT_MS);
   }
 
+  /** All that is under way. */
+  get underWay(): number {
+    return this.exchanges + this.pairings + this.passThroughs + this.webSockets;
+  }
+
   /** What is under way, by kind. */
   inFlight(): { exchange: number; pairing: number; pass_through: number; websocket: number } {
     const { exchanges, pairings, passThroughs, webSockets } = this;

@@ -39,8 +39,11 @@ local function text(number) return string.format('%.0f', number) end
 export const HELLO: RedisScript = script(`
 local known = redis.call('HMGET', KEYS[1], 'line', 'epoch', 'since', 'replicated', 'generation')
 local id, info = line('')
+if not info and ARGV[3] == 'node' then error('NOTKNOWN the generation is kept on another node') end
+-- Claims are writes: a Redis that has no memory left, no disk or too few replicas answers, and serves nobody.
+redis.call('HSET', KEYS[1], 'asked', text(now))
+if ARGV[3] == 'node' then redis.call('PEXPIRE', KEYS[1], '60000') end
 if not info then
-  if ARGV[3] == 'node' then error('NOTKNOWN the generation is kept on another node') end
   local generation = known[5]
   if not generation then
     generation = text(now)

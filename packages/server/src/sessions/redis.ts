@@ -108,7 +108,7 @@ export class RedisSessionStore implements SessionStore {
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref();
   }
 
-  /** True while Redis has answered the last time it was asked. */
+  /** True while Redis has answered the last time it was asked, and could be written to. */
   get ready(): boolean {
     return this.#ready;
   }
@@ -215,7 +215,7 @@ export class RedisSessionStore implements SessionStore {
       this.#learn(birth);
       return birth;
     } catch (error) {
-      this.#setReady(false);
+      this.#setReady(false, (error as Error).message);
       throw error;
     }
   }
@@ -257,10 +257,10 @@ export class RedisSessionStore implements SessionStore {
     if (birth.bound || this.#lossesTold === this.#losses) this.#setReady(true);
   }
 
-  #setReady(ready: boolean): void {
+  #setReady(ready: boolean, cause?: string): void {
     if (ready === this.#ready || (ready && this.#connection.closed)) return;
     this.#ready = ready;
-    this.#options.log.info({ ready }, 'session store');
+    this.#options.log.info({ ready, cause }, 'session store');
   }
 
   /** Everything of one session is in one hash slot. */
