@@ -62,6 +62,8 @@ const REST = `
 
 - \`statusText\` is always empty, as over HTTP/2: no reason phrase is sealed, and none is made up.
 - \`type\` is \`basic\` for a relay of the page's own origin, else \`cors\`; every field of the answer can be read.
+- \`headers\` of an answer can be changed, and its \`body\` is no byte stream (\`getReader({ mode: 'byob' })\` throws).
+- One content coding is undone, \`gzip\` or \`deflate\`; content in two, one inside the other, is handed out as it came.
 - Answers of the relay itself, such as a 502, are ordinary responses with the field \`mte-relay-failure\`.
 - \`onUploadProgress\` and \`onDownloadProgress\` are told \`{loadedBytes, totalBytes?}\`. Browsers show upload progress through
   XMLHttpRequest alone: the answer then comes whole, and \`credentials: 'omit'\` is told of the end only.

@@ -1,5 +1,6 @@
 // fetch's life of a call, in order: 1 take the arguments apart (request.ts), 2 send sealed until answered (retry.ts,
 // exchange.ts), 3 follow redirects, 4 hand out a Response.
+import { ignore } from './abort.ts';
 import type { ClientCore } from './core.ts';
 import type { RelayFetch, RelayRequestInit } from './options.ts';
 import { type Hop, nextHop } from './redirect.ts';
@@ -11,8 +12,18 @@ import { send } from './retry.ts';
 export function makeFetch(core: ClientCore): RelayFetch {
   return async (input, init) => {
     core.checkOpen();
-    return await relayFetch(core, input, init);
+    try {
+      return await relayFetch(core, input, init);
+    } catch (error) {
+      if ((init?.signal ?? (input as Request).signal)?.aborted) abandon(init?.body ?? (input as Request).body, error);
+      throw error;
+    }
   };
+}
+
+/** Cancels a stream that is not sent any more, as fetch does. One that is being sent is locked, and ends with its upload. */
+function abandon(body: BodyInit | null, reason: unknown): void {
+  if (globalThis.ReadableStream && body instanceof ReadableStream) body.cancel(reason).catch(ignore);
 }
 
 async function relayFetch(

@@ -3,6 +3,7 @@ import type { ResponseHead } from '@mte-relay/protocol';
 import { URL } from '#url';
 import { RelayClientError } from './errors.ts';
 import type { InnerRequest } from './seal.ts';
+import { targetOf } from './target.ts';
 
 /** Fetch §2.2.3. */
 export const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -36,12 +37,13 @@ export function nextHop(hop: Hop, head: ResponseHead, mode: RequestRedirect, rel
   if (!URL.canParse(location, hop.url.href)) throw refused('Location is not a URL');
   const url = new URL(location, hop.url);
   if (url.origin !== relayOrigin) throw refused(`to ${url.origin}, which is not the relay's origin`);
+  if (url.username || url.password) throw refused('Location has credentials'); // nobody would get them
   if (!url.hash) url.hash = hop.url.hash;
   return { url, request: rewritten(hop.request, head.status, url), redirects: hop.redirects + 1 };
 }
 
 function rewritten(request: InnerRequest, status: number, url: URL): InnerRequest {
-  const head = { ...request.head, path: url.pathname + url.search };
+  const head = { ...request.head, path: targetOf(url) };
   const { method } = head;
   const becomesGet =
     ((status === 301 || status === 302) && method === 'POST') ||

@@ -2,12 +2,14 @@
 // makes one that does: methods, fields, bodies already used, streams without `duplex`.
 import { CLIENT_ID_FIELD, type Fields, type RequestHead } from '@mte-relay/protocol';
 import { URL } from '#url';
+import { orAborted } from './abort.ts';
 import { type RequestBody, takeBody } from './body.ts';
 import { RelayClientError } from './errors.ts';
 import type { RelayRequestInit } from './options.ts';
 import type { Platform } from './platform/platform.ts';
 import { overlaid } from './platform/strict-request.ts';
 import type { InnerRequest } from './seal.ts';
+import { targetOf } from './target.ts';
 
 /** Fields of one hop, or made by this client; a browser forbids most of them to scripts anyway. */
 const NOT_FORWARDED = new Set([
@@ -54,9 +56,10 @@ export async function takeCall(
   refuseOptions(request, init, sameOrigin);
   const signal = init?.signal === undefined ? (input instanceof Request ? input.signal : undefined) : init.signal;
   signal?.throwIfAborted();
-  const body = await (platform.takeBody
+  const taking = platform.takeBody
     ? platform.takeBody(request, init?.body)
-    : takeBody(request, init?.body, 'stream' in platform.uploads));
+    : takeBody(request, init?.body, 'stream' in platform.uploads);
+  const body = await orAborted(taking, signal ?? undefined);
   return {
     url,
     request: {
@@ -111,7 +114,7 @@ function headOf(platform: Platform, request: Request, url: URL, body: RequestBod
     method,
     scheme: url.protocol.slice(0, -1),
     authority: url.host,
-    path: url.pathname + url.search,
+    path: targetOf(url),
     headers: fieldsOf(request, body, platform.defaultFields(method !== 'GET' && method !== 'HEAD')),
   };
 }

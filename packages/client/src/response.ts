@@ -6,6 +6,11 @@ import type { Progress } from './options.ts';
 
 export const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304]); // Fetch §2.2.3; 101 cannot come inside
 const CODINGS = /^(?:x-(?=g))?(gzip|deflate)$/i;
+/** Nothing, coded: servers send no byte at all for it, which a decompressor takes for content that is cut. */
+const NOTHING = {
+  gzip: [31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+  deflate: [120, 156, 3, 0, 0, 0, 0, 1],
+};
 
 /** What a Response says of its request. */
 export interface ResponseFacts {
@@ -23,7 +28,7 @@ export async function toResponse(inner: InnerResponse, facts: ResponseFacts): Pr
   const watched = new Watched(inner);
   let body: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   if (facts.method === 'HEAD' || NULL_BODY_STATUSES.has(status)) await drain(inner);
-  else body = decoded(contentStream(inner, watched, progressOf(inner, facts)), headers);
+  else body = contentStream(inner, watched, progressOf(inner, facts), codingIn(headers));
   const response = new Response(body, { status });
   for (const [name, value] of headers) if (name !== CLIENT_ID_FIELD) response.headers.append(name, value);
   return withFacts(response, facts, watched);
@@ -73,12 +78,18 @@ function contentStream(
   inner: InnerResponse,
   watched: Watched,
   report: (bytes: number) => void,
+  coding: keyof typeof NOTHING | undefined,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return new ReadableStream(
+  let nothing = coding && NOTHING[coding];
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
       async pull(controller) {
         const piece = await watched.next();
-        if (!piece) return controller.close();
+        if (!piece) {
+          if (nothing) controller.enqueue(new Uint8Array(nothing));
+          return controller.close();
+        }
+        nothing = undefined;
         report(piece.length);
         controller.enqueue(piece);
       },
@@ -86,17 +97,15 @@ function contentStream(
     },
     { highWaterMark: 0 },
   );
+  return coding ? stream.pipeThrough(new DecompressionStream(coding)) : stream;
 }
 
-/** Content codings are undone as fetch does; one that is unknown here stays, with its field to say so. */
-function decoded(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  headers: Fields,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const format = CODINGS.exec(fieldOf(headers, 'content-encoding') ?? '')?.[1]?.toLowerCase() as
-    | CompressionFormat
+/** The content coding, which is undone as fetch does; one that is unknown here stays, with its field to say so. */
+function codingIn(headers: Fields): keyof typeof NOTHING | undefined {
+  if (!globalThis.DecompressionStream) return undefined;
+  return CODINGS.exec(fieldOf(headers, 'content-encoding') ?? '')?.[1]?.toLowerCase() as
+    | keyof typeof NOTHING
     | undefined;
-  return format && globalThis.DecompressionStream ? stream.pipeThrough(new DecompressionStream(format)) : stream;
 }
 
 function fieldOf(fields: Fields, name: string): string | undefined {

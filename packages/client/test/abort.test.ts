@@ -53,6 +53,43 @@ test('aborted while the pairing waits: other calls still get it', async () => {
   expect(relay.count('/api/mte-pair')).toBe(1);
 });
 
+test.each(['before', 'while the pairing waits'])(
+  'aborted %s: a stream as body is cancelled with the reason',
+  async (when) => {
+    const { relay, client } = await setUp();
+    const asked = Promise.withResolvers<void>();
+    relay.box = () => {
+      asked.resolve();
+      return never();
+    };
+    const cancelled = Promise.withResolvers<unknown>();
+    const body = new ReadableStream({ cancel: cancelled.resolve });
+    const controller = new AbortController();
+    if (when === 'before') controller.abort(REASON);
+    else void asked.promise.then(() => controller.abort(REASON));
+    const { signal } = controller;
+    await expect(client.fetch('/', { method: 'POST', body, duplex: 'half', signal })).rejects.toBe(REASON);
+    expect(await cancelled.promise).toBe(REASON);
+  },
+);
+
+test('aborted while the stream of a Request gives nothing yet', async () => {
+  const { relay, client } = await setUp();
+  const controller = new AbortController();
+  const pulled = Promise.withResolvers<void>();
+  const body = new ReadableStream({
+    pull() {
+      pulled.resolve();
+      return never();
+    },
+  });
+  const init = { method: 'POST', body, duplex: 'half', signal: controller.signal } as RequestInit;
+  const call = client.fetch(new Request(`${relay.url}/`, init));
+  void pulled.promise.then(() => controller.abort(REASON));
+  await expect(call).rejects.toBe(REASON);
+  expect(relay.ran.length).toBe(0);
+});
+
 test('aborted while uploading: the source is cancelled', async () => {
   const { relay, client } = await setUp();
   await (await client.fetch('/')).text();

@@ -1,7 +1,7 @@
 // Words of a hostile upstream that every object inherits, and a relay's URL with a secret in it.
 import { createRelayClient } from '@mte-relay/client';
 import { expect, test } from 'vitest';
-import { setUp } from './support/setup.ts';
+import { inPieces, setUp } from './support/setup.ts';
 
 test.each(['constructor', '__proto__', 'toString', 'valueOf'])(
   'content-encoding: %s is one that is unknown',
@@ -21,3 +21,16 @@ test.each(['https://user:secret@relay.example', 'https://:secret@relay.example']
     );
   },
 );
+
+test.each([
+  ['gzip', 'at once', []],
+  ['deflate', 'at once', []],
+  ['gzip', 'behind its head', inPieces([])],
+])('content-encoding: %s and no byte of content, %s, is no content', async (coding, _, content) => {
+  const { relay, client } = await setUp();
+  relay.upstream = () => ({
+    headers: [['content-encoding', coding]],
+    content: Array.isArray(content) ? new Uint8Array(0) : content,
+  });
+  expect(await (await client.fetch('/')).text()).toBe('');
+});

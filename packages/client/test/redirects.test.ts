@@ -57,3 +57,19 @@ test('a stream cannot be sent again to the new place', async () => {
     code: 'redirect-refused',
   });
 });
+
+test('credentials in Location are refused: nobody would get them', async () => {
+  const { relay, client } = await setUp();
+  const location = `${relay.url.replace('//', '//user:secret@')}/b`;
+  relay.upstream = () => ({ status: 302, headers: [['location', location]] });
+  const error = await client.fetch('/').catch((caught: Error) => caught);
+  expect(error).toMatchObject({ code: 'redirect-refused', message: expect.not.stringContaining('secret') });
+  expect(relay.ran.length).toBe(1);
+});
+
+test('an empty query is sent as such, at first and behind a redirect', async () => {
+  const { relay, client } = await setUp();
+  relay.upstream = ({ path }) => (path === '/a?' ? { status: 302, headers: [['location', '/b?#c']] } : {});
+  expect((await client.fetch('/a?')).url).toBe(`${relay.url}/b?`);
+  expect(relay.ran.map(({ path }) => path)).toEqual(['/a?', '/b?']);
+});

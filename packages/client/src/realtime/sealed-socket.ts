@@ -29,6 +29,7 @@ import { ignore, orAborted, pause } from '../abort.ts';
 import type { ClientCore } from '../core.ts';
 import { RelayClientError } from '../errors.ts';
 import type { Lease } from '../session.ts';
+import { targetOf } from '../target.ts';
 import { MESSAGE_MAX } from './limits.ts';
 
 /** Times one WebSocket makes the client pair anew before it is open. */
@@ -193,7 +194,7 @@ export class SealedSocket {
       ...context.fieldsFor(session),
     ];
     const scheme = origin.protocol.slice(0, -1);
-    return { method: 'GET', scheme, authority: origin.host, path: url.pathname + url.search, headers };
+    return { method: 'GET', scheme, authority: origin.host, path: targetOf(url), headers };
   }
 
   // 3 answer

@@ -6,6 +6,7 @@ import { RelayClientError } from '../errors.ts';
 import type { RelayFetch } from '../options.ts';
 import { REDIRECT_STATUSES } from '../redirect.ts';
 import { isIdempotent } from '../retry.ts';
+import { targetOf } from '../target.ts';
 import type { Journal } from './journal.ts';
 import type { Routes } from './routes.ts';
 
@@ -78,8 +79,7 @@ async function bodyOf(request: Request): Promise<Blob | undefined> {
 
 /** The same path and query at the relay. */
 function sealedUrl({ relayOrigin }: AnswerContext, href: string): string {
-  const { pathname, search } = new URL(href);
-  return relayOrigin + pathname + search;
+  return relayOrigin + targetOf(new URL(href));
 }
 
 /** A request to the page's own origin carries its cookies, also when the relay that answers it is elsewhere. */
