@@ -296,3 +296,21 @@ test('a relay that closes gives them SHUTDOWN_TIMEOUT_MS to end by themselves', 
   await closing;
   expect(performance.now() - startedMs).toBeGreaterThanOrEqual(290);
 });
+
+test('an upstream that refuses and never ends its answer is given up after UPSTREAM_IDLE_TIMEOUT_MS', async () => {
+  const { port } = await passing({
+    environment: { UPSTREAM_IDLE_TIMEOUT_MS: '300' },
+    onUpgrade: (_req, socket) => void socket.write('HTTP/1.1 403 Forbidden\r\ncontent-length: 9\r\n\r\nno'),
+  });
+  await expect(
+    send(port, '/live/a', {
+      method: 'GET',
+      headers: {
+        connection: 'upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+      },
+    }),
+  ).rejects.toThrow();
+});

@@ -10,6 +10,7 @@ import {
   encodeEnd,
   encodeResponse,
   encodeResponseStart,
+  FIELD_COUNT_MAX,
   type Fields,
   type InnerCode,
   type ResponseHead,
@@ -40,8 +41,9 @@ export interface OutboundHost {
 
 /** Content bytes sealed at once: a chunk less the longest length in front of them. */
 const CONTENT_PIECE_MAX_BYTES = CHUNK_PLAINTEXT_MAX_BYTES - 8;
-/** Informational responses that are kept for the client. */
+/** Informational responses that are kept for the client, which opens no more of them and of the answer's head together. */
 const INFORMATIONAL_MAX = 16;
+const INFORMATIONAL_MAX_BYTES = 16_384;
 /** A response that is not here whole is sent as a stream once this much of it is. */
 const WHOLE_RESPONSE_MAX_BYTES = 49_152;
 
@@ -55,6 +57,7 @@ export class Outbound implements Dispatcher.DispatchHandler {
   #aborted: Error | undefined;
   #head: ResponseHead | undefined;
   readonly #informational: ResponseHead[] = [];
+  #informationalBytes = 0;
   #pieces: Uint8Array<ArrayBuffer>[] = [];
   #held = 0;
   #streaming = false;
@@ -101,9 +104,7 @@ export class Outbound implements Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
     if (status >= 100 && status < 200) {
-      if (this.#informational.length < INFORMATIONAL_MAX) {
-        this.#informational.push({ status, headers: downstreamFields(headers) });
-      }
+      this.#keepInformational({ status, headers: downstreamFields(headers) });
       return;
     }
     if (!isFinalStatus(status)) throw notAStatus(status); // undici then breaks off, and tells it as an error
@@ -112,6 +113,14 @@ export class Outbound implements Dispatcher.DispatchHandler {
     this.#host.onStatus(status);
     // A small response is here whole within this turn. What is not, must not wait: it may be an event stream.
     queueMicrotask(() => this.#streamOrFail());
+  }
+
+  #keepInformational(response: ResponseHead): void {
+    const bytes = bytesOf(response.headers);
+    if (this.#informational.length === INFORMATIONAL_MAX || response.headers.length > FIELD_COUNT_MAX) return;
+    if (this.#informationalBytes + bytes > INFORMATIONAL_MAX_BYTES) return;
+    this.#informationalBytes += bytes;
+    this.#informational.push(response);
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -228,6 +237,10 @@ export class Outbound implements Dispatcher.DispatchHandler {
     if (account.traces) account.step('chunk sealed', { bytes: bytes.length });
     return bytes;
   }
+}
+
+function bytesOf(fields: Fields): number {
+  return fields.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
 }
 
 /** Sends a sealed answer that is here whole. */

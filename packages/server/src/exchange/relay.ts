@@ -37,7 +37,7 @@ import { type ClaimPurpose, SESSION_LIFETIMES, type Session, type StoreClaim } f
 import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
 import { failureOf, upstreamFailed } from './failing.ts';
 import { contentLength, trailersOf } from './framing.ts';
-import { endToEndFields, overrideFields, trailerFields } from './headers.ts';
+import { endToEndFields, openable, overrideFields, trailerFields } from './headers.ts';
 import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from './hooks.ts';
 import { Inbound } from './inbound.ts';
 import { endSealed, Outbound, type OutboundHost } from './outbound.ts';
@@ -346,7 +346,7 @@ class Exchange implements OutboundHost, WaitingHost {
     // The client then takes this session's identity for its own.
     if (this.#clientIdRefused) translated.push([CLIENT_ID_FIELD, 'unknown']);
     const answered = { request: this.#request as ExchangeRequest, status, headers: translated };
-    return this.withOwnFields(annotate(this.#context, this.#account.names(), answered));
+    return openable(this.withOwnFields(annotate(this.#context, this.#account.names(), answered)));
   }
 
   withOwnFields(fields: Fields): Fields {
@@ -354,7 +354,7 @@ class Exchange implements OutboundHost, WaitingHost {
   }
 
   translateTrailers(fields: Fields): Fields {
-    return trailerFields(fields, this.#ownDomain.settings.HEADERS);
+    return openable(trailerFields(fields, this.#ownDomain.settings.HEADERS));
   }
 
   /** An idle connection that the upstream closed in the moment of use: once more, when nothing can have run twice. */

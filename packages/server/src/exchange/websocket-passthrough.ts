@@ -77,6 +77,7 @@ export function passThroughUpgrade(
     stopTimers();
     if ((res.statusCode as number) < 100) return void handshake.destroy(notAStatus(res.statusCode as number));
     status = res.statusCode as number;
+    res.setTimeout(settings.UPSTREAM_IDLE_TIMEOUT_MS, () => res.destroy());
     passAnswer(domain, res, pending.answer());
   });
   handshake.on('error', (error) => {

@@ -37,7 +37,7 @@ import { requestIdOf } from '../observe/request-id.ts';
 import { SESSION_LIFETIMES, type Session } from '../sessions/store.ts';
 import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
 import { failureOf, type Names, storeFailed, upstreamFailed } from './failing.ts';
-import { endToEndFields, isFinalStatus, listItems, notAStatus, overrideFields } from './headers.ts';
+import { endToEndFields, isFinalStatus, listItems, notAStatus, openable, overrideFields } from './headers.ts';
 import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from './hooks.ts';
 import { WebSocketTunnel } from './websocket-tunnel.ts';
 import { isHandshakeField, openUpstream } from './websocket-upstream.ts';
@@ -251,7 +251,7 @@ export class SealedWebSocketRelay {
       .map(([name, value]): [string, string] => [name, upstream.clientValue(name, value)]);
     if (this.#clientIdRefused) translated.push([CLIENT_ID_FIELD, 'unknown']);
     const answered = { request: this.#request as ExchangeRequest, status, headers: translated };
-    return overrideFields(annotate(this.#context, this.#names, answered), settings.HEADERS);
+    return openable(overrideFields(annotate(this.#context, this.#names, answered), settings.HEADERS));
   }
 
   #answerRefusal(head: ResponseHead, body: Bytes): void {
