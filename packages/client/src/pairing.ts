@@ -16,7 +16,7 @@ import { URL } from '#url';
 import { RelayClientError } from './errors.ts';
 import type { Platform } from './platform/platform.ts';
 import { Session } from './session.ts';
-import { readRefusal, readUpTo, type Transport, unansweredError } from './transport.ts';
+import { discard, readRefusal, readUpTo, type Transport, unansweredError } from './transport.ts';
 
 const STATUS_KEY_UNKNOWN = 422;
 
@@ -88,7 +88,7 @@ export class Pairer {
     if (!('response' in answer)) throw unansweredError(answer, 'the pairing', false);
     const { response } = answer;
     if (response.status === STATUS_KEY_UNKNOWN) {
-      await response.body?.cancel();
+      discard(response);
       return undefined;
     }
     if (response.status !== 200) throw unansweredError(await readRefusal(response), 'the pairing', false);

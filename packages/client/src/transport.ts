@@ -1,6 +1,7 @@
 // The outer hop: one POST to the relay, and its answer sorted into sealed bytes, a refusal, or a failure. Whatever is
 // not sealed is unauthenticated and only ever a reason to try again or to give up.
 import { type Bytes, CONTENT_TYPE_MESSAGE, concatBytes, ProtocolError } from '@mte-relay/protocol';
+import { ignore } from './abort.ts';
 import { contentOf } from './body.ts';
 import { outerCodeIn, RelayClientError } from './errors.ts';
 import type { OuterPost, Platform } from './platform/platform.ts';
@@ -74,7 +75,7 @@ const PROBLEM_MAX_BYTES = 4096;
 export async function readRefusal(response: Response): Promise<Unanswered> {
   if (response.ok) {
     const type = response.headers.get('content-type');
-    await response.body?.cancel();
+    discard(response);
     return { kind: 'unopenable', cause: new ProtocolError('malformed', `status ${response.status} with type ${type}`) };
   }
   const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
@@ -84,6 +85,11 @@ export async function readRefusal(response: Response): Promise<Unanswered> {
     outerCode: outerCodeIn(await problemOf(response)),
     retryAfterMs: seconds >= 0 ? seconds * 1000 : undefined,
   };
+}
+
+/** Gives an answer up. That its connection was reset meanwhile, which makes the cancel fail, says nothing more. */
+export function discard(response: Response): void {
+  response.body?.cancel().catch(ignore);
 }
 
 /** All of an answer that anybody may have made. Throws ProtocolError `too-large` instead of filling memory with it. */
@@ -102,7 +108,7 @@ async function problemOf(response: Response): Promise<unknown> {
   const isProblem = response.headers.get('content-type')?.startsWith('application/problem+json');
   try {
     if (isProblem) return JSON.parse(String.fromCharCode(...(await readUpTo(PROBLEM_MAX_BYTES, response))));
-    await response.body?.cancel();
+    discard(response);
   } catch {
     // An unreadable refusal is a refusal all the same.
   }

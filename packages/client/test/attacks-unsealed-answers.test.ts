@@ -79,3 +79,22 @@ test.each([
   // What the sockets hold between here and there is not the client's.
   for (const count of sent) expect(count()).toBeLessThan(16_000_000);
 });
+
+test.each([
+  ['GET', 200, 'response-unopenable'],
+  ['POST', 200, 'may-have-run'],
+  ['GET', 403, 'relay-refused'],
+])(
+  '%s answered %d outside the seal on a connection that is reset: the error says what came',
+  async (method, status, code) => {
+    const { client } = await setUp({
+      fetch: async (input, init) => {
+        if (!`${input}`.endsWith('/api/mte')) return await fetch(input, init);
+        const body = new ReadableStream({ start: (controller) => controller.error(new TypeError('terminated')) });
+        return new Response(body, { status, headers: { 'content-type': 'text/html' } });
+      },
+    });
+    const error = await client.fetch('/', { method }).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ name: 'RelayClientError', code });
+  },
+);

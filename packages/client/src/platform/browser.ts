@@ -2,6 +2,7 @@
 import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
 import { transact } from '../database.ts';
+import { NULL_BODY_STATUSES } from '../response.ts';
 import { blobOf } from '../uploads/blob.ts';
 import type { OuterPost, Platform } from './platform.ts';
 import { streamlessRequest } from './strict-request.ts';
@@ -39,35 +40,29 @@ export const platform: Platform = {
   makeRequest: 'duplex' in Request.prototype ? undefined : streamlessRequest, // Firefox, Safari
 };
 
-function postByXhr(post: OuterPost, onSent: (bytes: number) => void): Promise<Response> {
-  return new Promise((resolve, reject) => {
-    post.signal.throwIfAborted();
-    const xhr = new XMLHttpRequest();
-    const abort = (): void => xhr.abort();
-    const settle = (): void => post.signal.removeEventListener('abort', abort);
+async function postByXhr(post: OuterPost, onSent: (bytes: number) => void): Promise<Response> {
+  const { signal } = post;
+  signal.throwIfAborted();
+  const xhr = new XMLHttpRequest();
+  const abort = (): void => xhr.abort();
+  await new Promise<void>((resolve, reject) => {
     xhr.open('POST', post.url);
     xhr.responseType = 'blob';
     xhr.withCredentials = post.credentials === 'include';
     xhr.setRequestHeader('content-type', post.contentType);
     xhr.upload.onprogress = (event) => onSent(event.loaded);
-    xhr.onload = () => {
-      settle();
-      const headers = new Headers();
-      for (const name of ['content-type', 'retry-after']) {
-        const value = xhr.getResponseHeader(name);
-        if (value !== null) headers.set(name, value);
-      }
-      resolve(new Response(xhr.response as Blob, { status: xhr.status, headers }));
-    };
-    xhr.onerror = () => {
-      settle();
-      reject(new TypeError('network error'));
-    };
-    xhr.onabort = () => {
-      settle();
-      reject(post.signal.reason);
-    };
-    post.signal.addEventListener('abort', abort);
+    xhr.onload = () => resolve();
+    xhr.onerror = () => reject(new TypeError('network error'));
+    xhr.onabort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort);
     xhr.send(post.body as Blob);
-  });
+  }).finally(() => signal.removeEventListener('abort', abort));
+  const headers = new Headers();
+  for (const name of ['content-type', 'retry-after']) {
+    const value = xhr.getResponseHeader(name);
+    if (value !== null) headers.set(name, value);
+  }
+  const { status } = xhr;
+  const content = NULL_BODY_STATUSES.has(status) ? null : (xhr.response as Blob);
+  return new Response(content, { status, headers }); // throws for a status that is none
 }
