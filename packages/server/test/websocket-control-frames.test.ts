@@ -18,7 +18,7 @@ test('pings and pongs wait at the client while the upstream does not read', asyn
   const upstream = await openWebSocketPair();
   upstream.far.pause();
   const keys = { sealer: new FrameSealer(key('res')), opener: new FrameOpener(key('req')) };
-  new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS);
+  new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, () => undefined);
   const sealer = new FrameSealer(key('req'));
   let mostHeld = 0;
   for (let sent = 1; sent <= PINGS && !client.far.isPaused; sent += 1) {

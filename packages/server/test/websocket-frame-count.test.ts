@@ -20,7 +20,7 @@ test.each(['message', 'large message', 'ping'] as const)(
     const client = await openWebSocketPair();
     const upstream = await openWebSocketPair();
     const keys = { sealer: new FrameSealer(key('res'), FRAMES_MAX), opener: new FrameOpener(key('req')) };
-    new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS);
+    new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, () => undefined);
     const opener = new FrameOpener(key('res'));
     const reader = new FrameReader();
     const frames: WebSocketFrame[] = [];
@@ -44,7 +44,7 @@ test('a close of the upstream’s own still finds its frame', async () => {
   const client = await openWebSocketPair();
   const upstream = await openWebSocketPair();
   const keys = { sealer: new FrameSealer(key('res'), 1), opener: new FrameOpener(key('req')) };
-  new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS);
+  new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, () => undefined);
   const message = once(client.near, 'message');
   upstream.far.close(4000, 'done');
   const [bytes] = (await message) as [Buffer];

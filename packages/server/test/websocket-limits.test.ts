@@ -1,8 +1,15 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { relaySeries } from './support/admin.ts';
 import { openOuter, TestWebSocket } from './support/sealed-websocket.ts';
+import type { Stage } from './support/stage.ts';
 import { webSocketStage } from './support/websocket-stage.ts';
+
+/** How often the relay has met a limit. */
+async function met(staged: Stage, limit: string): Promise<number | undefined> {
+  return (await relaySeries(staged)).get(`mte_relay_limited_total{limit="${limit}"}`);
+}
 
 const bytes = (length: number) => new Uint8Array(length);
 
@@ -18,7 +25,8 @@ test('WEBSOCKETS_MAX bounds what is open at once; a place that is given back is 
 });
 
 test('a client’s message above WEBSOCKET_MESSAGE_MAX_BYTES is answered with 1009 and never whole upstream', async () => {
-  const { client, socket } = await webSocketStage({ environment: { WEBSOCKET_MESSAGE_MAX_BYTES: '100000' } });
+  const staged = await webSocketStage({ environment: { WEBSOCKET_MESSAGE_MAX_BYTES: '100000' } });
+  const { client, socket } = staged;
   const ws = await TestWebSocket.open(client);
   await ws.sendMessage(bytes(100_000));
   expect((await ws.nextMessage()).data).toHaveLength(100_000);
@@ -27,18 +35,22 @@ test('a client’s message above WEBSOCKET_MESSAGE_MAX_BYTES is answered with 10
   const upstream = await socket();
   expect((await upstream.closed).code).toBe(1006);
   expect(upstream.messages).toHaveLength(1);
+  expect(await met(staged, 'WEBSOCKET_MESSAGE_MAX_BYTES')).toBe(1);
 });
 
 test('an upstream’s message above it closes both sides with 1009', async () => {
-  const { client, socket } = await webSocketStage({ environment: { WEBSOCKET_MESSAGE_MAX_BYTES: '1000' } });
+  const staged = await webSocketStage({ environment: { WEBSOCKET_MESSAGE_MAX_BYTES: '1000' } });
+  const { client, socket } = staged;
   const ws = await TestWebSocket.open(client);
   (await socket()).ws.send(bytes(1001));
   expect(await ws.next()).toEqual({ kind: 'close', code: 1009, reason: 'message too big' });
   expect((await (await socket()).closed).code).toBe(1009);
+  expect(await met(staged, 'WEBSOCKET_MESSAGE_MAX_BYTES')).toBe(1);
 });
 
 test('WEBSOCKET_FRAGMENTS_MAX bounds the pieces of a message, from either side', async () => {
-  const { client, socket } = await webSocketStage({ environment: { WEBSOCKET_FRAGMENTS_MAX: '3' } });
+  const staged = await webSocketStage({ environment: { WEBSOCKET_FRAGMENTS_MAX: '3' } });
+  const { client, socket } = staged;
   const fits = await TestWebSocket.open(client);
   for (const kind of ['binary', 'more'] as const) await fits.send({ kind, final: false, data: bytes(1) });
   await fits.send({ kind: 'more', final: true, data: bytes(1) });
@@ -50,6 +62,7 @@ test('WEBSOCKET_FRAGMENTS_MAX bounds the pieces of a message, from either side',
   const other = await TestWebSocket.open(client);
   for (let i = 0; i < 4; i += 1) (await socket(1)).ws.send(bytes(1), { fin: false });
   expect(await other.next()).toMatchObject({ kind: 'close', code: 1009 });
+  expect(await met(staged, 'WEBSOCKET_FRAGMENTS_MAX')).toBe(2);
 });
 
 test('an outer message that no sealed one is as long as is cut off by its length alone', async () => {
@@ -67,7 +80,8 @@ test('who does not send an opening message in time is let go', async () => {
 });
 
 test('a client that answers pings may be silent for long; one that does not is let go with 1001', async () => {
-  const { client, socket } = await webSocketStage({ environment: { WEBSOCKET_IDLE_TIMEOUT_MS: '200' } });
+  const staged = await webSocketStage({ environment: { WEBSOCKET_IDLE_TIMEOUT_MS: '200' } });
+  const { client, socket } = staged;
   const alive = await TestWebSocket.open(client);
   const dead = new TestWebSocket(await openOuter(client.port, {}, { autoPong: false }));
   await dead.begin(client);
@@ -76,14 +90,17 @@ test('a client that answers pings may be silent for long; one that does not is l
   await delay(500);
   await alive.sendMessage('still here');
   expect((await alive.nextMessage()).data.toString()).toBe('still here');
+  expect(await met(staged, 'WEBSOCKET_IDLE_TIMEOUT_MS')).toBe(1);
 });
 
 test('a WebSocket lives no longer than WEBSOCKET_LIFETIME_MS', async () => {
-  const { client, socket } = await webSocketStage({ environment: { WEBSOCKET_LIFETIME_MS: '200' } });
+  const staged = await webSocketStage({ environment: { WEBSOCKET_LIFETIME_MS: '200' } });
+  const { client, socket } = staged;
   const ws = await TestWebSocket.open(client);
   expect(await ws.next()).toEqual({ kind: 'close', code: 1001, reason: 'lifetime over' });
   expect((await ws.outerClosed).code).toBe(1001);
   expect((await (await socket()).closed).code).toBe(1001);
+  expect(await met(staged, 'WEBSOCKET_LIFETIME_MS')).toBe(1);
 });
 
 test('a client that pings without end and takes no answer is let go', async () => {

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { relaySeries } from './support/admin.ts';
 import { send } from './support/sealed-client.ts';
 import { TestWebSocket } from './support/sealed-websocket.ts';
 import { TEST_ORIGIN } from './support/stage.ts';
@@ -263,7 +264,8 @@ test('a client that reads slowly holds the upstream back', async () => {
 });
 
 test('one that carries nothing for WEBSOCKET_IDLE_TIMEOUT_MS is broken off on both sides', async () => {
-  const { port, socket } = await passing({ environment: { WEBSOCKET_IDLE_TIMEOUT_MS: '300' } });
+  const staged = await passing({ environment: { WEBSOCKET_IDLE_TIMEOUT_MS: '300' } });
+  const { port, socket } = staged;
   const ws = await open(port, '/live/x');
   for (let i = 0; i < 4; i += 1) {
     await delay(150);
@@ -273,6 +275,7 @@ test('one that carries nothing for WEBSOCKET_IDLE_TIMEOUT_MS is broken off on bo
   const [code] = (await once(ws, 'close')) as [number];
   expect(code).toBe(1006);
   expect((await (await socket()).closed).code).toBe(1006);
+  expect((await relaySeries(staged)).get('mte_relay_limited_total{limit="WEBSOCKET_IDLE_TIMEOUT_MS"}')).toBe(1);
 });
 
 test('WEBSOCKETS_MAX counts them too', async () => {

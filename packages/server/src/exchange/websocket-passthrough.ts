@@ -71,7 +71,13 @@ export function passThroughUpgrade(
     socket.write(switchingHead(domain, res), 'latin1'); // field values are bytes
     socket.write(upstreamHead);
     upstreamSocket.write(pending.head);
-    pipeBothWays(socket, upstreamSocket, settings.WEBSOCKET_IDLE_TIMEOUT_MS);
+    pipeBothWays(socket, upstreamSocket);
+    // Whatever is read on one side is written on the other, so one clock sees all.
+    socket.setTimeout(settings.WEBSOCKET_IDLE_TIMEOUT_MS, () => {
+      if (!socket.destroyed) context.metrics.limits.WEBSOCKET_IDLE_TIMEOUT_MS.value += 1;
+      socket.destroy();
+      upstreamSocket.destroy();
+    });
   });
   handshake.on('response', (res) => {
     stopTimers();
@@ -113,7 +119,7 @@ function passAnswer(domain: Domain, res: IncomingMessage, answer: ServerResponse
 }
 
 /** `pipe` holds the faster side back and passes an end on; an abort must be passed on as one. */
-function pipeBothWays(client: Socket, upstream: Socket, idleTimeoutMs: number): void {
+function pipeBothWays(client: Socket, upstream: Socket): void {
   for (const [from, to] of [
     [client, upstream],
     [upstream, client],
@@ -124,11 +130,6 @@ function pipeBothWays(client: Socket, upstream: Socket, idleTimeoutMs: number): 
     });
     from.pipe(to);
   }
-  // Whatever is read on one side is written on the other, so one clock sees all.
-  client.setTimeout(idleTimeoutMs, () => {
-    client.destroy();
-    upstream.destroy();
-  });
 }
 
 /** With a reset where the connection can have one, so that it does not look like an end. */

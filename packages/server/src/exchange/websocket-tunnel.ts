@@ -14,6 +14,7 @@ import {
 import type { WebSocket } from 'ws';
 import type { ProcessSettings } from '../config/settings.ts';
 import { OUTER_CLOSE_UPSTREAM_BROKE, outerCloseCode } from '../http/failure.ts';
+import type { Limit } from '../observe/metrics.ts';
 
 /** Bytes that may wait for a side before the other one is no longer read. */
 const WAITING_MAX_BYTES = 262_144;
@@ -25,12 +26,19 @@ const NO_STATUS = 1005;
 const ABNORMAL_CLOSURE = 1006;
 const MESSAGE_TOO_BIG = 1009;
 
+/** What an error of `ws` says of a message of the upstream. */
+const LIMIT_OF: Readonly<Record<string, Limit>> = {
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 'WEBSOCKET_MESSAGE_MAX_BYTES',
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: 'WEBSOCKET_FRAGMENTS_MAX',
+};
+
 /** Carries frames and messages between two open WebSockets until one of them ends. */
 export class WebSocketTunnel {
   readonly #outer: WebSocket;
   readonly #upstream: WebSocket;
   readonly #keys: WebSocketKeys<SyncAead>;
   readonly #settings: ProcessSettings;
+  readonly #count: (limit: Limit) => void;
   readonly #reader = new FrameReader();
   readonly #heartbeat: NodeJS.Timeout;
   readonly #lifetime: NodeJS.Timeout;
@@ -38,16 +46,24 @@ export class WebSocketTunnel {
   #messageBytes = 0;
   #messagePieces = 0;
   #clientClosed = false; // sealed, by the client
-  #upstreamTooBig = false;
+  #upstreamLimit: Limit | undefined; // what a message of the upstream has met
   #ended = false; // nothing more is sealed
 
-  constructor(outer: WebSocket, upstream: WebSocket, keys: WebSocketKeys<SyncAead>, settings: ProcessSettings) {
+  /** @param count told each limit that is met. */
+  constructor(
+    outer: WebSocket,
+    upstream: WebSocket,
+    keys: WebSocketKeys<SyncAead>,
+    settings: ProcessSettings,
+    count: (limit: Limit) => void,
+  ) {
+    this.#count = count;
     this.#outer = outer;
     this.#upstream = upstream;
     this.#keys = keys;
     this.#settings = settings;
     this.#heartbeat = setInterval(() => this.#beat(), settings.WEBSOCKET_IDLE_TIMEOUT_MS / 2).unref();
-    this.#lifetime = setTimeout(() => this.close(GOING_AWAY, 'lifetime over'), settings.WEBSOCKET_LIFETIME_MS).unref();
+    this.#lifetime = setTimeout(() => this.#endOfLife(), settings.WEBSOCKET_LIFETIME_MS).unref();
     this.#listenToClient();
     this.#listenToUpstream();
   }
@@ -121,9 +137,8 @@ export class WebSocketTunnel {
     this.#messageBytes = (kind === 'more' ? this.#messageBytes : 0) + data.length;
     this.#messagePieces = (kind === 'more' ? this.#messagePieces : 0) + 1;
     const { WEBSOCKET_MESSAGE_MAX_BYTES, WEBSOCKET_FRAGMENTS_MAX } = this.#settings;
-    if (this.#messageBytes > WEBSOCKET_MESSAGE_MAX_BYTES || this.#messagePieces > WEBSOCKET_FRAGMENTS_MAX) {
-      return this.#fault(MESSAGE_TOO_BIG, 'message too big');
-    }
+    if (this.#messageBytes > WEBSOCKET_MESSAGE_MAX_BYTES) return this.#tooBig('WEBSOCKET_MESSAGE_MAX_BYTES');
+    if (this.#messagePieces > WEBSOCKET_FRAGMENTS_MAX) return this.#tooBig('WEBSOCKET_FRAGMENTS_MAX');
     this.#upstream.send(data, { binary: kind === 'binary', fin: final }, this.#upstreamTook);
   }
 
@@ -141,8 +156,7 @@ export class WebSocketTunnel {
     upstream.on('ping', (data: Buffer<ArrayBuffer>) => this.#seal({ kind: 'ping', data }));
     upstream.on('pong', (data: Buffer<ArrayBuffer>) => this.#seal({ kind: 'pong', data }));
     upstream.on('error', (error: NodeJS.ErrnoException) => {
-      this.#upstreamTooBig =
-        error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' || error.code === 'WS_ERR_TOO_MANY_BUFFERED_PARTS';
+      this.#upstreamLimit = LIMIT_OF[error.code ?? ''];
     });
     upstream.on('close', (code, reason) => this.#onUpstreamClose(code, reason.toString()));
   }
@@ -162,7 +176,7 @@ export class WebSocketTunnel {
   };
 
   #onUpstreamClose(code: number, reason: string): void {
-    if (this.#upstreamTooBig) return this.#fault(MESSAGE_TOO_BIG, 'message too big');
+    if (this.#upstreamLimit) return this.#tooBig(this.#upstreamLimit);
     if (code === ABNORMAL_CLOSURE) return this.#breakOff(OUTER_CLOSE_UPSTREAM_BROKE, 'upstream-failed');
     this.#seal({ kind: 'close', code: code === NO_STATUS ? undefined : code, reason });
     this.#end(NORMAL_CLOSURE, '');
@@ -175,6 +189,11 @@ export class WebSocketTunnel {
     this.#seal({ kind: 'close', code, reason });
     this.#end(NORMAL_CLOSURE, '');
     this.#upstream.terminate();
+  }
+
+  #tooBig(limit: Limit): void {
+    this.#count(limit);
+    this.#fault(MESSAGE_TOO_BIG, 'message too big');
   }
 
   /** Without a sealed close frame: the client sees that this was not the end. */
@@ -190,9 +209,15 @@ export class WebSocketTunnel {
     this.#outer.close(outerCode, reason);
   }
 
+  #endOfLife(): void {
+    if (!this.#ended) this.#count('WEBSOCKET_LIFETIME_MS');
+    this.close(GOING_AWAY, 'lifetime over');
+  }
+
   /** Browsers answer pings by themselves, so an idle client lives and one that is gone shows. */
   #beat(): void {
     if (performance.now() - this.#lastSignMs > this.#settings.WEBSOCKET_IDLE_TIMEOUT_MS) {
+      if (!this.#ended) this.#count('WEBSOCKET_IDLE_TIMEOUT_MS');
       this.close(GOING_AWAY, 'no sign of life');
     } else if (this.#outer.readyState === this.#outer.OPEN) {
       this.#outer.ping();

@@ -232,7 +232,10 @@ export class SealedWebSocketRelay {
     const keys = this.#answer(encodeResponse(head, NOTHING));
     this.#status = 101;
     this.#outer.off('message', this.#onOpeningMessage);
-    this.#tunnel = new WebSocketTunnel(this.#outer, this.#upstream as WebSocket, keys, this.#context.settings);
+    const { settings, metrics } = this.#context;
+    this.#tunnel = new WebSocketTunnel(this.#outer, this.#upstream as WebSocket, keys, settings, (limit) => {
+      metrics.limits[limit].value += 1;
+    });
   }
 
   #passRefusal(status: number, fields: [string, string][], body: Bytes | undefined): void {
