@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { SyncSuite } from '@mte-relay/protocol';
-import type { Logger } from '../observe/log.ts';
+import type { Logger } from 'pino';
 import type { SessionStore } from '../sessions/store.ts';
 import { type ConfigProblem, type Environment, oneLine } from './problems.ts';
 import type { Settings } from './settings.ts';

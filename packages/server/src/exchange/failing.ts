@@ -1,6 +1,6 @@
 // What is noted when an exchange or a WebSocket cannot be served, the same for both: on which plane the failure belongs,
 // one count, and a line in the log where somebody must look.
-import type { InnerCode, OuterCode } from '@mte-relay/protocol';
+import { FIELD_COUNT_MAX, type Fields, type InnerCode, type OuterCode } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import { InnerRefusal, OuterRefusal, outerCodeOf } from '../http/failure.ts';
 import { faultOf } from '../observe/fault.ts';
@@ -37,4 +37,10 @@ export function upstreamFailed({ log }: RelayContext, names: Names, error: unkno
   const code = known ?? upstreamFailureCode(error);
   log.warn({ ...names, code, fault: faultOf(error) }, 'upstream failed');
   return code;
+}
+
+/** The fields of an answer that is to be sealed, unless there are more than a client opens. Throws InnerRefusal. */
+export function openable(fields: Fields): Fields {
+  if (fields.length <= FIELD_COUNT_MAX) return fields;
+  throw new InnerRefusal('upstream-failed', { cause: new Error(`more than ${FIELD_COUNT_MAX} fields`) });
 }

@@ -1,7 +1,6 @@
 // Which header fields cross the relay, in both directions (RFC 9110 §7.6.1). Inner names are lower case already
 // and free of control characters: the Binary HTTP decoder has seen to that.
-import { CLIENT_ID_FIELD, FIELD_COUNT_MAX, type Fields } from '@mte-relay/protocol';
-import { InnerRefusal } from '../http/failure.ts';
+import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
 import { type ForwardedWay, forwardingFields } from '../http/forwarding.ts';
 import { REQUEST_ID_FIELD } from '../observe/request-id.ts';
 
@@ -106,12 +105,6 @@ export function isFinalStatus(status: number): boolean {
 /** What is wrong with an upstream whose status is none, as the error that undici would give. */
 export function notAStatus(status: number): Error {
   return Object.assign(new Error(`the upstream answered with status ${status}`), { code: 'HPE_INVALID_STATUS' });
-}
-
-/** The fields of an answer that is to be sealed, unless there are more than a client opens. Throws InnerRefusal. */
-export function openable(fields: Fields): Fields {
-  if (fields.length <= FIELD_COUNT_MAX) return fields;
-  throw new InnerRefusal('upstream-failed', { cause: new Error(`more than ${FIELD_COUNT_MAX} fields`) });
 }
 
 /** One line per value. */

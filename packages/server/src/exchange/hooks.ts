@@ -1,7 +1,6 @@
 // What a program that embeds the relay may do to an exchange: refuse or annotate the opened request before it is
 // forwarded, annotate the answer before it is sealed.
 import type { Awaitable, Bytes, Fields, ResponseHead } from '@mte-relay/protocol';
-import type { RelayContext } from '../context.ts';
 import { faultOf } from '../observe/fault.ts';
 import type { Logger } from '../observe/log.ts';
 import { fieldValue, isFinalStatus, overrideFields } from './headers.ts';
@@ -137,7 +136,7 @@ export function hookRequest(
 
 /** The fields of an answer with what the hook sets. A hook that fails sets nothing. */
 export function annotate(
-  { hooks, log }: RelayContext,
+  { hooks, log }: { readonly hooks: RelayHooks; readonly log: Logger },
   names: Readonly<Record<string, string | undefined>>,
   answered: { readonly request: ExchangeRequest; readonly status: number; readonly headers: Fields },
 ): Fields {

@@ -35,14 +35,15 @@ import { setOwnHeaders } from '../http/own-headers.ts';
 import { Account } from '../observe/account.ts';
 import { type ClaimPurpose, SESSION_LIFETIMES, type Session, type StoreClaim } from '../sessions/store.ts';
 import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
-import { failureOf, upstreamFailed } from './failing.ts';
+import { failureOf, openable, upstreamFailed } from './failing.ts';
 import { contentLength, trailersOf } from './framing.ts';
-import { endToEndFields, openable, overrideFields, trailerFields } from './headers.ts';
+import { endToEndFields, overrideFields, trailerFields } from './headers.ts';
 import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from './hooks.ts';
 import { Inbound } from './inbound.ts';
 import { endSealed, Outbound, type OutboundHost } from './outbound.ts';
 import { DISCARD_MAX_BYTES } from './upload.ts';
-import { isIdempotent, isKeepAliveRace, type UpstreamRequest } from './upstream.ts';
+import { isIdempotent, isKeepAliveRace } from './upstream.ts';
+import type { UpstreamRequest } from './upstream-connection.ts';
 import { Waiting, type WaitingHost } from './waiting.ts';
 
 /**

@@ -1,8 +1,22 @@
-// Connections to the upstream outside the pool: for WebSockets, and for what undici cannot send.
+// What is sent to the upstream, and connections outside the pool: for WebSockets, and for what undici cannot send.
 import { type ClientRequest, request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { connect, isIP, type Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
+import type { Trailers } from './headers.ts';
+
+/** A request ready to be sent upstream. */
+export interface UpstreamRequest {
+  readonly method: string;
+  /** Canonical path and query. */
+  readonly target: string;
+  /** Flat: name, value, name, value. */
+  readonly headers: string[];
+  readonly body: Uint8Array | Readable | null;
+  /** Behind the body. Such a request says no `content-length`. */
+  readonly trailers?: Trailers | undefined;
+}
 
 /** Where a connection outside the pool goes. */
 export interface UpstreamConnection {

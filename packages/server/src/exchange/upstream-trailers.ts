@@ -5,8 +5,12 @@ import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { ProcessSettings } from '../config/settings.ts';
 import { type ParsedHeaders, rawFields, type Trailers } from './headers.ts';
-import type { UpstreamRequest } from './upstream.ts';
-import { connectionRequest, timeLimitError, type UpstreamConnection } from './upstream-connection.ts';
+import {
+  connectionRequest,
+  timeLimitError,
+  type UpstreamConnection,
+  type UpstreamRequest,
+} from './upstream-connection.ts';
 
 /** A request whose body ends with trailers. */
 export type TrailedRequest = UpstreamRequest & { readonly trailers: Trailers };

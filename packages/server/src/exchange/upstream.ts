@@ -3,24 +3,16 @@ import type { Readable } from 'node:stream';
 import type { InnerCode } from '@mte-relay/protocol';
 import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { DomainSettings, ProcessSettings } from '../config/settings.ts';
-import type { Trailers } from './headers.ts';
-import { heedEarlyAnswers, type UpstreamConnection, type UpstreamTls } from './upstream-connection.ts';
+import {
+  heedEarlyAnswers,
+  type UpstreamConnection,
+  type UpstreamRequest,
+  type UpstreamTls,
+} from './upstream-connection.ts';
 import { dispatchTrailed, type TrailedRequest } from './upstream-trailers.ts';
 
 /** Answer fields that carry a URL which may be the upstream's own. */
 const LOCATION_FIELDS: ReadonlySet<string> = new Set(['location', 'content-location']);
-
-/** A request ready to be sent upstream. */
-export interface UpstreamRequest {
-  readonly method: string;
-  /** Canonical path and query. */
-  readonly target: string;
-  /** Flat: name, value, name, value. */
-  readonly headers: string[];
-  readonly body: Uint8Array | Readable | null;
-  /** Behind the body. Such a request says no `content-length`. */
-  readonly trailers?: Trailers | undefined;
-}
 
 /** The upstream API, over kept-alive connections. */
 export class Upstream {
