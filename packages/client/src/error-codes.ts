@@ -3,7 +3,7 @@
 
 /** Meaning by code. `mayHaveRun` is `no` when that is certain; `maybe` means that the error says it. */
 export const RELAY_CLIENT_ERRORS = {
-  closed: { happened: '`close()` was called', mayHaveRun: 'no', todo: 'make a new client' },
+  closed: { happened: '`close()` was called', mayHaveRun: 'maybe', todo: 'make a new client' },
   misuse: {
     happened: 'an argument cannot be used; the message says which',
     mayHaveRun: 'no',
@@ -31,12 +31,12 @@ export const RELAY_CLIENT_ERRORS = {
   },
   'pairing-failed': {
     happened: 'what answers there is no relay, or its answer to the pairing cannot be used',
-    mayHaveRun: 'no',
+    mayHaveRun: 'maybe',
     todo: 'check the address with `mte-relay doctor`; if it is right, somebody stands in between',
   },
   'pin-mismatch': {
     happened: 'the relay’s key is not a pinned one',
-    mayHaveRun: 'no',
+    mayHaveRun: 'maybe',
     todo: 'compare with `mte-relay-server identity`: update the pins, or find who stands in between',
   },
   'may-have-run': {

@@ -35,7 +35,7 @@ async function relayFetch(
   const { url, request, redirect, sameOrigin, signal } = await takeCall(platform, relayOrigin, input, init);
   let hop: Hop = { url, request, redirects: 0 };
   for (;;) {
-    const answer = await send(context, hop.request, signal);
+    const answer = await send(context, hop.request, signal, hop.redirects > 0);
     let next: Hop | undefined;
     try {
       next = nextHop(hop, answer.head, redirect, relayOrigin);

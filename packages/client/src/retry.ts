@@ -50,13 +50,15 @@ export interface SendContext extends ExchangeContext {
 /**
  * Sends a request until it has an authenticated answer, or may not be sent again.
  * @param signal ends it at any phase, with its own reason.
+ * @param hasRun true behind a redirect: whatever becomes of this request, the one before it has run.
  */
 export async function send(
   context: SendContext,
   request: InnerRequest,
   signal: AbortSignal | undefined,
+  hasRun = false,
 ): Promise<InnerResponse> {
-  const call = new Call(context, request, signal);
+  const call = new Call(context, request, signal, hasRun);
   for (;;) {
     const unanswered = await call.attempt();
     if (unanswered instanceof InnerResponse) return unanswered;
@@ -72,16 +74,17 @@ class Call {
   readonly #idempotent: boolean;
   #lease: Lease | undefined;
   #firstSentAt: Instant | undefined;
-  #mayHaveRun = false;
+  #mayHaveRun: boolean;
   #resends = 0;
   #repairs = 0;
   #waits = 0;
   #replaced: Session | undefined;
 
-  constructor(context: SendContext, request: InnerRequest, signal: AbortSignal | undefined) {
+  constructor(context: SendContext, request: InnerRequest, signal: AbortSignal | undefined, hasRun: boolean) {
     this.#context = context;
     this.#request = request;
     this.#signal = signal;
+    this.#mayHaveRun = hasRun;
     this.#idempotent = isIdempotent(request.head.method);
     this.#what = `${request.head.method} ${request.head.path.replace(/\?.*/, '')}`;
   }

@@ -73,3 +73,26 @@ test('an empty query is sent as such, at first and behind a redirect', async () 
   expect((await client.fetch('/a?')).url).toBe(`${relay.url}/b?`);
   expect(relay.ran.map(({ path }) => path)).toEqual(['/a?', '/b?']);
 });
+
+test('a hop that never left this machine, behind one that has run, does not say that nothing ran', async () => {
+  const { relay, client } = await setUp({
+    fetch: async (input, init) => {
+      if (relay.ran.length === 0) return await fetch(input, init);
+      throw new TypeError('fetch failed', { cause: Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }) });
+    },
+  });
+  relay.upstream = () => ({ status: 303, headers: [['location', '/b']] });
+  const error = await client.fetch('/a', { method: 'POST' }).catch((caught: unknown) => caught);
+  expect(error).toMatchObject({ code: 'unreachable', mayHaveRun: true });
+});
+
+test('a client that is closed between two hops says the same', async () => {
+  const { relay, client } = await setUp();
+  relay.upstream = () => {
+    client.close();
+    return { status: 303, headers: [['location', '/b']] };
+  };
+  const error = await client.fetch('/a', { method: 'POST' }).catch((caught: unknown) => caught);
+  expect(error).toMatchObject({ code: 'closed', mayHaveRun: true });
+  expect(relay.ran.length).toBe(1);
+});
