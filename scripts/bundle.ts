@@ -124,6 +124,7 @@ const INNER_MEMBERS = [
     'scheme',
     'flags',
     'payload',
+    'attempt',
     'finish',
     'release',
     'hashBytes',

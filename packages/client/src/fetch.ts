@@ -23,7 +23,7 @@ export function makeFetch(core: ClientCore): RelayFetch {
 
 /** Cancels a stream that is not sent any more, as fetch does. One that is being sent is locked, and ends with its upload. */
 function abandon(body: BodyInit | null, reason: unknown): void {
-  if (globalThis.ReadableStream && body instanceof ReadableStream) body.cancel(reason).catch(ignore);
+  (body as Partial<ReadableStream> | null)?.cancel?.(reason).catch(ignore); // nothing else that can be a body has one
 }
 
 async function relayFetch(
