@@ -74,11 +74,13 @@ export interface Told {
   readonly answered: string[];
   readonly mayHaveRun: string[];
   readonly didNotRun: string[];
+  /** What was said of each of the latter two, for people. */
+  readonly failures: string[];
 }
 
 /** Posts this many ids at once. `meanwhile` begins when a quarter has been answered; both are waited for. */
 export async function postAll(client: RelayClient, count: number, meanwhile: () => Promise<void>): Promise<Told> {
-  const told: Told = { answered: [], mayHaveRun: [], didNotRun: [] };
+  const told: Told = { answered: [], mayHaveRun: [], didNotRun: [], failures: [] };
   const { promise: underWay, resolve: quarterAnswered } = Promise.withResolvers<void>();
   const post = async (id: string): Promise<void> => {
     try {
@@ -91,6 +93,7 @@ export async function postAll(client: RelayClient, count: number, meanwhile: () 
     } catch (error) {
       if (!(error instanceof RelayClientError)) throw error;
       told[error.mayHaveRun ? 'mayHaveRun' : 'didNotRun'].push(id);
+      told.failures.push(`${id}: ${error.code} ${error.message}`);
     }
   };
   const posts = Promise.all(Array.from({ length: count }, (_, i) => post(`order-${i}`)));
@@ -99,7 +102,7 @@ export async function postAll(client: RelayClient, count: number, meanwhile: () 
 }
 
 /** No id ran twice, every answered one ran, and none ran that was said not to have. */
-export function expectTruth(told: Told, ran: readonly string[]): void {
+export function expectTruth(told: Pick<Told, 'answered' | 'didNotRun'>, ran: readonly string[]): void {
   const distinct = new Set(ran);
   expect(distinct.size).toBe(ran.length);
   expect(told.answered.filter((id) => !distinct.has(id))).toEqual([]);
