@@ -20,7 +20,7 @@ import {
 import { ignore } from './abort.ts';
 import { contentOf } from './body.ts';
 import { RelayClientError } from './errors.ts';
-import type { Platform } from './platform/platform.ts';
+import type { OuterHop } from './platform/outer-hop.ts';
 import { type InnerRequest, sealRequest } from './seal.ts';
 import type { Lease } from './session.ts';
 import { isSealed, readRefusal, type Transport, type Unanswered } from './transport.ts';
@@ -30,7 +30,7 @@ export interface ExchangeContext {
   readonly relayOrigin: string;
   readonly suite: Suite;
   readonly transport: Transport;
-  readonly platform: Platform;
+  readonly platform: OuterHop;
 }
 
 /** Longest rest of an answer that is read for nothing rather than cut off with its connection. */

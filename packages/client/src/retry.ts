@@ -13,6 +13,7 @@ import { orAborted, pause } from './abort.ts';
 import { type Instant, now } from './clock.ts';
 import { RelayClientError } from './errors.ts';
 import { attempt, cancel, type ExchangeContext, InnerResponse } from './exchange.ts';
+import type { Platform } from './platform/platform.ts';
 import type { InnerRequest } from './seal.ts';
 import type { Lease, Session, Sessions } from './session.ts';
 import { type Unanswered, unansweredError } from './transport.ts';
@@ -39,6 +40,7 @@ export function isIdempotent(method: string): boolean {
 
 /** What sending needs. */
 export interface SendContext extends ExchangeContext {
+  readonly platform: Platform;
   readonly sessions: Sessions;
   /** Fields that depend on the session, e.g. the client's earlier identity. */
   fieldsFor(session: Session): [string, string][];

@@ -15,7 +15,7 @@ import {
 import { ignore } from './abort.ts';
 import type { RequestBody } from './body.ts';
 import type { Progress } from './options.ts';
-import type { OuterBody, Platform } from './platform/platform.ts';
+import type { OuterBody, OuterHop } from './platform/outer-hop.ts';
 
 /** One request as it goes inside the seal, whatever number it is sent under. */
 export interface InnerRequest {
@@ -46,7 +46,7 @@ const CONTENT_PER_CHUNK_BYTES = CHUNK_PLAINTEXT_MAX_BYTES - 4;
 export async function sealRequest(
   message: SealedExchange,
   request: InnerRequest,
-  { uploads }: Platform,
+  { uploads }: OuterHop,
   signal: AbortSignal,
 ): Promise<Upload> {
   const { body } = request;

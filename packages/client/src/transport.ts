@@ -4,7 +4,7 @@ import { type Bytes, CONTENT_TYPE_MESSAGE, concatBytes, ProtocolError } from '@m
 import { ignore } from './abort.ts';
 import { contentOf } from './body.ts';
 import { outerCodeIn, RelayClientError } from './errors.ts';
-import type { OuterPost, Platform } from './platform/platform.ts';
+import type { OuterHop, OuterPost } from './platform/outer-hop.ts';
 
 /** Why a message has no authenticated answer. */
 export interface Unanswered {
@@ -20,27 +20,27 @@ export interface Unanswered {
 
 /** Sends outer requests for one client. */
 export class Transport {
-  readonly #platform: Platform;
+  readonly #hop: OuterHop;
   readonly #fetch: typeof globalThis.fetch | undefined;
 
-  constructor(platform: Platform, fetch: typeof globalThis.fetch | undefined) {
-    this.#platform = platform;
+  constructor(hop: OuterHop, fetch: typeof globalThis.fetch | undefined) {
+    this.#hop = hop;
     this.#fetch = fetch;
   }
 
   /** fetch as it is when called, so that instrumentation set up later is met too. */
   get fetch(): typeof globalThis.fetch {
-    return this.#fetch ?? this.#platform.fetch ?? globalThis.fetch;
+    return this.#fetch ?? this.#hop.fetch ?? globalThis.fetch;
   }
 
   /** Posts; throws the signal's reason when aborted. */
   async post(post: OuterPost, onSent?: (bytes: number) => void): Promise<{ response: Response } | Unanswered> {
     try {
-      const xhr = onSent && !this.#fetch && post.credentials !== 'omit' && this.#platform.postWithProgress;
+      const xhr = onSent && !this.#fetch && post.credentials !== 'omit' && this.#hop.postWithProgress;
       return { response: await (xhr ? xhr(post, onSent) : this.#byFetch(post)) };
     } catch (cause) {
       if (post.signal.aborted) throw post.signal.reason;
-      return { kind: 'failed', cause, neverSent: this.#platform.neverSent(cause) };
+      return { kind: 'failed', cause, neverSent: this.#hop.neverSent(cause) };
     }
   }
 
@@ -58,7 +58,7 @@ export class Transport {
       redirect: 'error',
       referrerPolicy: 'no-referrer',
       ...(post.credentials && { credentials: post.credentials }),
-      ...('stream' in this.#platform.uploads && body instanceof ReadableStream && { duplex: 'half' }),
+      ...('stream' in this.#hop.uploads && body instanceof ReadableStream && { duplex: 'half' }),
     } as RequestInit);
   }
 }
