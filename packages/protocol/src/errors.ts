@@ -60,7 +60,7 @@ export type OuterCode = keyof typeof OUTER_STATUS;
  * seen the request (SPEC §8.2).
  */
 export const INNER_FAILURE = {
-  'request-malformed': { status: 400, upstreamSaw: 'no' },
+  'request-malformed': { status: 400, upstreamSaw: 'maybe' }, // the end of an upload may show it
   'path-refused': { status: 400, upstreamSaw: 'no' },
   'route-refused': { status: 404, upstreamSaw: 'no' },
   'method-refused': { status: 405, upstreamSaw: 'no' },

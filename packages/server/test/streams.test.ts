@@ -104,6 +104,38 @@ test('an upload that breaks off, is truncated or is tampered with never ends gra
   expect(outcomes).toEqual(['aborted', 'aborted', 'aborted', 'aborted']);
 });
 
+test.each([
+  ['Binary HTTP that does not end', [], encodeContent(new Uint8Array(5))],
+  ['less content than its length says', [['content-length', '101']], encodeEnd()],
+  [
+    'more content than its length says',
+    [['content-length', '104']],
+    concatBytes([encodeContent(new Uint8Array(5)), encodeEnd()]),
+  ],
+] as const)(
+  'an upload with %s is malformed, not the upstream’s failure, and may have been seen',
+  async (_name, headers, last) => {
+    let begun: () => void = () => {};
+    const arriving = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    const { port } = await stage((req) => void req.once('data', () => begun()));
+    const { exchange, req, answer } = await openUpload(await SealedClient.pair(port));
+    req.write(
+      await exchange.seal(concatBytes([encodeRequestStart({ ...HEAD, headers }), encodeContent(new Uint8Array(100))])),
+    );
+    await arriving;
+    req.end(await exchange.sealFinal(last));
+    const parts: Bytes[] = [];
+    for await (const part of await answer) parts.push(part);
+    const { content } = decodeWhole<ResponseHead>('response', concatBytes(parts));
+    expect(JSON.parse(Buffer.from(content).toString())).toMatchObject({
+      code: 'request-malformed',
+      upstreamSaw: 'maybe',
+    });
+  },
+);
+
 test('a client that goes away ends the upstream’s work within a second', async () => {
   let closedAtMs = 0;
   const { port, seen } = await stage((_req, res) => {

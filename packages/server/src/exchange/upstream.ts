@@ -130,7 +130,8 @@ export type UpstreamFailure = Extract<InnerCode, 'request-malformed' | `upstream
 /** What an upstream's failure is called towards the client. */
 export function upstreamFailureCode(error: unknown): UpstreamFailure {
   const code = (error as { code?: unknown }).code;
-  if (code === 'UND_ERR_INVALID_ARG') return 'request-malformed';
+  // What undici would not write, or a body that is not as long as the client's content-length had said.
+  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') return 'request-malformed';
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return 'upstream-timeout';
   return typeof code === 'string' && isUnreachable(error, code) ? 'upstream-unreachable' : 'upstream-failed';
 }
