@@ -23,7 +23,8 @@ const OPTIONS: Readonly<Record<Option, readonly [Fate, string]>> = {
   ],
   credentials: [
     'honoured',
-    'cookies ride the outer request as the platform has them; values of HttpOnly ones are sealed',
+    'cookies ride the outer request as the platform has them; values of HttpOnly ones are sealed. In browsers a cookie ' +
+      'comes back only if its `Path` covers `/api/mte`, as `/` does',
   ],
   mode: [
     'honoured',
