@@ -51,6 +51,7 @@ export function openCore(url: string | URL, options: RelayClientOptions): Client
     async (session, background) => {
       await identity.adopt(session.parameters.clientId);
       events.emit(background ? 'rekey' : 'pair', sessionEvent(session));
+      checkOpen(); // or a client that was closed meanwhile would keep the session
     },
     (error) => events.emit('error', error),
   );

@@ -177,6 +177,13 @@ test.each(['', 'ftp://a', 'https://a/path', 'https://u:p@a', 'relative'])('relay
   expect(() => createRelayClient(url)).toThrow(/relay URL/);
 });
 
+test('closed as its pairing ends, it keeps no session and sends nothing', async () => {
+  const { relay, client } = await setUp();
+  client.on('pair', () => client.close());
+  await expect(client.fetch('/', { method: 'POST' })).rejects.toMatchObject({ code: 'closed', mayHaveRun: false });
+  expect(relay.count('/api/mte')).toBe(0);
+});
+
 test('a pin of another shape is refused', () => {
   expect(() => createRelayClient('https://a', { pins: ['sha256-abc'] })).toThrow(/pin expected/);
 });
