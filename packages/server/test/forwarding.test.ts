@@ -66,6 +66,36 @@ test('an address that is none ends the part of the chain that is believed', () =
   expect(read(Array(1000).fill('10.0.0.9').join(','))).toMatchObject({ clientAddress: '10.0.0.9' });
 });
 
+test.each([
+  ['198.51.100.7:4567', '198.51.100.7'], // as Azure's Application Gateway writes it
+  ['[2001:db8::7]:4567', '2001:db8::7'],
+  ['[2001:db8::7]', '2001:db8::7'],
+  ['::ffff:198.51.100.7', '198.51.100.7'],
+  ['[::FFFF:198.51.100.7]:4567', '198.51.100.7'],
+  ['10.0.0.9:80, 198.51.100.7:4567, 10.0.0.2:1', '198.51.100.7'],
+  ['198.51.100.7:', '10.0.0.1'],
+  ['[198.51.100.7]x', '10.0.0.1'],
+  ['198.51.100:4567', '10.0.0.1'],
+])('the client of x-forwarded-for %j is %s', (header, clientAddress) => {
+  const req = { headers: { 'x-forwarded-for': header, host: 'h' }, socket: { remoteAddress: '10.0.0.1' } };
+  expect(new TrustedProxies(['10.0.0.0/8']).read(req as never)).toMatchObject({ clientAddress });
+});
+
+test('behind a proxy that writes ports too, each client has a measure of pairings of its own', async () => {
+  const { port } = await stage(undefined, {
+    environment: { TRUSTED_PROXIES: '127.0.0.1', PAIRINGS_BURST: '1', PAIRINGS_PER_MINUTE: '1' },
+  });
+  const pairAs = async (client: string): Promise<number> => {
+    const headers = { 'content-type': 'application/mte-relay-pairing', 'x-forwarded-for': client };
+    return (await send(port, '/api/mte-pair', { headers, body: new Uint8Array(10) })).status; // of a version that is none
+  };
+  expect(await pairAs('198.51.100.7:4567')).toBe(426);
+  expect(await pairAs('198.51.100.7:4568')).toBe(429);
+  expect(await pairAs('198.51.100.8:4567')).toBe(426);
+  expect(await pairAs('::ffff:198.51.100.9')).toBe(426);
+  expect(await pairAs('::ffff:198.51.100.10')).toBe(426);
+});
+
 test.each(['10.0.0.0/8', '127.0.0.1', '::1', 'fd00::/8'])('%s is an address range', (range) => {
   expect(isAddressRange(range)).toBe(true);
 });

@@ -65,10 +65,24 @@ export function isAddressRange(text: string): boolean {
   return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 6 ? 128 : 32));
 }
 
-/** The address of the peer; an IPv4 peer of a dual-stack socket is written as IPv4. */
 function peerAddress(socket: { readonly remoteAddress?: string | undefined }): string {
-  const address = socket.remoteAddress ?? 'unknown';
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+  return socket.remoteAddress === undefined ? 'unknown' : plainAddress(socket.remoteAddress);
+}
+
+/** One client is one address: what a dual-stack socket calls ::ffff:192.0.2.1 is written as IPv4. */
+function plainAddress(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  return mapped ?? address;
+}
+
+/** An address in brackets, an IPv6 one with a port, or an IPv4 one with a port. */
+const WRITTEN_WITH_PORT = /^(?:\[(?<v6>[^\]]+)\]|(?<v4>[\d.]+))(?::\d{1,5})?$/;
+
+/** The address of one item of `X-Forwarded-For`, undefined for what is none. Some proxies write the port too. */
+function addressIn(item: string): string | undefined {
+  const { v6, v4 } = (isIP(item) === 0 ? WRITTEN_WITH_PORT.exec(item)?.groups : undefined) ?? {};
+  const address = v6 ?? v4 ?? item;
+  return isIP(address) === 0 ? undefined : plainAddress(address);
 }
 
 /** What the upstream is told. */
@@ -99,8 +113,9 @@ function forwardedFor(req: IncomingMessage): string[] {
   const text = req.headers['x-forwarded-for'];
   const listed = (Array.isArray(text) ? text.join(',') : (text ?? '')).split(',').map((item) => item.trim());
   const believed: string[] = [];
-  for (const address of listed.reverse().slice(0, CHAIN_MAX)) {
-    if (isIP(address) === 0) break;
+  for (const item of listed.reverse().slice(0, CHAIN_MAX)) {
+    const address = addressIn(item);
+    if (address === undefined) break;
     believed.unshift(address);
   }
   return believed;
