@@ -20,6 +20,8 @@ test('MTE_ROUTES are enforced on the decoded path, not on what stands outside', 
     '//exact',
     '/api/v1/../../admin',
     '/api/v1/..%2f..%2fadmin',
+    '/api/v1/..;/..;/admin',
+    '/api/v1/..%3B/admin',
   ]) {
     const answer = await client.fetch({ path });
     expect([400, 404], path).toContain(answer.head.status);

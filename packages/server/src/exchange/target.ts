@@ -2,9 +2,9 @@
 // or brought into one form before any rule looks at it.
 
 /**
- * The canonical form of a request target in origin form, or undefined when it is refused: dot segments, empty first
- * segment ("//host"), backslash, fragment, NUL or a separator hidden by an escape, or a broken escape. Escaped
- * unreserved characters are written plainly (RFC 3986 §6.2.2.2); the query is left as it is.
+ * The canonical form of a request target in origin form, or undefined when it is refused: dot segments, with or without
+ * a parameter, empty first segment ("//host"), backslash, fragment, NUL or a separator hidden by an escape, or a broken
+ * escape. Escaped unreserved characters are written plainly (RFC 3986 §6.2.2.2); the query is left as it is.
  */
 export function canonicalTarget(target: string): string | undefined {
   if (target === '*') return undefined; // OPTIONS of a whole server, which the upstream is not the relay's to ask
@@ -35,8 +35,8 @@ function unescapeUnreserved(path: string): string | undefined {
 }
 
 function hasDotSegment(path: string): boolean {
-  // Most paths have no "/." at all.
-  return path.includes('/.') && /\/\.\.?(?:\/|$)/.test(path);
+  // Most paths have no "/." at all. Servlet containers drop what stands behind ";" first: "..;" is ".." to them.
+  return path.includes('/.') && /\/\.\.?(?:\/|;|%3B|$)/.test(path);
 }
 
 /** Tells whether a path is one of the routes; a "*" at a route's end matches any rest. */
