@@ -20,6 +20,9 @@ test('only the listed routes pass unsealed, matched on the path that is forwarde
     '/pub/../secret',
     '/pub/%2e%2e/secret',
     '/pub/..%2fsecret',
+    '/pub/..;/secret',
+    '/pub/.;a=1/..;b=2/secret',
+    '/pub/%2e%2e%3b/secret',
     '//pub/x',
     '/pub/\\..\\secret',
   ]) {
@@ -119,3 +122,26 @@ function rawStatus(port: number, target: string): Promise<number> {
     socket.on('close', () => resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1])));
   });
 }
+
+test('a page may read the fields that the API exposes, if it is of a listed origin', async () => {
+  const { port } = await stage((_req, res) => {
+    res.setHeader('access-control-expose-headers', ['x-total-count, link', 'etag']);
+    res.setHeader('access-control-allow-origin', '*');
+    res.end();
+  }, ROUTES);
+  const exposed = async (origin?: string): Promise<unknown> => {
+    const answer = await send(port, '/pub/x', { method: 'GET', headers: origin === undefined ? {} : { origin } });
+    return answer.headers['access-control-expose-headers'];
+  };
+  expect(await exposed(TEST_ORIGIN)).toBe('content-type, retry-after, x-total-count, link, etag');
+  expect(await exposed('https://other.example')).toBeUndefined();
+  expect(await exposed()).toBeUndefined();
+});
+
+test('TRACE is not passed through', async () => {
+  const { port, seen } = await stage(undefined, ROUTES);
+  const answer = await send(port, '/pub/x', { method: 'TRACE', headers: { origin: TEST_ORIGIN } });
+  expect(answer).toMatchObject({ status: 405, code: 'method-not-allowed' });
+  expect(answer.headers['allow']).toContain('PATCH');
+  expect(seen).toHaveLength(0);
+});

@@ -26,6 +26,9 @@ import { upstreamFailureCode } from './upstream.ts';
 
 type Controller = Dispatcher.DispatchController;
 
+/** Which fields a page may read is the API's to say: what it lists joins the relay's own list, where there is one. */
+const EXPOSED = 'access-control-expose-headers';
+
 /** Sends the head by itself, as `flushHeaders` does; that writes bytes of field values above 0x7f as UTF-8, twice as many. */
 const NOTHING = new Uint8Array(0);
 
@@ -94,7 +97,9 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
     this.#account.status = status;
     const own = new Set(this.#res.getHeaderNames());
     for (const [name, value] of downstreamFields(headers)) {
-      // The relay's own CORS answer stands alone; several lines of one name stay several.
+      if (name === EXPOSED && own.has(EXPOSED))
+        this.#res.setHeader(EXPOSED, `${this.#res.getHeader(EXPOSED)}, ${value}`);
+      // Otherwise the relay's own CORS answer stands alone; several lines of one name stay several.
       if ((own.has(name) && name !== 'vary') || name.startsWith('access-control-')) continue;
       this.#res.appendHeader(name, this.#domain.upstream.clientValue(name, value));
     }

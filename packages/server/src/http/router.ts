@@ -24,6 +24,9 @@ const PATH_ECHO = '/api/mte-echo';
 const DISCOVERY_MAX_AGE_SECONDS = 300;
 const OWN_PATHS: ReadonlySet<string> = new Set([PATH_EXCHANGE, PATH_PAIR, PATH_DISCOVERY, PATH_WEBSOCKET, PATH_ECHO]);
 
+/** What may be passed through; methods of other standards may too. */
+const PASSED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
+
 type Answer = (context: RelayContext, req: IncomingMessage, res: ServerResponse) => void;
 
 /** Answers requests. */
@@ -98,6 +101,8 @@ export class Router {
     }
     if (isPreflight) return cors.preflight(req, res);
     cors.apply(req, res);
+    // It would show a page, or whoever reads the answer, what proxies in front have added (RFC 9110 §9.3.8).
+    if (req.method === 'TRACE') return refuseMethod(this.#context, res, PASSED_METHODS);
     if (!this.#context.admission.hasRoomForExchange()) return this.#refuse(res, 'unavailable');
     passThrough(domain, this.#context, req, res, target);
   }
