@@ -26,7 +26,7 @@ test('a sealed value that was changed, or moved to another name, is left out', a
   const { port, seen } = await stage();
   const client = await SealedClient.pair(port, { flags: FLAG_OUTER_COOKIES });
   const jacket = new CookieJacket(nodeSuite(), ['x'.repeat(32)], 'all');
-  const foreign = jacket.seal('sid=forged', 'c');
+  const foreign = jacket.seal('sid=forged; Path=/', 'c', '/')[0]?.split(';')[0];
   await client.fetch({}, { cookie: `${foreign}; other=kept; broken=mte1.AAAA` });
   expect(seen[0]?.headers.cookie).toBe('other=kept');
 });
@@ -43,24 +43,105 @@ test('a client that is no browser has its cookies inside, and none on the outer 
   expect(seen[0]?.headers.cookie).toBe('inner=1');
 });
 
+/** The pairs as a browser would send them back. */
+const pairsOf = (setCookies: readonly string[]): string => setCookies.map((text) => text.split(';')[0]).join('; ');
+
 test('values sealed under the old secret still open while it rotates, and seal anew under the new one', () => {
   const old = new CookieJacket(nodeSuite(), [SECRET], 'all');
   const both = new CookieJacket(nodeSuite(), ['n'.repeat(32), SECRET], 'all');
   const only = new CookieJacket(nodeSuite(), ['n'.repeat(32)], 'all');
-  expect(both.open(old.seal('a=1', 'c'), 'c')).toBe('a=1');
-  expect(only.open(both.seal('a=1', 'c'), 'c')).toBe('a=1');
-  expect(only.open(old.seal('a=1', 'c'), 'c')).toBe('');
+  for (const path of ['/', '/narrow']) {
+    const pair = (jacket: CookieJacket): string => pairsOf(jacket.seal(`a=1; Path=${path}`, 'c', '/'));
+    expect(both.open(pair(old), 'c', path)).toBe('a=1');
+    expect(only.open(pair(both), 'c', path)).toBe('a=1');
+    expect(only.open(pair(old), 'c', path)).toBe('');
+  }
 });
 
 test('which values are sealed is a setting, and a deletion never is', () => {
   const jackets = { httponly: ['plain', 'sealed'], all: ['sealed', 'sealed'], off: ['plain', 'plain'] } as const;
   for (const [sealing, [visible, httpOnly]] of Object.entries(jackets)) {
     const jacket = new CookieJacket(nodeSuite(), [SECRET], sealing as 'all');
-    const kind = (cookie: string): string => (cookie.includes('mte1.') ? 'sealed' : 'plain');
-    expect(kind(jacket.seal('a=1', 'c')), sealing).toBe(visible);
-    expect(kind(jacket.seal('a=1;httpOnly', 'c')), sealing).toBe(httpOnly);
-    expect(jacket.seal('a=; Max-Age=0; HttpOnly', 'c')).toBe('a=; Max-Age=0; HttpOnly');
+    const seal = (cookie: string): string => jacket.seal(cookie, 'c', '/')[0] as string;
+    const kind = (cookie: string): string => (cookie.includes('mte1') ? 'sealed' : 'plain');
+    expect(kind(seal('a=1;Path=/')), sealing).toBe(visible);
+    expect(kind(seal('a=1;Path=/;httpOnly')), sealing).toBe(httpOnly);
+    expect(seal('a=; Path=/; Max-Age=0; HttpOnly')).toBe('a=; Path=/; Max-Age=0; HttpOnly');
   }
+});
+
+test('a cookie that names no path gets that of its request, and one of a narrow path comes back with what it covers', () => {
+  const jacket = new CookieJacket(nodeSuite(), [SECRET], 'httponly');
+  const attributes = 'Max-Age=60; SameSite=Lax; HttpOnly';
+  expect(jacket.seal(`sid=1; ${attributes}`, 'c', '/login')[0]).toMatch(/^sid=mte1\..*; HttpOnly; Path=\/$/);
+  const [shop, admin, wide] = [
+    jacket.seal(`sid=1; ${attributes}`, 'c', '/shop/login'),
+    jacket.seal(`sid=2; Path=/shop/admin; ${attributes}`, 'c', '/shop/login'),
+    jacket.seal(`sid=0; Path=/; ${attributes}`, 'c', '/shop/login'),
+  ];
+  for (const setCookie of [...shop, ...admin]) {
+    expect(setCookie).toMatch(/^sid\.[\w-]{8}=mte1p\.[\w-]+; Max-Age=60; SameSite=Lax; HttpOnly; Path=\/api$/);
+    expect(setCookie).not.toContain('shop');
+  }
+  const all = `${pairsOf([...wide, ...shop, ...admin])}; theme=dark`;
+  const seen = Object.fromEntries(
+    ['/', '/shop', '/shopping', '/shop/admin', '/shop/admin/x', '/other'].map((path) => [
+      path,
+      jacket.open(all, 'c', path),
+    ]),
+  );
+  expect(seen).toEqual({
+    '/': 'sid=0; theme=dark',
+    '/shop': 'sid=1; sid=0; theme=dark',
+    '/shopping': 'sid=0; theme=dark',
+    '/shop/admin': 'sid=2; sid=1; sid=0; theme=dark',
+    '/shop/admin/x': 'sid=2; sid=1; sid=0; theme=dark',
+    '/other': 'sid=0; theme=dark',
+  });
+});
+
+test('a deletion, with HttpOnly or without, deletes what was set for the same path', () => {
+  const jacket = new CookieJacket(nodeSuite(), [SECRET], 'httponly');
+  const nameOf = (setCookie: string | undefined): string | undefined => setCookie?.split('=')[0];
+  const [set] = jacket.seal('sid=1; Path=/shop; HttpOnly', 'c', '/login');
+  for (const deletion of ['sid=; Path=/shop; Max-Age=0', 'sid=gone; Path=/shop; Max-Age=0; HttpOnly']) {
+    const [deleted] = jacket.seal(deletion, 'c', '/logout');
+    expect(nameOf(deleted)).toBe(nameOf(set));
+    expect(deleted).toMatch(/; Max-Age=0(?:; HttpOnly)?; Path=\/api/);
+  }
+  expect(nameOf(jacket.seal('sid=1; Path=/shop/; HttpOnly', 'c', '/login')[0])).not.toBe(nameOf(set));
+});
+
+test('script still reads a cookie of a narrow path that is not HttpOnly, where it could before', () => {
+  const jacket = new CookieJacket(nodeSuite(), [SECRET], 'httponly');
+  const [carrier, native, ...more] = jacket.seal('csrf=1; Path=/shop; Secure', 'c', '/login');
+  expect(carrier).toMatch(/^csrf\.[\w-]{8}=mte1p\.[\w-]+; Secure; Path=\/api; HttpOnly$/);
+  expect(native).toBe('csrf=1; Path=/shop; Secure');
+  expect(more).toEqual([]);
+});
+
+test('a value of a narrow path opens under its own name, path and client alone', () => {
+  const jacket = new CookieJacket(nodeSuite(), [SECRET], 'all');
+  const pair = pairsOf(jacket.seal('a=1; Path=/x', 'c', '/'));
+  expect(jacket.open(pair, 'c', '/x')).toBe('a=1');
+  expect(jacket.open(pair, 'd', '/x')).toBe('');
+  expect(jacket.open(`b${pair.slice(1)}`, 'c', '/x')).toBe('');
+  expect(jacket.open(pair.replace('=mte1p.', '=mte1.'), 'c', '/x')).toBe('');
+  const wide = pairsOf(jacket.seal('a=1; Path=/', 'c', '/'));
+  expect(jacket.open(wide.replace('=mte1.', '=mte1p.'), 'c', '/x')).toBe('');
+});
+
+test('an upstream whose path the client does not see sets cookies for the paths that it sees', async () => {
+  const { port } = await stage(
+    (_req, res) => {
+      res.setHeader('set-cookie', ['a=1; path=/base', 'b=1; Path=/base/x; Secure', 'c=1; Path=/basement', 'd=1']);
+      res.end();
+    },
+    { basePath: '/base' },
+  );
+  const answer = await (await SealedClient.pair(port)).fetch({ path: '/x' });
+  const set = answer.head.headers.filter(([name]) => name === 'set-cookie').map(([, value]) => value);
+  expect(set).toEqual(['a=1; Path=/', 'b=1; Secure; Path=/x', 'c=1; Path=/basement', 'd=1']);
 });
 
 test('a sealed cookie opens in a later session of the same client, and in no session of another one', async () => {

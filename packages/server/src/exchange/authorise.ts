@@ -62,34 +62,30 @@ export interface Opened {
   readonly clientId: string;
   readonly req: IncomingMessage;
   readonly head: RequestHead;
+  /** Canonical. */
+  readonly target: string;
   readonly requestId: string;
 }
 
 /** The fields to send upstream, flat. @param fields the end-to-end ones of the request, hooks heard. */
 export function upstreamHeaders(context: RelayContext, opened: Opened, fields: Fields): string[] {
-  const { domain, session, clientId, req, head, requestId } = opened;
+  const { domain, head, requestId, req } = opened;
   const sent = overrideFields(fields, domain.settings.HEADERS);
   const { chain } = context.trustedProxies.read(req);
   const headers = upstreamRequestHeaders(sent, { chain, scheme: head.scheme, host: head.authority });
-  addBrowserFields(domain, session, clientId, req, sent, headers);
+  addBrowserFields(opened, sent, headers);
   // The app's own, inside the seal, is between the app and its API.
   if (fieldValue(sent, REQUEST_ID_FIELD) === undefined) headers.push(REQUEST_ID_FIELD, requestId);
   return headers;
 }
 
 /** Adds what a browser itself says on the outer hop: its cookies (opened for this client), its name, its page's origin. */
-function addBrowserFields(
-  domain: Domain,
-  session: Session,
-  clientId: string,
-  req: IncomingMessage,
-  inner: Fields,
-  headers: string[],
-): void {
+function addBrowserFields(opened: Opened, inner: Fields, headers: string[]): void {
+  const { domain, session, clientId, req, target } = opened;
   if (!hasOuterCookies(session)) return; // no browser: what its HTTP library says outside is not the app's word
   const { cookie, origin, 'user-agent': userAgent } = req.headers;
-  const opened = cookie === undefined ? '' : domain.cookies.open(cookie, clientId);
-  if (opened !== '') headers.push('cookie', opened);
+  const plain = cookie === undefined ? '' : domain.cookies.open(cookie, clientId, pathOf(target));
+  if (plain !== '') headers.push('cookie', plain);
   if (userAgent !== undefined && fieldValue(inner, 'user-agent') === undefined) headers.push('user-agent', userAgent);
   if (origin !== undefined && fieldValue(inner, 'origin') === undefined) headers.push('origin', origin);
 }

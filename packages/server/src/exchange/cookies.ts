@@ -2,10 +2,28 @@
 // value = "mte1." ‖ base64url(nonce 16 ‖ AES-256-GCM(key, nonce 0, AAD = client id ‖ "=" ‖ name, value)),
 // key = HKDF-Expand(cookie secret, "cookie" ‖ nonce, 32): one key per value, as for messages. The client id is proven
 // inside the seal, so who takes a cookie off the outer hop cannot present it in a session of their own.
+//
+// A browser would never send a cookie of a narrow path, as it posts to /api/mte alone. Such a one travels under a name and
+// path of the relay's: name ‖ "." ‖ tag of the path, "mte1p." ‖ base64url(… AAD = client id ‖ ";" ‖ that name, path ‖ 0 ‖
+// value), and goes upstream with the requests that its own path covers.
+import { createHash } from 'node:crypto';
 import { asciiBytes, type Bytes, concatBytes, type SyncExpandKey, type SyncSuite } from '@mte-relay/protocol';
 import { deriveFromSecret } from '../pairing/identity.ts';
+import {
+  coversMessages,
+  defaultPath,
+  OUTER_COOKIE_PATH,
+  parseSetCookie,
+  pathMatches,
+  type SetCookie,
+  withPath,
+} from './cookie-path.ts';
 
 const PREFIX = 'mte1.';
+/** Of values whose cookie has a narrow path. */
+const PREFIX_WITH_PATH = 'mte1p.';
+/** Characters of a path's tag, enough to keep cookies of one name and several paths apart. */
+const PATH_TAG_CHARS = 8;
 const NONCE_BYTES = 16;
 const LABEL: Bytes = asciiBytes('cookie');
 
@@ -25,60 +43,93 @@ export class CookieJacket {
     this.#secrets = secrets.map((secret) => suite.importExpandKey(deriveFromSecret(secret, 'mte-relay/1 cookie')));
   }
 
-  /** A `Set-Cookie` value as the browser of this client may see it. */
-  seal(setCookie: string, clientId: string): string {
-    if (this.#sealing === 'off') return setCookie;
-    const attributesAt = setCookie.indexOf(';');
-    const pair = attributesAt < 0 ? setCookie : setCookie.slice(0, attributesAt);
-    const attributes = attributesAt < 0 ? '' : setCookie.slice(attributesAt);
-    if (this.#sealing === 'httponly' && !/;\s*httponly\s*(?:;|$)/i.test(attributes)) return setCookie;
-    const equalsAt = pair.indexOf('=');
-    const name = pair.slice(0, Math.max(equalsAt, 0)).trim();
-    const value = pair.slice(equalsAt + 1).trim();
-    // An empty value is how a cookie is deleted; it has nothing to hide.
-    if (equalsAt < 0 || value === '') return setCookie;
-    return `${name}=${PREFIX}${this.#sealValue(name, value, clientId)}${attributes}`;
+  /**
+   * The `Set-Cookie` values that the browser of this client gets in place of one.
+   * @param requestPath path of the inner request; undefined when the browser sees it too, and goes by it.
+   */
+  seal(setCookie: string, clientId: string, requestPath: string | undefined): string[] {
+    const cookie = this.#sealing === 'off' ? undefined : parseSetCookie(setCookie);
+    if (!cookie) return [setCookie];
+    if (requestPath === undefined) return [this.#sealNative(cookie, clientId, cookie.attributes)];
+    const path = cookie.path ?? defaultPath(requestPath);
+    // Without a Path the browser would take that of the outer hop.
+    const attributes = cookie.path ? cookie.attributes : withPath(cookie.attributes, path);
+    const native = this.#sealNative(cookie, clientId, attributes);
+    if (coversMessages(path)) return [native];
+    const carrier = this.#sealCarrier(cookie, clientId, path);
+    // One that script may read it finds where the platform would have it.
+    return this.#seals(cookie) ? [carrier] : [carrier, native];
   }
 
-  /** A browser's `Cookie` value as the upstream may see it; a sealed value that does not open for this client is left out. */
-  open(cookie: string, clientId: string): string {
-    if (!cookie.includes(PREFIX)) return cookie;
-    const opened: string[] = [];
+  /**
+   * A browser's `Cookie` value as the upstream may see it, longer paths first (RFC 6265 §5.4). Left out is a sealed value
+   * that does not open for this client, and one whose path does not cover the request's.
+   */
+  open(cookie: string, clientId: string, requestPath: string): string {
+    if (!cookie.includes(PREFIX) && !cookie.includes(PREFIX_WITH_PATH)) return cookie;
+    const opened: { path: string; pair: string }[] = [];
     for (const item of cookie.split(';')) {
       const equalsAt = item.indexOf('=');
       const name = item.slice(0, Math.max(equalsAt, 0)).trim();
       const value = item.slice(equalsAt + 1).trim();
-      if (!value.startsWith(PREFIX)) opened.push(item.trim());
-      else {
-        const plain = this.#openValue(name, value.slice(PREFIX.length), clientId);
-        if (plain !== undefined) opened.push(`${name}=${plain}`);
-      }
+      if (value.startsWith(PREFIX)) {
+        const plain = this.#openValue(`${clientId}=${name}`, value.slice(PREFIX.length));
+        if (plain !== undefined) opened.push({ path: '', pair: `${name}=${plain}` });
+      } else if (value.startsWith(PREFIX_WITH_PATH)) {
+        const plain = this.#openValue(`${clientId};${name}`, value.slice(PREFIX_WITH_PATH.length));
+        const [path, rest] = plain?.split('\0', 2) ?? [];
+        if (path === undefined || !pathMatches(path, requestPath)) continue;
+        opened.push({ path, pair: `${name.slice(0, -PATH_TAG_CHARS - 1)}=${rest}` });
+      } else opened.push({ path: '', pair: item.trim() });
     }
-    return opened.join('; ');
+    opened.sort((one, other) => other.path.length - one.path.length);
+    return opened.map(({ pair }) => pair).join('; ');
   }
 
-  #sealValue(name: string, value: string, clientId: string): string {
+  #seals({ isHttpOnly }: SetCookie): boolean {
+    return isHttpOnly || this.#sealing === 'all';
+  }
+
+  /** Under its own name and path. An empty value is how a cookie is deleted; it has nothing to hide. */
+  #sealNative(cookie: SetCookie, clientId: string, attributes: string): string {
+    const { name, value } = cookie;
+    if (value === '' || !this.#seals(cookie)) return `${name}=${value}${attributes}`;
+    return `${name}=${PREFIX}${this.#seal(`${clientId}=${name}`, value)}${attributes}`;
+  }
+
+  /** Under a name and path with which a browser sends it with every message. */
+  #sealCarrier({ name, value, attributes, isHttpOnly }: SetCookie, clientId: string, path: string): string {
+    const outerName = `${name}.${tagOf(path)}`;
+    const sealed = value === '' ? '' : PREFIX_WITH_PATH + this.#seal(`${clientId};${outerName}`, `${path}\0${value}`);
+    return `${outerName}=${sealed}${withPath(attributes, OUTER_COOKIE_PATH)}${isHttpOnly ? '' : '; HttpOnly'}`;
+  }
+
+  #seal(associatedData: string, plain: string): string {
     const nonce = this.#suite.randomBytes(NONCE_BYTES);
     const [newest] = this.#secrets as [SyncExpandKey];
     const aead = newest.expandAead(concatBytes([LABEL, nonce]));
-    const sealed = aead.seal(this.#suite.aeadNonce(0), latin1(`${clientId}=${name}`), latin1(value));
+    const sealed = aead.seal(this.#suite.aeadNonce(0), latin1(associatedData), latin1(plain));
     return Buffer.concat([nonce, sealed]).toString('base64url');
   }
 
-  #openValue(name: string, sealed: string, clientId: string): string | undefined {
+  #openValue(associatedData: string, sealed: string): string | undefined {
     const bytes = new Uint8Array(Buffer.from(sealed, 'base64url'));
     const nonce = bytes.subarray(0, NONCE_BYTES);
     for (const secret of this.#secrets) {
       try {
         const aead = secret.expandAead(concatBytes([LABEL, nonce]));
-        const value = aead.open(this.#suite.aeadNonce(0), latin1(`${clientId}=${name}`), bytes.subarray(NONCE_BYTES));
-        return Buffer.from(value).toString('latin1');
+        const plain = aead.open(this.#suite.aeadNonce(0), latin1(associatedData), bytes.subarray(NONCE_BYTES));
+        return Buffer.from(plain).toString('latin1');
       } catch {
         // sealed under the other secret, or not by this relay
       }
     }
     return undefined;
   }
+}
+
+function tagOf(path: string): string {
+  return createHash('sha256').update(path, 'latin1').digest('base64url').slice(0, PATH_TAG_CHARS);
 }
 
 function latin1(text: string): Uint8Array<ArrayBuffer> {

@@ -41,6 +41,7 @@ import { endToEndFields, overrideFields, trailerFields } from './headers.ts';
 import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from './hooks.ts';
 import { Inbound } from './inbound.ts';
 import { endSealed, Outbound, type OutboundHost } from './outbound.ts';
+import { pathOf } from './target.ts';
 import { DISCARD_MAX_BYTES } from './upload.ts';
 import { isIdempotent, isKeepAliveRace } from './upstream.ts';
 import type { UpstreamRequest } from './upstream-connection.ts';
@@ -294,12 +295,14 @@ class Exchange implements OutboundHost, WaitingHost {
   #dispatch(head: RequestHead, fields: Fields, inbound: Inbound): void {
     const domain = this.#ownDomain;
     const { requestId } = this.#account;
+    const { method, target } = this.#request as ExchangeRequest;
     const opened = {
       domain,
       session: this.#session as Session,
       clientId: this.#clientId,
       req: this.#req,
       head,
+      target,
       requestId,
     };
     const headers = upstreamHeaders(this.#context, opened, fields);
@@ -307,7 +310,6 @@ class Exchange implements OutboundHost, WaitingHost {
     if (length !== undefined) headers.push('content-length', length);
     const body = inbound.complete ? inbound.wholeBody() : inbound.streamBody(() => this.#waiting.resumeReading());
     const trailers = trailersOf(head, inbound, length, domain.settings.HEADERS);
-    const { method, target } = this.#request as ExchangeRequest;
     this.#upstreamRequest = { method, target, headers, body, trailers };
     if (this.#account.traces) {
       const facts = { fields: headers.length / 2, bytes: body instanceof Uint8Array ? body.length : -1 };
@@ -338,15 +340,19 @@ class Exchange implements OutboundHost, WaitingHost {
   translateFields(status: number, fields: [string, string][]): Fields {
     const outerCookies: string[] = [];
     const translated: [string, string][] = [];
-    for (const [name, value] of fields) {
-      if (name === 'set-cookie' && this.#hasOuterCookies)
-        outerCookies.push(this.#ownDomain.cookies.seal(value, this.#clientId));
-      else translated.push([name, this.#ownDomain.upstream.clientValue(name, value)]);
+    const { cookies, upstream } = this.#ownDomain;
+    const request = this.#request as ExchangeRequest;
+    const hiddenPath = this.#visibleTarget === undefined ? pathOf(request.target) : undefined;
+    for (const [name, given] of fields) {
+      const value = upstream.clientValue(name, given);
+      if (name === 'set-cookie' && this.#hasOuterCookies) {
+        outerCookies.push(...cookies.seal(value, this.#clientId, hiddenPath));
+      } else translated.push([name, value]);
     }
     if (outerCookies.length > 0) this.#res.setHeader('set-cookie', outerCookies);
     // The client then takes this session's identity for its own.
     if (this.#clientIdRefused) translated.push([CLIENT_ID_FIELD, 'unknown']);
-    const answered = { request: this.#request as ExchangeRequest, status, headers: translated };
+    const answered = { request, status, headers: translated };
     return openable(this.withOwnFields(annotate(this.#context, this.#account.names(), answered)));
   }
 

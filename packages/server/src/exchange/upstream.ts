@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { InnerCode } from '@mte-relay/protocol';
 import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { DomainSettings, ProcessSettings } from '../config/settings.ts';
+import { parseSetCookie, withPath } from './cookie-path.ts';
 import {
   heedEarlyAnswers,
   type UpstreamConnection,
@@ -79,8 +80,12 @@ export class Upstream {
     return { origin: this.#url, path: this.#basePath + target, tls: this.#tls };
   }
 
-  /** A field of the upstream's answer for the client: a URL of the upstream's own becomes a path that it can follow. */
+  /**
+   * A field of the upstream's answer for the client: a URL of the upstream's own becomes a path that it can follow, and a
+   * cookie's path that of the client's requests.
+   */
   clientValue(name: string, value: string): string {
+    if (name === 'set-cookie') return this.#clientCookie(value);
     if (!LOCATION_FIELDS.has(name)) return value;
     let inside = value;
     if (ABSOLUTE_URL.test(value)) {
@@ -88,8 +93,18 @@ export class Upstream {
       if (url?.origin !== this.#origin) return value;
       inside = url.pathname + url.search + url.hash;
     }
-    if (inside === this.#basePath && inside !== '') return '/';
-    return inside.startsWith(`${this.#basePath}/`) ? inside.slice(this.#basePath.length) : inside;
+    return this.#withoutBase(inside);
+  }
+
+  #clientCookie(value: string): string {
+    const cookie = this.#basePath === '' ? undefined : parseSetCookie(value);
+    if (!cookie?.path?.startsWith(this.#basePath)) return value;
+    return `${cookie.name}=${cookie.value}${withPath(cookie.attributes, this.#withoutBase(cookie.path))}`;
+  }
+
+  #withoutBase(path: string): string {
+    if (path === this.#basePath && path !== '') return '/';
+    return path.startsWith(`${this.#basePath}/`) ? path.slice(this.#basePath.length) : path;
   }
 
   /** Ends idle connections at once and the others with their exchange. */

@@ -198,6 +198,7 @@ export class SealedWebSocketRelay {
       clientId,
       req: this.#req,
       head,
+      target,
       requestId: this.#requestId,
     };
     const headers = upstreamHeaders(this.#context, opened, fields);

@@ -34,12 +34,18 @@ const echoListener: RequestListener = (req, res) => {
   });
 };
 
+export interface StageOptions extends Pick<RelayOptions, 'openTelemetry'> {
+  readonly environment?: Record<string, string>;
+  readonly log?: Logger;
+  readonly sessions?: SessionStore;
+  readonly hooks?: RelayHooks;
+  /** The upstream's, before every path. */
+  readonly basePath?: string;
+}
+
 export async function stage(
   listener: (req: IncomingMessage, res: ServerResponse) => void = echoListener,
-  options: { environment?: Record<string, string>; log?: Logger; sessions?: SessionStore; hooks?: RelayHooks } & Pick<
-    RelayOptions,
-    'openTelemetry'
-  > = {},
+  options: StageOptions = {},
 ): Promise<Stage> {
   const seen: SeenRequest[] = [];
   const upstream = createServer((req, res) => {
@@ -58,7 +64,7 @@ export async function stage(
   });
   const relay = createRelay({
     environment: {
-      UPSTREAM: `http://127.0.0.1:${upstreamPort}`,
+      UPSTREAM: `http://127.0.0.1:${upstreamPort}${options.basePath ?? ''}`,
       CORS_ORIGINS: TEST_ORIGIN,
       CLIENT_ID_SECRET: TEST_SECRET,
       LOG_LEVEL: 'off',
