@@ -23,8 +23,8 @@ const OPTIONS: Readonly<Record<Option, readonly [Fate, string]>> = {
   ],
   credentials: [
     'honoured',
-    'cookies ride the outer request as the platform has them; values of HttpOnly ones are sealed. In browsers a cookie ' +
-      'comes back only if its `Path` covers `/api/mte`, as `/` does',
+    'cookies ride the outer request as the platform has them; values of HttpOnly ones are sealed. In browsers one ' +
+      'of a narrow `Path` comes back with the requests that its path covers, unless `COOKIE_SEALING=off`',
   ],
   mode: [
     'honoured',
