@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Capture, capturePort, TCPDUMP } from './support/capture.ts';
 import { CHROMIUM } from './support/chromium.ts';
 import { openSealed, openSealedApp, type SealedApp } from './support/sealed-app.ts';
+import { isOldWorkerGone, updateWorker } from './support/sealed-app-page.ts';
 import {
   CONTROL_PATH,
   expectSealed,
@@ -231,19 +232,11 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
     await app.startRelay({ PUBLIC_FILES: 'off' }); // the app serves another version of the worker then
     const answers = [0, 1, 2].map((i) => held(page, 'POST', `update-${i}`));
     await Promise.all([0, 1, 2].map((i) => app.reached(`update-${i}`)));
-    const states = await page.evaluate(async () => {
-      const registration = await navigator.serviceWorker.ready;
-      Object.assign(globalThis, { old: registration.active });
-      await registration.update();
-      const worker = registration.installing ?? registration.waiting;
-      while (worker?.state === 'installing') await new Promise((resolve) => setTimeout(resolve, 10));
-      return [registration.active?.state, worker?.state];
-    });
-    expect(states).toEqual(['activated', 'installed']);
+    expect(await page.evaluate(updateWorker)).toEqual(['activated', 'installed']);
     app.release();
     expect(await Promise.all(answers)).toEqual([0, 1, 2].map((i) => `answer to update-${i}`));
     expect(app.ran.filter((id) => id.startsWith('update-'))).toHaveLength(3);
-    await page.waitForFunction(() => (globalThis as unknown as { old: ServiceWorker }).old.state === 'redundant');
+    await page.waitForFunction(isOldWorkerGone);
     expect(await post(page, '/api/v1/notes')).toBe(201);
     await app.stopRelay();
     await app.startRelay();

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Capture, capturePort, TCPDUMP } from '../e2e/support/capture.ts';
 import { type ServedApp, serveSealedApp } from '../e2e/support/sealed-app.ts';
+import { isOldWorkerGone, updateWorker } from '../e2e/support/sealed-app-page.ts';
 import {
   CONTROL_PATH,
   expectSealed,
@@ -189,18 +190,10 @@ describe.skipIf(!FIREFOX)('an unchanged app and the service worker in Firefox', 
     await app.startRelay({ PUBLIC_FILES: 'off' }); // the app serves another version of the worker then
     const answer = held(page, 'POST', 'update');
     await app.reached('update');
-    const states = await page.evaluate(async () => {
-      const registration = await navigator.serviceWorker.ready;
-      Object.assign(globalThis, { old: registration.active });
-      await registration.update();
-      const worker = registration.installing ?? registration.waiting;
-      while (worker?.state === 'installing') await new Promise((resolve) => setTimeout(resolve, 10));
-      return [registration.active?.state, worker?.state];
-    });
-    expect(states).toEqual(['activated', 'installed']);
+    expect(await page.evaluate(updateWorker)).toEqual(['activated', 'installed']);
     app.release();
     expect(await answer).toBe('answer to update');
-    await page.waitForFunction(() => (globalThis as unknown as { old: ServiceWorker }).old.state === 'redundant');
+    await page.waitForFunction(isOldWorkerGone);
     expect(await page.evaluate(async () => (await fetch('/api/v1/notes')).status)).toBe(200);
     expect(app.ran.filter((id) => id === 'update')).toHaveLength(1);
   });

@@ -1,0 +1,20 @@
+// What runs in the page of an app behind the service worker, whichever browser it is.
+
+declare global {
+  /** The worker that looked after the page before {@link updateWorker}. */
+  var oldWorker: ServiceWorker | null;
+}
+
+/** Looks for another version of the worker, and returns the states of the present and of the new one once that is installed. */
+export async function updateWorker(): Promise<(string | undefined)[]> {
+  const registration = await navigator.serviceWorker.ready;
+  globalThis.oldWorker = registration.active;
+  await registration.update();
+  const worker = registration.installing ?? registration.waiting;
+  while (worker?.state === 'installing') await new Promise((resolve) => setTimeout(resolve, 10));
+  return [registration.active?.state, worker?.state];
+}
+
+export function isOldWorkerGone(): boolean {
+  return globalThis.oldWorker?.state === 'redundant';
+}
