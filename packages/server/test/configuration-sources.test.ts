@@ -2,7 +2,16 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ConfigError, createRelay, loadSettings, readEnvironment, type Settings } from '../src/index.ts';
+import { loadModules } from '../src/config/modules.ts';
+import { readAllSources } from '../src/config/sources.ts';
+import {
+  ConfigError,
+  type ConfigProblem,
+  createRelay,
+  loadSettings,
+  readEnvironment,
+  type Settings,
+} from '../src/index.ts';
 import { runCommand, temporaryFiles } from './support/command.ts';
 
 const SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
@@ -132,6 +141,22 @@ MTE_ROUTES: # not set
     ]);
   });
 
+  test('says an empty list as such: nothing where that is something, and else a problem', async () => {
+    const lists = 'CORS_METHODS: []\nMTE_ROUTES: []\nPASS_THROUGH_ROUTES: []\n';
+    const folder = temporaryFiles({ 'relay.yaml': lists });
+    expect(await problemsOf({ ...GOOD, CONFIG_FILE: join(folder, 'relay.yaml') })).toEqual([
+      expect.stringMatching(/^CORS_METHODS: /),
+      expect.stringMatching(/^MTE_ROUTES: /),
+    ]);
+    const { UPSTREAM: _, ...shared } = { ...GOOD, PASS_THROUGH_ROUTES: '/health', MTE_ROUTES: '/api/*' };
+    const map = (own: object): string => JSON.stringify({ 'a.example': { upstream: 'http://a', ...own } });
+    const settings = await settingsOf({ ...shared, DOMAIN_MAP: map({ pass_through_routes: [] }) });
+    expect(settings.domains.get('a.example')).toMatchObject({ PASS_THROUGH_ROUTES: [], MTE_ROUTES: ['/api/*'] });
+    expect(await problemsOf({ ...shared, DOMAIN_MAP: map({ mte_routes: [] }) })).toEqual([
+      expect.stringMatching(/^DOMAIN_MAP\["a.example"\].mte_routes: /),
+    ]);
+  });
+
   test('is read by createRelay() too', async () => {
     const folder = temporaryFiles({ 'relay.yaml': 'LOG_LEVEL: "off"\nREQUEST_BODY_MAX_BYTES: 7\n' });
     const relay = createRelay({ environment: { ...GOOD, CONFIG_FILE: join(folder, 'relay.yaml') } });
@@ -186,6 +211,41 @@ describe('the settings adapter', () => {
     expect(await seen('unknown.js')).toContain('did you mean UPSTREAM?');
   });
 
+  test('that gives no text where text belongs, or what has no names, is told so', async () => {
+    const folder = temporaryFiles({
+      'object.js': `export default () => ({ CLIENT_ID_SECRET: { value: '${SECRET}' }, PORT: { value: 1 } });`,
+      'bytes.js': `export default () => ({ CLIENT_ID_SECRET: Buffer.from('${SECRET}') });`,
+      'map.js': "export default () => new Map([['PORT', '1']]);",
+    });
+    const seen = (name: string): Promise<string[]> => problemsOf({ ...GOOD, SETTINGS_MODULE: join(folder, name) });
+    const source = 'not text, in SETTINGS_MODULE; expected text';
+    expect(await seen('object.js')).toEqual([`CLIENT_ID_SECRET: ${source}`, `PORT: ${source}`]);
+    expect(await seen('bytes.js')).toEqual([`CLIENT_ID_SECRET: ${source}`]);
+    expect(await seen('map.js')).toEqual([expect.stringContaining('it gave no object of settings')]);
+    const map = { 'a.example': { upstream: 'http://a', client_id_secret: { value: SECRET } } };
+    const { UPSTREAM: _, ...shared } = GOOD;
+    expect(await problemsOf({ ...shared, DOMAIN_MAP: JSON.stringify(map) })).toEqual([
+      'DOMAIN_MAP["a.example"].client_id_secret: not text; expected text',
+    ]);
+  });
+
+  test('that never answers is waited for, but not for ever; nor is a module that never loads', async () => {
+    const never = 'await new Promise(() => {});';
+    const folder = temporaryFiles({
+      'silent.js': `export default async () => { ${never} };`,
+      'unloaded.js': `${never} export default () => ({});`,
+    });
+    for (const name of ['silent.js', 'unloaded.js']) {
+      const sources = await readAllSources({ ...GOOD, SETTINGS_MODULE: join(folder, name) }, 50);
+      expect(sources.problems.map(({ seen }) => seen)).toEqual([
+        expect.stringContaining('has not answered for 0.05 s'),
+      ]);
+    }
+    const problems: ConfigProblem[] = [];
+    await loadModules({ STARTUP_MODULE: join(folder, 'unloaded.js') }, problems, 50);
+    expect(problems).toMatchObject([{ name: 'STARTUP_MODULE' }]);
+  });
+
   test('cannot be asked by createRelay(), which says so', () => {
     expect(() => createRelay({ environment: { ...GOOD, SETTINGS_MODULE: './vault.js' } })).toThrow(
       /SETTINGS_MODULE: set, where modules are not loaded/,
@@ -229,6 +289,7 @@ test('check --print shows the settings in force with every secret masked', async
     ...GOOD,
     HEADERS: '{"x-key":"hunter2"}',
     LOG_LEVEL: 'debug',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:hunter2@otel.example:4318',
   });
   expect(code).toBe(0);
   expect(stdout.split('\n')).toEqual(

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type ConfigError, loadSettings, settingsWarnings } from '../src/index.ts';
+import { selfSigned } from './support/certificate.ts';
 
 const COMMAND = join(import.meta.dirname, '../bin/mte-relay-server.js');
 const GOOD = {
@@ -94,10 +95,66 @@ test.each([
   ['LOG_LEVEL', 'WARN'],
   ['PASS_THROUGH_ROUTES', 'health'],
   ['PASS_THROUGH_ROUTES', '/a?x=1'],
+  ['PASS_THROUGH_ROUTES', '/a/*/b'],
+  ['PASS_THROUGH_ROUTES', '/a/../b'],
+  ['PASS_THROUGH_ROUTES', '//a'],
+  ['MTE_ROUTES', '/a%2Fb*'],
+  ['MTE_ROUTES', '/**'],
+  ['CORS_METHODS', '*'],
   ['SESSIONS_MAX', '0'],
 ])('%s=%s is refused by name', (name, value) => {
   expect(problemsOf({ ...GOOD, [name]: value })).toEqual([name]);
 });
+
+test('routes and methods are taken as requests have them', () => {
+  const own = { PASS_THROUGH_ROUTES: '/%7Euser/*,/caf%c3%a9', MTE_ROUTES: '/*', CORS_METHODS: 'get, Patch' };
+  expect(loadSettings({ ...GOOD, ...own }).domains.get('*')).toMatchObject({
+    PASS_THROUGH_ROUTES: ['/~user/*', '/caf%C3%A9'],
+    MTE_ROUTES: ['/*'],
+    CORS_METHODS: ['GET', 'PATCH'],
+  });
+});
+
+describe('certificates and keys', () => {
+  const own = selfSigned();
+  const other = selfSigned();
+  const garbage = own.cert.replace(/\n[\s\S]+\n-/, '\nbm8gY2VydGlmaWNhdGU=\n-');
+  const https = { ...GOOD, UPSTREAM: 'https://api.example' };
+
+  test('that cannot be read are refused at once, and not by each connection', () => {
+    expect(problemsOf({ ...https, UPSTREAM_CA: garbage })).toEqual(['UPSTREAM_CA']);
+    expect(problemsOf({ ...https, UPSTREAM_CA: own.cert + garbage })).toEqual(['UPSTREAM_CA']);
+    expect(problemsOf({ ...https, REDIS_CA: garbage })).toEqual(['REDIS_CA']);
+    expect(problemsOf({ ...https, UPSTREAM_CERT: garbage, UPSTREAM_KEY: own.key })).toEqual(['UPSTREAM_CERT']);
+    const broken = own.key.replace(/\n[\s\S]+\n-/, '\nbm8ga2V5\n-');
+    expect(problemsOf({ ...https, UPSTREAM_CERT: own.cert, UPSTREAM_KEY: broken })).toEqual(['UPSTREAM_KEY']);
+    expect(problemsOf({ ...https, UPSTREAM_CA: `api\n${own.cert}\nold\n${other.cert}` })).toEqual([]);
+  });
+
+  test('go together', () => {
+    expect(problemsOf({ ...https, UPSTREAM_CERT: own.cert })).toEqual(['UPSTREAM_KEY']);
+    expect(problemsOf({ ...https, UPSTREAM_KEY: own.key })).toEqual(['UPSTREAM_CERT']);
+    expect(problemsOf({ ...https, UPSTREAM_CERT: own.cert, UPSTREAM_KEY: other.key })).toEqual(['UPSTREAM_KEY']);
+    expect(problemsOf({ ...https, UPSTREAM_CERT: own.cert + other.cert, UPSTREAM_KEY: own.key })).toEqual([]);
+  });
+});
+
+test.each([{ PORT: '9090' }, { PORT: '8000', ADMIN_PORT: '8000' }])(
+  'one port for both, as of %j, is said by check and not by the second of them that opens it',
+  async (ports) => {
+    const { code, stderr } = await run(['check'], { ...GOOD, ...ports });
+    expect(code).toBe(78);
+    expect(stderr).toMatch(/PORT: \d+, which is ADMIN_PORT (?:by default|too); expected another/);
+    expect((await run(['check'], { ...GOOD, ...ports, ADMIN_PORT: 'off' })).code).toBe(0);
+  },
+);
+
+test.each(['http://user:hunter2@api', 'http://u:x/hunter2@api', 'http://u:x@hunter2@api'])(
+  'no part of the password of %s is shown',
+  (UPSTREAM) => {
+    expect(() => loadSettings({ ...GOOD, UPSTREAM })).toThrow(/UPSTREAM: got "http:\/\/…@api"/);
+  },
+);
 
 test('an upstream with a password in it does not show it', async () => {
   const { stderr } = await run(['check'], { ...GOOD, UPSTREAM: 'https://user:hunter2@api.example' });

@@ -1,8 +1,8 @@
 // From the environment to everything that a process starts with; every problem of every source is listed at once.
 
-import { loadSettings, settingsWarnings } from './load.ts';
+import { adminPortOf, loadSettings, settingsWarnings } from './load.ts';
 import { loadModules, type Modules } from './modules.ts';
-import type { ConfigProblem, Environment } from './problems.ts';
+import { ConfigError, type ConfigProblem, type Environment } from './problems.ts';
 import type { Settings } from './settings.ts';
 import { readAllSources } from './sources.ts';
 
@@ -21,6 +21,11 @@ export async function readConfiguration(environment: Environment): Promise<Confi
   const problems: ConfigProblem[] = [...sources.problems];
   const modules = await loadModules(sources.environment, problems);
   const settings = loadSettings(sources.environment, { ...sources, problems });
+  const { PORT: port } = settings;
+  if (port !== 0 && adminPortOf(settings, port) === port) {
+    const seen = `${port}, which is ADMIN_PORT ${settings.ADMIN_PORT === 'auto' ? 'by default' : 'too'}`;
+    throw new ConfigError([{ name: 'PORT', seen, expected: 'another port than that' }], sources.warnings);
+  }
   return {
     environment: sources.environment,
     settings,

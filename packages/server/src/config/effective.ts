@@ -40,7 +40,7 @@ function tableTexts<T extends object>(table: SettingTable<T>, values: T): Record
 
 function valueText(value: unknown): string {
   if (value === undefined) return '';
-  if (value instanceof URL) return value.href;
+  if (value instanceof URL) return value.href.replace(/\/\/[^/]*@/, '//…@'); // its user and password
   const text = Array.isArray(value) ? value.join(', ') : String(value);
   return text.replaceAll('\n', '\\n'); // PEM: one setting is one line
 }

@@ -1,4 +1,5 @@
 // Configuration parses, or the process does not start: every problem is found before any is reported.
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { ConfigError, type ConfigProblem, type Environment } from './problems.ts';
 import {
   DOMAIN_SETTINGS,
@@ -8,7 +9,7 @@ import {
   type Settings,
   type SettingTable,
 } from './settings.ts';
-import { isPlainObject, readNamedFiles, variableText } from './values.ts';
+import { expectedInstead, isPlainObject, readNamedFiles, variableText } from './values.ts';
 
 /** The domain that serves every host. */
 export const ANY_HOST = '*';
@@ -34,12 +35,32 @@ export function loadSettings(
   const problems: ConfigProblem[] = [];
   const processSettings = parseTable<ProcessSettings>(PROCESS_SETTINGS, environment, problems);
   const domains = loadDomains(DOMAIN_SETTINGS, environment, problems);
+  for (const [host, domain] of domains) checkUpstreamPair(host, domain, problems);
   if (environment['SESSIONS_MODULE'] && environment['REDIS_URL']) {
     problems.push({ name: 'SESSIONS_MODULE', seen: 'set beside REDIS_URL', expected: 'one of the two' });
   }
   if (sources.problems.length + problems.length > 0)
     throw new ConfigError(together(sources, problems), sources.warnings);
   return { ...processSettings, domains };
+}
+
+/** A certificate and its key go together, or the upstream is shown none. */
+function checkUpstreamPair(host: string, domain: DomainSettings, problems: ConfigProblem[]): void {
+  const shown = (name: string): string =>
+    host === ANY_HOST ? name : `DOMAIN_MAP[${JSON.stringify(host)}].${name.toLowerCase()}`;
+  const { UPSTREAM_CERT: certificate, UPSTREAM_KEY: key } = domain;
+  const missing = certificate === undefined ? 'UPSTREAM_CERT' : 'UPSTREAM_KEY';
+  const other = certificate === undefined ? 'UPSTREAM_KEY' : 'UPSTREAM_CERT';
+  if (certificate !== undefined && key !== undefined) {
+    if (new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) return;
+    problems.push({
+      name: shown('UPSTREAM_KEY'),
+      seen: 'the key of another certificate',
+      expected: 'that of UPSTREAM_CERT',
+    });
+  } else if (certificate !== key && !problems.some(({ name }) => name === shown(missing))) {
+    problems.push({ name: shown(missing), seen: NOT_SET, expected: `set, since ${other} is` });
+  }
 }
 
 /** What a source could not give is its problem alone: that it is then missing is no second one. */
@@ -124,11 +145,12 @@ function entryVariables(prefix: string, entry: object, problems: ConfigProblem[]
   const variables: Record<string, string> = {};
   for (const [key, value] of Object.entries(entry)) {
     const name = key.toUpperCase();
+    const expected = expectedInstead(name, value, DOMAIN_SETTINGS[name as keyof DomainSettings]?.secret === true);
     if (!names.includes(name) && !names.includes(name.replace(/_FILE$/, ''))) {
       const known = names.map((known) => known.toLowerCase());
       problems.push({ name: prefix + key, seen: 'no such setting', expected: `one of ${known.join(', ')}` });
-    } else if (typeof value === 'number' && DOMAIN_SETTINGS[name as keyof DomainSettings]?.secret) {
-      problems.push({ name: prefix + key, seen: 'a number', expected: 'the same in quotes' }); // long ones lose digits
+    } else if (expected !== undefined) {
+      problems.push({ name: prefix + key, seen: 'not text', expected });
     } else if (value !== null) {
       variables[name] = variableText(value);
     }
@@ -159,6 +181,16 @@ function parseTable<T extends object>(
   return values as T;
 }
 
+/** The port when ADMIN_PORT is auto. */
+const ADMIN_PORT_DEFAULT = 9090;
+
+/** The operators’ port to listen on; undefined for none. @param publicPort the one that the relay was asked to listen on. */
+export function adminPortOf(settings: Settings, publicPort: number): number | undefined {
+  if (settings.ADMIN_PORT === 'off') return undefined;
+  if (settings.ADMIN_PORT !== 'auto') return settings.ADMIN_PORT;
+  return publicPort === 0 ? 0 : ADMIN_PORT_DEFAULT;
+}
+
 /** What is worth a warning though it is valid, one sentence each. */
 export function settingsWarnings(settings: Settings): string[] {
   const warnings: string[] = [];
@@ -186,7 +218,7 @@ const ZOD_UNSAID = 'Invalid input';
 function describe(raw: string | undefined, secret: boolean): string {
   if (raw === undefined) return NOT_SET;
   if (secret) return `set, ${raw.length} characters (not shown)`;
-  const shown = raw.replace(/\/\/[^/@]*@/, '//…@'); // a URL's user and password
+  const shown = raw.replace(/\/\/.*@/s, '//…@'); // a URL's user and password, whatever is in them
   return `got ${JSON.stringify(shown.length > 200 ? `${shown.slice(0, 200)}…` : shown)}`;
 }
 

@@ -25,13 +25,33 @@ export interface Modules {
   readonly startup: StartupScript | undefined;
 }
 
+/** How long a settings adapter may take, and how long a module may take to load. */
+export const MODULE_TIMEOUT_MS = 60_000;
+
+/** What is promised, if it comes in time. The wait is the process's: without it one that waits for nothing else would end. */
+export async function within<T>(timeoutMs: number, promised: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`it has not answered for ${timeoutMs / 1000} s`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([promised, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Loads the modules that settings name, LOG_MODULE too, so that a fault in it is found before a log is needed. */
-export async function loadModules(environment: Environment, problems: ConfigProblem[]): Promise<Modules> {
+export async function loadModules(
+  environment: Environment,
+  problems: ConfigProblem[],
+  timeoutMs: number = MODULE_TIMEOUT_MS,
+): Promise<Modules> {
   const load = async (name: string, what: string): Promise<unknown> => {
     const specifier = environment[name];
     if (!specifier) return undefined;
     try {
-      return await importFunction(specifier);
+      return await within(timeoutMs, importFunction(specifier));
     } catch (error) {
       problems.push({
         name,

@@ -50,12 +50,21 @@ function valueSchema(setting: AnySetting): JsonSchema {
       return { enum: [...shape.options, ...(isFlag ? [true, false] : []), '', null] };
     }
     case 'list':
-      return { type: ['array', 'string', 'null'], items: { type: 'string' } };
+      return {
+        type: ['array', 'string', 'null'],
+        items: { type: 'string' },
+        ...(!takesNone(setting) && { minItems: 1 }),
+      };
     case 'fields':
       return { type: ['object', 'string', 'null'], additionalProperties: { type: 'string' } };
     default:
       return { type: setting.secret ? ['string', 'null'] : ['string', 'number', 'null'] };
   }
+}
+
+/** Whether a list may be empty. */
+function takesNone({ schema }: AnySetting): boolean {
+  return schema.safeParse(',').success;
 }
 
 type Shape =

@@ -1,7 +1,9 @@
 // Every setting of the relay: its variable, what it accepts, its default and what it does. The only list there is;
 // parsing, masking and documentation read from it.
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as z from 'zod';
+import { canonicalTarget } from '../exchange/target.ts';
 import { isAddressRange } from '../http/forwarding.ts';
 import { parseRedisUrl, REDIS_URL_EXPECTED, type RedisTarget } from '../sessions/redis-url.ts';
 
@@ -146,8 +148,15 @@ const upstream = z
   })
   .transform((text) => new URL(text));
 
-const pem = (label: string): z.ZodString =>
-  z.string().regex(new RegExp(`^\\s*-----BEGIN [A-Z ]*${label}-----[\\s\\S]+-----END [A-Z ]*${label}-----\\s*$`));
+const CERTIFICATE = /-----BEGIN [A-Z ]*CERTIFICATE-----[\s\S]+?-----END [A-Z ]*CERTIFICATE-----/g;
+
+/** Certificates one behind another, with whatever is said between them. What cannot be read would fail each connection. */
+const certificates = z.string().refine((text) => {
+  const each = text.match(CERTIFICATE) ?? [];
+  return each.length > 0 && each.every((pem) => canMake(() => new X509Certificate(pem)));
+});
+
+const privateKey = z.string().refine((text) => canMake(() => createPrivateKey(text)));
 
 const integer = (fallback: number, min: number, max: number): z.ZodType<number, string | undefined> =>
   z
@@ -164,8 +173,11 @@ const pairs = z
   .transform(list)
   .pipe(z.array(z.string().regex(/^[^=\s]+=(?:[^%]|%[0-9A-Fa-f]{2})*$/)));
 
-const ROUTES_EXPECTED = 'comma-separated paths that start with "/"; a "*" at the end matches any rest';
+const ROUTES_EXPECTED =
+  'comma-separated paths that start with "/", without query and dot segments; a "*" at the end, and nowhere else, matches ' +
+  'any rest';
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110 §5.6.2
+const METHOD = /^[!#$%&'+\-.^_`|~0-9A-Za-z]+$/; // the same but for "*", which would be no wildcard
 const FIELD_VALUE = /^[\t\x20-\x7e]*$/;
 const SEED = /^[A-Za-z0-9+/]{43}=?$/; // 32 bytes in base64
 
@@ -173,7 +185,14 @@ const SEED = /^[A-Za-z0-9+/]{43}=?$/; // 32 bytes in base64
 const NOT_OWN_FIELD =
   /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect|host|date|vary|content-(?:length|type|encoding|range)|set-cookie|cookie|forwarded|x-forwarded-.*|access-control-.*|mte-relay-.*)$/i;
 
-const route = z.string().refine((text) => /^\/[\x21-\x7e]*$/.test(text) && !/[?#]/.test(text));
+/** In the form that paths have when they are matched; what no path could match is refused. */
+const route = z
+  .string()
+  .refine(
+    (text) =>
+      /^\/[\x21-\x7e]*$/.test(text) && !/[?#]|\*./.test(text) && canonicalTarget(text.replace(/\*$/, '')) !== undefined,
+  )
+  .transform((text) => canonicalTarget(text.replace(/\*$/, '')) + (text.endsWith('*') ? '*' : ''));
 
 /** A table of settings by variable. */
 export type SettingTable<T> = { readonly [Name in keyof T]: Setting<T[Name]> };
@@ -185,18 +204,18 @@ export const DOMAIN_SETTINGS: SettingTable<DomainSettings> = {
     effect: 'The API that opened requests are forwarded to. A path in it is put before every request path.',
   },
   UPSTREAM_CA: {
-    schema: pem('CERTIFICATE').optional(),
+    schema: certificates.optional(),
     expected: 'certificates in PEM',
     effect: 'Certificate authorities that an https upstream is checked against, instead of the public ones.',
   },
   UPSTREAM_CERT: {
-    schema: pem('CERTIFICATE').optional(),
+    schema: certificates.optional(),
     expected: 'a certificate in PEM, with UPSTREAM_KEY',
     effect: 'The certificate that the relay shows to the upstream (mutual TLS).',
   },
   UPSTREAM_KEY: {
-    schema: pem('PRIVATE KEY').optional(),
-    expected: 'a private key in PEM, with UPSTREAM_CERT',
+    schema: privateKey.optional(),
+    expected: 'a private key in PEM without passphrase, with UPSTREAM_CERT',
     effect: 'The key of UPSTREAM_CERT.',
     secret: true,
   },
@@ -210,8 +229,8 @@ export const DOMAIN_SETTINGS: SettingTable<DomainSettings> = {
       .string()
       .default('GET, POST, PUT, DELETE')
       .transform(list)
-      .pipe(z.array(z.string().regex(TOKEN)).min(1)),
-    expected: 'comma-separated methods',
+      .pipe(z.array(z.string().regex(METHOD).toUpperCase()).min(1)),
+    expected: 'comma-separated methods, each by its name',
     effect:
       'Methods that pages of other origins may use, sealed or passed through. GET, HEAD and POST are always among them.',
   },
@@ -345,7 +364,7 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
     secret: true,
   },
   REDIS_CA: {
-    schema: pem('CERTIFICATE').optional(),
+    schema: certificates.optional(),
     expected: 'certificates in PEM',
     effect: 'Certificate authorities that a rediss server is checked against, instead of the public ones.',
   },
@@ -578,6 +597,15 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
 
 function parseUrl(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined;
+}
+
+function canMake(make: () => unknown): boolean {
+  try {
+    make();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A value that no schema accepts when the text is not JSON. */

@@ -4,11 +4,11 @@
 // word because it is given the other two and knows what only a vault knows.
 import { LineCounter, parseDocument } from 'yaml';
 import type { FoundBefore } from './load.ts';
-import { importFunction } from './modules.ts';
+import { importFunction, MODULE_TIMEOUT_MS, within } from './modules.ts';
 import { type ConfigProblem, type Environment, oneLine } from './problems.ts';
 import { DOMAIN_SETTINGS, PROCESS_SETTINGS } from './settings.ts';
 import { suggestName } from './suggest.ts';
-import { isPlainObject, readNamedFiles, readValue, variableText } from './values.ts';
+import { expectedInstead, isPlainObject, readNamedFiles, readValue, variableText } from './values.ts';
 
 /** Variables that name a source, so that no other source can hold them. */
 const SOURCE_NAMES = ['CONFIG_FILE', 'SETTINGS_MODULE'] as const;
@@ -54,14 +54,20 @@ export function readSources(environment: Environment): Sources {
 }
 
 /** Reads every source. Never rejects. */
-export async function readAllSources(environment: Environment): Promise<Sources> {
+export async function readAllSources(
+  environment: Environment,
+  timeoutMs: number = MODULE_TIMEOUT_MS,
+): Promise<Sources> {
   const sources = readFileAndEnvironment(environment);
   const specifier = environment['SETTINGS_MODULE'];
   if (!specifier) return sources;
   const problems = [...sources.problems];
   try {
-    const adapter = (await importFunction(specifier)) as SettingsAdapter;
-    const values: unknown = await adapter(sources.environment);
+    const ask = async (): Promise<unknown> => {
+      const adapter = (await importFunction(specifier)) as SettingsAdapter;
+      return adapter(sources.environment);
+    };
+    const values = await within(timeoutMs, ask());
     if (!isPlainObject(values)) throw new Error('it gave no object of settings');
     const variables = naturalVariables('SETTINGS_MODULE', values, problems);
     return {
@@ -121,14 +127,11 @@ function naturalVariables(
   for (const [name, value] of Object.entries(values)) {
     if (value === null || value === undefined) continue;
     const settingName = name.endsWith('_FILE') && !SETTING_NAMES.includes(name) ? name.slice(0, -5) : name;
+    const expected = expectedInstead(settingName, value, SECRET_NAMES.has(settingName));
     if (!SETTING_NAMES.includes(settingName)) {
       problems.push({ name, seen: `no such setting, in ${source}`, expected: meant(name) });
-    } else if (
-      SECRET_NAMES.has(settingName) &&
-      [value].flat().some((item) => typeof item === 'number' || typeof item === 'boolean')
-    ) {
-      // Digits without quotes are a number, and a long one has lost its last digits by now.
-      problems.push({ name, seen: `not text, in ${source}`, expected: 'the same in quotes' });
+    } else if (expected !== undefined) {
+      problems.push({ name, seen: `not text, in ${source}`, expected });
     } else {
       variables[name] = variableText(value);
     }

@@ -4,13 +4,27 @@ import type { ConfigProblem, Environment } from './problems.ts';
 
 /** A value of JSON or YAML as its variable would be written. */
 export function variableText(value: unknown): string {
-  if (Array.isArray(value)) return value.join(',');
+  if (Array.isArray(value)) return value.length === 0 ? ',' : value.join(','); // an empty list is set, and empty
   return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);
 }
 
-/** True for an object of names and values. */
+/** True for an object of names and values; not for lists, maps and bytes, whose content is no property. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !(Symbol.iterator in value);
+}
+
+/** Settings whose natural value is an object. */
+const OBJECTS: ReadonlySet<string> = new Set(['DOMAIN_MAP', 'HEADERS']);
+
+/**
+ * What is expected instead of a natural value whose text is not what was meant: an object where text belongs, or a secret
+ * without quotes. Digits are then a number, and a long one has lost its last digits by now.
+ */
+export function expectedInstead(name: string, value: unknown, secret: boolean): string | undefined {
+  const items: unknown[] = [value].flat();
+  if (!OBJECTS.has(name) && items.some((item) => typeof item === 'object' && item !== null)) return 'text';
+  const isBare = items.some((item) => typeof item === 'number' || typeof item === 'boolean');
+  return secret && isBare ? 'the same in quotes' : undefined;
 }
 
 /**

@@ -1,12 +1,9 @@
 // The operators' port: /livez, /readyz and /metrics, apart from the public port so that no client can reach them.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Settings } from '../config/settings.ts';
 import type { RelayContext } from '../context.ts';
 import { faultOf } from '../observe/fault.ts';
 import { watchProcess } from '../observe/metrics.ts';
 
-/** The port when ADMIN_PORT is auto. */
-const DEFAULT_PORT = 9090;
 /** Probes and scrapers are few, and quick. */
 const CONNECTIONS_MAX = 200;
 const TIMEOUT_MS = 10_000;
@@ -23,13 +20,6 @@ export function createAdminServer(context: RelayContext): Server {
   server.maxConnections = CONNECTIONS_MAX;
   server.timeout = 6 * TIMEOUT_MS;
   return server;
-}
-
-/** The port to listen on; undefined for none. @param publicPort the one that the relay was asked to listen on. */
-export function adminPortOf(settings: Settings, publicPort: number): number | undefined {
-  if (settings.ADMIN_PORT === 'off') return undefined;
-  if (settings.ADMIN_PORT !== 'auto') return settings.ADMIN_PORT;
-  return publicPort === 0 ? 0 : DEFAULT_PORT;
 }
 
 async function answer({ health, metrics }: RelayContext, req: IncomingMessage, res: ServerResponse): Promise<void> {
