@@ -19,11 +19,13 @@ import { PublicFiles } from './http/public-files.ts';
 import { Router } from './http/router.ts';
 import { closeHttpServer, createHttpServer } from './http/server.ts';
 import { Upgrades } from './http/upgrade.ts';
+import { faultOf } from './observe/fault.ts';
 import { Health } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/log.ts';
 import { Metrics } from './observe/metrics.ts';
 import { type OpenTelemetry, Tracing } from './observe/trace.ts';
 import { MemorySessionStore } from './sessions/memory.ts';
+import { PatientStore } from './sessions/patient.ts';
 import { RedisSessionStore } from './sessions/redis.ts';
 import type { SessionStore } from './sessions/store.ts';
 
@@ -54,7 +56,10 @@ export interface RelayOptions {
    * adapter give what {@link readEnvironment} returns.
    */
   readonly environment?: Readonly<Record<string, string | undefined>>;
-  /** Where sessions are kept; the default is this process's memory. */
+  /**
+   * Where sessions are kept; the default is this process's memory. What it has not answered after 10 seconds is refused
+   * with 503.
+   */
   readonly sessions?: SessionStore;
   /** The default writes JSON lines to standard output. */
   readonly log?: Logger;
@@ -167,12 +172,21 @@ export function createRelay(options: RelayOptions = {}): Relay {
       while (context.admission.underWay > 0 && performance.now() < deadlineMs) await setTimeout(UNDER_WAY_POLL_MS);
       context.health.listening = false;
       await Promise.all([...context.domains.all()].map(({ upstream }) => upstream.destroy()));
-      await context.sessions.close();
+      await closeStore(context);
       context.admission.unproven.close();
       // Last, so that the end can be watched.
       if (admin) await closeHttpServer(admin, 0);
     },
   };
+}
+
+/** A store that cannot be closed keeps nothing else open. */
+async function closeStore({ log, sessions }: RelayContext): Promise<void> {
+  try {
+    await sessions.close();
+  } catch (error) {
+    log.error({ fault: faultOf(error) }, 'session store could not be closed');
+  }
 }
 
 const UNDER_WAY_POLL_MS = 10;
@@ -187,7 +201,7 @@ const STORE_NOT_GIVEN = {
 function createContext(settings: Settings, options: RelayOptions): RelayContext {
   const suite = nodeSuite();
   const log = options.log ?? createLogger(settings.LOG_LEVEL, settings.LOG_MODULE);
-  const sessions = options.sessions ?? createSessionStore(settings, suite, log);
+  const sessions = options.sessions ? new PatientStore(options.sessions) : createSessionStore(settings, suite, log);
   const health = new Health(sessions);
   const domains = new Domains(suite, settings);
   const metrics = new Metrics({

@@ -99,3 +99,26 @@ test('a store beside which others may run vouches for nothing', () => {
   expect(store.birth().epochMs).toBeGreaterThan(0);
   shared.close();
 });
+
+test('a full store does not look through all of itself for each pairing that it refuses', () => {
+  store.close();
+  let looks = 0;
+  const lifetimes = {
+    idleMs: 60_000,
+    unconfirmedMs: 5_000,
+    messageLimit: 100,
+    get absoluteMs() {
+      looks += 1;
+      return 60_000;
+    },
+  };
+  store = new MemorySessionStore({ sessionsMax: 1_000, soleInstance: true, lifetimes });
+  for (let i = 0; i < 1_000; i += 1) created();
+  for (let i = 0; i < 100; i += 1) {
+    expect(created).toThrow(StoreFullError);
+    vi.advanceTimersByTime(1);
+  }
+  expect(looks).toBeLessThan(20_000); // of 100,000
+  vi.advanceTimersByTime(5_000);
+  created();
+});

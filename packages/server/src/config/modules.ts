@@ -6,6 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { SyncSuite } from '@mte-relay/protocol';
 import type { Logger } from 'pino';
 import type { SessionStore } from '../sessions/store.ts';
+import { within } from '../within.ts';
 import { type ConfigProblem, type Environment, oneLine } from './problems.ts';
 import type { Settings } from './settings.ts';
 
@@ -28,19 +29,6 @@ export interface Modules {
 /** How long a settings adapter may take, and how long a module may take to load. */
 export const MODULE_TIMEOUT_MS = 60_000;
 
-/** What is promised, if it comes in time. The wait is the process's: without it one that waits for nothing else would end. */
-export async function within<T>(timeoutMs: number, promised: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`it has not answered for ${timeoutMs / 1000} s`)), timeoutMs);
-  });
-  try {
-    return await Promise.race([promised, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** Loads the modules that settings name, LOG_MODULE too, so that a fault in it is found before a log is needed. */
 export async function loadModules(
   environment: Environment,
@@ -51,7 +39,7 @@ export async function loadModules(
     const specifier = environment[name];
     if (!specifier) return undefined;
     try {
-      return await within(timeoutMs, importFunction(specifier));
+      return await within({ timeoutMs, holdsProcess: true }, importFunction(specifier));
     } catch (error) {
       problems.push({
         name,

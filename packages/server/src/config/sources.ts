@@ -3,8 +3,9 @@
 // The file is what a deployment has in common, the environment what one of them changes, and the adapter has the last
 // word because it is given the other two and knows what only a vault knows.
 import { LineCounter, parseDocument } from 'yaml';
+import { within } from '../within.ts';
 import type { FoundBefore } from './load.ts';
-import { importFunction, MODULE_TIMEOUT_MS, within } from './modules.ts';
+import { importFunction, MODULE_TIMEOUT_MS } from './modules.ts';
 import { type ConfigProblem, type Environment, oneLine } from './problems.ts';
 import { DOMAIN_SETTINGS, PROCESS_SETTINGS } from './settings.ts';
 import { suggestName } from './suggest.ts';
@@ -67,7 +68,7 @@ export async function readAllSources(
       const adapter = (await importFunction(specifier)) as SettingsAdapter;
       return adapter(sources.environment);
     };
-    const values = await within(timeoutMs, ask());
+    const values = await within({ timeoutMs, holdsProcess: true }, ask());
     if (!isPlainObject(values)) throw new Error('it gave no object of settings');
     const variables = naturalVariables('SETTINGS_MODULE', values, problems);
     return {

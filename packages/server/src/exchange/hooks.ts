@@ -3,6 +3,7 @@
 import type { Awaitable, Bytes, Fields, ResponseHead } from '@mte-relay/protocol';
 import { faultOf } from '../observe/fault.ts';
 import type { Logger } from '../observe/log.ts';
+import { within } from '../within.ts';
 import { fieldValue, isFinalStatus, overrideFields } from './headers.ts';
 
 /** What an exchange asks for, and who asks. */
@@ -47,7 +48,8 @@ export interface HookResponse {
 export interface RelayHooks {
   /**
    * Decides on an opened request. What it returns is answered instead of forwarding, inside the seal.
-   * One that throws refuses the request with 500: a check that failed has not been passed.
+   * One that throws refuses the request with 500, and so does one that has not decided after 60 seconds: a check that
+   * failed has not been passed.
    */
   onRequest?(request: HookRequest): Awaitable<HookRefusal | undefined>;
   /** Sees each answer of the upstream; one that throws changes nothing. */
@@ -89,11 +91,18 @@ function refusalAnswer(refusal: HookRefusal): RefusalAnswer {
   return { head: { status: refusal.status, headers: overrides.applyTo([]) }, body };
 }
 
-/** The hook's word; a hook that fails refuses, and so does one whose refusal is none that can be answered. */
+/** How long a hook may take to decide: what it holds counts against EXCHANGES_MAX. */
+const HOOK_TIMEOUT_MS = 60_000;
+
+/**
+ * The hook's word; a hook that fails refuses, and so does one whose refusal is none that can be answered, or that says
+ * nothing in time.
+ */
 export function decide(
   onRequest: NonNullable<RelayHooks['onRequest']>,
   request: HookRequest,
   log: Logger,
+  timeoutMs: number = HOOK_TIMEOUT_MS,
 ): Awaitable<RefusalAnswer | undefined> {
   const answerOf = (refusal: HookRefusal | undefined): RefusalAnswer | undefined => refusal && refusalAnswer(refusal);
   const refuse = (error: unknown): RefusalAnswer => {
@@ -102,7 +111,7 @@ export function decide(
   };
   try {
     const decision = onRequest(request);
-    return isThenable(decision) ? Promise.resolve(decision).then(answerOf).catch(refuse) : answerOf(decision);
+    return isThenable(decision) ? within({ timeoutMs }, decision).then(answerOf).catch(refuse) : answerOf(decision);
   } catch (error) {
     return refuse(error);
   }

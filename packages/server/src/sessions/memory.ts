@@ -13,6 +13,8 @@ import {
 } from './store.ts';
 
 const SWEEP_EVERY_MS = 10_000;
+/** How long a full store rests between two, per session that it looks at: many times as long as that takes. */
+const SWEEP_PAUSE_PER_SESSION_MS = 0.01;
 
 class MemorySession implements Session {
   readonly sid: Bytes;
@@ -47,6 +49,7 @@ export class MemorySessionStore implements SessionStore {
   readonly #sessionsMax: number;
   readonly #lifetimes: SessionLifetimes;
   readonly #sweeper: NodeJS.Timeout;
+  #sweptMs = Number.NEGATIVE_INFINITY;
 
   /**
    * @param options.soleInstance true when no other store of the same relay identity exists at the same time. Only then
@@ -69,7 +72,7 @@ export class MemorySessionStore implements SessionStore {
   }
 
   create(session: NewSession): void {
-    if (this.#sessions.size >= this.#sessionsMax) this.#sweep();
+    if (this.#sessions.size >= this.#sessionsMax) this.#sweepIfDue();
     if (this.#sessions.size >= this.#sessionsMax) throw new StoreFullError(`${this.#sessionsMax} sessions are held`);
     this.#sessions.set(keyOf(session.sid), new MemorySession(session, performance.now()));
   }
@@ -95,8 +98,14 @@ export class MemorySessionStore implements SessionStore {
     this.#sessions.clear();
   }
 
+  /** A full store looks through itself for each pairing that comes, were it not for a pause. */
+  #sweepIfDue(): void {
+    if (performance.now() - this.#sweptMs >= this.#sessions.size * SWEEP_PAUSE_PER_SESSION_MS) this.#sweep();
+  }
+
   #sweep(): void {
     const nowMs = performance.now();
+    this.#sweptMs = nowMs;
     for (const [key, session] of this.#sessions) {
       if (this.#isGone(session, nowMs)) this.#sessions.delete(key);
     }

@@ -59,9 +59,9 @@ export interface SessionStore {
   /** False while the store cannot answer; the relay is then not ready. */
   readonly ready: boolean;
   /** Sessions held, where the store knows at once. */
-  readonly size?: number;
+  readonly size?: number | undefined;
   /** Sessions of a store outside this process that are at hand in it. */
-  readonly cached?: number;
+  readonly cached?: number | undefined;
   /**
    * Keeps a session that was paired under this birth; fails when the store has been born again since.
    * Throws or rejects with {@link StoreFullError} or {@link StoreUnavailableError}.

@@ -1,0 +1,81 @@
+// What an operator's own part does not say in time is not waited for: a store of theirs, and a hook.
+import { pino } from 'pino';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { decide } from '../src/exchange/hooks.ts';
+import { MemorySessionStore, type SessionStore, StoreUnavailableError } from '../src/index.ts';
+import { PatientStore, STORE_TIMEOUT_MS } from '../src/sessions/patient.ts';
+import { plaintextOf, SealedClient, send } from './support/sealed-client.ts';
+import { stage } from './support/stage.ts';
+
+const never = (): Promise<never> => new Promise(() => undefined);
+const silent: SessionStore = { ready: true, birth: never, create: never, find: never, claim: never, close: never };
+
+test('a session store that never answers is unavailable, in each thing that it is asked', async () => {
+  const store = new PatientStore(silent, 20);
+  const asked = [
+    store.birth(),
+    store.create({} as never, { epochMs: 0, ageMs: 0 }),
+    store.find(new Uint8Array(16)),
+    store.claim({} as never, 0, 'exchange'),
+    store.close(),
+  ];
+  const answers = await Promise.allSettled(asked);
+  expect(answers.map((answer) => answer.status)).toEqual(Array(5).fill('rejected'));
+  for (const answer of answers) expect((answer as PromiseRejectedResult).reason).toBeInstanceOf(StoreUnavailableError);
+});
+
+test('what a store has at once is there at once, and what it has later is so whatever kind of promise it gives', async () => {
+  const memory = new MemorySessionStore({ sessionsMax: 1, soleInstance: true });
+  const store = new PatientStore(memory);
+  expect(store.birth()).toEqual(memory.birth());
+  expect(store).toMatchObject({ ready: true, size: 0 });
+  await store.close();
+  // biome-ignore lint/suspicious/noThenProperty: a promise of another library is what is tried
+  const thenable = { then: (resolve: (value: string) => void) => resolve('fresh') };
+  const foreign = new PatientStore({ ...silent, claim: () => thenable as never });
+  expect(foreign.claim({} as never, 0, 'exchange')).toBeInstanceOf(Promise);
+  expect(await foreign.claim({} as never, 0, 'exchange')).toBe('fresh');
+  await expect(
+    (async () =>
+      new PatientStore({ ...silent, find: () => Promise.reject(new Error('own')) }).find(new Uint8Array()))(),
+  ).rejects.toThrow('own');
+});
+
+test('a hook that never decides refuses', async () => {
+  const answer = await decide(never, {} as never, pino({ level: 'silent' }), 20);
+  expect(answer?.head.status).toBe(500);
+});
+
+test('a relay whose store says no more refuses with 503, and closes', async () => {
+  const memory = new MemorySessionStore({ sessionsMax: 1, soleInstance: true });
+  let asked: () => void = () => undefined;
+  const fallen = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const claim = (): Promise<never> => {
+    asked();
+    return never();
+  };
+  const close = (): Promise<never> => Promise.reject(new Error('cannot'));
+  const store: SessionStore = {
+    ready: true,
+    birth: () => memory.birth(),
+    create: (session) => memory.create(session),
+    find: (sid) => memory.find(sid),
+    claim,
+    close,
+  };
+  const { relay, port, seen } = await stage(undefined, { sessions: store });
+  const client = await SealedClient.pair(port);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { message } = await client.seal(plaintextOf({}));
+  const refused = send(port, '/api/mte', { headers: { 'content-type': 'application/mte-relay' }, body: message });
+  await fallen;
+  vi.advanceTimersByTime(STORE_TIMEOUT_MS);
+  expect(await refused).toMatchObject({ status: 503, code: 'unavailable' });
+  vi.useRealTimers();
+  expect(seen).toHaveLength(0);
+  await relay.close();
+  await memory.close();
+});
