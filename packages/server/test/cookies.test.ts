@@ -1,5 +1,6 @@
 import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
+import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { CookieJacket } from '../src/exchange/cookies.ts';
 import { SealedClient } from './support/sealed-client.ts';
@@ -167,4 +168,40 @@ test('a sealed cookie opens in a later session of the same client, and in no ses
   const refused = await thief.fetch({ headers: [['mte-relay-client-id', forged.toString('base64url')]] }, { cookie });
   expect(seen.at(-1)?.headers.cookie).toBeUndefined();
   expect(refused.header('mte-relay-client-id')).toBe('unknown');
+});
+
+test.each([
+  ['a=1; Domain=api.internal; Path=/', 'a=1; Path=/'],
+  ['a=1; Domain=.example', 'a=1; Domain=.example'],
+  ['a=1; domain=Relay.Example; SameSite=Lax', 'a=1; domain=Relay.Example; SameSite=Lax'],
+  ['a=1;DOMAIN = .elay.example;Secure', 'a=1;Secure'],
+  ['a=domain=x; Domain=', 'a=domain=x; Domain='],
+])(
+  'a browser keeps the cookie %j as %j, since a domain that the relay is not in would have it refused',
+  async (given, kept) => {
+    const { port } = await stage((_req, res) => res.setHeader('set-cookie', given).end());
+    const browser = await SealedClient.pair(port, { flags: FLAG_OUTER_COOKIES });
+    const answer = await browser.fetch({ path: '/', authority: 'relay.example:8443' });
+    const [own, ...more] = answer.outer.headers['set-cookie'] as [string];
+    expect(own.replace(/; Path=\/$/, '')).toBe(kept.replace(/; Path=\/$/, ''));
+    expect(more).toEqual([]);
+  },
+);
+
+test('a cookie that browsers drop for its length once it is sealed is told to the operator, without its value', async () => {
+  const lines: string[] = [];
+  const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+  const { port } = await stage(
+    (req, res) => {
+      const value = 's'.repeat(req.url === '/long' ? 3_100 : 3_000);
+      res.setHeader('set-cookie', `sid=${value}; Path=/; HttpOnly`).end();
+    },
+    { log },
+  );
+  const browser = await SealedClient.pair(port, { flags: FLAG_OUTER_COOKIES });
+  await browser.fetch({ path: '/short' });
+  expect(lines).toEqual([]);
+  await browser.fetch({ path: '/long' });
+  expect(lines.join()).toContain('larger than browsers keep');
+  expect(lines.join()).not.toContain('sss');
 });

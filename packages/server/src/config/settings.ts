@@ -284,7 +284,9 @@ export const DOMAIN_SETTINGS: SettingTable<DomainSettings> = {
   COOKIE_SEALING: {
     schema: z.enum(['httponly', 'all', 'off']).default('httponly'),
     expected: 'one of httponly, all, off',
-    effect: 'Which cookie values are sealed on the outer hop of a browser.',
+    effect:
+      'Which cookie values are sealed on the outer hop of a browser. A sealed value is a third longer, and browsers drop ' +
+      'cookies of more than 4096 bytes: of about 3000 before.',
   },
 };
 

@@ -1,4 +1,4 @@
-// Which requests a cookie belongs to, by its path (RFC 6265 §5.1.4, §5.2.4). A browser goes by the path of the outer hop,
+// Which requests a cookie belongs to, by its path (RFC 6265 §5.1.4, §5.2.4), and by its domain (§5.1.3). A browser goes by the path of the outer hop,
 // which is the same for every message; what that cannot tell apart, the relay does (SPEC §9.4).
 
 /** Covers the endpoints of messages and of WebSockets, and little else. */
@@ -43,6 +43,22 @@ export function parseSetCookie(text: string): SetCookie | undefined {
 /** Attributes with this path and no other. */
 export function withPath(attributes: string, path: string): string {
   return `${attributes.replaceAll(PATH_ATTRIBUTE, '')}; Path=${path}`;
+}
+
+const DOMAIN_ATTRIBUTE = /;\s*domain\s*=\s*\.?([^;]*?)\s*(?=;|$)/gi;
+
+/**
+ * A `Set-Cookie` value without a domain that the relay is not in: a browser refuses such a cookie whole. Without one it is
+ * the relay's own.
+ * @param authority that the client addressed; empty when it is not known, and then nothing is changed.
+ */
+export function withinDomain(setCookie: string, authority: string): string {
+  const host = authority.toLowerCase().replace(/:\d+$/, '');
+  if (host === '') return setCookie;
+  return setCookie.replace(DOMAIN_ATTRIBUTE, (attribute: string, given: string) => {
+    const domain = given.toLowerCase();
+    return domain === '' || host === domain || host.endsWith(`.${domain}`) ? attribute : '';
+  });
 }
 
 /** The path of a cookie that names none, set in answer to a request for this path. */

@@ -35,6 +35,7 @@ import { setOwnHeaders } from '../http/own-headers.ts';
 import { Account } from '../observe/account.ts';
 import { type ClaimPurpose, SESSION_LIFETIMES, type Session, type StoreClaim } from '../sessions/store.ts';
 import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
+import { COOKIE_MAX_BYTES } from './cookies.ts';
 import { failureOf, openable, upstreamFailed } from './failing.ts';
 import { contentLength, trailersOf } from './framing.ts';
 import { endToEndFields, overrideFields, trailerFields } from './headers.ts';
@@ -343,17 +344,27 @@ class Exchange implements OutboundHost, WaitingHost {
     const { cookies, upstream } = this.#ownDomain;
     const request = this.#request as ExchangeRequest;
     const hiddenPath = this.#visibleTarget === undefined ? pathOf(request.target) : undefined;
+    const authority = this.#inbound?.head?.authority ?? '';
     for (const [name, given] of fields) {
-      const value = upstream.clientValue(name, given);
+      const value = upstream.clientValue(name, given, authority);
       if (name === 'set-cookie' && this.#hasOuterCookies) {
         outerCookies.push(...cookies.seal(value, this.#clientId, hiddenPath));
       } else translated.push([name, value]);
     }
-    if (outerCookies.length > 0) this.#res.setHeader('set-cookie', outerCookies);
+    if (outerCookies.length > 0) this.#setCookies(outerCookies);
     // The client then takes this session's identity for its own.
     if (this.#clientIdRefused) translated.push([CLIENT_ID_FIELD, 'unknown']);
     const answered = { request, status, headers: translated };
     return openable(this.withOwnFields(annotate(this.#context, this.#account.names(), answered)));
+  }
+
+  #setCookies(cookies: string[]): void {
+    this.#res.setHeader('set-cookie', cookies);
+    for (const cookie of cookies) {
+      const bytes = cookie.split(';', 1)[0]?.length ?? 0;
+      if (bytes <= COOKIE_MAX_BYTES) continue;
+      this.#context.log.warn({ ...this.#account.names(), bytes }, 'a cookie is larger than browsers keep');
+    }
   }
 
   withOwnFields(fields: Fields): Fields {

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { InnerCode } from '@mte-relay/protocol';
 import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { DomainSettings, ProcessSettings } from '../config/settings.ts';
-import { parseSetCookie, withPath } from './cookie-path.ts';
+import { parseSetCookie, withinDomain, withPath } from './cookie-path.ts';
 import {
   heedEarlyAnswers,
   type UpstreamConnection,
@@ -82,10 +82,11 @@ export class Upstream {
 
   /**
    * A field of the upstream's answer for the client: a URL of the upstream's own becomes a path that it can follow, and a
-   * cookie's path that of the client's requests.
+   * cookie one of the client's requests, by path and domain.
+   * @param authority that the client addressed, where it says so itself: a Host may have been rewritten on the way.
    */
-  clientValue(name: string, value: string): string {
-    if (name === 'set-cookie') return this.#clientCookie(value);
+  clientValue(name: string, value: string, authority = ''): string {
+    if (name === 'set-cookie') return this.#clientCookie(withinDomain(value, authority));
     if (!LOCATION_FIELDS.has(name)) return value;
     let inside = value;
     if (ABSOLUTE_URL.test(value)) {
