@@ -51,6 +51,18 @@ test('a wrong pin is exit code 60, and ready is never said', async () => {
   expect(egress.output()).not.toMatch(/^ready/m);
 });
 
+test('a reader of its log that goes away does not take the egress along', async () => {
+  const relay = await testRelay();
+  const { process: egress, url } = await startEgress(['--relay', relay.url, '--pin', relay.pin]);
+  ending(egress);
+  egress.child.stderr?.destroy();
+  egress.child.stdout?.destroy();
+  // Each logs a line; that nobody reads it is told after the first.
+  for (let i = 0; i < 5; i += 1) expect((await call(url, `/${i}`)).status).toBeLessThan(500);
+  egress.child.kill('SIGTERM');
+  expect(await exitCode(egress)).toBe(0);
+});
+
 test('while the relay is down callers are told 503 that nothing ran; ready is said when it comes up', async () => {
   const port = await freePort();
   const first = await startRelay(backend.url, 0);

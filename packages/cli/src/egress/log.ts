@@ -10,6 +10,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export type Log = (level: Exclude<LogLevel, 'off'>, msg: string, facts?: Readonly<Record<string, unknown>>) => void;
 
 export function createLog(threshold: LogLevel): Log {
+  // Who reads the log may go away, such as a `grep -m1 ready`; the requests of others go on.
+  for (const output of [process.stderr, process.stdout]) output.on('error', () => undefined);
   const least = LOG_LEVELS.indexOf(threshold);
   return (level, msg, facts) => {
     if (LOG_LEVELS.indexOf(level) < least) return;
