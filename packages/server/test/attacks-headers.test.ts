@@ -91,6 +91,15 @@ test('no header chooses the route', async () => {
   const inner = Object.entries({ ...claims, 'x-original-url': '/api/x' });
   expect((await client.fetch({ path: '/secret', headers: inner })).head.status).toBe(404);
   expect(seen).toHaveLength(0);
+  // Nor behind the relay: some servers serve the path that such a field names.
+  const allowed = { 'x-original-url': '/secret', X_Rewrite_Url: '/secret' };
+  await client.fetch({
+    path: '/api/x',
+    headers: Object.entries(allowed).map(([name, value]) => [name.toLowerCase(), value]),
+  });
+  await send(port, '/health', { method: 'GET', headers: allowed });
+  expect(seen).toHaveLength(2);
+  for (const { rawHeaders } of seen) expect(rawHeaders).not.toContain('/secret');
 });
 
 test('escaped separators stay escaped and match no rule as separators', async () => {

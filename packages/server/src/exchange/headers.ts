@@ -21,6 +21,9 @@ const REQUEST_DROPPED: ReadonlySet<string> = new Set([
   'http2-settings',
   'forwarded',
   'x-real-ip',
+  // Some frameworks and IIS serve the path that these name, which no rule has seen (CVE-2018-14773).
+  'x-original-url',
+  'x-rewrite-url',
   CLIENT_ID_FIELD,
 ]);
 
