@@ -17,7 +17,7 @@ import {
   pathMatches,
   type SetCookie,
   withPath,
-} from './cookie-path.ts';
+} from './set-cookie.ts';
 
 const PREFIX = 'mte1.';
 /** Of values whose cookie has a narrow path. */

@@ -1,5 +1,6 @@
-// Which requests a cookie belongs to, by its path (RFC 6265 §5.1.4, §5.2.4), and by its domain (§5.1.3). A browser goes by the path of the outer hop,
-// which is the same for every message; what that cannot tell apart, the relay does (SPEC §9.4).
+// `Set-Cookie` in parts, and which requests and hosts a cookie belongs to by its path (RFC 6265 §5.1.4, §5.2.4) and its
+// domain (§5.1.3). A browser goes by the path of the outer hop, which is the same for every message; what that cannot tell
+// apart, the relay does (SPEC §9.4).
 
 /** Covers the endpoints of messages and of WebSockets, and little else. */
 export const OUTER_COOKIE_PATH = '/api';
@@ -45,7 +46,7 @@ export function withPath(attributes: string, path: string): string {
   return `${attributes.replaceAll(PATH_ATTRIBUTE, '')}; Path=${path}`;
 }
 
-const DOMAIN_ATTRIBUTE = /;\s*domain\s*=\s*\.?([^;]*?)\s*(?=;|$)/gi;
+const DOMAIN_ATTRIBUTE = /;\s*domain\s*=([^;]*)/gi;
 
 /**
  * A `Set-Cookie` value without a domain that the relay is not in: a browser refuses such a cookie whole. Without one it is
@@ -56,7 +57,7 @@ export function withinDomain(setCookie: string, authority: string): string {
   const host = authority.toLowerCase().replace(/:\d+$/, '');
   if (host === '') return setCookie;
   return setCookie.replace(DOMAIN_ATTRIBUTE, (attribute: string, given: string) => {
-    const domain = given.toLowerCase();
+    const domain = given.trim().replace(/^\./, '').toLowerCase();
     return domain === '' || host === domain || host.endsWith(`.${domain}`) ? attribute : '';
   });
 }
