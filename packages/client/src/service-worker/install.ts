@@ -10,6 +10,11 @@ const TIMEOUT_MS = 15_000;
 const SERVED_BY_RELAY = '/public/mte-relay-sw.js';
 const SERVED_BY_PAGE = '/mte-relay-sw.js';
 
+/** The browser's ServiceWorkerRegistration; a project without the types of a DOM, such as one for Node, compiles too. */
+type BrowsersServiceWorkerRegistration = typeof globalThis extends { ServiceWorkerRegistration: { prototype: infer R } }
+  ? R
+  : unknown;
+
 /** Options of {@link installRelayServiceWorker}. */
 export interface RelayServiceWorkerOptions extends Omit<WorkerConfiguration, 'pins'> {
   /** As in {@link RelayClientOptions.pins}. Default: none, and then the worker trusts the key that it sees first. */
@@ -35,7 +40,7 @@ export interface RelayServiceWorkerOptions extends Omit<WorkerConfiguration, 'pi
  */
 export async function installRelayServiceWorker(
   options: RelayServiceWorkerOptions,
-): Promise<ServiceWorkerRegistration> {
+): Promise<BrowsersServiceWorkerRegistration> {
   const { scope = '/', timeoutMs = TIMEOUT_MS } = options;
   const url = scriptUrlOf(options);
   const container = containerOrThrow();
