@@ -2,10 +2,16 @@
 
 type Init = RequestInit & { duplex?: string };
 
-/** These members, and those of `init` as it gives them itself: it may be a Request, whose getters answer to it alone. */
+/**
+ * These members, and those of `init` as it gives them itself: it may be a Request, whose getters answer to it alone. Its own
+ * members can be listed too, for a Request that something else has put in place and that copies them.
+ */
 export function overlaid(init: RequestInit | undefined, members: RequestInit): Init {
   const given = init as Readonly<Record<PropertyKey, unknown>> | undefined;
-  return new Proxy(members, { get: (own, name) => (name in own ? own[name as keyof RequestInit] : given?.[name]) });
+  return new Proxy(
+    { ...init, ...members },
+    { get: (own, name) => (name in own ? own[name as keyof RequestInit] : given?.[name]) },
+  );
 }
 
 /**
