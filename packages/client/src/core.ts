@@ -95,7 +95,7 @@ export function relayUrl(url: string | URL): URL {
   const extra = parsed && parsed.pathname + parsed.search + parsed.username + parsed.password;
   if (!parsed || !/^https?:$/.test(parsed.protocol) || extra !== '/') {
     // What was given may have a password in it.
-    throw new RelayClientError('misuse', 'relay URL expected https://host[:port] and nothing else');
+    throw new RelayClientError('misuse', 'relay URL expected https://host[:port] alone');
   }
   return parsed;
 }
@@ -103,7 +103,8 @@ export function relayUrl(url: string | URL): URL {
 /** The pins as they are. @throws RelayClientError `misuse`. */
 export function checkedPins(pins: readonly string[]): readonly string[] {
   for (const pin of pins) {
-    if (!PIN.test(pin)) throw new RelayClientError('misuse', `pin expected sha256- and 44 characters, got "${pin}"`);
+    if (!PIN.test(pin))
+      throw new RelayClientError('misuse', `pin expected sha256- and 44 characters in a list, got "${pins}"`);
   }
   return pins;
 }

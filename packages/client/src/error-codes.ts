@@ -17,17 +17,17 @@ export const RELAY_CLIENT_ERRORS = {
   'origin-not-relayed': {
     happened: 'the URL is not of the relay’s origin; nothing was sent',
     mayHaveRun: 'no',
-    todo: 'use the platform’s fetch for it, or the other relay’s client',
+    todo: 'a relative URL in a page or worker is the page’s own, as with fetch: write the relay’s origin before it. Else use the platform’s fetch for it, or the other relay’s client',
   },
   unreachable: {
     happened: 'no answer came: offline, a network error, or the pairing took too long',
     mayHaveRun: 'maybe',
-    todo: 'try again later; no failure disables an origin, the next call starts afresh',
+    todo: 'try again later; no failure disables an origin, the next call starts afresh. If it never works: in Node `cause` says why; in a browser only the console does: no relay there, the page’s origin missing in `CORS_ORIGINS`, `http:` from an `https:` page, or a Content-Security-Policy without the relay in `connect-src`',
   },
   'relay-refused': {
     happened: 'a refusal outside the seal, see `status` and `outerCode`; anybody on the way can make one',
     mayHaveRun: 'maybe',
-    todo: 'try again after `retryAfterMs`, if it is there; else see the outer codes below and the relay’s log',
+    todo: 'try again after `retryAfterMs`, if it is there; else see the outer codes below and the relay’s log. Without an `outerCode`, a 404 above all, what answers there is hardly a relay: check the address with `mte-relay doctor`',
   },
   'pairing-failed': {
     happened: 'what answers there is no relay, or its answer to the pairing cannot be used',

@@ -34,6 +34,11 @@ export class RelayClientError extends TypeError {
   }
 }
 
+/** A URL of another origin: often a relative one, which in a page is the page's, as for fetch. */
+export function notRelayed({ origin }: URL, relayOrigin: string): RelayClientError {
+  return new RelayClientError('origin-not-relayed', `${origin} is not the relay's origin ${relayOrigin}`);
+}
+
 /** The code in an outer refusal's JSON, or undefined when it has none that could be ours. */
 export function outerCodeIn(problem: unknown): string | undefined {
   const code = (problem as { code?: unknown } | null)?.code;

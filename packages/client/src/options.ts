@@ -111,7 +111,8 @@ export interface RelayClientBase {
 }
 
 /**
- * The platform's fetch, sealed: same arguments, same results, for URLs of the relay's origin. Works detached.
+ * The platform's fetch, sealed: same arguments, same results, for URLs of the relay's origin. Works detached. A relative
+ * URL is the page's own in pages and workers, as with fetch, and the relay's where there is no page.
  *
  * Unlike the platform's: `redirect: 'manual'` gives the 3xx response itself, with status and Location, not an opaque
  * one; `integrity` is refused; nothing is cached.

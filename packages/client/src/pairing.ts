@@ -141,17 +141,18 @@ export class Pairer {
   }
 
   async #fetchKeys(signal: AbortSignal, cache: RequestCache): Promise<RelayKey[]> {
+    const url = new URL(PATH_DISCOVERY, this.#origin); // named in errors: most often the address is wrong
     let response: Response;
     try {
       const fetch = this.#transport.fetch;
-      response = await fetch(new URL(PATH_DISCOVERY, this.#origin), { signal, cache, redirect: 'error' });
+      response = await fetch(url, { signal, cache, redirect: 'error' });
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
-      throw unansweredError({ kind: 'failed', cause }, 'discovery', false);
+      throw unansweredError({ kind: 'failed', cause }, url, false);
     }
-    if (response.status !== 200) throw unansweredError(await readRefusal(response), 'discovery', false);
+    if (response.status !== 200) throw unansweredError(await readRefusal(response), url, false);
     const keys: RelayKey[] = [];
-    for (const bytes of publicKeysIn(await bodyOf(response, 'discovery', signal))) {
+    for (const bytes of publicKeysIn(await bodyOf(response, url, signal))) {
       const digest = await this.#suite.hash(bytes);
       keys.push({ bytes, pin: `sha256-${btoa(String.fromCharCode(...digest))}` });
     }
@@ -167,7 +168,7 @@ interface RelayKey {
 /** Longest answer to discovery or a pairing that is read; the longest that a relay makes has some 8,000. */
 const ANSWER_MAX_BYTES = 32_768;
 
-async function bodyOf(response: Response, what: string, signal: AbortSignal): Promise<Bytes> {
+async function bodyOf(response: Response, what: string | URL, signal: AbortSignal): Promise<Bytes> {
   try {
     return await readUpTo(ANSWER_MAX_BYTES, response);
   } catch (cause) {
@@ -193,7 +194,7 @@ function publicKeysIn(body: Bytes): Bytes[] {
       return Uint8Array.from(atob(`${publicKey}`), (character) => character.charCodeAt(0));
     });
   } catch (cause) {
-    throw new RelayClientError('pairing-failed', 'no mte-relay answers there: discovery is not its JSON', { cause });
+    throw new RelayClientError('pairing-failed', 'no relay answers there: discovery is not its JSON', { cause });
   }
   const speaks = Array.isArray(document?.versions) && document.versions.includes(PROTOCOL_VERSION);
   const whole = keys.length > 0 && keys.every((key) => key.length === KEM_PUBLIC_KEY_BYTES);

@@ -4,7 +4,7 @@ import { CLIENT_ID_FIELD, type Fields, type RequestHead } from '@mte-relay/proto
 import { URL } from '#url';
 import { orAborted } from './abort.ts';
 import { type RequestBody, takeBody } from './body.ts';
-import { RelayClientError } from './errors.ts';
+import { notRelayed, RelayClientError } from './errors.ts';
 import type { RelayRequestInit } from './options.ts';
 import type { Platform } from './platform/platform.ts';
 import { overlaid } from './platform/strict-request.ts';
@@ -45,9 +45,7 @@ export async function takeCall(
 ): Promise<Call> {
   const given = input instanceof Request ? input : new URL(input, platform.baseUrl(relayOrigin));
   const url = new URL(given instanceof URL ? given : given.url);
-  if (url.origin !== relayOrigin) {
-    throw new RelayClientError('origin-not-relayed', `${url.origin} is not the relay's origin ${relayOrigin}`);
-  }
+  if (url.origin !== relayOrigin) throw notRelayed(url, relayOrigin);
   // The signal stays with the caller: a Request that follows it would leave a listener on it.
   const request = platform.makeRequest
     ? platform.makeRequest(given, init ?? {})
@@ -103,8 +101,7 @@ function refuseOptions(request: Request, init: RelayRequestInit | undefined, sam
     (cache === 'only-if-cached' && `cache: '${cache}'`) ||
     (mode === 'no-cors' && !sameOrigin && `mode: '${mode}'`) ||
     named;
-  if (refused)
-    throw new RelayClientError('option-unsupported', `fetch option ${refused} cannot be kept inside the seal`);
+  if (refused) throw new RelayClientError('option-unsupported', `fetch option ${refused} cannot be sealed`);
   if (mode === 'same-origin' && !sameOrigin) throw new TypeError("mode is 'same-origin', and the relay is another one");
 }
 

@@ -116,7 +116,7 @@ async function problemOf(response: Response): Promise<unknown> {
 }
 
 /** The error of a message that stays unanswered. */
-export function unansweredError(unanswered: Unanswered, what: string, mayHaveRun: boolean): RelayClientError {
+export function unansweredError(unanswered: Unanswered, what: string | URL, mayHaveRun: boolean): RelayClientError {
   const { kind, cause, status, outerCode, retryAfterMs } = unanswered;
   if (kind === 'refused') {
     const said = outerCode ? `${status} ${outerCode}` : `${status}`;

@@ -1,4 +1,7 @@
 // Pairing, pins, rekey and close.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { createRelayClient } from '@mte-relay/client';
 import { afterEach, expect, test, vi } from 'vitest';
 import { field, refusal, TestRelay } from './support/relay.ts';
@@ -186,4 +189,28 @@ test('closed as its pairing ends, it keeps no session and sends nothing', async 
 
 test('a pin of another shape is refused', () => {
   expect(() => createRelayClient('https://a', { pins: ['sha256-abc'] })).toThrow(/pin expected/);
+});
+
+test('one pin instead of a list is refused as what it is', () => {
+  const pins = `sha256-${'A'.repeat(43)}=` as unknown as string[];
+  expect(() => createRelayClient('https://a', { pins })).toThrow(`in a list, got "${pins}"`);
+});
+
+test('an address where no relay answers is named', async () => {
+  const server = createServer((_request, response) => response.writeHead(404).end());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = createRelayClient(url);
+  await expect(client.fetch('/')).rejects.toMatchObject({
+    code: 'relay-refused',
+    message: `${url}/api/mte-relay was refused outside the seal with 404`,
+  });
+  server.closeAllConnections();
+  server.close();
+  await once(server, 'close');
+  await expect(client.fetch('/')).rejects.toMatchObject({
+    code: 'unreachable',
+    message: `${url}/api/mte-relay had no answer`,
+  });
 });

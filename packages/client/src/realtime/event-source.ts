@@ -6,7 +6,7 @@ import { URL } from '#url';
 import { ignore, pause } from '../abort.ts';
 import { piecesOf } from '../body.ts';
 import type { ClientCore } from '../core.ts';
-import { RelayClientError } from '../errors.ts';
+import { notRelayed, RelayClientError } from '../errors.ts';
 import type { RelayFetch } from '../options.ts';
 import { addHandlerAttributes, addStates } from './dom-events.ts';
 import { EventStreamReader } from './event-stream.ts';
@@ -51,12 +51,7 @@ class SourceInterface extends EventTargetBase {
     const base = core.platform.baseUrl(core.origin.origin);
     if (!URL.canParse(url, base)) throw domError('SyntaxError', `"${url}" is not a URL`);
     this.#url = new URL(url, base);
-    if (this.#url.origin !== core.origin.origin) {
-      throw new RelayClientError(
-        'origin-not-relayed',
-        `${this.#url.origin} is not the relay's origin ${core.origin.origin}`,
-      );
-    }
+    if (this.#url.origin !== core.origin.origin) throw notRelayed(this.#url, core.origin.origin);
     this.#core = core;
     this.#fetch = fetch;
     this.#withCredentials = init.withCredentials === true;

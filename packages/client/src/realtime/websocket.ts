@@ -4,7 +4,7 @@ import type { Bytes } from '@mte-relay/protocol';
 import { domError, EventTargetBase, makeEvent, textOf } from '#dom';
 import { URL } from '#url';
 import type { ClientCore } from '../core.ts';
-import { RelayClientError } from '../errors.ts';
+import { notRelayed, RelayClientError } from '../errors.ts';
 import { addHandlerAttributes, addStates } from './dom-events.ts';
 import { type CloseWord, SealedSocket } from './sealed-socket.ts';
 
@@ -154,9 +154,7 @@ function webSocketUrl({ origin, platform }: ClientCore, given: string | URL): UR
   url.protocol = url.protocol.replace(/^http/, 'ws');
   if (!/^wss?:$/.test(url.protocol)) throw domError('SyntaxError', `${url.protocol} is no scheme of a WebSocket`);
   if (url.href.includes('#')) throw domError('SyntaxError', 'the URL of a WebSocket has no fragment');
-  if (url.origin.replace(/^ws/, 'http') !== origin.origin) {
-    throw new RelayClientError('origin-not-relayed', `${url.origin} is not the relay's origin ${origin.origin}`);
-  }
+  if (url.origin.replace(/^ws/, 'http') !== origin.origin) throw notRelayed(url, origin.origin);
   return url;
 }
 
