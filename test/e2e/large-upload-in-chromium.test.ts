@@ -3,6 +3,7 @@
 // `MTE_RELAY_UPLOAD_BYTES=200000000 npm test -- test/e2e/large-upload`, which must keep within the same bounds.
 import { createHash } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CDPSession, Page } from 'playwright-core';
@@ -12,6 +13,8 @@ import { type PageStage, startPageStage } from './support/stage-for-pages.ts';
 
 const FILE_BYTES = Number(process.env['MTE_RELAY_UPLOAD_BYTES'] ?? 100_000_000);
 const PIECE = new Uint8Array(1_000_000).map((_, i) => (i * 31 + 7) % 256);
+/** After each megabyte. */
+const REST_MS = 20;
 const HEAP_GROWTH_MAX_BYTES = 24 * 1024 * 1024;
 /** The page's process holds buffers until they are collected, about 85 MiB of them, whatever the size of the file. */
 const RENDERER_GROWTH_MAX_BYTES = 128 * 1024 * 1024;
@@ -39,6 +42,7 @@ describe.skipIf(!CHROMIUM)('a large upload in Chromium', () => {
       let bytes = 0;
       req.on('data', (piece: Buffer) => {
         hash.update(piece);
+        if (Math.floor(bytes / PIECE.length) < Math.floor((bytes + piece.length) / PIECE.length)) rest(req);
         bytes += piece.length;
       });
       req.on('end', () => res.end(`${bytes} ${hash.digest('hex')}`));
@@ -113,6 +117,12 @@ describe.skipIf(!CHROMIUM)('a large upload in Chromium', () => {
     }
   });
 });
+
+/** Holds the upload up, so that it takes long enough for reports, of which a browser makes twenty a second. */
+function rest(req: IncomingMessage): void {
+  req.pause();
+  setTimeout(() => req.resume(), REST_MS);
+}
 
 /** Reports that rise to the whole, and come all along the way. */
 function expectProgress(progress: Told['progress']): void {
