@@ -22,6 +22,12 @@ const CLIENT_PATH = join(import.meta.dirname, '../../packages/client/dist/mte-re
 /** The client for a page that does not load it itself. */
 const CLIENT = `${readFileSync(CLIENT_PATH, 'utf8')}\nglobalThis.mteRelay = mteRelay;`;
 
+/**
+ * Chromium looks for another version of the worker by itself, about a second after a page has loaded. If the relay goes away
+ * just then, calls and updates behind it were seen to wait for long.
+ */
+const lookedForUpdate = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5_000));
+
 describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium', () => {
   let app: SealedApp;
   let page: Page;
@@ -211,6 +217,7 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
   });
 
   test('a restarted relay and a network that was away heal by themselves', async () => {
+    await lookedForUpdate();
     await app.stopRelay();
     expect(await page.evaluate(() => fetch('/api/v1/notes').catch((error: Error) => error.message))).toBe(
       'Failed to fetch',
@@ -228,9 +235,7 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
   });
 
   test('an update while requests run loses none of them, and takes over when they are done', async () => {
-    // Chromium looks for another version by itself, about a second after a page has loaded. If the relay restarts just then,
-    // the update below was seen not to begin.
-    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    await lookedForUpdate();
     await app.stopRelay();
     await app.startRelay({ PUBLIC_FILES: 'off' }); // the app serves another version of the worker then
     const answers = [0, 1, 2].map((i) => held(page, 'POST', `update-${i}`));
