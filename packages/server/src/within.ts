@@ -1,5 +1,10 @@
 // An end to waiting for what an operator's own modules promise.
 
+/** Whether something is promised: by a library's own kind of promise too, or one of another realm. */
+export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as Partial<PromiseLike<T>> | undefined)?.then === 'function';
+}
+
 /** How to wait. */
 export interface Wait {
   readonly timeoutMs: number;

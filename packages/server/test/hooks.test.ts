@@ -1,23 +1,11 @@
-import { expect, onTestFinished, test } from 'vitest';
-import { createRelay, type RelayHooks } from '../src/index.ts';
+import { expect, test } from 'vitest';
+import type { RelayHooks } from '../src/index.ts';
 import { SealedClient } from './support/sealed-client.ts';
-import { stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+import { type Stage, stage } from './support/stage.ts';
 
-async function hooked(
-  hooks: RelayHooks,
-): Promise<{ client: SealedClient; seen: Awaited<ReturnType<typeof stage>>['seen'] }> {
-  const { upstreamPort, seen } = await stage();
-  const relay = createRelay({
-    environment: {
-      UPSTREAM: `http://127.0.0.1:${upstreamPort}`,
-      CORS_ORIGINS: TEST_ORIGIN,
-      CLIENT_ID_SECRET: TEST_SECRET,
-      LOG_LEVEL: 'off',
-    },
-    hooks,
-  });
-  onTestFinished(() => relay.close());
-  return { client: await SealedClient.pair(await relay.listen(0)), seen };
+async function hooked(hooks: RelayHooks): Promise<{ client: SealedClient; seen: Stage['seen'] }> {
+  const { port, seen } = await stage(undefined, { hooks });
+  return { client: await SealedClient.pair(port), seen };
 }
 
 test('onRequest sees the opened request and may set fields of it', async () => {

@@ -3,7 +3,7 @@
 import type { Awaitable, Bytes, Fields, ResponseHead } from '@mte-relay/protocol';
 import { faultOf } from '../observe/fault.ts';
 import type { Logger } from '../observe/log.ts';
-import { within } from '../within.ts';
+import { isThenable, within } from '../within.ts';
 import { fieldValue, isFinalStatus, overrideFields } from './headers.ts';
 
 /** What an exchange asks for, and who asks. */
@@ -111,15 +111,11 @@ export function decide(
   };
   try {
     const decision = onRequest(request);
+    // A promise that is not seen as one would be taken for a refusal that is none.
     return isThenable(decision) ? within({ timeoutMs }, decision).then(answerOf).catch(refuse) : answerOf(decision);
   } catch (error) {
     return refuse(error);
   }
-}
-
-/** A library's own kind of promise too: taken for a refusal it would be none. */
-function isThenable<T>(value: Awaitable<T>): value is Promise<T> {
-  return typeof (value as { then?: unknown } | undefined)?.then === 'function';
 }
 
 const HOOK_FAILED: HookRefusal = {

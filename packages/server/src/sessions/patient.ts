@@ -1,7 +1,7 @@
 // A session store of the operator's own, with an end to waiting for it: one that never answered would hold each request
 // and each pairing for ever, and the end of the relay too. The relay's own stores keep their time themselves.
 import type { Awaitable, Bytes } from '@mte-relay/protocol';
-import { within } from '../within.ts';
+import { isThenable, within } from '../within.ts';
 import {
   type ClaimPurpose,
   type NewSession,
@@ -57,11 +57,11 @@ export class PatientStore implements SessionStore {
     return this.#inTime(this.#store.close());
   }
 
-  /** An answer that is there goes on at once. What is awaitable need be no Promise of this realm. */
+  /** An answer that is there goes on at once. */
   #inTime<T>(answer: Awaitable<T>): Awaitable<T> {
-    if (typeof (answer as Partial<PromiseLike<T>> | undefined)?.then !== 'function') return answer;
+    if (!isThenable(answer)) return answer;
     const timeoutMs = this.#timeoutMs;
     const late = (): Error => new StoreUnavailableError(`the session store has not answered for ${timeoutMs} ms`);
-    return within({ timeoutMs, late }, answer as PromiseLike<T>);
+    return within({ timeoutMs, late }, answer);
   }
 }
