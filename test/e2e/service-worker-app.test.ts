@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Capture, capturePort, TCPDUMP } from './support/capture.ts';
 import { CHROMIUM } from './support/chromium.ts';
 import { openSealed, openSealedApp, type SealedApp } from './support/sealed-app.ts';
-import { isOldWorkerGone, updateWorker } from './support/sealed-app-page.ts';
+import { callHeld, isOldWorkerGone, updateWorker } from './support/sealed-app-page.ts';
 import {
   CONTROL_PATH,
   expectSealed,
@@ -369,16 +369,7 @@ async function useEverything(page: Page, origin: string): Promise<void> {
 
 /** Calls a route that waits to be released; the text, or the message of the error. */
 function held(page: Page, method: string, id: string): Promise<string> {
-  return page.evaluate(
-    async ([verb, name]) => {
-      const init = verb === 'GET' ? {} : { method: verb as string, body: 'content' };
-      return await fetch(`/api/v1/test/held?id=${name}`, init).then(
-        (response) => response.text(),
-        (error: Error) => error.message,
-      );
-    },
-    [method, id],
-  );
+  return page.evaluate(callHeld, [method, id] as const);
 }
 
 /** Posts a note; the status. */

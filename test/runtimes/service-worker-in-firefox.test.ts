@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Capture, capturePort, TCPDUMP } from '../e2e/support/capture.ts';
 import { type ServedApp, serveSealedApp } from '../e2e/support/sealed-app.ts';
-import { isOldWorkerGone, updateWorker } from '../e2e/support/sealed-app-page.ts';
+import { callHeld, isOldWorkerGone, updateWorker } from '../e2e/support/sealed-app-page.ts';
 import {
   CONTROL_PATH,
   expectSealed,
@@ -235,14 +235,5 @@ async function useEverything(page: FirefoxPage, folder: string): Promise<void> {
 
 /** Calls a route that waits to be released; the text, or the message of the error. */
 function held(page: FirefoxPage, method: string, id: string): Promise<string> {
-  return page.evaluate(
-    async ([verb, name]) => {
-      const init = verb === 'GET' ? {} : { method: verb as string, body: 'content' };
-      return await fetch(`/api/v1/test/held?id=${name}`, init).then(
-        (response) => response.text(),
-        (error: Error) => error.message,
-      );
-    },
-    [method, id],
-  );
+  return page.evaluate(callHeld, [method, id] as const);
 }

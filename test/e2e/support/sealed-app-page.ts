@@ -18,3 +18,12 @@ export async function updateWorker(): Promise<(string | undefined)[]> {
 export function isOldWorkerGone(): boolean {
   return globalThis.oldWorker?.state === 'redundant';
 }
+
+/** Calls a route that waits to be released; the text, or the message of the error. */
+export async function callHeld([method, id]: readonly [method: string, id: string]): Promise<string> {
+  const init = method === 'GET' ? {} : { method, body: 'content' };
+  return await fetch(`/api/v1/test/held?id=${id}`, init).then(
+    (response) => response.text(),
+    (error: Error) => error.message,
+  );
+}
