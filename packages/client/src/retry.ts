@@ -8,7 +8,7 @@
 //   d) when the relay has forgotten the session, and a new pairing's seal says that the store behind it is newer than
 //      that session and was there before the request was first sent.
 // Otherwise the call fails with `may-have-run`. All of it is bounded, and nothing is ever sent unsealed.
-import type { ResponseHead } from '@mte-relay/protocol';
+import { isIdempotent, type ResponseHead } from '@mte-relay/protocol';
 import { orAborted, pause } from './abort.ts';
 import { type Instant, now } from './clock.ts';
 import { RelayClientError } from './errors.ts';
@@ -29,14 +29,8 @@ const RESEND_PAUSE_MS = 50;
 /** Between two tries to cancel. */
 const CANCEL_PAUSE_MS = 250;
 
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
 /** Refusals that pass: another try may succeed. The others say that this request is unwelcome. */
 const PASSING = new Set([401, 408, 409, 425, 429, 500, 502, 503, 504]);
-
-/** True for a method that may be sent twice (RFC 9110 §9.2.2). */
-export function isIdempotent(method: string): boolean {
-  return IDEMPOTENT.has(method);
-}
 
 /** What sending needs. */
 export interface SendContext extends ExchangeContext {

@@ -78,7 +78,9 @@ test('a hop that never left this machine, behind one that has run, does not say 
   const { relay, client } = await setUp({
     fetch: async (input, init) => {
       if (relay.ran.length === 0) return await fetch(input, init);
-      throw new TypeError('fetch failed', { cause: Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }) });
+      throw new TypeError('fetch failed', {
+        cause: Object.assign(new Error('refused'), { code: 'ECONNREFUSED', syscall: 'connect' }),
+      });
     },
   });
   relay.upstream = () => ({ status: 303, headers: [['location', '/b']] });

@@ -2,6 +2,7 @@
 // /noble, /node), and the Noise engine's state, which only a pairing may hold; tests reach it by path.
 export * from './bhttp.ts';
 export { ChunkOpener, ChunkSealer, ChunkSplitter, openChunks, sealChunks } from './chunks.ts';
+export { failedToConnect } from './connect-errors.ts';
 export * from './constants.ts';
 export * from './errors.ts';
 export {
@@ -13,6 +14,7 @@ export {
   webSocketResponseKey,
 } from './key-schedule.ts';
 export * from './message.ts';
+export * from './methods.ts';
 export * from './pairing.ts';
 export { type Claim, ReplayWindow } from './replay-window.ts';
 export type * from './suite.ts';

@@ -1,11 +1,10 @@
 // One request of a page, in the order its bytes travel: take its body, note it, send it sealed, hand out the answer. It
 // is sealed or it fails: nothing here ever falls back to sending it as it is.
-
+import { isIdempotent } from '@mte-relay/protocol';
 import { pause } from '../abort.ts';
 import { RelayClientError } from '../errors.ts';
 import type { RelayFetch } from '../options.ts';
 import { REDIRECT_STATUSES } from '../redirect.ts';
-import { isIdempotent } from '../retry.ts';
 import { targetOf } from '../target.ts';
 import type { Journal } from './journal.ts';
 import type { Routes } from './routes.ts';

@@ -19,6 +19,7 @@ import {
   type Fields,
   INNER_FAILURE,
   type InnerCode,
+  isIdempotent,
   MESSAGE_HEADER_BYTES,
   MESSAGE_TYPE_CANCEL,
   type MessageHeader,
@@ -44,7 +45,7 @@ import { Inbound } from './inbound.ts';
 import { endSealed, Outbound, type OutboundHost } from './outbound.ts';
 import { pathOf } from './target.ts';
 import { DISCARD_MAX_BYTES } from './upload.ts';
-import { isIdempotent, isKeepAliveRace } from './upstream.ts';
+import { isKeepAliveRace } from './upstream.ts';
 import type { UpstreamRequest } from './upstream-connection.ts';
 import { Waiting, type WaitingHost } from './waiting.ts';
 

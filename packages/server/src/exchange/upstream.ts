@@ -1,6 +1,6 @@
 // The connection pool to the upstream, and what its failures mean for a request.
 import type { Readable } from 'node:stream';
-import type { InnerCode } from '@mte-relay/protocol';
+import { failedToConnect, type InnerCode } from '@mte-relay/protocol';
 import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { DomainSettings, ProcessSettings } from '../config/settings.ts';
 import { parseSetCookie, withinDomain, withPath } from './set-cookie.ts';
@@ -122,24 +122,6 @@ export class Upstream {
 /** A URL with a scheme, or one that begins with an authority. */
 const ABSOLUTE_URL = /^(?:[a-z][a-z0-9+.-]*:|\/\/)/i;
 
-// Codes of errors from before a connection existed, so that nothing was sent.
-const UNREACHABLE: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EADDRNOTAVAIL',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'CERT_HAS_EXPIRED',
-]);
-
-// So are these when they come of connecting. A connection in use ends with them too, when its host has vanished.
-const UNREACHABLE_BY_CONNECT: ReadonlySet<string> = new Set(['EHOSTUNREACH', 'ENETUNREACH']);
-
 /** What an upstream's failure may be. */
 export type UpstreamFailure = Extract<InnerCode, 'request-malformed' | `upstream-${string}`>;
 
@@ -149,25 +131,11 @@ export function upstreamFailureCode(error: unknown): UpstreamFailure {
   // What undici would not write, or a body that is not as long as the client's content-length had said.
   if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH') return 'request-malformed';
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') return 'upstream-timeout';
-  return typeof code === 'string' && isUnreachable(error, code) ? 'upstream-unreachable' : 'upstream-failed';
-}
-
-function isUnreachable(error: unknown, code: string): boolean {
-  if (!UNREACHABLE_BY_CONNECT.has(code)) return UNREACHABLE.has(code);
-  // Of a name with several addresses: all of them were tried, and the first one's code stands for all.
-  const tries: unknown[] = error instanceof AggregateError ? error.errors : [error];
-  return tries.every((single) => (single as { syscall?: unknown }).syscall === 'connect');
+  return failedToConnect(error) ? 'upstream-unreachable' : 'upstream-failed';
 }
 
 /** True when an idle connection was closed by the upstream in the moment it was used again. */
 export function isKeepAliveRace(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
   return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE';
-}
-
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
-
-/** RFC 9110 §9.2.2 */
-export function isIdempotent(method: string): boolean {
-  return IDEMPOTENT.has(method);
 }
