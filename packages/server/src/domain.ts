@@ -11,10 +11,10 @@ import {
 import { ANY_HOST } from './config/load.ts';
 import type { DomainSettings, Settings } from './config/settings.ts';
 import { CookieJacket } from './exchange/cookies.ts';
-import { RouteSet } from './exchange/target.ts';
 import { Upstream } from './exchange/upstream.ts';
 import { Cors } from './http/cors.ts';
 import type { TrustedProxies } from './http/forwarding.ts';
+import { RouteSet } from './http/target.ts';
 import { ClientIds } from './pairing/client-id.ts';
 import { pinOf, relayIdentities } from './pairing/identity.ts';
 

@@ -3,8 +3,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as z from 'zod';
-import { canonicalTarget } from '../exchange/target.ts';
 import { isAddressRange } from '../http/forwarding.ts';
+import { canonicalTarget } from '../http/target.ts';
 import { parseRedisUrl, REDIS_URL_EXPECTED, type RedisTarget } from '../sessions/redis-url.ts';
 
 /** Names of LOG_LEVEL, most talkative first. */

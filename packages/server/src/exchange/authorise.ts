@@ -4,10 +4,10 @@ import { CLIENT_ID_FIELD, type Fields, FLAG_OUTER_COOKIES, type RequestHead } fr
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { InnerRefusal } from '../http/failure.ts';
-import { REQUEST_ID_FIELD } from '../observe/request-id.ts';
+import { fieldValue, overrideFields, upstreamRequestHeaders } from '../http/fields.ts';
+import { REQUEST_ID_FIELD } from '../http/request-id.ts';
+import { canonicalTarget, pathOf } from '../http/target.ts';
 import type { Session } from '../sessions/store.ts';
-import { fieldValue, overrideFields, upstreamRequestHeaders } from './headers.ts';
-import { canonicalTarget, pathOf } from './target.ts';
 
 /**
  * The canonical target of an opened request that may be forwarded.

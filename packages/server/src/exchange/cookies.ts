@@ -8,7 +8,6 @@
 // value), and goes upstream with the requests that its own path covers.
 import { createHash } from 'node:crypto';
 import { asciiBytes, type Bytes, concatBytes, type SyncExpandKey, type SyncSuite } from '@mte-relay/protocol';
-import { deriveFromSecret } from '../pairing/identity.ts';
 import {
   coversMessages,
   defaultPath,
@@ -17,7 +16,8 @@ import {
   pathMatches,
   type SetCookie,
   withPath,
-} from './set-cookie.ts';
+} from '../http/set-cookie.ts';
+import { deriveFromSecret } from '../pairing/identity.ts';
 
 const PREFIX = 'mte1.';
 /** Of values whose cookie has a narrow path. */

@@ -18,8 +18,8 @@ import {
 } from '@mte-relay/protocol';
 import type { Dispatcher } from 'undici';
 import { innerFailure } from '../http/failure.ts';
+import { downstreamFields, flatten, isFinalStatus, notAStatus, type ParsedHeaders } from '../http/fields.ts';
 import type { Account } from '../observe/account.ts';
-import { downstreamFields, flatten, isFinalStatus, notAStatus, type ParsedHeaders } from './headers.ts';
 
 type Controller = Dispatcher.DispatchController;
 

@@ -5,10 +5,6 @@ import type { Dispatcher } from 'undici';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { refuse } from '../http/failure.ts';
-import { Account } from '../observe/account.ts';
-import { faultOf } from '../observe/fault.ts';
-import type { Logger } from '../observe/log.ts';
-import { REQUEST_ID_FIELD } from '../observe/request-id.ts';
 import {
   announcedTrailers,
   downstreamFields,
@@ -20,7 +16,11 @@ import {
   rawFields,
   trailerFields,
   upstreamRequestHeaders,
-} from './headers.ts';
+} from '../http/fields.ts';
+import { REQUEST_ID_FIELD } from '../http/request-id.ts';
+import { Account } from '../observe/account.ts';
+import { faultOf } from '../observe/fault.ts';
+import type { Logger } from '../observe/log.ts';
 import { Upload } from './upload.ts';
 import { upstreamFailureCode } from './upstream.ts';
 

@@ -4,7 +4,7 @@ import { request as tlsRequest } from 'node:https';
 import { connect, isIP, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
-import type { Trailers } from './headers.ts';
+import type { Trailers } from '../http/fields.ts';
 
 /** A request ready to be sent upstream. */
 export interface UpstreamRequest {

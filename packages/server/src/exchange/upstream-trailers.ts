@@ -4,7 +4,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { ProcessSettings } from '../config/settings.ts';
-import { type ParsedHeaders, rawFields, type Trailers } from './headers.ts';
+import { type ParsedHeaders, rawFields, type Trailers } from '../http/fields.ts';
 import {
   connectionRequest,
   timeLimitError,

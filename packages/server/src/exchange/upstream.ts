@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { failedToConnect, type InnerCode } from '@mte-relay/protocol';
 import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { DomainSettings, ProcessSettings } from '../config/settings.ts';
-import { parseSetCookie, withinDomain, withPath } from './set-cookie.ts';
+import { parseSetCookie, withinDomain, withPath } from '../http/set-cookie.ts';
 import {
   heedEarlyAnswers,
   type UpstreamConnection,

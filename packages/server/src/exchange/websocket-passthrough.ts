@@ -5,8 +5,6 @@ import type { Socket } from 'node:net';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { refuseAndCount } from '../http/failure.ts';
-import { outcomeOf } from '../observe/metrics.ts';
-import { REQUEST_ID_FIELD, requestIdOf } from '../observe/request-id.ts';
 import {
   downstreamFields,
   endToEndFields,
@@ -14,7 +12,9 @@ import {
   overrideFields,
   rawFields,
   upstreamRequestHeaders,
-} from './headers.ts';
+} from '../http/fields.ts';
+import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
+import { outcomeOf } from '../observe/metrics.ts';
 import { plainCodeOf } from './passthrough.ts';
 import { connectionRequest, timeLimitError } from './upstream-connection.ts';
 import { limitHandshake } from './websocket-upstream.ts';

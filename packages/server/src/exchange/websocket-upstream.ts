@@ -3,7 +3,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Bytes, InnerCode } from '@mte-relay/protocol';
 import { WebSocket } from 'ws';
 import type { ProcessSettings } from '../config/settings.ts';
-import { downstreamFields } from './headers.ts';
+import { downstreamFields } from '../http/fields.ts';
 import { upstreamFailureCode } from './upstream.ts';
 import { KEEP_ALIVE, type UpstreamConnection } from './upstream-connection.ts';
 

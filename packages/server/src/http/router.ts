@@ -14,10 +14,10 @@ import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { passThrough } from '../exchange/passthrough.ts';
 import { relayExchange } from '../exchange/relay.ts';
-import { canonicalTarget, pathOf } from '../exchange/target.ts';
 import { pair } from '../pairing/pair.ts';
 import { refuseAndCount } from './failure.ts';
 import { setOwnHeaders } from './own-headers.ts';
+import { canonicalTarget, pathOf } from './target.ts';
 import { requireUpgrade } from './upgrade.ts';
 
 const PATH_ECHO = '/api/mte-echo';

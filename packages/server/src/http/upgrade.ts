@@ -11,12 +11,12 @@ import {
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { canonicalTarget, pathOf } from '../exchange/target.ts';
 import { SealedWebSocketRelay } from '../exchange/websocket.ts';
 import { type PendingUpgrade, passThroughUpgrade } from '../exchange/websocket-passthrough.ts';
 import { CLOSE_TIMEOUT_MS } from '../exchange/websocket-upstream.ts';
 import { refuseAndCount } from './failure.ts';
 import { setOwnHeaders } from './own-headers.ts';
+import { canonicalTarget, pathOf } from './target.ts';
 
 const WEBSOCKET_VERSION = '13'; // RFC 6455 §4.1
 const WEBSOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;

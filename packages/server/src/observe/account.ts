@@ -4,9 +4,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { InnerCode, OuterCode } from '@mte-relay/protocol';
 import type { Attributes } from '@opentelemetry/api';
 import type { RelayContext } from '../context.ts';
+import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { type Logger, shortSession } from './log.ts';
 import { type BodyRoute, type Metrics, type Outcome, outcomeOf } from './metrics.ts';
-import { REQUEST_ID_FIELD, requestIdOf } from './request-id.ts';
 import type { ExchangeTrace, UpstreamCall } from './trace.ts';
 
 /** The account of one exchange, cancel or pass-through request. */

@@ -18,9 +18,9 @@ import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import type { Deadlines } from '../http/deadlines.ts';
 import { OuterRefusal, outerCodeOf, refuseAndCount } from '../http/failure.ts';
+import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { faultOf } from '../observe/fault.ts';
 import { shortSession } from '../observe/log.ts';
-import { REQUEST_ID_FIELD, requestIdOf } from '../observe/request-id.ts';
 import { SESSION_LIFETIMES, type StoreBirth, StoreFullError, StoreUnavailableError } from '../sessions/store.ts';
 
 /** No pairing request is longer: the two KEM parts, the longest authority, and the small fields with room to spare. */

@@ -1,8 +1,8 @@
 // Which header fields cross the relay, in both directions (RFC 9110 §7.6.1). Inner names are lower case already
 // and free of control characters: the Binary HTTP decoder has seen to that.
 import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
-import { type ForwardedWay, forwardingFields } from '../http/forwarding.ts';
-import { REQUEST_ID_FIELD } from '../observe/request-id.ts';
+import { type ForwardedWay, forwardingFields } from './forwarding.ts';
+import { REQUEST_ID_FIELD } from './request-id.ts';
 
 /** Fields that belong to one hop, and those that only the relay itself may say. */
 const REQUEST_DROPPED: ReadonlySet<string> = new Set([

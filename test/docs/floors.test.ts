@@ -1,0 +1,76 @@
+// The server is a house with floors: an import goes down or stays in its room, so a room is read without those above it.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, normalize, relative } from 'node:path';
+import { expect, test } from 'vitest';
+
+const SOURCES = join(import.meta.dirname, '../../packages/server/src');
+
+/** Files and folders of packages/server/src, top floor first. Rooms of one floor do not import each other. */
+const FLOORS = [
+  ['main.ts'],
+  ['start.ts'],
+  ['index.ts'],
+  ['exchange', 'pairing'],
+  ['context.ts'],
+  ['domain.ts'],
+  ['observe'],
+  ['config'],
+  ['sessions'],
+  ['http'],
+  ['within.ts'],
+];
+
+/** Imports that still go up; each goes. */
+const EXCEPTIONS = [
+  'context.ts -> exchange/hooks.ts',
+  'domain.ts -> exchange/cookies.ts',
+  'domain.ts -> exchange/upstream.ts',
+  'domain.ts -> pairing/client-id.ts',
+  'domain.ts -> pairing/identity.ts',
+  'exchange/cookies.ts -> pairing/identity.ts',
+  'http/admin.ts -> context.ts',
+  'http/admin.ts -> observe/fault.ts',
+  'http/admin.ts -> observe/metrics.ts',
+  'http/admission.ts -> config/settings.ts',
+  'http/admission.ts -> observe/metrics.ts',
+  'http/failure.ts -> context.ts',
+  'http/failure.ts -> observe/account.ts',
+  'http/own-headers.ts -> domain.ts',
+  'http/router.ts -> context.ts',
+  'http/router.ts -> domain.ts',
+  'http/router.ts -> exchange/passthrough.ts',
+  'http/router.ts -> exchange/relay.ts',
+  'http/router.ts -> pairing/pair.ts',
+  'http/server.ts -> context.ts',
+  'http/server.ts -> observe/account.ts',
+  'http/server.ts -> observe/health.ts',
+  'http/server.ts -> observe/metrics.ts',
+  'http/upgrade.ts -> context.ts',
+  'http/upgrade.ts -> domain.ts',
+  'http/upgrade.ts -> exchange/websocket-passthrough.ts',
+  'http/upgrade.ts -> exchange/websocket-upstream.ts',
+  'http/upgrade.ts -> exchange/websocket.ts',
+  'observe/account.ts -> context.ts',
+  'observe/gauges.ts -> domain.ts',
+  'observe/gauges.ts -> pairing/identity.ts',
+  'sessions/record.ts -> pairing/identity.ts',
+  'sessions/redis-connection.ts -> observe/log.ts',
+  'sessions/redis.ts -> observe/log.ts',
+];
+
+const floorOf = (room: string): number => FLOORS.findIndex((floor) => floor.includes(room));
+const roomOf = (file: string): string => file.split('/')[0] as string;
+
+test('every import of the server goes to a lower floor or stays in its room', () => {
+  const files = readdirSync(SOURCES, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+  const upward: string[] = [];
+  for (const file of files) {
+    expect(floorOf(roomOf(file)), `${file} is on a floor`).toBeGreaterThanOrEqual(0);
+    for (const [, path] of readFileSync(join(SOURCES, file), 'utf8').matchAll(/(?: from |import\()'(\.[^']+)'/g)) {
+      const target = relative(SOURCES, normalize(join(SOURCES, file, '..', path as string)));
+      const [own, other] = [roomOf(file), roomOf(target)];
+      if (own !== other && floorOf(other) <= floorOf(own)) upward.push(`${file} -> ${target}`);
+    }
+  }
+  expect(upward.sort()).toEqual(EXCEPTIONS);
+});
