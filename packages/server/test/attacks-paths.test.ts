@@ -3,8 +3,8 @@
 import { connect } from 'node:net';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { expect, onTestFinished, test } from 'vitest';
-import { CookieJacket } from '../src/exchange/cookies.ts';
 import { createRelay } from '../src/index.ts';
+import { CookieJacket } from '../src/secrets/cookies.ts';
 import { plaintextOf, SealedClient, send } from './support/sealed-client.ts';
 import { stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
 

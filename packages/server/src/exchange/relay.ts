@@ -36,9 +36,9 @@ import { endToEndFields, overrideFields, trailerFields } from '../http/fields.ts
 import { setOwnHeaders } from '../http/own-headers.ts';
 import { pathOf } from '../http/target.ts';
 import { Account } from '../observe/account.ts';
+import { COOKIE_MAX_BYTES } from '../secrets/cookies.ts';
 import { type ClaimPurpose, SESSION_LIFETIMES, type Session, type StoreClaim } from '../sessions/store.ts';
 import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
-import { COOKIE_MAX_BYTES } from './cookies.ts';
 import { failureOf, openable, upstreamFailed } from './failing.ts';
 import { contentLength, trailersOf } from './framing.ts';
 import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from './hooks.ts';

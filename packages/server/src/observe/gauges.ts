@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { PROTOCOL_VERSION } from '@mte-relay/protocol';
 import type { Settings } from '../config/settings.ts';
 import type { Domain } from '../domain.ts';
-import { pinOf } from '../pairing/identity.ts';
+import { pinOf } from '../secrets/identity.ts';
 import type { Checks } from './health.ts';
 import { PACKAGE } from './package.ts';
 import type { Labels } from './series.ts';
