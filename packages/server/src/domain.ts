@@ -10,13 +10,13 @@ import {
 } from '@mte-relay/protocol';
 import { ANY_HOST } from './config/load.ts';
 import type { DomainSettings, Settings } from './config/settings.ts';
-import { Upstream } from './exchange/upstream.ts';
 import { Cors } from './http/cors.ts';
 import type { TrustedProxies } from './http/forwarding.ts';
 import { RouteSet } from './http/target.ts';
 import { ClientIds } from './secrets/client-id.ts';
 import { CookieJacket } from './secrets/cookies.ts';
 import { pinOf, relayIdentities } from './secrets/identity.ts';
+import { Upstream } from './upstream/pool.ts';
 
 /** What requests to one domain share. */
 export interface Domain {

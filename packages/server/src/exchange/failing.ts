@@ -5,7 +5,7 @@ import type { RelayContext } from '../context.ts';
 import { InnerRefusal, OuterRefusal, outerCodeOf } from '../http/failure.ts';
 import { faultOf } from '../observe/fault.ts';
 import { StoreUnavailableError } from '../sessions/store.ts';
-import { upstreamFailureCode } from './upstream.ts';
+import { upstreamFailureCode } from '../upstream/pool.ts';
 
 /** What a line in the log is found by. */
 export type Names = Readonly<Record<string, string | undefined>>;

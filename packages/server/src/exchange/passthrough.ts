@@ -21,8 +21,8 @@ import { REQUEST_ID_FIELD } from '../http/request-id.ts';
 import { Account } from '../observe/account.ts';
 import { faultOf } from '../observe/fault.ts';
 import type { Logger } from '../observe/log.ts';
+import { upstreamFailureCode } from '../upstream/pool.ts';
 import { Upload } from './upload.ts';
-import { upstreamFailureCode } from './upstream.ts';
 
 type Controller = Dispatcher.DispatchController;
 

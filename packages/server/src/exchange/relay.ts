@@ -38,6 +38,8 @@ import { pathOf } from '../http/target.ts';
 import { Account } from '../observe/account.ts';
 import { COOKIE_MAX_BYTES } from '../secrets/cookies.ts';
 import { type ClaimPurpose, SESSION_LIFETIMES, type Session, type StoreClaim } from '../sessions/store.ts';
+import type { UpstreamRequest } from '../upstream/connection.ts';
+import { isKeepAliveRace } from '../upstream/pool.ts';
 import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
 import { failureOf, openable, upstreamFailed } from './failing.ts';
 import { contentLength, trailersOf } from './framing.ts';
@@ -45,8 +47,6 @@ import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, ty
 import { Inbound } from './inbound.ts';
 import { endSealed, Outbound, type OutboundHost } from './outbound.ts';
 import { DISCARD_MAX_BYTES } from './upload.ts';
-import { isKeepAliveRace } from './upstream.ts';
-import type { UpstreamRequest } from './upstream-connection.ts';
 import { Waiting, type WaitingHost } from './waiting.ts';
 
 /**

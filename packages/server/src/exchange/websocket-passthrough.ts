@@ -15,9 +15,9 @@ import {
 } from '../http/fields.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { outcomeOf } from '../observe/metrics.ts';
+import { connectionRequest, timeLimitError } from '../upstream/connection.ts';
+import { limitHandshake } from '../upstream/websocket.ts';
 import { plainCodeOf } from './passthrough.ts';
-import { connectionRequest, timeLimitError } from './upstream-connection.ts';
-import { limitHandshake } from './websocket-upstream.ts';
 
 /** The client's side of a handshake that has not been answered. */
 export interface PendingUpgrade {

@@ -36,11 +36,11 @@ import { faultOf } from '../observe/fault.ts';
 import { shortSession } from '../observe/log.ts';
 import { outcomeOf } from '../observe/metrics.ts';
 import { SESSION_LIFETIMES, type Session } from '../sessions/store.ts';
+import { isHandshakeField, openUpstream } from '../upstream/websocket.ts';
 import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
 import { failureOf, type Names, openable, storeFailed, upstreamFailed } from './failing.ts';
 import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from './hooks.ts';
 import { WebSocketTunnel } from './websocket-tunnel.ts';
-import { isHandshakeField, openUpstream } from './websocket-upstream.ts';
 
 const NOTHING: Bytes = new Uint8Array(0);
 const GOING_AWAY = 1001;

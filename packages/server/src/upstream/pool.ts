@@ -4,13 +4,8 @@ import { failedToConnect, type InnerCode } from '@mte-relay/protocol';
 import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { DomainSettings, ProcessSettings } from '../config/settings.ts';
 import { parseSetCookie, withinDomain, withPath } from '../http/set-cookie.ts';
-import {
-  heedEarlyAnswers,
-  type UpstreamConnection,
-  type UpstreamRequest,
-  type UpstreamTls,
-} from './upstream-connection.ts';
-import { dispatchTrailed, type TrailedRequest } from './upstream-trailers.ts';
+import { heedEarlyAnswers, type UpstreamConnection, type UpstreamRequest, type UpstreamTls } from './connection.ts';
+import { dispatchTrailed, type TrailedRequest } from './trailers.ts';
 
 /** Answer fields that carry a URL which may be the upstream's own. */
 const LOCATION_FIELDS: ReadonlySet<string> = new Set(['location', 'content-location']);

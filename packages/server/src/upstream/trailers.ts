@@ -5,12 +5,7 @@ import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { ProcessSettings } from '../config/settings.ts';
 import { type ParsedHeaders, rawFields, type Trailers } from '../http/fields.ts';
-import {
-  connectionRequest,
-  timeLimitError,
-  type UpstreamConnection,
-  type UpstreamRequest,
-} from './upstream-connection.ts';
+import { connectionRequest, timeLimitError, type UpstreamConnection, type UpstreamRequest } from './connection.ts';
 
 /** A request whose body ends with trailers. */
 export type TrailedRequest = UpstreamRequest & { readonly trailers: Trailers };

@@ -4,8 +4,8 @@ import type { Bytes, InnerCode } from '@mte-relay/protocol';
 import { WebSocket } from 'ws';
 import type { ProcessSettings } from '../config/settings.ts';
 import { downstreamFields } from '../http/fields.ts';
-import { upstreamFailureCode } from './upstream.ts';
-import { KEEP_ALIVE, type UpstreamConnection } from './upstream-connection.ts';
+import { KEEP_ALIVE, type UpstreamConnection } from './connection.ts';
+import { upstreamFailureCode } from './pool.ts';
 
 /** What the handshake asks for. */
 export interface UpgradeRequest {
