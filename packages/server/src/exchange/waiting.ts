@@ -3,8 +3,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Awaitable } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
-import type { Pending } from '../http/deadlines.ts';
 import { OuterRefusal } from '../http/failure.ts';
+import type { Pending } from '../limits/deadlines.ts';
 import type { Account } from '../observe/account.ts';
 import type { StoreOperation } from '../observe/metrics.ts';
 import { storeFailed } from './failing.ts';

@@ -16,9 +16,9 @@ import {
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import type { Deadlines } from '../http/deadlines.ts';
 import { OuterRefusal, outerCodeOf, refuseAndCount } from '../http/failure.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
+import type { Deadlines } from '../limits/deadlines.ts';
 import { faultOf } from '../observe/fault.ts';
 import { shortSession } from '../observe/log.ts';
 import { SESSION_LIFETIMES, type StoreBirth, StoreFullError, StoreUnavailableError } from '../sessions/store.ts';
