@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { CLIENT_ID_FIELD, type Fields, FLAG_OUTER_COOKIES, type RequestHead } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { InnerRefusal } from '../http/failure.ts';
+import { InnerRefusal } from '../failure/planes.ts';
 import { fieldValue, overrideFields, upstreamRequestHeaders } from '../http/fields.ts';
 import { REQUEST_ID_FIELD } from '../http/request-id.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';

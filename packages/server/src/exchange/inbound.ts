@@ -9,7 +9,7 @@ import {
   ProtocolError,
   type RequestHead,
 } from '@mte-relay/protocol';
-import { InnerRefusal } from '../http/failure.ts';
+import { InnerRefusal } from '../failure/planes.ts';
 
 /** Bounds of an inner request. */
 export interface InboundLimits {

@@ -17,7 +17,7 @@ import {
   type ResponseSealer,
 } from '@mte-relay/protocol';
 import type { Dispatcher } from 'undici';
-import { innerFailure } from '../http/failure.ts';
+import { innerFailure } from '../failure/planes.ts';
 import { downstreamFields, flatten, isFinalStatus, notAStatus, type ParsedHeaders } from '../http/fields.ts';
 import type { Account } from '../observe/account.ts';
 

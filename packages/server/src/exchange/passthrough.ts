@@ -4,7 +4,7 @@ import type { OuterCode } from '@mte-relay/protocol';
 import type { Dispatcher } from 'undici';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { refuse } from '../http/failure.ts';
+import { refuse } from '../failure/planes.ts';
 import {
   announcedTrailers,
   downstreamFields,

@@ -31,7 +31,8 @@ import {
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { OuterRefusal, refuse } from '../http/failure.ts';
+import { failureOf, openable, upstreamFailed } from '../failure/noted.ts';
+import { OuterRefusal, refuse } from '../failure/planes.ts';
 import { endToEndFields, overrideFields, trailerFields } from '../http/fields.ts';
 import { setOwnHeaders } from '../http/own-headers.ts';
 import { pathOf } from '../http/target.ts';
@@ -41,7 +42,6 @@ import { type ClaimPurpose, SESSION_LIFETIMES, type Session, type StoreClaim } f
 import type { UpstreamRequest } from '../upstream/connection.ts';
 import { isKeepAliveRace } from '../upstream/pool.ts';
 import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
-import { failureOf, openable, upstreamFailed } from './failing.ts';
 import { contentLength, trailersOf } from './framing.ts';
 import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from './hooks.ts';
 import { Inbound } from './inbound.ts';

@@ -3,11 +3,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Awaitable } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
-import { OuterRefusal } from '../http/failure.ts';
+import { storeFailed } from '../failure/noted.ts';
+import { OuterRefusal } from '../failure/planes.ts';
 import type { Pending } from '../limits/deadlines.ts';
 import type { Account } from '../observe/account.ts';
 import type { StoreOperation } from '../observe/metrics.ts';
-import { storeFailed } from './failing.ts';
 
 /** The exchange that waits. */
 export interface WaitingHost {

@@ -13,7 +13,7 @@ import {
 } from '@mte-relay/protocol';
 import type { WebSocket } from 'ws';
 import type { ProcessSettings } from '../config/settings.ts';
-import { OUTER_CLOSE_UPSTREAM_BROKE, outerCloseCode } from '../http/failure.ts';
+import { OUTER_CLOSE_UPSTREAM_BROKE, outerCloseCode } from '../failure/planes.ts';
 import type { Limit } from '../observe/metrics.ts';
 
 /** Bytes that may wait for a side before the other one is no longer read. */

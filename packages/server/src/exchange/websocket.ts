@@ -28,7 +28,8 @@ import {
 import type { WebSocket } from 'ws';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { InnerRefusal, innerFailure, OuterRefusal, outerCloseCode } from '../http/failure.ts';
+import { failureOf, type Names, openable, storeFailed, upstreamFailed } from '../failure/noted.ts';
+import { InnerRefusal, innerFailure, OuterRefusal, outerCloseCode } from '../failure/planes.ts';
 import { endToEndFields, isFinalStatus, listItems, notAStatus, overrideFields } from '../http/fields.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import { countInner, countOuter } from '../observe/account.ts';
@@ -38,7 +39,6 @@ import { outcomeOf } from '../observe/metrics.ts';
 import { SESSION_LIFETIMES, type Session } from '../sessions/store.ts';
 import { isHandshakeField, openUpstream } from '../upstream/websocket.ts';
 import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
-import { failureOf, type Names, openable, storeFailed, upstreamFailed } from './failing.ts';
 import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from './hooks.ts';
 import { WebSocketTunnel } from './websocket-tunnel.ts';
 

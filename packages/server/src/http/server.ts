@@ -3,10 +3,10 @@ import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type Serv
 import { Socket } from 'node:net';
 import { OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
+import { rawRefusal } from '../failure/planes.ts';
 import { countOuter } from '../observe/account.ts';
 import type { Health } from '../observe/health.ts';
 import type { Limit } from '../observe/metrics.ts';
-import { rawRefusal } from './failure.ts';
 import { lingerOnClose } from './lingering-close.ts';
 import type { Router } from './router.ts';
 import { isWebSocketHandshake } from './upgrade.ts';

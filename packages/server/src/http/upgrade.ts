@@ -13,8 +13,8 @@ import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { SealedWebSocketRelay } from '../exchange/websocket.ts';
 import { type PendingUpgrade, passThroughUpgrade } from '../exchange/websocket-passthrough.ts';
+import { refuseAndCount } from '../failure/planes.ts';
 import { CLOSE_TIMEOUT_MS } from '../upstream/websocket.ts';
-import { refuseAndCount } from './failure.ts';
 import { setOwnHeaders } from './own-headers.ts';
 import { canonicalTarget, pathOf } from './target.ts';
 

@@ -2,10 +2,10 @@
 // one count, and a line in the log where somebody must look.
 import { FIELD_COUNT_MAX, type Fields, type InnerCode, type OuterCode } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
-import { InnerRefusal, OuterRefusal, outerCodeOf } from '../http/failure.ts';
 import { faultOf } from '../observe/fault.ts';
 import { StoreUnavailableError } from '../sessions/store.ts';
 import { upstreamFailureCode } from '../upstream/pool.ts';
+import { InnerRefusal, OuterRefusal, outerCodeOf } from './planes.ts';
 
 /** What a line in the log is found by. */
 export type Names = Readonly<Record<string, string | undefined>>;
