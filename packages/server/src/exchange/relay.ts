@@ -37,6 +37,7 @@ import { endToEndFields, overrideFields, trailerFields } from '../http/fields.ts
 import { setOwnHeaders } from '../http/own-headers.ts';
 import { pathOf } from '../http/target.ts';
 import { Account } from '../observe/account.ts';
+import { DISCARD_MAX_BYTES } from '../pass-through/body.ts';
 import { COOKIE_MAX_BYTES } from '../secrets/cookies.ts';
 import { type ClaimPurpose, SESSION_LIFETIMES, type Session, type StoreClaim } from '../sessions/store.ts';
 import type { UpstreamRequest } from '../upstream/connection.ts';
@@ -46,7 +47,6 @@ import { contentLength, trailersOf } from './framing.ts';
 import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from './hooks.ts';
 import { Inbound } from './inbound.ts';
 import { endSealed, Outbound, type OutboundHost } from './outbound.ts';
-import { DISCARD_MAX_BYTES } from './upload.ts';
 import { Waiting, type WaitingHost } from './waiting.ts';
 
 /**

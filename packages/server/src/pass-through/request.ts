@@ -22,7 +22,7 @@ import { Account } from '../observe/account.ts';
 import { faultOf } from '../observe/fault.ts';
 import type { Logger } from '../observe/log.ts';
 import { upstreamFailureCode } from '../upstream/pool.ts';
-import { Upload } from './upload.ts';
+import { Upload } from './body.ts';
 
 type Controller = Dispatcher.DispatchController;
 

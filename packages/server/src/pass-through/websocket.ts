@@ -17,7 +17,7 @@ import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { outcomeOf } from '../observe/metrics.ts';
 import { connectionRequest, timeLimitError } from '../upstream/connection.ts';
 import { limitHandshake } from '../upstream/websocket.ts';
-import { plainCodeOf } from './passthrough.ts';
+import { plainCodeOf } from './request.ts';
 
 /** The client's side of a handshake that has not been answered. */
 export interface PendingUpgrade {
