@@ -4,7 +4,7 @@ import { encodeFrame, FrameOpener, FrameReader, FrameSealer, type WebSocketFrame
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { expect, test } from 'vitest';
 import type { ProcessSettings } from '../src/config/settings.ts';
-import { WebSocketTunnel } from '../src/exchange/websocket-tunnel.ts';
+import { WebSocketTunnel } from '../src/sealed/tunnel.ts';
 import { openWebSocketPair } from './support/websocket-pair.ts';
 
 const SETTINGS = { WEBSOCKET_IDLE_TIMEOUT_MS: 600_000, WEBSOCKET_LIFETIME_MS: 600_000 } as ProcessSettings;

@@ -12,10 +12,10 @@ import {
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { relayExchange } from '../exchange/relay.ts';
 import { refuseAndCount } from '../failure/planes.ts';
-import { pair } from '../pairing/pair.ts';
 import { passThrough } from '../pass-through/request.ts';
+import { relayExchange } from '../sealed/exchange.ts';
+import { pair } from '../sealed/pairing.ts';
 import { setOwnHeaders } from './own-headers.ts';
 import { canonicalTarget, pathOf } from './target.ts';
 import { requireUpgrade } from './upgrade.ts';

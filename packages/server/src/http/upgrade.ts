@@ -11,9 +11,9 @@ import {
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { SealedWebSocketRelay } from '../exchange/websocket.ts';
 import { refuseAndCount } from '../failure/planes.ts';
 import { type PendingUpgrade, passThroughUpgrade } from '../pass-through/websocket.ts';
+import { SealedWebSocketRelay } from '../sealed/websocket.ts';
 import { CLOSE_TIMEOUT_MS } from '../upstream/websocket.ts';
 import { setOwnHeaders } from './own-headers.ts';
 import { canonicalTarget, pathOf } from './target.ts';

@@ -28,6 +28,14 @@ import {
 import type { WebSocket } from 'ws';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
+import {
+  annotate,
+  decide,
+  type ExchangeRequest,
+  FieldOverrides,
+  hookRequest,
+  type RefusalAnswer,
+} from '../exchange/hooks.ts';
 import { failureOf, type Names, openable, storeFailed, upstreamFailed } from '../failure/noted.ts';
 import { InnerRefusal, innerFailure, OuterRefusal, outerCloseCode } from '../failure/planes.ts';
 import { endToEndFields, isFinalStatus, listItems, notAStatus, overrideFields } from '../http/fields.ts';
@@ -38,9 +46,8 @@ import { shortSession } from '../observe/log.ts';
 import { outcomeOf } from '../observe/metrics.ts';
 import { SESSION_LIFETIMES, type Session } from '../sessions/store.ts';
 import { isHandshakeField, openUpstream } from '../upstream/websocket.ts';
-import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
-import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from './hooks.ts';
-import { WebSocketTunnel } from './websocket-tunnel.ts';
+import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './opened-request.ts';
+import { WebSocketTunnel } from './tunnel.ts';
 
 const NOTHING: Bytes = new Uint8Array(0);
 const GOING_AWAY = 1001;

@@ -31,6 +31,14 @@ import {
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
+import {
+  annotate,
+  decide,
+  type ExchangeRequest,
+  FieldOverrides,
+  hookRequest,
+  type RefusalAnswer,
+} from '../exchange/hooks.ts';
 import { failureOf, openable, upstreamFailed } from '../failure/noted.ts';
 import { OuterRefusal, refuse } from '../failure/planes.ts';
 import { endToEndFields, overrideFields, trailerFields } from '../http/fields.ts';
@@ -42,10 +50,9 @@ import { COOKIE_MAX_BYTES } from '../secrets/cookies.ts';
 import { type ClaimPurpose, SESSION_LIFETIMES, type Session, type StoreClaim } from '../sessions/store.ts';
 import type { UpstreamRequest } from '../upstream/connection.ts';
 import { isKeepAliveRace } from '../upstream/pool.ts';
-import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './authorise.ts';
 import { contentLength, trailersOf } from './framing.ts';
-import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from './hooks.ts';
 import { Inbound } from './inbound.ts';
+import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './opened-request.ts';
 import { endSealed, Outbound, type OutboundHost } from './outbound.ts';
 import { Waiting, type WaitingHost } from './waiting.ts';
 
