@@ -6,7 +6,7 @@ import { effectiveSettings } from './config/effective.ts';
 import { ANY_HOST, loadIdentitySettings } from './config/load.ts';
 import { ConfigError, type Environment, EXIT_CONFIG } from './config/problems.ts';
 import { readAllSources } from './config/sources.ts';
-import { PublicFiles } from './http/public-files.ts';
+import { PublicFiles } from './listen/public-files.ts';
 import { pinOf, relayIdentities, relayIdentity } from './secrets/identity.ts';
 
 const USAGE = `usage: mte-relay-server <command> [options]

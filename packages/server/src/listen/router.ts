@@ -13,11 +13,11 @@ import {
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { refuseAndCount } from '../failure/planes.ts';
+import { setOwnHeaders } from '../http/own-headers.ts';
+import { canonicalTarget, pathOf } from '../http/target.ts';
 import { passThrough } from '../pass-through/request.ts';
 import { relayExchange } from '../sealed/exchange.ts';
 import { pair } from '../sealed/pairing.ts';
-import { setOwnHeaders } from './own-headers.ts';
-import { canonicalTarget, pathOf } from './target.ts';
 import { requireUpgrade } from './upgrade.ts';
 
 const PATH_ECHO = '/api/mte-echo';

@@ -12,11 +12,11 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { refuseAndCount } from '../failure/planes.ts';
+import { setOwnHeaders } from '../http/own-headers.ts';
+import { canonicalTarget, pathOf } from '../http/target.ts';
 import { type PendingUpgrade, passThroughUpgrade } from '../pass-through/websocket.ts';
 import { SealedWebSocketRelay } from '../sealed/websocket.ts';
 import { CLOSE_TIMEOUT_MS } from '../upstream/websocket.ts';
-import { setOwnHeaders } from './own-headers.ts';
-import { canonicalTarget, pathOf } from './target.ts';
 
 const WEBSOCKET_VERSION = '13'; // RFC 6455 §4.1
 const WEBSOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
