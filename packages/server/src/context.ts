@@ -2,7 +2,7 @@
 import type { SyncSuite } from '@mte-relay/protocol';
 import type { Settings } from './config/settings.ts';
 import type { Domains } from './domain.ts';
-import type { RelayHooks } from './exchange/hooks.ts';
+import type { RelayHooks } from './hooks.ts';
 import type { TrustedProxies } from './http/forwarding.ts';
 import type { Admission } from './limits/admission.ts';
 import type { PublicFiles } from './listen/public-files.ts';

@@ -11,7 +11,7 @@ import type { Settings } from './config/settings.ts';
 import { readSources } from './config/sources.ts';
 import type { RelayContext } from './context.ts';
 import { Domains } from './domain.ts';
-import type { RelayHooks } from './exchange/hooks.ts';
+import type { RelayHooks } from './hooks.ts';
 import { TrustedProxies } from './http/forwarding.ts';
 import { Admission } from './limits/admission.ts';
 import { createAdminServer } from './listen/admin.ts';
@@ -36,7 +36,7 @@ export type { SessionStoreFactory, StartupScript } from './config/modules.ts';
 export { ConfigError, type ConfigProblem } from './config/problems.ts';
 export type { Settings } from './config/settings.ts';
 export type { SettingsAdapter } from './config/sources.ts';
-export type { ExchangeRequest, HookRefusal, HookRequest, HookResponse, RelayHooks } from './exchange/hooks.ts';
+export type { ExchangeRequest, HookRefusal, HookRequest, HookResponse, RelayHooks } from './hooks.ts';
 export type {
   ClaimPurpose,
   NewSession,

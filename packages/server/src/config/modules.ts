@@ -6,7 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { SyncSuite } from '@mte-relay/protocol';
 import type { Logger } from 'pino';
 import type { SessionStore } from '../sessions/store.ts';
-import { within } from '../within.ts';
+import { within } from '../timeout.ts';
 import { type ConfigProblem, type Environment, oneLine } from './problems.ts';
 import type { Settings } from './settings.ts';
 

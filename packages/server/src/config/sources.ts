@@ -3,7 +3,7 @@
 // The file is what a deployment has in common, the environment what one of them changes, and the adapter has the last
 // word because it is given the other two and knows what only a vault knows.
 import { LineCounter, parseDocument } from 'yaml';
-import { within } from '../within.ts';
+import { within } from '../timeout.ts';
 import type { FoundBefore } from './load.ts';
 import { importFunction, MODULE_TIMEOUT_MS } from './modules.ts';
 import { type ConfigProblem, type Environment, oneLine } from './problems.ts';

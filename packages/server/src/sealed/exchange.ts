@@ -31,16 +31,9 @@ import {
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import {
-  annotate,
-  decide,
-  type ExchangeRequest,
-  FieldOverrides,
-  hookRequest,
-  type RefusalAnswer,
-} from '../exchange/hooks.ts';
 import { failureOf, openable, upstreamFailed } from '../failure/noted.ts';
 import { OuterRefusal, refuse } from '../failure/planes.ts';
+import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from '../hooks.ts';
 import { endToEndFields, overrideFields, trailerFields } from '../http/fields.ts';
 import { setOwnHeaders } from '../http/own-headers.ts';
 import { pathOf } from '../http/target.ts';

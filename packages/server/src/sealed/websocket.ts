@@ -28,16 +28,9 @@ import {
 import type { WebSocket } from 'ws';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import {
-  annotate,
-  decide,
-  type ExchangeRequest,
-  FieldOverrides,
-  hookRequest,
-  type RefusalAnswer,
-} from '../exchange/hooks.ts';
 import { failureOf, type Names, openable, storeFailed, upstreamFailed } from '../failure/noted.ts';
 import { InnerRefusal, innerFailure, OuterRefusal, outerCloseCode } from '../failure/planes.ts';
+import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from '../hooks.ts';
 import { endToEndFields, isFinalStatus, listItems, notAStatus, overrideFields } from '../http/fields.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import { countInner, countOuter } from '../observe/account.ts';

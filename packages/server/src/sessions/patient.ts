@@ -1,7 +1,7 @@
 // A session store of the operator's own, with an end to waiting for it: one that never answered would hold each request
 // and each pairing for ever, and the end of the relay too. The relay's own stores keep their time themselves.
 import type { Awaitable, Bytes } from '@mte-relay/protocol';
-import { isThenable, within } from '../within.ts';
+import { isThenable, within } from '../timeout.ts';
 import {
   type ClaimPurpose,
   type NewSession,

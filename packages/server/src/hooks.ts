@@ -1,10 +1,10 @@
 // What a program that embeds the relay may do to an exchange: refuse or annotate the opened request before it is
 // forwarded, annotate the answer before it is sealed.
 import type { Awaitable, Bytes, Fields, ResponseHead } from '@mte-relay/protocol';
-import { fieldValue, isFinalStatus, overrideFields } from '../http/fields.ts';
-import { faultOf } from '../observe/fault.ts';
-import type { Logger } from '../observe/log.ts';
-import { isThenable, within } from '../within.ts';
+import { fieldValue, isFinalStatus, overrideFields } from './http/fields.ts';
+import { faultOf } from './observe/fault.ts';
+import type { Logger } from './observe/log.ts';
+import { isThenable, within } from './timeout.ts';
 
 /** What an exchange asks for, and who asks. */
 export interface ExchangeRequest {
