@@ -3,10 +3,10 @@
 import { ProtocolError } from '@mte-relay/protocol';
 import { platform } from '#platform';
 import { URL } from '#url';
-import { RelayClientError } from './errors.ts';
-import { Emitter } from './events.ts';
+import { RelayClientError } from './api/errors.ts';
+import { Emitter } from './api/events.ts';
 import { ClientIdentity, refusesIdentity } from './identity.ts';
-import type { RelayClientBase, RelayClientOptions, SessionEvent } from './options.ts';
+import type { RelayClientBase, RelayClientOptions, SessionEvent } from './api/types.ts';
 import { Pairer } from './pairing.ts';
 import type { Platform } from './platform/platform.ts';
 import type { SendContext } from './retry.ts';

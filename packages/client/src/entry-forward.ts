@@ -1,10 +1,10 @@
 // The entry `@mte-relay/client/forward`: a client for proxies, which pass requests on as they are.
 import { openCore } from './core.ts';
 import { makeForward } from './forward.ts';
-import type { RelayClientOptions, RelayForwarder } from './options.ts';
+import type { RelayClientOptions, RelayForwarder } from './api/types.ts';
 
-export type { RelayClientErrorCode } from './error-codes.ts';
-export { RelayClientError } from './errors.ts';
+export type { RelayClientErrorCode } from './api/error-codes.ts';
+export { RelayClientError } from './api/errors.ts';
 export type {
   ForwardAnswer,
   ForwardRequest,
@@ -13,7 +13,7 @@ export type {
   RelayClientOptions,
   RelayForwarder,
   SessionEvent,
-} from './options.ts';
+} from './api/types.ts';
 
 /**
  * A forwarder to one relay. Nothing is sent before the first request or {@link RelayForwarder.pair}.

@@ -19,7 +19,7 @@ import {
 } from '@mte-relay/protocol';
 import { ignore } from './abort.ts';
 import { contentOf } from './body.ts';
-import { RelayClientError } from './errors.ts';
+import { RelayClientError } from './api/errors.ts';
 import type { OuterHop } from './platform/outer-hop.ts';
 import { type InnerRequest, sealRequest } from './seal.ts';
 import type { Lease } from './session.ts';

@@ -2,7 +2,7 @@
 // exchange.ts), 3 follow redirects, 4 hand out a Response.
 import { ignore } from './abort.ts';
 import type { ClientCore } from './core.ts';
-import type { RelayFetch, RelayRequestInit } from './options.ts';
+import type { RelayFetch, RelayRequestInit } from './api/types.ts';
 import { type Hop, nextHop } from './redirect.ts';
 import { takeCall } from './request.ts';
 import { toResponse } from './response.ts';

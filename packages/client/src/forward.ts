@@ -3,9 +3,9 @@
 import { type Bytes, CLIENT_ID_FIELD, FIELD_COUNT_MAX, type Fields } from '@mte-relay/protocol';
 import { ofBytes, ofPieces } from './body.ts';
 import type { ClientCore } from './core.ts';
-import { RelayClientError } from './errors.ts';
+import { RelayClientError } from './api/errors.ts';
 import type { InnerResponse } from './exchange.ts';
-import type { ForwardAnswer, ForwardRequest, RelayForwarder } from './options.ts';
+import type { ForwardAnswer, ForwardRequest, RelayForwarder } from './api/types.ts';
 import { send } from './retry.ts';
 import type { InnerRequest } from './seal.ts';
 

@@ -13,7 +13,7 @@ import {
   startPairing,
 } from '@mte-relay/protocol';
 import { URL } from '#url';
-import { RelayClientError } from './errors.ts';
+import { RelayClientError } from './api/errors.ts';
 import type { Platform } from './platform/platform.ts';
 import { Session } from './session.ts';
 import { discard, readRefusal, readUpTo, type Transport, unansweredError } from './transport.ts';

@@ -1,7 +1,7 @@
 // Redirects of the inner response (Fetch §4.4): each hop is a new sealed request, and none leaves the relay.
 import type { ResponseHead } from '@mte-relay/protocol';
 import { URL } from '#url';
-import { RelayClientError } from './errors.ts';
+import { RelayClientError } from './api/errors.ts';
 import type { InnerRequest } from './seal.ts';
 import { targetOf } from './target.ts';
 

@@ -4,8 +4,8 @@ import { CLIENT_ID_FIELD, type Fields, type RequestHead } from '@mte-relay/proto
 import { URL } from '#url';
 import { orAborted } from './abort.ts';
 import { type RequestBody, takeBody } from './body.ts';
-import { notRelayed, RelayClientError } from './errors.ts';
-import type { RelayRequestInit } from './options.ts';
+import { notRelayed, RelayClientError } from './api/errors.ts';
+import type { RelayRequestInit } from './api/types.ts';
 import type { Platform } from './platform/platform.ts';
 import { overlaid } from './platform/strict-request.ts';
 import type { InnerRequest } from './seal.ts';

@@ -11,7 +11,7 @@
 import { isIdempotent, type ResponseHead } from '@mte-relay/protocol';
 import { orAborted, pause } from './abort.ts';
 import { type Instant, now } from './clock.ts';
-import { RelayClientError } from './errors.ts';
+import { RelayClientError } from './api/errors.ts';
 import { attempt, cancel, type ExchangeContext, InnerResponse } from './exchange.ts';
 import type { Platform } from './platform/platform.ts';
 import type { InnerRequest } from './seal.ts';

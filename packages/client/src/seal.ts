@@ -14,7 +14,7 @@ import {
 } from '@mte-relay/protocol';
 import { ignore } from './abort.ts';
 import type { RequestBody } from './body.ts';
-import type { Progress } from './options.ts';
+import type { Progress } from './api/types.ts';
 import type { OuterBody, OuterHop } from './platform/outer-hop.ts';
 
 /** One request as it goes inside the seal, whatever number it is sent under. */

@@ -3,7 +3,7 @@
 import { type Bytes, CONTENT_TYPE_MESSAGE, concatBytes, ProtocolError } from '@mte-relay/protocol';
 import { ignore } from './abort.ts';
 import { contentOf } from './body.ts';
-import { outerCodeIn, RelayClientError } from './errors.ts';
+import { outerCodeIn, RelayClientError } from './api/errors.ts';
 import type { OuterHop, OuterPost } from './platform/outer-hop.ts';
 
 /** Why a message has no authenticated answer. */

@@ -3,8 +3,8 @@
 import { URL } from '#url';
 import { checkedPins, relayUrl } from '../core.ts';
 import { createRelayClient } from '../entry-fetch.ts';
-import { RelayClientError } from '../errors.ts';
-import type { RelayFetchClient } from '../options.ts';
+import { RelayClientError } from '../api/errors.ts';
+import type { RelayFetchClient } from '../api/types.ts';
 import {
   checkedInitOptions,
   checkRequestOptions,
@@ -12,8 +12,8 @@ import {
   type MteRequestOptions,
 } from './options.ts';
 
-export type { RelayClientErrorCode } from '../error-codes.ts';
-export { RelayClientError } from '../errors.ts';
+export type { RelayClientErrorCode } from '../api/error-codes.ts';
+export { RelayClientError } from '../api/errors.ts';
 export type { MteRelayClientOptions, MteRequestOptions } from './options.ts';
 
 interface Configuration {

@@ -1,6 +1,6 @@
 // The options of the calls that are migrated from: which are kept, which have nothing to do here, and which would ask for
 // something to be left unsealed. Their names are those of the reference's public client packages.
-import { RelayClientError } from '../errors.ts';
+import { RelayClientError } from '../api/errors.ts';
 
 /** Options of {@link initMteRelayClient}: this client's own first, then those that the calls bring along. */
 export interface MteRelayClientOptions {

@@ -6,8 +6,8 @@ import { URL } from '#url';
 import { ignore, pause } from '../abort.ts';
 import { piecesOf } from '../body.ts';
 import type { ClientCore } from '../core.ts';
-import { notRelayed, RelayClientError } from '../errors.ts';
-import type { RelayFetch } from '../options.ts';
+import { notRelayed, RelayClientError } from '../api/errors.ts';
+import type { RelayFetch } from '../api/types.ts';
 import { addHandlerAttributes, addStates } from './dom-events.ts';
 import { EventStreamReader } from './event-stream.ts';
 

@@ -1,5 +1,5 @@
 // An event stream, taken apart (HTML §9.2.6): text in pieces of any size, events out.
-import { RelayClientError } from '../errors.ts';
+import { RelayClientError } from '../api/errors.ts';
 import { MESSAGE_MAX } from './limits.ts';
 
 /** One event of a stream. */

@@ -27,7 +27,7 @@ import { textOf } from '#dom';
 import { URL } from '#url';
 import { ignore, orAborted, pause } from '../abort.ts';
 import type { ClientCore } from '../core.ts';
-import { RelayClientError } from '../errors.ts';
+import { RelayClientError } from '../api/errors.ts';
 import type { Lease } from '../session.ts';
 import { targetOf } from '../target.ts';
 import { MESSAGE_MAX } from './limits.ts';

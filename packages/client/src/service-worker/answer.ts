@@ -2,8 +2,8 @@
 // is sealed or it fails: nothing here ever falls back to sending it as it is.
 import { isIdempotent } from '@mte-relay/protocol';
 import { pause } from '../abort.ts';
-import { RelayClientError } from '../errors.ts';
-import type { RelayFetch } from '../options.ts';
+import { RelayClientError } from '../api/errors.ts';
+import type { RelayFetch } from '../api/types.ts';
 import { REDIRECT_STATUSES } from '../redirect.ts';
 import { targetOf } from '../target.ts';
 import type { Journal } from './journal.ts';

@@ -1,6 +1,6 @@
 // What a worker has to know, carried in the query of its script's URL: a browser ends workers when it likes and starts
 // them again from that URL alone, so this needs neither a message nor storage, and a change makes another worker.
-import { RelayClientError } from '../errors.ts';
+import { RelayClientError } from '../api/errors.ts';
 
 /** Relay, pins and routes of one worker. */
 export interface WorkerConfiguration {

@@ -2,7 +2,7 @@
 // after this very page. Before that a page's requests go out as if there were none, so it must be awaited.
 import { orAborted } from '../abort.ts';
 import { checkedPins, relayUrl } from '../core.ts';
-import { RelayClientError } from '../errors.ts';
+import { RelayClientError } from '../api/errors.ts';
 import { checkedRoutes, type WorkerConfiguration, withConfiguration } from './configuration.ts';
 import { FAILURE, type RelayRequestFailure, STAY, TAKE_OVER, TAKEN_OVER } from './messages.ts';
 

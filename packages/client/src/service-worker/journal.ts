@@ -2,7 +2,7 @@
 // another one and hand it the same request again, as if for the first time (Chromium does). Run again, a POST could run
 // twice; so each request that is not idempotent is noted before it is sent, and one that comes back is refused.
 import { transact } from '../database.ts';
-import { RelayClientError } from '../errors.ts';
+import { RelayClientError } from '../api/errors.ts';
 
 /** How long after the start of a worker a request may be one that its predecessor had begun. */
 const COMES_BACK_WITHIN_MS = 20_000;

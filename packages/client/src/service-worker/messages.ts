@@ -1,5 +1,5 @@
 // What page and worker say to each other.
-import type { RelayClientErrorCode } from '../error-codes.ts';
+import type { RelayClientErrorCode } from '../api/error-codes.ts';
 
 /** Page to worker, with a port for the answer: take this page over, and say so when it is done. */
 export const TAKE_OVER = 'mte-relay take over';

@@ -2,7 +2,7 @@
 // where it lies.
 import { type Bytes, concatBytes, copyBytes } from '@mte-relay/protocol';
 import { ofBytes, type RequestBody } from '../../body.ts';
-import { RelayClientError } from '../../errors.ts';
+import { RelayClientError } from '../../api/errors.ts';
 import type { PlainRequest } from './request.ts';
 
 /** Throws RelayClientError `option-unsupported` for what cannot be read here. */

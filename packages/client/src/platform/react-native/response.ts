@@ -1,7 +1,7 @@
 // The Response in React Native: its own, with a body that is whole and in memory. Its own way to text would take each
 // byte for a character, and to a Blob there is none.
 import { type Bytes, CLIENT_ID_FIELD, concatBytes, copyBytes } from '@mte-relay/protocol';
-import { RelayClientError } from '../../errors.ts';
+import { RelayClientError } from '../../api/errors.ts';
 import type { InnerResponse } from '../../exchange.ts';
 import { NULL_BODY_STATUSES, progressOf, type ResponseFacts } from '../../response.ts';
 import { textOf } from './utf8.ts';

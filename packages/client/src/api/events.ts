@@ -1,5 +1,5 @@
 // The client's events, typed; a listener's own failure is reported and stops nothing.
-import type { RelayClientEvents } from './options.ts';
+import type { RelayClientEvents } from './types.ts';
 
 /** Listeners of one client. */
 export class Emitter {
