@@ -1,6 +1,6 @@
 // docs/fetch.md, made from the table of fetch's options below, which the compiler holds complete; `npm run docs` writes it.
 import type { RelayRequestInit } from '../packages/client/src/api/types.ts';
-import { REFUSED_OPTIONS } from '../packages/client/src/request.ts';
+import { REFUSED_OPTIONS } from '../packages/client/src/call/request.ts';
 import { markdownTable } from './markdown-table.ts';
 
 type Fate = 'honoured' | 'ignored' | 'refused';

@@ -1,6 +1,6 @@
 // The entry `@mte-relay/client/fetch`: a client that has fetch alone, the smallest download for a browser.
 import { openCore } from './core.ts';
-import { makeFetch } from './fetch.ts';
+import { makeFetch } from './call/fetch.ts';
 import type { RelayClientOptions, RelayFetchClient } from './api/types.ts';
 
 export type { RelayClientErrorCode } from './api/error-codes.ts';

@@ -1,6 +1,6 @@
 // The entry `@mte-relay/client/forward`: a client for proxies, which pass requests on as they are.
 import { openCore } from './core.ts';
-import { makeForward } from './forward.ts';
+import { makeForward } from './call/forward.ts';
 import type { RelayClientOptions, RelayForwarder } from './api/types.ts';
 
 export type { RelayClientErrorCode } from './api/error-codes.ts';

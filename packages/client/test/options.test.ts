@@ -1,6 +1,6 @@
 // Options that cannot be kept inside the seal are refused by name, before anything is sent; see docs/fetch.md.
 import { expect, test } from 'vitest';
-import { REFUSED_OPTIONS } from '../src/request.ts';
+import { REFUSED_OPTIONS } from '../src/call/request.ts';
 import { setUp } from './support/setup.ts';
 
 test.each(REFUSED_OPTIONS)('%s is refused by name when it is given, and not when it is empty', async (name) => {

@@ -2,7 +2,7 @@
 import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
 import { transact } from '../database.ts';
-import { NULL_BODY_STATUSES } from '../response.ts';
+import { NULL_BODY_STATUSES } from '../call/response.ts';
 import { blobOf } from '../uploads/blob.ts';
 import type { OuterPost } from './outer-hop.ts';
 import type { Platform } from './platform.ts';

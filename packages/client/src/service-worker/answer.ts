@@ -4,7 +4,7 @@ import { isIdempotent } from '@mte-relay/protocol';
 import { pause } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
 import type { RelayFetch } from '../api/types.ts';
-import { REDIRECT_STATUSES } from '../redirect.ts';
+import { REDIRECT_STATUSES } from '../call/redirect.ts';
 import { targetOf } from '../target.ts';
 import type { Journal } from './journal.ts';
 import type { Routes } from './routes.ts';

@@ -3,7 +3,7 @@
 import { type Bytes, CLIENT_ID_FIELD, concatBytes, copyBytes } from '@mte-relay/protocol';
 import { RelayClientError } from '../../api/errors.ts';
 import type { InnerResponse } from '../../exchange.ts';
-import { NULL_BODY_STATUSES, progressOf, type ResponseFacts } from '../../response.ts';
+import { NULL_BODY_STATUSES, progressOf, type ResponseFacts } from '../../call/response.ts';
 import { textOf } from './utf8.ts';
 
 /** Rejects unless the answer is complete. */

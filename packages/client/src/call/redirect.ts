@@ -1,9 +1,9 @@
 // Redirects of the inner response (Fetch §4.4): each hop is a new sealed request, and none leaves the relay.
 import type { ResponseHead } from '@mte-relay/protocol';
 import { URL } from '#url';
-import { RelayClientError } from './api/errors.ts';
-import type { InnerRequest } from './seal.ts';
-import { targetOf } from './target.ts';
+import { RelayClientError } from '../api/errors.ts';
+import type { InnerRequest } from '../seal.ts';
+import { targetOf } from '../target.ts';
 
 /** Fetch §2.2.3. */
 export const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
