@@ -11,7 +11,7 @@ import { Pairer } from './pairing.ts';
 import type { Platform } from './platform/platform.ts';
 import type { SendContext } from './retry.ts';
 import { type Session, Sessions } from './session.ts';
-import { Transport } from './transport.ts';
+import { Transport } from './outer/transport.ts';
 
 const PIN = /^sha256-[A-Za-z0-9+/]{43}=$/;
 const PAIRING_TIMEOUT_MS = 15_000;

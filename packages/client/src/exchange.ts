@@ -20,10 +20,10 @@ import {
 import { ignore } from './abort.ts';
 import { contentOf } from './body.ts';
 import { RelayClientError } from './api/errors.ts';
-import type { OuterHop } from './platform/outer-hop.ts';
+import type { OuterHop } from './outer/hop.ts';
 import { type InnerRequest, sealRequest } from './seal.ts';
 import type { Lease } from './session.ts';
-import { isSealed, readRefusal, type Transport, type Unanswered } from './transport.ts';
+import { isSealed, readRefusal, type Transport, type Unanswered } from './outer/transport.ts';
 
 /** What every attempt of a client needs. */
 export interface ExchangeContext {

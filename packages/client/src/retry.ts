@@ -16,7 +16,7 @@ import { attempt, cancel, type ExchangeContext, InnerResponse } from './exchange
 import type { Platform } from './platform/platform.ts';
 import type { InnerRequest } from './seal.ts';
 import type { Lease, Session, Sessions } from './session.ts';
-import { type Unanswered, unansweredError } from './transport.ts';
+import { type Unanswered, unansweredError } from './outer/transport.ts';
 
 /** Times one call is sent again, whatever the reasons. */
 const RESENDS_MAX = 2;

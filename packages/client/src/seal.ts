@@ -15,7 +15,7 @@ import {
 import { ignore } from './abort.ts';
 import type { RequestBody } from './body.ts';
 import type { Progress } from './api/types.ts';
-import type { OuterBody, OuterHop } from './platform/outer-hop.ts';
+import type { OuterBody, OuterHop } from './outer/hop.ts';
 
 /** One request as it goes inside the seal, whatever number it is sent under. */
 export interface InnerRequest {

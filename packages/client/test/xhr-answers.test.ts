@@ -1,6 +1,6 @@
 // What a browser's upload with progress makes of answers that any box on the way can give: each ends the call.
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import type { OuterHop, OuterPost } from '../src/platform/outer-hop.ts';
+import type { OuterHop, OuterPost } from '../src/outer/hop.ts';
 
 /** Answers with the next of these. */
 let answer: { readonly status: number; readonly response: Blob | null };

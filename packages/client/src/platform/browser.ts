@@ -4,7 +4,7 @@ import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
 import { transact } from '../database.ts';
 import { NULL_BODY_STATUSES } from '../call/response.ts';
 import { blobOf } from '../uploads/blob.ts';
-import type { OuterPost } from './outer-hop.ts';
+import type { OuterPost } from '../outer/hop.ts';
 import type { Platform } from './platform.ts';
 import { streamlessRequest } from './strict-request.ts';
 

@@ -3,7 +3,7 @@ import type { Fields, Suite } from '@mte-relay/protocol';
 import type { RequestBody } from '../body.ts';
 import type { InnerResponse } from '../exchange.ts';
 import type { ResponseFacts } from '../call/response.ts';
-import type { OuterHop } from './outer-hop.ts';
+import type { OuterHop } from '../outer/hop.ts';
 
 /** One runtime. */
 export interface Platform extends OuterHop {

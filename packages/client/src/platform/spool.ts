@@ -1,7 +1,7 @@
 // Where a browser keeps a large sealed body on its way out: a file of the origin's private file system (File System
 // Standard, WHATWG), since Blobs that a script makes lie in memory. What is written there is sealed.
 import { ignore } from '../abort.ts';
-import type { Spool } from './outer-hop.ts';
+import type { Spool } from '../outer/hop.ts';
 
 const FOLDER = 'mte-relay uploads';
 /** A file this old was left behind by a page that ended during an upload. */

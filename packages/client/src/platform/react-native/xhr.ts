@@ -1,7 +1,7 @@
 // The outer hop by XMLHttpRequest: the only way to bytes that every React Native has, since its fetch reads binary
 // answers through Blobs. Answers come whole.
 import { concatBytes } from '@mte-relay/protocol';
-import type { OuterPost } from '../outer-hop.ts';
+import type { OuterPost } from '../../outer/hop.ts';
 import { textOf } from './utf8.ts';
 
 /** fetch, as far as the client's outer requests need it. */

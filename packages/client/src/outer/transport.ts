@@ -1,10 +1,10 @@
 // The outer hop: one POST to the relay, and its answer sorted into sealed bytes, a refusal, or a failure. Whatever is
 // not sealed is unauthenticated and only ever a reason to try again or to give up.
 import { type Bytes, CONTENT_TYPE_MESSAGE, concatBytes, ProtocolError } from '@mte-relay/protocol';
-import { ignore } from './abort.ts';
-import { contentOf } from './body.ts';
-import { outerCodeIn, RelayClientError } from './api/errors.ts';
-import type { OuterHop, OuterPost } from './platform/outer-hop.ts';
+import { ignore } from '../abort.ts';
+import { contentOf } from '../body.ts';
+import { outerCodeIn, RelayClientError } from '../api/errors.ts';
+import type { OuterHop, OuterPost } from './hop.ts';
 
 /** Why a message has no authenticated answer. */
 export interface Unanswered {
