@@ -18,7 +18,7 @@ import {
   type Suite,
 } from '@mte-relay/protocol';
 import { ignore } from './abort.ts';
-import { contentOf } from './body.ts';
+import { contentOf } from './platform/body.ts';
 import { RelayClientError } from './api/errors.ts';
 import type { OuterHop } from './outer/hop.ts';
 import { type InnerRequest, sealRequest } from './seal.ts';

@@ -13,7 +13,7 @@ import {
   type SealedExchange,
 } from '@mte-relay/protocol';
 import { ignore } from './abort.ts';
-import type { RequestBody } from './body.ts';
+import type { RequestBody } from './platform/body.ts';
 import type { Progress } from './api/types.ts';
 import type { OuterBody, OuterHop } from './outer/hop.ts';
 

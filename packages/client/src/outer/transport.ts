@@ -2,7 +2,7 @@
 // not sealed is unauthenticated and only ever a reason to try again or to give up.
 import { type Bytes, CONTENT_TYPE_MESSAGE, concatBytes, ProtocolError } from '@mte-relay/protocol';
 import { ignore } from '../abort.ts';
-import { contentOf } from '../body.ts';
+import { contentOf } from '../platform/body.ts';
 import { outerCodeIn, RelayClientError } from '../api/errors.ts';
 import type { OuterHop, OuterPost } from './hop.ts';
 

@@ -1,6 +1,6 @@
 // What differs between runtimes. Adapters only translate; decisions live behind them.
 import type { Fields, Suite } from '@mte-relay/protocol';
-import type { RequestBody } from '../body.ts';
+import type { RequestBody } from './body.ts';
 import type { InnerResponse } from '../exchange.ts';
 import type { ResponseFacts } from '../call/response.ts';
 import type { OuterHop } from '../outer/hop.ts';

@@ -3,7 +3,7 @@
 import { FLAG_OUTER_COOKIES, ProtocolError, type Suite } from '@mte-relay/protocol';
 import { nobleSuite } from '@mte-relay/protocol/noble';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
-import { bytesOf } from '../uploads/bytes.ts';
+import { bytesOf } from './uploads/bytes.ts';
 import type { Platform } from './platform.ts';
 import { completeAbort } from './react-native/abort.ts';
 import { takeWholeBody } from './react-native/body.ts';

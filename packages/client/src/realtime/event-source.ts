@@ -4,7 +4,7 @@ import { INNER_FAILURE_FIELD } from '@mte-relay/protocol';
 import { domError, EventTargetBase, makeEvent } from '#dom';
 import { URL } from '#url';
 import { ignore, pause } from '../abort.ts';
-import { piecesOf } from '../body.ts';
+import { piecesOf } from '../platform/body.ts';
 import type { ClientCore } from '../core.ts';
 import { notRelayed, RelayClientError } from '../api/errors.ts';
 import type { RelayFetch } from '../api/types.ts';

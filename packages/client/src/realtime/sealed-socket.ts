@@ -29,7 +29,7 @@ import { ignore, orAborted, pause } from '../abort.ts';
 import type { ClientCore } from '../core.ts';
 import { RelayClientError } from '../api/errors.ts';
 import type { Lease } from '../session.ts';
-import { targetOf } from '../target.ts';
+import { targetOf } from '../platform/target.ts';
 import { MESSAGE_MAX } from './limits.ts';
 
 /** Times one WebSocket makes the client pair anew before it is open. */

@@ -5,7 +5,7 @@ import { pause } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
 import type { RelayFetch } from '../api/types.ts';
 import { REDIRECT_STATUSES } from '../call/redirect.ts';
-import { targetOf } from '../target.ts';
+import { targetOf } from '../platform/target.ts';
 import type { Journal } from './journal.ts';
 import type { Routes } from './routes.ts';
 

@@ -1,6 +1,6 @@
 // AbortSignal of an older React Native (0.87 and before, and so Expo 57) completed to what the standard has (DOM §3.2):
 // reasons, `throwIfAborted`, `timeout` and `any`. Nothing that is there is replaced.
-import { domError } from '../../realtime/dom.ts';
+import { domError } from '../dom.ts';
 
 type AbortClasses = Pick<typeof globalThis, 'AbortController' | 'AbortSignal'>;
 

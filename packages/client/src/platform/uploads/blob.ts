@@ -1,7 +1,7 @@
 // A sealed body as one Blob, where streams cannot be sent; a large one lies in a file.
 import type { Bytes } from '@mte-relay/protocol';
-import type { Gathered, Spool } from '../outer/hop.ts';
-import { openSpool } from '../platform/spool.ts';
+import type { Gathered, Spool } from '../../outer/hop.ts';
+import { openSpool } from '../spool.ts';
 
 /** Sealed parts that are folded into one Blob, so that a large body does not lie in the script's memory. */
 const FOLD_BYTES = 1024 * 1024;

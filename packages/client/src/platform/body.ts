@@ -1,6 +1,6 @@
 // Request bodies: from everything that fetch takes to bytes that can be sealed, and sent again where that is possible.
 import { type Bytes, CHUNK_PLAINTEXT_MAX_BYTES, copyBytes } from '@mte-relay/protocol';
-import { ignore } from './abort.ts';
+import { ignore } from '../abort.ts';
 
 /** A request's content. */
 export interface RequestBody {

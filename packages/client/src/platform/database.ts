@@ -1,6 +1,6 @@
 // One small IndexedDB of the page's origin, shared by its pages and its service worker: localStorage is not for workers.
 
-import { orAborted } from './abort.ts';
+import { orAborted } from '../abort.ts';
 
 const NAME = 'mte-relay';
 const VERSION = 1;

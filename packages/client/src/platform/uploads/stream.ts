@@ -1,6 +1,6 @@
 // A sealed body as a stream, sent while it is sealed.
 import type { Bytes } from '@mte-relay/protocol';
-import { ignore } from '../abort.ts';
+import { ignore } from '../../abort.ts';
 
 /** @param signal ends the source, too. */
 export function streamOf(source: AsyncGenerator<Bytes, void, undefined>, signal: AbortSignal): ReadableStream<Bytes> {

@@ -1,7 +1,7 @@
 // A sealed body as bytes, where a runtime has neither streams nor Blobs of its own bytes.
 import { type Bytes, concatBytes } from '@mte-relay/protocol';
-import { ignore } from '../abort.ts';
-import type { Gathered } from '../outer/hop.ts';
+import { ignore } from '../../abort.ts';
+import type { Gathered } from '../../outer/hop.ts';
 
 export async function bytesOf(
   source: AsyncIterable<Bytes>,
