@@ -9,7 +9,7 @@ import { ClientIdentity, refusesIdentity } from './identity.ts';
 import type { RelayClientBase, RelayClientOptions, SessionEvent } from './api/types.ts';
 import { Pairer } from './pairing.ts';
 import type { Platform } from './platform/platform.ts';
-import type { SendContext } from './retry.ts';
+import type { SendContext } from './send/retry.ts';
 import { type Session, Sessions } from './session.ts';
 import { Transport } from './outer/transport.ts';
 

@@ -6,7 +6,7 @@ import type { RelayFetch, RelayRequestInit } from '../api/types.ts';
 import { type Hop, nextHop } from './redirect.ts';
 import { takeCall } from './request.ts';
 import { toResponse } from './response.ts';
-import { send } from '../retry.ts';
+import { send } from '../send/retry.ts';
 
 /** The client's fetch; works detached. */
 export function makeFetch(core: ClientCore): RelayFetch {

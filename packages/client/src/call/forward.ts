@@ -4,10 +4,10 @@ import { type Bytes, CLIENT_ID_FIELD, FIELD_COUNT_MAX, type Fields } from '@mte-
 import { ofBytes, ofPieces } from '../platform/body.ts';
 import type { ClientCore } from '../core.ts';
 import { RelayClientError } from '../api/errors.ts';
-import type { InnerResponse } from '../exchange.ts';
+import type { InnerResponse } from '../send/exchange.ts';
 import type { ForwardAnswer, ForwardRequest, RelayForwarder } from '../api/types.ts';
-import { send } from '../retry.ts';
-import type { InnerRequest } from '../seal.ts';
+import { send } from '../send/retry.ts';
+import type { InnerRequest } from '../send/seal.ts';
 
 /** Room for the field that this client adds itself. */
 const FIELDS_MAX = FIELD_COUNT_MAX - 1;

@@ -2,7 +2,7 @@
 import type { ResponseHead } from '@mte-relay/protocol';
 import { URL } from '#url';
 import { RelayClientError } from '../api/errors.ts';
-import type { InnerRequest } from '../seal.ts';
+import type { InnerRequest } from '../send/seal.ts';
 import { targetOf } from '../platform/target.ts';
 
 /** Fetch §2.2.3. */

@@ -8,7 +8,7 @@ import { notRelayed, RelayClientError } from '../api/errors.ts';
 import type { RelayRequestInit } from '../api/types.ts';
 import type { Platform } from '../platform/platform.ts';
 import { overlaid } from '../platform/strict-request.ts';
-import type { InnerRequest } from '../seal.ts';
+import type { InnerRequest } from '../send/seal.ts';
 import { targetOf } from '../platform/target.ts';
 
 /** Fields of one hop, or made by this client; a browser forbids most of them to scripts anyway. */

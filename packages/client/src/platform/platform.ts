@@ -1,7 +1,7 @@
 // What differs between runtimes. Adapters only translate; decisions live behind them.
 import type { Fields, Suite } from '@mte-relay/protocol';
 import type { RequestBody } from './body.ts';
-import type { InnerResponse } from '../exchange.ts';
+import type { InnerResponse } from '../send/exchange.ts';
 import type { ResponseFacts } from '../call/response.ts';
 import type { OuterHop } from '../outer/hop.ts';
 
