@@ -5,12 +5,12 @@ import { platform } from '#platform';
 import { URL } from '#url';
 import { RelayClientError } from './api/errors.ts';
 import { Emitter } from './api/events.ts';
-import { ClientIdentity, refusesIdentity } from './identity.ts';
+import { ClientIdentity, refusesIdentity } from './session/identity.ts';
 import type { RelayClientBase, RelayClientOptions, SessionEvent } from './api/types.ts';
-import { Pairer } from './pairing.ts';
+import { Pairer } from './session/pairing.ts';
 import type { Platform } from './platform/platform.ts';
 import type { SendContext } from './send/retry.ts';
-import { type Session, Sessions } from './session.ts';
+import { type Session, Sessions } from './session/session.ts';
 import { Transport } from './outer/transport.ts';
 
 const PIN = /^sha256-[A-Za-z0-9+/]{43}=$/;

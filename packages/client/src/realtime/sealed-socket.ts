@@ -28,7 +28,7 @@ import { URL } from '#url';
 import { ignore, orAborted, pause } from '../abort.ts';
 import type { ClientCore } from '../core.ts';
 import { RelayClientError } from '../api/errors.ts';
-import type { Lease } from '../session.ts';
+import type { Lease } from '../session/session.ts';
 import { targetOf } from '../platform/target.ts';
 import { MESSAGE_MAX } from './limits.ts';
 

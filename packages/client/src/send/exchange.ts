@@ -22,7 +22,7 @@ import { contentOf } from '../platform/body.ts';
 import { RelayClientError } from '../api/errors.ts';
 import type { OuterHop } from '../outer/hop.ts';
 import { type InnerRequest, sealRequest } from './seal.ts';
-import type { Lease } from '../session.ts';
+import type { Lease } from '../session/session.ts';
 import { isSealed, readRefusal, type Transport, type Unanswered } from '../outer/transport.ts';
 
 /** What every attempt of a client needs. */

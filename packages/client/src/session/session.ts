@@ -7,7 +7,7 @@ import {
   type SessionSecrets,
   type Suite,
 } from '@mte-relay/protocol';
-import { ignore, orAborted } from './abort.ts';
+import { ignore, orAborted } from '../abort.ts';
 import { elapsedMs, type Instant, isBefore, now } from './clock.ts';
 
 /** Share of its lifetime or numbers after which a session is replaced in the background (DESIGN §4 Lifetime). */

@@ -2,7 +2,7 @@
 // sent sealed. A browser keeps it across page loads, one for all pages and the service worker of an origin, since the values
 // of its sealed cookies open for this identity alone.
 import { type Bytes, CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
-import type { Platform } from './platform/platform.ts';
+import type { Platform } from '../platform/platform.ts';
 
 /** base64url; what else stands in the storage is not the relay's. */
 const TOKEN = /^[\w-]{1,344}$/;
