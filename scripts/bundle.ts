@@ -46,7 +46,7 @@ const wholeWithNoble = (entry: string): StdinOptions => ({
 
 const BUNDLES: Readonly<Record<string, Bundle>> = {
   // fetch alone, as an ES module in two files
-  'mte-relay-fetch.mjs': { entry: 'entry-fetch.js', format: 'esm', plugins: [loadLater], isPublic: false },
+  'mte-relay-fetch.mjs': { entry: 'clients/fetch-only.js', format: 'esm', plugins: [loadLater], isPublic: false },
   [LATER_FILE]: {
     entry: {
       contents: LOADED_LATER.map((module) => `export * from './${module}.js';`).join('\n'),
@@ -59,7 +59,7 @@ const BUNDLES: Readonly<Record<string, Bundle>> = {
   'mte-relay-client.mjs': { entry: wholeWithNoble('index.js'), format: 'esm', plugins: [atHand], isPublic: true },
   // the same as a classic script for a script tag: one global
   'mte-relay-client.js': {
-    entry: wholeWithNoble('entry-script.js'),
+    entry: wholeWithNoble('script.js'),
     format: 'iife',
     plugins: [atHand],
     isPublic: true,

@@ -1,7 +1,7 @@
 // The ready service worker, /public/mte-relay-sw.js: seals what an unchanged page sends to the listed routes. It comes up
 // in this order: it is installed, takes the place of its predecessor as soon as that has answered everything it had
 // begun (Service Workers, "Try Activate"), takes over the open pages, and answers their requests.
-import { createRelayClient, RelayClientError } from '../entry-fetch.ts';
+import { createRelayClient, RelayClientError } from '../clients/fetch-only.ts';
 import { type AnswerContext, answerSealed } from './answer.ts';
 import { checkedRoutes, configurationIn } from './configuration.ts';
 import { Journal } from './journal.ts';

@@ -1,10 +1,10 @@
 // The entry `@mte-relay/client/fetch`: a client that has fetch alone, the smallest download for a browser.
-import { openCore } from './core.ts';
-import { makeFetch } from './call/fetch.ts';
-import type { RelayClientOptions, RelayFetchClient } from './api/types.ts';
+import { openCore } from '../core.ts';
+import { makeFetch } from '../call/fetch.ts';
+import type { RelayClientOptions, RelayFetchClient } from '../api/types.ts';
 
-export type { RelayClientErrorCode } from './api/error-codes.ts';
-export { RelayClientError } from './api/errors.ts';
+export type { RelayClientErrorCode } from '../api/error-codes.ts';
+export { RelayClientError } from '../api/errors.ts';
 export type {
   Progress,
   RelayClientBase,
@@ -14,7 +14,7 @@ export type {
   RelayFetchClient,
   RelayRequestInit,
   SessionEvent,
-} from './api/types.ts';
+} from '../api/types.ts';
 
 /**
  * A client for one relay, with fetch alone. Nothing is sent before the first call or {@link RelayFetchClient.pair}.

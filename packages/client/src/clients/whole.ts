@@ -1,9 +1,9 @@
 // The whole client: what the entry `@mte-relay/client` creates, each part built on the one core.
-import { openCore } from './core.ts';
-import { makeFetch } from './call/fetch.ts';
-import type { RelayClient, RelayClientOptions } from './api/types.ts';
-import { makeEventSource } from './realtime/event-source.ts';
-import { makeWebSocket } from './realtime/websocket.ts';
+import { openCore } from '../core.ts';
+import { makeFetch } from '../call/fetch.ts';
+import type { RelayClient, RelayClientOptions } from '../api/types.ts';
+import { makeEventSource } from '../realtime/event-source.ts';
+import { makeWebSocket } from '../realtime/websocket.ts';
 
 /**
  * A client for one relay. Nothing is sent before the first call or {@link RelayClient.pair}.

@@ -1,10 +1,10 @@
 // The entry `@mte-relay/client/forward`: a client for proxies, which pass requests on as they are.
-import { openCore } from './core.ts';
-import { makeForward } from './call/forward.ts';
-import type { RelayClientOptions, RelayForwarder } from './api/types.ts';
+import { openCore } from '../core.ts';
+import { makeForward } from '../call/forward.ts';
+import type { RelayClientOptions, RelayForwarder } from '../api/types.ts';
 
-export type { RelayClientErrorCode } from './api/error-codes.ts';
-export { RelayClientError } from './api/errors.ts';
+export type { RelayClientErrorCode } from '../api/error-codes.ts';
+export { RelayClientError } from '../api/errors.ts';
 export type {
   ForwardAnswer,
   ForwardRequest,
@@ -13,7 +13,7 @@ export type {
   RelayClientOptions,
   RelayForwarder,
   SessionEvent,
-} from './api/types.ts';
+} from '../api/types.ts';
 
 /**
  * A forwarder to one relay. Nothing is sent before the first request or {@link RelayForwarder.pair}.
