@@ -5,13 +5,13 @@ import { platform } from '#platform';
 import { URL } from '#url';
 import { RelayClientError } from './api/errors.ts';
 import { Emitter } from './api/events.ts';
-import { ClientIdentity, refusesIdentity } from './session/identity.ts';
 import type { RelayClientBase, RelayClientOptions, SessionEvent } from './api/types.ts';
-import { Pairer } from './session/pairing.ts';
+import { Transport } from './outer/transport.ts';
 import type { Platform } from './platform/platform.ts';
 import type { SendContext } from './send/retry.ts';
+import { ClientIdentity, refusesIdentity } from './session/identity.ts';
+import { Pairer } from './session/pairing.ts';
 import { type Session, Sessions } from './session/session.ts';
-import { Transport } from './outer/transport.ts';
 
 const PIN = /^sha256-[A-Za-z0-9+/]{43}=$/;
 const PAIRING_TIMEOUT_MS = 15_000;

@@ -1,12 +1,12 @@
 // fetch's life of a call, in order: 1 take the arguments apart (request.ts), 2 send sealed until answered (retry.ts,
 // exchange.ts), 3 follow redirects, 4 hand out a Response.
 import { ignore } from '../abort.ts';
-import type { ClientCore } from '../core.ts';
 import type { RelayFetch, RelayRequestInit } from '../api/types.ts';
+import type { ClientCore } from '../core.ts';
+import { send } from '../send/retry.ts';
 import { type Hop, nextHop } from './redirect.ts';
 import { takeCall } from './request.ts';
 import { toResponse } from './response.ts';
-import { send } from '../send/retry.ts';
 
 /** The client's fetch; works detached. */
 export function makeFetch(core: ClientCore): RelayFetch {

@@ -1,11 +1,11 @@
 // One request for a proxy: what fetch would change on the way (URL, field lines, defaults, content codings, bodies of
 // GET) goes through as it is. From the arguments to the inner request, and from the answer to its parts.
 import { type Bytes, CLIENT_ID_FIELD, FIELD_COUNT_MAX, type Fields } from '@mte-relay/protocol';
-import { ofBytes, ofPieces } from '../platform/body.ts';
-import type { ClientCore } from '../core.ts';
 import { RelayClientError } from '../api/errors.ts';
-import type { InnerResponse } from '../send/exchange.ts';
 import type { ForwardAnswer, ForwardRequest, RelayForwarder } from '../api/types.ts';
+import type { ClientCore } from '../core.ts';
+import { ofBytes, ofPieces } from '../platform/body.ts';
+import type { InnerResponse } from '../send/exchange.ts';
 import { send } from '../send/retry.ts';
 import type { InnerRequest } from '../send/seal.ts';
 

@@ -2,8 +2,8 @@
 import type { ResponseHead } from '@mte-relay/protocol';
 import { URL } from '#url';
 import { RelayClientError } from '../api/errors.ts';
-import type { InnerRequest } from '../send/seal.ts';
 import { targetOf } from '../platform/target.ts';
+import type { InnerRequest } from '../send/seal.ts';
 
 /** Fetch §2.2.3. */
 export const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);

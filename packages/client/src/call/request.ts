@@ -3,13 +3,13 @@
 import { CLIENT_ID_FIELD, type Fields, type RequestHead } from '@mte-relay/protocol';
 import { URL } from '#url';
 import { orAborted } from '../abort.ts';
-import { type RequestBody, takeBody } from '../platform/body.ts';
 import { notRelayed, RelayClientError } from '../api/errors.ts';
 import type { RelayRequestInit } from '../api/types.ts';
+import { type RequestBody, takeBody } from '../platform/body.ts';
 import type { Platform } from '../platform/platform.ts';
 import { overlaid } from '../platform/strict-request.ts';
-import type { InnerRequest } from '../send/seal.ts';
 import { targetOf } from '../platform/target.ts';
+import type { InnerRequest } from '../send/seal.ts';
 
 /** Fields of one hop, or made by this client; a browser forbids most of them to scripts anyway. */
 const NOT_FORWARDED = new Set([

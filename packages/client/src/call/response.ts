@@ -1,8 +1,8 @@
 // From an authenticated answer to the platform's own Response: status, fields, a streaming body that errors unless the
 // answer is complete, and the properties that a constructed Response lacks.
 import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
-import type { InnerResponse } from '../send/exchange.ts';
 import type { Progress } from '../api/types.ts';
+import type { InnerResponse } from '../send/exchange.ts';
 
 export const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304]); // Fetch §2.2.3; 101 cannot come inside
 const CODINGS = /^(?:x-(?=g))?(gzip|deflate)$/i;

@@ -1,7 +1,8 @@
 // The entry `@mte-relay/client/fetch`: a client that has fetch alone, the smallest download for a browser.
-import { openCore } from '../core.ts';
-import { makeFetch } from '../call/fetch.ts';
+
 import type { RelayClientOptions, RelayFetchClient } from '../api/types.ts';
+import { makeFetch } from '../call/fetch.ts';
+import { openCore } from '../core.ts';
 
 export type { RelayClientErrorCode } from '../api/error-codes.ts';
 export { RelayClientError } from '../api/errors.ts';

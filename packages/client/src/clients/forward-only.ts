@@ -1,7 +1,8 @@
 // The entry `@mte-relay/client/forward`: a client for proxies, which pass requests on as they are.
-import { openCore } from '../core.ts';
-import { makeForward } from '../call/forward.ts';
+
 import type { RelayClientOptions, RelayForwarder } from '../api/types.ts';
+import { makeForward } from '../call/forward.ts';
+import { openCore } from '../core.ts';
 
 export type { RelayClientErrorCode } from '../api/error-codes.ts';
 export { RelayClientError } from '../api/errors.ts';

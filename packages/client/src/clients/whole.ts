@@ -1,7 +1,8 @@
 // The whole client: what the entry `@mte-relay/client` creates, each part built on the one core.
-import { openCore } from '../core.ts';
-import { makeFetch } from '../call/fetch.ts';
+
 import type { RelayClient, RelayClientOptions } from '../api/types.ts';
+import { makeFetch } from '../call/fetch.ts';
+import { openCore } from '../core.ts';
 import { makeEventSource } from '../realtime/event-source.ts';
 import { makeWebSocket } from '../realtime/websocket.ts';
 

@@ -1,10 +1,10 @@
 // The entry `@mte-relay/client/compat`: `initMteRelayClient` and `mteFetch` as apps of the reference product call them,
 // over this client. The names are theirs for the sake of those apps; what goes over the wire is `mte-relay/1`.
 import { URL } from '#url';
-import { checkedPins, relayUrl } from '../core.ts';
-import { createRelayClient } from '../clients/fetch-only.ts';
 import { RelayClientError } from '../api/errors.ts';
 import type { RelayFetchClient } from '../api/types.ts';
+import { createRelayClient } from '../clients/fetch-only.ts';
+import { checkedPins, relayUrl } from '../core.ts';
 import {
   checkedInitOptions,
   checkRequestOptions,

@@ -2,8 +2,8 @@
 // not sealed is unauthenticated and only ever a reason to try again or to give up.
 import { type Bytes, CONTENT_TYPE_MESSAGE, concatBytes, ProtocolError } from '@mte-relay/protocol';
 import { ignore } from '../abort.ts';
-import { contentOf } from '../platform/body.ts';
 import { outerCodeIn, RelayClientError } from '../api/errors.ts';
+import { contentOf } from '../platform/body.ts';
 import type { OuterHop, OuterPost } from './hop.ts';
 
 /** Why a message has no authenticated answer. */

@@ -1,9 +1,9 @@
 // What differs between runtimes. Adapters only translate; decisions live behind them.
 import type { Fields, Suite } from '@mte-relay/protocol';
-import type { RequestBody } from './body.ts';
-import type { InnerResponse } from '../send/exchange.ts';
 import type { ResponseFacts } from '../call/response.ts';
 import type { OuterHop } from '../outer/hop.ts';
+import type { InnerResponse } from '../send/exchange.ts';
+import type { RequestBody } from './body.ts';
 
 /** One runtime. */
 export interface Platform extends OuterHop {

@@ -3,13 +3,13 @@
 import { FLAG_OUTER_COOKIES, ProtocolError, type Suite } from '@mte-relay/protocol';
 import { nobleSuite } from '@mte-relay/protocol/noble';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
-import { bytesOf } from './uploads/bytes.ts';
 import type { Platform } from './platform.ts';
 import { completeAbort } from './react-native/abort.ts';
 import { takeWholeBody } from './react-native/body.ts';
 import { plainRequest } from './react-native/request.ts';
 import { wholeResponse } from './react-native/response.ts';
 import { fetchByXhr, postByXhr } from './react-native/xhr.ts';
+import { bytesOf } from './uploads/bytes.ts';
 
 completeAbort(globalThis);
 

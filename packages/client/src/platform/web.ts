@@ -1,10 +1,10 @@
 // Programs outside of browsers on runtimes with the web's interfaces (Deno, Bun): crypto by WebCrypto and noble, uploads
 // streamed by fetch, no page and no cookies of their own.
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
-import { streamOf } from './uploads/stream.ts';
 import { failedBeforeSending } from './never-sent.ts';
 import type { Platform } from './platform.ts';
 import { strictRequest } from './strict-request.ts';
+import { streamOf } from './uploads/stream.ts';
 
 export const platform: Platform = {
   makeSuite: webcryptoSuite,

@@ -4,10 +4,10 @@ import { INNER_FAILURE_FIELD } from '@mte-relay/protocol';
 import { domError, EventTargetBase, makeEvent } from '#dom';
 import { URL } from '#url';
 import { ignore, pause } from '../abort.ts';
-import { piecesOf } from '../platform/body.ts';
-import type { ClientCore } from '../core.ts';
 import { notRelayed, RelayClientError } from '../api/errors.ts';
 import type { RelayFetch } from '../api/types.ts';
+import type { ClientCore } from '../core.ts';
+import { piecesOf } from '../platform/body.ts';
 import { addHandlerAttributes, addStates } from './dom-events.ts';
 import { EventStreamReader } from './event-stream.ts';
 

@@ -26,10 +26,10 @@ import {
 import { textOf } from '#dom';
 import { URL } from '#url';
 import { ignore, orAborted, pause } from '../abort.ts';
-import type { ClientCore } from '../core.ts';
 import { RelayClientError } from '../api/errors.ts';
-import type { Lease } from '../session/session.ts';
+import type { ClientCore } from '../core.ts';
 import { targetOf } from '../platform/target.ts';
+import type { Lease } from '../session/session.ts';
 import { MESSAGE_MAX } from './limits.ts';
 
 /** Times one WebSocket makes the client pair anew before it is open. */

@@ -3,8 +3,8 @@
 import type { Bytes } from '@mte-relay/protocol';
 import { domError, EventTargetBase, makeEvent, textOf } from '#dom';
 import { URL } from '#url';
-import type { ClientCore } from '../core.ts';
 import { notRelayed, RelayClientError } from '../api/errors.ts';
+import type { ClientCore } from '../core.ts';
 import { addHandlerAttributes, addStates } from './dom-events.ts';
 import { type CloseWord, SealedSocket } from './sealed-socket.ts';
 

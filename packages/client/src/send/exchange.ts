@@ -18,12 +18,12 @@ import {
   type Suite,
 } from '@mte-relay/protocol';
 import { ignore } from '../abort.ts';
-import { contentOf } from '../platform/body.ts';
 import { RelayClientError } from '../api/errors.ts';
 import type { OuterHop } from '../outer/hop.ts';
-import { type InnerRequest, sealRequest } from './seal.ts';
-import type { Lease } from '../session/session.ts';
 import { isSealed, readRefusal, type Transport, type Unanswered } from '../outer/transport.ts';
+import { contentOf } from '../platform/body.ts';
+import type { Lease } from '../session/session.ts';
+import { type InnerRequest, sealRequest } from './seal.ts';
 
 /** What every attempt of a client needs. */
 export interface ExchangeContext {

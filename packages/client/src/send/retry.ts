@@ -10,13 +10,13 @@
 // Otherwise the call fails with `may-have-run`. All of it is bounded, and nothing is ever sent unsealed.
 import { isIdempotent, type ResponseHead } from '@mte-relay/protocol';
 import { orAborted, pause } from '../abort.ts';
-import { type Instant, now } from '../session/clock.ts';
 import { RelayClientError } from '../api/errors.ts';
-import { attempt, cancel, type ExchangeContext, InnerResponse } from './exchange.ts';
-import type { Platform } from '../platform/platform.ts';
-import type { InnerRequest } from './seal.ts';
-import type { Lease, Session, Sessions } from '../session/session.ts';
 import { type Unanswered, unansweredError } from '../outer/transport.ts';
+import type { Platform } from '../platform/platform.ts';
+import { type Instant, now } from '../session/clock.ts';
+import type { Lease, Session, Sessions } from '../session/session.ts';
+import { attempt, cancel, type ExchangeContext, InnerResponse } from './exchange.ts';
+import type { InnerRequest } from './seal.ts';
 
 /** Times one call is sent again, whatever the reasons. */
 const RESENDS_MAX = 2;

@@ -13,9 +13,9 @@ import {
   type SealedExchange,
 } from '@mte-relay/protocol';
 import { ignore } from '../abort.ts';
-import type { RequestBody } from '../platform/body.ts';
 import type { Progress } from '../api/types.ts';
 import type { OuterBody, OuterHop } from '../outer/hop.ts';
+import type { RequestBody } from '../platform/body.ts';
 
 /** One request as it goes inside the seal, whatever number it is sent under. */
 export interface InnerRequest {

@@ -1,8 +1,8 @@
 // The page's side of the service worker, in this order: check that it is possible, register, wait until the worker looks
 // after this very page. Before that a page's requests go out as if there were none, so it must be awaited.
 import { orAborted } from '../abort.ts';
-import { checkedPins, relayUrl } from '../core.ts';
 import { RelayClientError } from '../api/errors.ts';
+import { checkedPins, relayUrl } from '../core.ts';
 import { checkedRoutes, type WorkerConfiguration, withConfiguration } from './configuration.ts';
 import { FAILURE, type RelayRequestFailure, STAY, TAKE_OVER, TAKEN_OVER } from './messages.ts';
 

@@ -1,8 +1,9 @@
 // Which requests were under way when a worker ended. When a browser ends a worker before it has answered, it may start
 // another one and hand it the same request again, as if for the first time (Chromium does). Run again, a POST could run
 // twice; so each request that is not idempotent is noted before it is sent, and one that comes back is refused.
-import { transact } from '../platform/database.ts';
+
 import { RelayClientError } from '../api/errors.ts';
+import { transact } from '../platform/database.ts';
 
 /** How long after the start of a worker a request may be one that its predecessor had begun. */
 const COMES_BACK_WITHIN_MS = 20_000;

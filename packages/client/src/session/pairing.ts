@@ -14,9 +14,9 @@ import {
 } from '@mte-relay/protocol';
 import { URL } from '#url';
 import { RelayClientError } from '../api/errors.ts';
+import { discard, readRefusal, readUpTo, type Transport, unansweredError } from '../outer/transport.ts';
 import type { Platform } from '../platform/platform.ts';
 import { Session } from './session.ts';
-import { discard, readRefusal, readUpTo, type Transport, unansweredError } from '../outer/transport.ts';
 
 const STATUS_KEY_UNKNOWN = 422;
 

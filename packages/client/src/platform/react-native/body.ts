@@ -1,8 +1,8 @@
 // Request bodies in React Native: all of them whole, in memory. A file of a form is `{uri, name, type}` there and is read
 // where it lies.
 import { type Bytes, concatBytes, copyBytes } from '@mte-relay/protocol';
-import { ofBytes, type RequestBody } from '../body.ts';
 import { RelayClientError } from '../../api/errors.ts';
+import { ofBytes, type RequestBody } from '../body.ts';
 import type { PlainRequest } from './request.ts';
 
 /** Throws RelayClientError `option-unsupported` for what cannot be read here. */

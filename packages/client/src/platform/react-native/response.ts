@@ -2,8 +2,8 @@
 // byte for a character, and to a Blob there is none.
 import { type Bytes, CLIENT_ID_FIELD, concatBytes, copyBytes } from '@mte-relay/protocol';
 import { RelayClientError } from '../../api/errors.ts';
-import type { InnerResponse } from '../../send/exchange.ts';
 import { NULL_BODY_STATUSES, progressOf, type ResponseFacts } from '../../call/response.ts';
+import type { InnerResponse } from '../../send/exchange.ts';
 import { textOf } from './utf8.ts';
 
 /** Rejects unless the answer is complete. */
