@@ -5,7 +5,6 @@ import type { Domains } from './domain.ts';
 import type { RelayHooks } from './hooks.ts';
 import type { TrustedProxies } from './http/forwarding.ts';
 import type { Admission } from './limits/admission.ts';
-import type { PublicFiles } from './listen/public-files.ts';
 import type { Health } from './observe/health.ts';
 import type { Logger } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
@@ -17,7 +16,6 @@ export interface RelayContext {
   readonly suite: SyncSuite;
   readonly domains: Domains;
   readonly trustedProxies: TrustedProxies;
-  readonly publicFiles: PublicFiles;
   readonly sessions: SessionStore;
   readonly hooks: RelayHooks;
   readonly log: Logger;

@@ -1,5 +1,5 @@
 // One inbound domain: an upstream with the identity, rules and secrets that belong to it. Most relays have one.
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   PATH_EXCHANGE,
   PATH_PAIR,
@@ -25,8 +25,8 @@ export interface Domain {
   readonly settings: DomainSettings;
   /** Newest first: more than one while a secret is rotated. */
   readonly identities: readonly RelayIdentity[];
-  /** Of the newest identity. */
-  readonly pin: string;
+  /** What clients trust, one for each identity. */
+  readonly pins: readonly [string, ...string[]];
   readonly clientIds: ClientIds;
   readonly upstream: Upstream;
   readonly cookies: CookieJacket;
@@ -86,13 +86,18 @@ export class Domains {
   }
 }
 
+/** Sets HEADERS, the operator's own fields; what a response sets later under the same name stands instead. */
+export function setOwnHeaders(domain: Domain, res: ServerResponse): void {
+  for (const [name, value] of domain.settings.HEADERS) res.setHeader(name, value);
+}
+
 function createDomain(suite: SyncSuite, name: string, own: DomainSettings, settings: Settings): Domain {
   const identities = relayIdentities(own);
   return {
     name,
     settings: own,
     identities,
-    pin: pinOf(identities[0]),
+    pins: identities.map(pinOf) as [string, ...string[]],
     clientIds: new ClientIds(own.CLIENT_ID_SECRET),
     upstream: new Upstream(own, settings),
     cookies: new CookieJacket(suite, own.CLIENT_ID_SECRET, own.COOKIE_SEALING),

@@ -7,10 +7,10 @@ import { nodeSuite } from '@mte-relay/protocol/node';
 import { readConfiguration } from './config/configuration.ts';
 import { effectiveSettings } from './config/effective.ts';
 import type { Environment } from './config/problems.ts';
-import { createRelay, type Relay } from './index.ts';
 import { faultOf } from './observe/fault.ts';
 import { createLogger, type Logger } from './observe/log.ts';
 import { startOpenTelemetry } from './observe/open-telemetry.ts';
+import { createRelay, type Relay } from './relay.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** How long the last lines of the log may take to leave. */

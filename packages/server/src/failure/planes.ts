@@ -11,8 +11,6 @@ import {
   ProtocolError,
   type ResponseHead,
 } from '@mte-relay/protocol';
-import type { RelayContext } from '../context.ts';
-import { countOuter } from '../observe/account.ts';
 
 /** Thrown on the way of a request to refuse it on the outer hop. */
 export class OuterRefusal extends Error {
@@ -96,17 +94,6 @@ export function refuse(res: ServerResponse, code: OuterCode, retryAfterSeconds: 
     'cache-control': 'no-store',
   });
   res.end(body);
-}
-
-/** {@link refuse}, and counts it: for what no account has been opened for, which else would. */
-export function refuseAndCount(
-  { metrics }: RelayContext,
-  res: ServerResponse,
-  code: OuterCode,
-  retryAfterSeconds?: number,
-): void {
-  countOuter(metrics, code);
-  refuse(res, code, retryAfterSeconds);
 }
 
 /** The close code of a sealed WebSocket's outer hop for a refusal (SPEC §13.5); its reason is the code. */

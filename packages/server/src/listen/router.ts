@@ -11,13 +11,13 @@ import {
   PATH_WEBSOCKET,
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
-import type { Domain } from '../domain.ts';
-import { refuseAndCount } from '../failure/planes.ts';
-import { setOwnHeaders } from '../http/own-headers.ts';
+import { type Domain, setOwnHeaders } from '../domain.ts';
+import { refuseAndCount } from '../failure/noted.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
 import { passThrough } from '../pass-through/request.ts';
 import { relayExchange } from '../sealed/exchange.ts';
 import { pair } from '../sealed/pairing.ts';
+import type { PublicFiles } from './public-files.ts';
 import { requireUpgrade } from './upgrade.ts';
 
 const PATH_ECHO = '/api/mte-echo';
@@ -32,16 +32,18 @@ type Answer = (context: RelayContext, req: IncomingMessage, res: ServerResponse)
 /** Answers requests. */
 export class Router {
   readonly #context: RelayContext;
+  readonly #publicFiles: PublicFiles;
 
-  constructor(context: RelayContext) {
+  constructor(context: RelayContext, publicFiles: PublicFiles) {
     this.#context = context;
+    this.#publicFiles = publicFiles;
   }
 
   /** True for a request that is the relay's to answer, when it shares a server with other handlers. */
   handles(req: IncomingMessage): boolean {
     const url = req.url as string;
     const path = url.split('?', 1)[0] as string;
-    if (OWN_PATHS.has(path) || this.#context.publicFiles.has(path)) return true;
+    if (OWN_PATHS.has(path) || this.#publicFiles.has(path)) return true;
     if (req.headers['content-type'] === CONTENT_TYPE_MESSAGE) return true;
     const target = url.startsWith('/') ? canonicalTarget(url) : undefined;
     const domain = this.#context.domains.byRequest(req, this.#context.trustedProxies);
@@ -63,7 +65,7 @@ export class Router {
     if (path === PATH_DISCOVERY) return discover(this.#context, domain, req, res);
     if (path === PATH_WEBSOCKET) return requireUpgrade(this.#context, res);
     if (path === PATH_ECHO) return echo(this.#context, domain, req, res, queryAt < 0 ? '' : url.slice(queryAt));
-    if (this.#context.publicFiles.has(path)) return this.#file(path, req, res);
+    if (this.#publicFiles.has(path)) return this.#file(path, req, res);
     this.#other(domain, req, res, url);
   }
 
@@ -83,7 +85,7 @@ export class Router {
 
   #file(path: string, req: IncomingMessage, res: ServerResponse): void {
     if (req.method !== 'GET' && req.method !== 'HEAD') return refuseMethod(this.#context, res, 'GET, HEAD');
-    this.#context.publicFiles.answer(path, req, res);
+    this.#publicFiles.answer(path, req, res);
   }
 
   #other(domain: Domain, req: IncomingMessage, res: ServerResponse, url: string): void {

@@ -10,9 +10,8 @@ import {
 } from '@mte-relay/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { RelayContext } from '../context.ts';
-import type { Domain } from '../domain.ts';
-import { refuseAndCount } from '../failure/planes.ts';
-import { setOwnHeaders } from '../http/own-headers.ts';
+import { type Domain, setOwnHeaders } from '../domain.ts';
+import { refuseAndCount } from '../failure/noted.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
 import { type PendingUpgrade, passThroughUpgrade } from '../pass-through/websocket.ts';
 import { SealedWebSocketRelay } from '../sealed/websocket.ts';

@@ -3,11 +3,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { InnerCode, OuterCode } from '@mte-relay/protocol';
 import type { Attributes } from '@opentelemetry/api';
-import type { RelayContext } from '../context.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { type Logger, shortSession } from './log.ts';
 import { type BodyRoute, type Metrics, type Outcome, outcomeOf } from './metrics.ts';
-import type { ExchangeTrace, UpstreamCall } from './trace.ts';
+import type { ExchangeTrace, Tracing, UpstreamCall } from './trace.ts';
+
+/** Where what is seen of a request is told. */
+export interface Observers {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Undefined where nothing is traced. */
+  readonly tracing: Tracing | undefined;
+}
 
 /** The account of one exchange, cancel or pass-through request. */
 export class Account {
@@ -36,7 +43,7 @@ export class Account {
   #code: OuterCode | InnerCode | undefined;
   #refused = false;
 
-  constructor({ log, metrics, tracing }: RelayContext, req: IncomingMessage, res: ServerResponse, route: BodyRoute) {
+  constructor({ log, metrics, tracing }: Observers, req: IncomingMessage, res: ServerResponse, route: BodyRoute) {
     this.#log = log;
     this.#metrics = metrics;
     this.#trace = tracing?.begin(this.#startedMs);

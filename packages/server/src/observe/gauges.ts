@@ -2,8 +2,6 @@
 import { X509Certificate } from 'node:crypto';
 import { PROTOCOL_VERSION } from '@mte-relay/protocol';
 import type { Settings } from '../config/settings.ts';
-import type { Domain } from '../domain.ts';
-import { pinOf } from '../secrets/identity.ts';
 import type { Checks } from './health.ts';
 import { PACKAGE } from './package.ts';
 import type { Labels } from './series.ts';
@@ -22,6 +20,14 @@ const KINDS = ['exchange', 'pairing', 'pass_through', 'websocket'] as const;
 const UPSTREAM_CERTIFICATES = ['UPSTREAM_CA', 'UPSTREAM_CERT'] as const;
 const CHECKS = ['listening', 'serving', 'sessions'] as const;
 
+/** What gauges show of an inbound domain. */
+export interface GaugedDomain {
+  readonly name: string;
+  readonly settings: { readonly UPSTREAM_CA: string | undefined; readonly UPSTREAM_CERT: string | undefined };
+  /** Newest first. */
+  readonly pins: readonly string[];
+}
+
 /** Where gauges read from. */
 export interface Gauges {
   readonly inFlight: () => Readonly<Record<(typeof KINDS)[number], number>>;
@@ -32,7 +38,7 @@ export interface Gauges {
   readonly sessionsCached: () => number | undefined;
   readonly checks: () => Checks;
   readonly limits: Pick<Settings, Capacity>;
-  readonly domains: readonly Domain[];
+  readonly domains: readonly GaugedDomain[];
   /** REDIS_CA. */
   readonly redisCa: string | undefined;
 }
@@ -114,8 +120,8 @@ const BUILD: Labels = {
   node: process.version,
 };
 
-function shownIdentities({ name: domain, identities }: Domain): Sample[] {
-  return identities.map((identity, at) => [{ domain, pin: pinOf(identity), newest: String(at === 0) }, 1]);
+function shownIdentities({ name: domain, pins }: GaugedDomain): Sample[] {
+  return pins.map((pin, at) => [{ domain, pin, newest: String(at === 0) }, 1]);
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;

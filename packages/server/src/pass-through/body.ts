@@ -1,12 +1,7 @@
 // The body of a pass-through request, apart from the connection that it comes on: what reads it may let go of it.
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-
-/**
- * Bytes of a request that are still read and thrown away once it is answered: closing on unread bytes resets the
- * connection, and a reset can overtake the answer.
- */
-export const DISCARD_MAX_BYTES = 67_108_864;
+import { Discard } from '../limits/discard.ts';
 
 /**
  * A request's content as a stream of its own. When that is destroyed, since the upstream has answered already or is gone,
@@ -15,11 +10,12 @@ export const DISCARD_MAX_BYTES = 67_108_864;
  */
 export class Upload extends Readable {
   readonly #req: IncomingMessage;
-  #discardedBytes = 0;
+  readonly #discard: Discard;
 
   constructor(req: IncomingMessage) {
     super();
     this.#req = req;
+    this.#discard = new Discard(req);
     this.on('error', () => undefined); // whoever reads has its own listener, for as long as it reads
     req.on('data', this.#onData);
     req.on('end', () => this.push(null));
@@ -35,8 +31,7 @@ export class Upload extends Readable {
       if (!this.push(piece)) this.#req.pause();
       return;
     }
-    this.#discardedBytes += piece.length;
-    if (this.#discardedBytes > DISCARD_MAX_BYTES) this.#req.destroy();
+    this.#discard.take(piece.length);
   };
 
   override _read(): void {

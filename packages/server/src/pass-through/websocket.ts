@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { refuseAndCount } from '../failure/planes.ts';
+import { refuseAndCount } from '../failure/noted.ts';
 import {
   downstreamFields,
   endToEndFields,

@@ -30,15 +30,14 @@ import {
   ResponseSealer,
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
-import type { Domain } from '../domain.ts';
+import { type Domain, setOwnHeaders } from '../domain.ts';
 import { failureOf, openable, upstreamFailed } from '../failure/noted.ts';
 import { OuterRefusal, refuse } from '../failure/planes.ts';
 import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from '../hooks.ts';
 import { endToEndFields, overrideFields, trailerFields } from '../http/fields.ts';
-import { setOwnHeaders } from '../http/own-headers.ts';
 import { pathOf } from '../http/target.ts';
+import { Discard } from '../limits/discard.ts';
 import { Account } from '../observe/account.ts';
-import { DISCARD_MAX_BYTES } from '../pass-through/body.ts';
 import { COOKIE_MAX_BYTES } from '../secrets/cookies.ts';
 import { type ClaimPurpose, SESSION_LIFETIMES, type Session, type StoreClaim } from '../sessions/store.ts';
 import type { UpstreamRequest } from '../upstream/connection.ts';
@@ -69,6 +68,7 @@ class Exchange implements OutboundHost, WaitingHost {
   readonly #visibleTarget: string | undefined;
   readonly #account: Account;
   readonly #waiting: Waiting;
+  readonly #discard: Discard;
 
   #arrived: Bytes | undefined; // bytes before the header was whole
   #header: MessageHeader | undefined;
@@ -90,7 +90,6 @@ class Exchange implements OutboundHost, WaitingHost {
   #resent = false;
   #clientId = ''; // known once the request is
   #clientIdRefused = false;
-  #discardedBytes = 0;
 
   constructor(context: RelayContext, req: IncomingMessage, res: ServerResponse, visibleTarget: string | undefined) {
     this.#visibleTarget = visibleTarget;
@@ -99,6 +98,7 @@ class Exchange implements OutboundHost, WaitingHost {
     this.#res = res;
     this.#account = new Account(context, req, res, 'exchange');
     this.#waiting = new Waiting(context, req, this.#account, this);
+    this.#discard = new Discard(req);
   }
 
   start(): void {
@@ -125,7 +125,7 @@ class Exchange implements OutboundHost, WaitingHost {
 
   #onBytes(bytes: Bytes): void {
     this.#account.bytesIn += bytes.length;
-    if (this.settled) return this.#discard(bytes.length);
+    if (this.settled) return this.#discard.take(bytes.length);
     if (this.#opener) this.#opener.push(bytes);
     else this.#readHeader(bytes);
     this.#advance();
@@ -452,11 +452,6 @@ class Exchange implements OutboundHost, WaitingHost {
   #refuse(code: OuterCode): void {
     this.#account.refusedOuter(code);
     refuse(this.#res, code);
-  }
-
-  #discard(bytes: number): void {
-    this.#discardedBytes += bytes;
-    if (this.#discardedBytes > DISCARD_MAX_BYTES) this.#req.destroy();
   }
 }
 

@@ -16,7 +16,8 @@ import {
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { OuterRefusal, outerCodeOf, refuseAndCount } from '../failure/planes.ts';
+import { refuseAndCount } from '../failure/noted.ts';
+import { OuterRefusal, outerCodeOf } from '../failure/planes.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import type { Deadlines } from '../limits/deadlines.ts';
 import { faultOf } from '../observe/fault.ts';

@@ -2,7 +2,7 @@
 // and hooks; it grants nothing.
 import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import { type Bytes, concatBytes } from '@mte-relay/protocol';
-import { deriveFromSecret } from './identity.ts';
+import { deriveFromSecret } from './derive.ts';
 
 const ID_BYTES = 16;
 const SIGNED_BYTES = ID_BYTES + 8;

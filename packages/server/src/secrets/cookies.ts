@@ -17,7 +17,7 @@ import {
   type SetCookie,
   withPath,
 } from '../http/set-cookie.ts';
-import { deriveFromSecret } from './identity.ts';
+import { deriveFromSecret } from './derive.ts';
 
 const PREFIX = 'mte1.';
 /** Of values whose cookie has a narrow path. */

@@ -1,12 +1,12 @@
 // Who this relay is: its X-Wing key pair, key id and pin (SPEC §3.1).
-import { createHash, hkdfSync } from 'node:crypto';
-import { type Bytes, KEM_SEED_BYTES, KEY_ID_BYTES, type RelayIdentity } from '@mte-relay/protocol';
+import { KEM_SEED_BYTES, KEY_ID_BYTES, type RelayIdentity } from '@mte-relay/protocol';
 import { xwingKeyPairFromSeed } from '@mte-relay/protocol/node';
-import type { IdentitySettings } from '../config/load.ts';
+import { deriveFromSecret, sha256 } from './derive.ts';
 
-/** HKDF-SHA256(secret, salt empty, info, length): every secret that is derived from CLIENT_ID_SECRET. */
-export function deriveFromSecret(secret: string, info: string, lengthBytes = 32): Bytes {
-  return new Uint8Array(hkdfSync('sha256', secret, '', info, lengthBytes));
+/** The settings that an identity is made of, newest first. */
+export interface IdentitySecrets {
+  readonly CLIENT_ID_SECRET: readonly string[];
+  readonly RELAY_IDENTITY_SEED?: readonly Uint8Array[] | undefined;
 }
 
 /** The identity of the given seed, or by default that of CLIENT_ID_SECRET, so that equal secrets are equal relays. */
@@ -18,7 +18,7 @@ export function relayIdentity(options: { seed?: Uint8Array | undefined; clientId
 }
 
 /** Every identity that the relay answers to, newest first: more than one while a secret or seed is rotated. */
-export function relayIdentities(settings: IdentitySettings): readonly [RelayIdentity, ...RelayIdentity[]] {
+export function relayIdentities(settings: IdentitySecrets): readonly [RelayIdentity, ...RelayIdentity[]] {
   const { RELAY_IDENTITY_SEED: seeds, CLIENT_ID_SECRET: secrets } = settings;
   const identities = seeds
     ? seeds.map((seed) => relayIdentity({ seed, clientIdSecret: '' }))
@@ -29,8 +29,4 @@ export function relayIdentities(settings: IdentitySettings): readonly [RelayIden
 /** What a client trusts: "sha256-" and the base64 of SHA-256(public key). */
 export function pinOf(identity: RelayIdentity): string {
   return `sha256-${sha256(identity.keyPair.publicKey).toString('base64')}`;
-}
-
-function sha256(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest();
 }

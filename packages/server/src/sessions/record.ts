@@ -2,7 +2,7 @@
 // record = nonce 16 ‖ AES-256-GCM(key, nonce 0, AAD = sid 16 ‖ expiry 8 ‖ domain, request 32 ‖ response 32 ‖ flags 4 ‖ client id),
 // key = HKDF-Expand(HKDF(CLIENT_ID_SECRET, info "mte-relay/1 session"), "session" ‖ nonce, 32): one key per record.
 import { asciiBytes, type Bytes, concatBytes, type SyncExpandKey, type SyncSuite } from '@mte-relay/protocol';
-import { deriveFromSecret } from '../secrets/identity.ts';
+import { deriveFromSecret } from '../secrets/derive.ts';
 import type { NewSession, Session } from './store.ts';
 
 const NONCE_BYTES = 16;

@@ -6,7 +6,7 @@
 // certificate of that name. Access keys must be enabled. It keeps INFO from scripts; see the decision on failover.
 import { randomInt } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { Logger } from '../observe/log.ts';
+import type { Logger } from 'pino';
 import type { RedisScript } from './redis-script.ts';
 import { describeTarget, type RedisNode, type RedisTarget } from './redis-url.ts';
 import { StoreUnavailableError } from './store.ts';

@@ -1,7 +1,7 @@
 // Sessions in Redis, shared by any number of relays of one identity: consecutive messages of a session may come to any
 // of them. Secrets are at hand for a minute in each relay; every claim is made in Redis, by one script (redis-script.ts).
 import type { Bytes, SyncSuite } from '@mte-relay/protocol';
-import type { Logger } from '../observe/log.ts';
+import type { Logger } from 'pino';
 import { SessionSealer } from './record.ts';
 import { RedisConnection, type RedisReply } from './redis-connection.ts';
 import { CLAIM, CLAIM_ANSWERS, CREATE, HELLO } from './redis-script.ts';

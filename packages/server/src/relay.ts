@@ -1,0 +1,260 @@
+// createRelay: the parts put together, and the relay as an object in a Node program.
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
+import type { SyncSuite } from '@mte-relay/protocol';
+import { nodeSuite } from '@mte-relay/protocol/node';
+import { adminPortOf, loadSettings } from './config/load.ts';
+import { ConfigError } from './config/problems.ts';
+import type { Settings } from './config/settings.ts';
+import { readSources } from './config/sources.ts';
+import type { RelayContext } from './context.ts';
+import { Domains } from './domain.ts';
+import type { RelayHooks } from './hooks.ts';
+import { TrustedProxies } from './http/forwarding.ts';
+import { Admission } from './limits/admission.ts';
+import { createAdminServer } from './listen/admin.ts';
+import { PublicFiles } from './listen/public-files.ts';
+import { Router } from './listen/router.ts';
+import { closeHttpServer, createHttpServer } from './listen/server.ts';
+import { Upgrades } from './listen/upgrade.ts';
+import { faultOf } from './observe/fault.ts';
+import { Health } from './observe/health.ts';
+import { createLogger, type Logger } from './observe/log.ts';
+import { Metrics } from './observe/metrics.ts';
+import { type OpenTelemetry, Tracing } from './observe/trace.ts';
+import { MemorySessionStore } from './sessions/memory.ts';
+import { PatientStore } from './sessions/patient.ts';
+import { RedisSessionStore } from './sessions/redis.ts';
+import type { SessionStore } from './sessions/store.ts';
+
+/** How to make a relay. */
+export interface RelayOptions {
+  /**
+   * Settings by variable name, as strings, NAME_FILE and CONFIG_FILE too; the default is `process.env`. For a settings
+   * adapter give what {@link readEnvironment} returns.
+   */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /**
+   * Where sessions are kept; the default is this process's memory. What it has not answered after 10 seconds is refused
+   * with 503.
+   */
+  readonly sessions?: SessionStore;
+  /** The default writes JSON lines to standard output. */
+  readonly log?: Logger;
+  /** Decide on opened requests, annotate answers. */
+  readonly hooks?: RelayHooks;
+  /**
+   * The program's own `import * as openTelemetry from '@opentelemetry/api'`: each exchange then becomes a span of the
+   * tracer provider that the program has registered, in the trace that its propagator finds in the inner request. The
+   * default makes no spans; the variables OTEL_… are read by the command alone.
+   */
+  readonly openTelemetry?: OpenTelemetry;
+}
+
+/** A running relay. */
+export interface Relay {
+  readonly settings: Settings;
+  /** What clients pin; of the first domain, when there are several. */
+  readonly pin: string;
+  /** What clients of each domain pin, by its host. */
+  readonly pins: ReadonlyMap<string, string>;
+  /** Integrity hashes of the scripts that it serves to web pages, by path; empty when PUBLIC_FILES is off. */
+  readonly integrity: Readonly<Record<string, string>>;
+  /**
+   * Starts to listen.
+   * @param port default PORT; 0 takes any free one.
+   * @returns the port.
+   */
+  listen(port?: number): Promise<number>;
+  /** Port of /livez, /readyz and /metrics, once it listens; undefined when ADMIN_PORT is off. */
+  readonly adminPort: number | undefined;
+  /** Metrics in Prometheus' text format, for a relay that does not listen itself. */
+  metrics(): Promise<string>;
+  /** True for a request that is the relay's to answer: its endpoints, pass-through routes, sealed messages. */
+  handles(req: IncomingMessage): boolean;
+  /** Answers a request of another node:http server; its body must not have been read. */
+  handler(req: IncomingMessage, res: ServerResponse): void;
+  /** The same for Express and its kin, before any body parser: what is not the relay's goes to `next`. */
+  middleware(req: IncomingMessage, res: ServerResponse, next: () => void): void;
+  /**
+   * Answers an `upgrade` event of another node:http server.
+   * @returns false for an upgrade that is not the relay's, which it leaves alone.
+   */
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): boolean;
+  /**
+   * Begins to end: not ready from now on, and every connection is closed with its next answer. Goes on serving until
+   * {@link Relay.close}, so that load balancers notice (DRAIN_DELAY_MS is the caller's to wait).
+   */
+  drain(): void;
+  /** Stops accepting, lets exchanges finish (SHUTDOWN_TIMEOUT_MS at most) and lets everything go. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes a relay; it does not listen yet.
+ * @throws ConfigError with every problem of the settings.
+ */
+export function createRelay(options: RelayOptions = {}): Relay {
+  const sources = readSources(options.environment ?? process.env);
+  const settings = loadSettings(sources.environment, sources);
+  if (settings.SESSIONS_MODULE && !options.sessions) throw new ConfigError([STORE_NOT_GIVEN]);
+  const context = createContext(settings, options);
+  const publicFiles = openPublicFiles(settings, context.log);
+  const router = new Router(context, publicFiles);
+  const server = createHttpServer(context, router);
+  const upgrades = new Upgrades(context);
+  server.on('upgrade', (req, socket, head) => upgrades.handle(req, socket, head));
+  let admin: Server | undefined;
+  const pins = new Map([...context.domains.all()].map(({ name, pins: [newest] }) => [name, newest]));
+  return {
+    settings,
+    pin: [...pins.values()][0] as string,
+    pins,
+    integrity: publicFiles.integrity,
+    async listen(port = settings.PORT) {
+      const adminPort = adminPortOf(settings, port);
+      if (adminPort !== undefined) {
+        admin = createAdminServer(context);
+        await listen(admin, adminPort, 'ADMIN_PORT', settings.ADMIN_HOST);
+      }
+      try {
+        const listening = await listen(server, port, 'PORT');
+        context.health.listening = true;
+        return listening;
+      } catch (error) {
+        admin?.close(); // or it would keep the process alive
+        throw error;
+      }
+    },
+    get adminPort() {
+      return (admin?.address() as AddressInfo | null | undefined)?.port;
+    },
+    metrics: () => context.metrics.text(),
+    drain: () => context.health.drain(),
+    handles: (req) => router.handles(req),
+    handler: (req, res) => router.route(req, res),
+    middleware(req, res, next) {
+      if (router.handles(req)) router.route(req, res);
+      else next();
+    },
+    upgrade(req, socket, head) {
+      const handles = upgrades.handles(req);
+      if (handles) upgrades.handle(req, socket, head);
+      return handles;
+    },
+    async close() {
+      context.health.drain();
+      const deadlineMs = performance.now() + settings.SHUTDOWN_TIMEOUT_MS;
+      upgrades.close(settings.SHUTDOWN_TIMEOUT_MS);
+      await closeHttpServer(server, settings.SHUTDOWN_TIMEOUT_MS);
+      // What came by another server, which is not the relay's to close.
+      while (context.admission.underWay > 0 && performance.now() < deadlineMs) await setTimeout(UNDER_WAY_POLL_MS);
+      context.health.listening = false;
+      await Promise.all([...context.domains.all()].map(({ upstream }) => upstream.destroy()));
+      await closeStore(context);
+      context.admission.unproven.close();
+      // Last, so that the end can be watched.
+      if (admin) await closeHttpServer(admin, 0);
+    },
+  };
+}
+
+/** A store that cannot be closed keeps nothing else open. */
+async function closeStore({ log, sessions }: RelayContext): Promise<void> {
+  try {
+    await sessions.close();
+  } catch (error) {
+    log.error({ fault: faultOf(error) }, 'session store could not be closed');
+  }
+}
+
+const UNDER_WAY_POLL_MS = 10;
+
+/** Loading a module takes time, which making a relay does not. */
+const STORE_NOT_GIVEN = {
+  name: 'SESSIONS_MODULE',
+  seen: 'set, where modules are not loaded',
+  expected: 'the command mte-relay-server, or the option `sessions`',
+};
+
+function createContext(settings: Settings, options: RelayOptions): RelayContext {
+  const suite = nodeSuite();
+  const log = options.log ?? createLogger(settings.LOG_LEVEL, settings.LOG_MODULE);
+  const sessions = options.sessions ? new PatientStore(options.sessions) : createSessionStore(settings, suite, log);
+  const health = new Health(sessions);
+  const domains = new Domains(suite, settings);
+  const metrics = new Metrics({
+    inFlight: () => admission.inFlight(),
+    connections: () => admission.connections,
+    sessions: () => sessions.size,
+    sessionsCached: () => sessions.cached,
+    checks: () => health.checks(),
+    limits: settings,
+    redisCa: settings.REDIS_CA,
+    domains: [...domains.all()],
+  });
+  const admission = new Admission(settings, metrics);
+  return {
+    settings,
+    suite,
+    domains,
+    trustedProxies: new TrustedProxies(settings.TRUSTED_PROXIES),
+    sessions,
+    hooks: options.hooks ?? {},
+    log,
+    metrics,
+    health,
+    admission,
+    tracing: options.openTelemetry && new Tracing(options.openTelemetry),
+  };
+}
+
+/** A relay without them still relays: an image may be made without the browser's part. */
+function openPublicFiles(settings: Settings, log: Logger): PublicFiles {
+  try {
+    return new PublicFiles(settings.PUBLIC_FILES === 'on');
+  } catch (error) {
+    log.warn(`nothing is served under /public: ${(error as Error).message}`);
+    return new PublicFiles(false);
+  }
+}
+
+function createSessionStore(settings: Settings, suite: SyncSuite, log: Logger): SessionStore {
+  const { REDIS_URL: target, REDIS_CA: ca } = settings;
+  if (!target) {
+    return new MemorySessionStore({ sessionsMax: settings.SESSIONS_MAX, soleInstance: isSoleInstance(settings) });
+  }
+  return new RedisSessionStore({
+    target,
+    ca,
+    keyPrefix: settings.REDIS_KEY_PREFIX,
+    timeoutMs: settings.REDIS_TIMEOUT_MS,
+    sessionsCachedMax: settings.REDIS_SESSIONS_CACHED_MAX,
+    secrets: new Map([...settings.domains].map(([name, { CLIENT_ID_SECRET }]) => [name, CLIENT_ID_SECRET])),
+    suite,
+    log,
+  });
+}
+
+/** Pods of one deployment overlap while it is updated, so in Kubernetes only the operator can promise otherwise. */
+function isSoleInstance(settings: Settings): boolean {
+  if (settings.SOLE_INSTANCE !== 'auto') return settings.SOLE_INSTANCE === 'true';
+  return process.env['KUBERNETES_SERVICE_HOST'] === undefined;
+}
+
+/** @param setting the variable that the port came from, for the error. @param host default: every address. */
+function listen(server: Server, port: number, setting: string, host = '::'): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: Error): void => {
+      reject(new Error(`cannot listen on ${setting} ${port}: ${(cause as NodeJS.ErrnoException).code}`, { cause }));
+    };
+    server.once('error', fail);
+    // Left out rather than "::", so that a machine without IPv6 gets 0.0.0.0.
+    server.listen({ port, ...(host === '::' ? {} : { host }) }, () => {
+      server.off('error', fail);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}
