@@ -1,6 +1,7 @@
 // What a program that embeds the relay may do to an exchange: refuse or annotate the opened request before it is
 // forwarded, annotate the answer before it is sealed.
-import type { Awaitable, Bytes, Fields, ResponseHead } from '@mte-relay/protocol';
+import type { Awaitable, Fields } from '@mte-relay/protocol';
+import type { OwnResponse } from './failure/planes.ts';
 import { fieldValue, isFinalStatus, overrideFields } from './http/fields.ts';
 import { faultOf } from './observe/fault.ts';
 import type { Logger } from './observe/log.ts';
@@ -75,14 +76,8 @@ export class FieldOverrides {
   }
 }
 
-/** A refusal as it is sealed. */
-export interface RefusalAnswer {
-  readonly head: ResponseHead;
-  readonly body: Bytes;
-}
-
 /** Throws for what is no answer. */
-function refusalAnswer(refusal: HookRefusal): RefusalAnswer {
+function refusalAnswer(refusal: HookRefusal): OwnResponse {
   if (!isFinalStatus(refusal.status)) throw new RangeError('not a status of an answer');
   const body = new Uint8Array(Buffer.from(refusal.body ?? ''));
   const overrides = new FieldOverrides();
@@ -103,9 +98,9 @@ export function decide(
   request: HookRequest,
   log: Logger,
   timeoutMs: number = HOOK_TIMEOUT_MS,
-): Awaitable<RefusalAnswer | undefined> {
-  const answerOf = (refusal: HookRefusal | undefined): RefusalAnswer | undefined => refusal && refusalAnswer(refusal);
-  const refuse = (error: unknown): RefusalAnswer => {
+): Awaitable<OwnResponse | undefined> {
+  const answerOf = (refusal: HookRefusal | undefined): OwnResponse | undefined => refusal && refusalAnswer(refusal);
+  const refuse = (error: unknown): OwnResponse => {
     log.error({ fault: faultOf(error) }, 'the onRequest hook failed');
     return refusalAnswer(HOOK_FAILED);
   };

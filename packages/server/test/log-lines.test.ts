@@ -53,7 +53,7 @@ test('pairing and exchanges of one session can be joined, and so can two session
   await client.fetch({});
   await client.fetch({});
   await until(sink, 'exchange', 2);
-  const [paired] = sink.named('paired');
+  const [paired] = sink.named('pairing');
   const [first, second] = sink.named('exchange');
   expect(paired?.['session']).toBe(first?.['session']);
   expect(first?.['client']).toBe(second?.['client']);
@@ -131,7 +131,7 @@ test('trace tells the steps of an exchange by their sizes, under one request id'
     'chunk opened',
     'claimed',
     'forwarded',
-    'answer begun',
+    'response begun',
     'chunk sealed',
   ]);
   expect(steps[2]).toMatchObject({ bytes: expect.any(Number), last: true });

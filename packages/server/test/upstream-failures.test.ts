@@ -1,7 +1,7 @@
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { createRelay } from '../src/index.ts';
-import { upstreamFailureCode } from '../src/upstream/pool.ts';
+import { upstreamFailureCode } from '../src/upstream/failures.ts';
 import { SealedClient } from './support/sealed-client.ts';
 import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
 

@@ -1,49 +1,57 @@
-// What is noted when an exchange or a WebSocket cannot be served, the same for both: on which plane the failure belongs,
-// one count, and a line in the log where somebody must look.
+// What is noted of a failure, the same on every way: its plane, one count, and a line in the log where somebody must look.
 import type { ServerResponse } from 'node:http';
-import { FIELD_COUNT_MAX, type Fields, type InnerCode, type OuterCode } from '@mte-relay/protocol';
-import { countOuter, type Observers } from '../observe/account.ts';
+import type { InnerCode, OuterCode } from '@mte-relay/protocol';
+import { type Account, countOuter, type Observers } from '../observe/account.ts';
 import { faultOf } from '../observe/fault.ts';
 import { StoreUnavailableError } from '../sessions/store.ts';
-import { upstreamFailureCode } from '../upstream/pool.ts';
-import { InnerRefusal, OuterRefusal, outerCodeOf, refuse } from './planes.ts';
+import { type UpstreamFailure, upstreamFailureCode } from '../upstream/failures.ts';
+import {
+  InnerRefusal,
+  innerFailure,
+  OuterRefusal,
+  type OwnResponse,
+  outerCodeOf,
+  RefusedByHook,
+  refuse,
+} from './planes.ts';
 
-/** What a line in the log is found by. */
-export type Names = Readonly<Record<string, string | undefined>>;
-
-/** A failure on its plane. */
+/** A failure on its plane: a response of the relay's own to seal, or a bare code. */
 export type Failure =
-  | { readonly plane: 'inner'; readonly code: InnerCode }
+  | { readonly plane: 'inner'; readonly code: InnerCode | undefined; readonly response: OwnResponse }
   | { readonly plane: 'outer'; readonly code: OuterCode };
 
-/** The plane and the code of what was thrown. @param claimed false while nothing can be sealed to the client. */
-export function failureOf(context: Observers, names: Names, error: unknown, claimed: boolean): Failure {
-  if (error instanceof InnerRefusal && claimed) return { plane: 'inner', code: error.code };
-  const code = outerCodeOf(error);
-  if (code === 'internal') context.log.error({ ...names, fault: faultOf(error) }, 'exchange failed');
-  return { plane: 'outer', code };
+/** The plane of what was thrown. @param claimed false while nothing can be sealed to the client. */
+export function failureOf(observers: Observers, account: Account, error: unknown, claimed: boolean): Failure {
+  if (claimed && error instanceof InnerRefusal) {
+    return { plane: 'inner', code: error.code, response: innerFailure(error.code) };
+  }
+  if (claimed && error instanceof RefusedByHook) return { plane: 'inner', code: undefined, response: error.response };
+  return { plane: 'outer', code: outerFailureOf(observers, account, error) };
 }
 
-/** The store, or a hook, gave no answer: nothing runs. */
-export function storeFailed({ log, metrics }: Observers, names: Names, error: unknown): OuterRefusal {
+/** The code of what was thrown before anything can be sealed. */
+export function outerFailureOf({ log }: Observers, account: Account, error: unknown): OuterCode {
+  const code = outerCodeOf(error);
+  if (code === 'internal')
+    log.error({ ...account.names(), route: account.route, fault: faultOf(error) }, 'request failed');
+  return code;
+}
+
+/** The session store, or a hook, failed or gave no result in time: nothing runs. */
+export function storeFailed({ log, metrics }: Observers, account: Account, error: unknown): OuterRefusal {
   // A store that is down says so itself, once and not per exchange.
   const level = error instanceof StoreUnavailableError ? 'debug' : 'error';
-  log[level]({ ...names, fault: faultOf(error) }, 'session store failed');
+  log[level]({ ...account.names(), fault: faultOf(error) }, 'session store failed');
   metrics.storeFailures.value += 1;
   return new OuterRefusal('unavailable');
 }
 
-/** What an upstream's failure is called towards the client. */
-export function upstreamFailed({ log }: Observers, names: Names, error: unknown, known?: InnerCode): InnerCode {
-  const code = known ?? upstreamFailureCode(error);
-  log.warn({ ...names, code, fault: faultOf(error) }, 'upstream failed');
+/** Notes that the upstream failed. @returns what its failure is called towards the client. */
+export function upstreamFailed({ log }: Observers, account: Account, error: unknown): UpstreamFailure {
+  const code = upstreamFailureCode(error);
+  log.warn({ ...account.names(), code, fault: faultOf(error) }, 'upstream failed');
+  account.upstreamFailed(code);
   return code;
-}
-
-/** The fields of an answer that is to be sealed, unless there are more than a client opens. Throws InnerRefusal. */
-export function openable(fields: Fields): Fields {
-  if (fields.length <= FIELD_COUNT_MAX) return fields;
-  throw new InnerRefusal('upstream-failed', { cause: new Error(`more than ${FIELD_COUNT_MAX} fields`) });
 }
 
 /** Refuses on the outer hop and counts it: for a request that no account has been opened for. */

@@ -34,6 +34,23 @@ export class InnerRefusal extends Error {
   }
 }
 
+/** A response of the relay's own, to be sealed. */
+export interface OwnResponse {
+  readonly head: ResponseHead;
+  readonly body: Bytes;
+}
+
+/** Thrown once a message is authenticated, to respond in the upstream's place as the embedding program says. */
+export class RefusedByHook extends Error {
+  override readonly name = 'RefusedByHook';
+  readonly response: OwnResponse;
+
+  constructor(response: OwnResponse) {
+    super('refused by the onRequest hook');
+    this.response = response;
+  }
+}
+
 /** What an outer refusal says to a reader. */
 export const OUTER_TITLE: Readonly<Record<OuterCode, string>> = {
   malformed: 'The message has not the layout of this protocol',
@@ -104,6 +121,19 @@ export function outerCloseCode(code: OuterCode): number {
 /** The upstream broke off (RFC 6455 §11.7, registered as "bad gateway"). */
 export const OUTER_CLOSE_UPSTREAM_BROKE = 1014;
 
+/**
+ * Decodes an authentic message: a fault in it is the client's own and is answered inside the seal.
+ * @throws InnerRefusal in place of a ProtocolError.
+ */
+export function decodeAuthentic<T>(decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new InnerRefusal(error.code === 'too-large' ? 'request-too-large' : 'request-malformed', { cause: error });
+  }
+}
+
 /** The outer code that fits an error, whatever it is. */
 export function outerCodeOf(error: unknown): OuterCode {
   if (error instanceof OuterRefusal) return error.code;
@@ -121,8 +151,8 @@ export function outerCodeOf(error: unknown): OuterCode {
   }
 }
 
-/** The relay's own answer to an authenticated request. */
-export function innerFailure(code: InnerCode): { head: ResponseHead; body: Bytes } {
+/** The relay's own response to an authenticated request. */
+export function innerFailure(code: InnerCode): OwnResponse {
   const { status, upstreamSaw } = INNER_FAILURE[code];
   const body = problem(INNER_TITLE[code], status, code, { upstreamSaw });
   return {

@@ -2,7 +2,6 @@
 // and free of control characters: the Binary HTTP decoder has seen to that.
 import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
 import { type ForwardedWay, forwardingFields } from './forwarding.ts';
-import { REQUEST_ID_FIELD } from './request-id.ts';
 
 /** Fields that belong to one hop, and those that only the relay itself may say. */
 const REQUEST_DROPPED: ReadonlySet<string> = new Set([
@@ -41,7 +40,7 @@ const RESPONSE_DROPPED: ReadonlySet<string> = new Set([
 ]);
 
 /** Fields that end here, under whatever alias: many servers read `X_Forwarded_For` as `X-Forwarded-For`. */
-function isDropped(name: string): boolean {
+export function isDropped(name: string): boolean {
   const plain = name.includes('_') ? name.replaceAll('_', '-') : name;
   return REQUEST_DROPPED.has(plain) || plain.startsWith('x-forwarded-');
 }
@@ -105,11 +104,6 @@ export function isFinalStatus(status: number): boolean {
   return Number.isInteger(status) && status >= 200 && status <= 599;
 }
 
-/** What is wrong with an upstream whose status is none, as the error that undici would give. */
-export function notAStatus(status: number): Error {
-  return Object.assign(new Error(`the upstream answered with status ${status}`), { code: 'HPE_INVALID_STATUS' });
-}
-
 /** One line per value. */
 export function flatten(headers: ParsedHeaders | undefined): [string, string][] {
   return Object.entries(headers ?? {}).flatMap(([name, value]) =>
@@ -124,42 +118,6 @@ export function rawFields(rawHeaders: readonly string[]): [string, string][] {
     fields.push([(rawHeaders[i] as string).toLowerCase(), rawHeaders[i + 1] as string]);
   }
   return fields;
-}
-
-/** Fields that frame or route a message, authenticate its sender, or change how the rest of it is read. */
-const TRAILER_REFUSED =
-  /^(?:authorization|cookie|set-cookie|www-authenticate|content-(?:encoding|type|range|length|location)|location|range|if-.*|cache-control|pragma|max-forwards|expires|date|age|vary|retry-after|origin|traceparent|tracestate|proxy-.*|sec-.*|access-control-.*|mte-relay-.*)$/;
-
-/** Whether a field of this name may stand in a trailer section that crosses the relay (RFC 9110 §6.5.1). */
-function isTrailer(name: string): boolean {
-  const plain = name.replaceAll('_', '-');
-  return !isDropped(plain) && !TRAILER_REFUSED.test(plain) && plain !== REQUEST_ID_FIELD;
-}
-
-/** The trailers that cross the relay, in either direction. @param own what HEADERS sets, which nobody else may. */
-export function trailerFields(trailers: Fields, own: Fields): Fields {
-  return trailers.filter(([name]) => isTrailer(name) && fieldValue(own, name) === undefined);
-}
-
-/** Trailers on their way upstream. */
-export interface Trailers {
-  /** Told ahead of the body in `trailer` (RFC 9110 §6.6.2). */
-  readonly names: readonly string[];
-  /** Known once the body has ended. */
-  fields(): Fields;
-}
-
-/** Trailers that are announced by `trailer` ahead of a body that still comes; undefined when none may cross. */
-export function announcedTrailers(fields: Fields, own: Fields, arrived: () => Fields): Trailers | undefined {
-  const announced = listItems(fields, 'trailer').map((name): [string, string] => [name.toLowerCase(), '']);
-  const names = trailerFields(announced, own).map(([name]) => name);
-  return names.length > 0 ? { names, fields: () => trailerFields(arrived(), own) } : undefined;
-}
-
-/** Trailers that are here; undefined when none may cross. */
-export function arrivedTrailers(arrived: Fields, own: Fields): Trailers | undefined {
-  const fields = trailerFields(arrived, own);
-  return fields.length > 0 ? { names: [...new Set(fields.map(([name]) => name))], fields: () => fields } : undefined;
 }
 
 /** The items of a comma-separated field that may stand in several lines. */
@@ -199,4 +157,9 @@ function listedIn(connection: string | readonly string[] | undefined): Set<strin
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined;
   const values = typeof connection === 'string' ? [connection] : connection;
   return new Set(values.flatMap((value) => value.split(',')).map((name) => name.trim().toLowerCase()));
+}
+
+/** Fields that carry the WebSocket handshake itself (RFC 6455 §11.3). */
+export function isHandshakeField(name: string): boolean {
+  return name.startsWith('sec-websocket-');
 }

@@ -17,11 +17,11 @@ import { canonicalTarget, pathOf } from '../http/target.ts';
 import { passThrough } from '../pass-through/request.ts';
 import { relayExchange } from '../sealed/exchange.ts';
 import { pair } from '../sealed/pairing.ts';
+import { discover, echo, refuseMethod } from './endpoints.ts';
 import type { PublicFiles } from './public-files.ts';
 import { requireUpgrade } from './upgrade.ts';
 
 const PATH_ECHO = '/api/mte-echo';
-const DISCOVERY_MAX_AGE_SECONDS = 300;
 const OWN_PATHS: ReadonlySet<string> = new Set([PATH_EXCHANGE, PATH_PAIR, PATH_DISCOVERY, PATH_WEBSOCKET, PATH_ECHO]);
 
 /** What may be passed through; methods of other standards may too. */
@@ -123,44 +123,3 @@ const answerPairing: Answer = (context, req, res) => {
   if (waitMs > 0) return refuseAndCount(context, res, 'too-many', Math.ceil(waitMs / 1000));
   void pair(context, req, res);
 };
-
-function discover(context: RelayContext, { cors, discovery }: Domain, req: IncomingMessage, res: ServerResponse): void {
-  if (!admitRead(context, cors, req, res)) return;
-  res.writeHead(200, {
-    'content-type': 'application/json',
-    'content-length': discovery.length,
-    'cache-control': `public, max-age=${DISCOVERY_MAX_AGE_SECONDS}`,
-  });
-  res.end(req.method === 'HEAD' ? undefined : discovery);
-}
-
-/** Shows that the relay is reached; seals nothing. */
-function echo(context: RelayContext, { cors }: Domain, req: IncomingMessage, res: ServerResponse, query: string): void {
-  if (!admitRead(context, cors, req, res)) return;
-  const message = new URLSearchParams(query).get('msg') ?? '';
-  const body = Buffer.from(JSON.stringify({ echo: message, time: new Date().toISOString() }));
-  res.writeHead(200, {
-    'content-type': 'application/json',
-    'content-length': body.length,
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-  });
-  res.end(req.method === 'HEAD' ? undefined : body);
-}
-
-/** Answers what is not GET or HEAD. */
-function admitRead(context: RelayContext, cors: Domain['cors'], req: IncomingMessage, res: ServerResponse): boolean {
-  if (req.method === 'OPTIONS') {
-    cors.preflight(req, res, 'GET, HEAD');
-    return false;
-  }
-  cors.apply(req, res);
-  if (req.method === 'GET' || req.method === 'HEAD') return true;
-  refuseMethod(context, res, 'GET, HEAD, OPTIONS');
-  return false;
-}
-
-function refuseMethod(context: RelayContext, res: ServerResponse, allow: string): void {
-  res.setHeader('allow', allow);
-  refuseAndCount(context, res, 'method-not-allowed');
-}

@@ -12,7 +12,9 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { RelayContext } from '../context.ts';
 import { type Domain, setOwnHeaders } from '../domain.ts';
 import { refuseAndCount } from '../failure/noted.ts';
+import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
+import { Account } from '../observe/account.ts';
 import { type PendingUpgrade, passThroughUpgrade } from '../pass-through/websocket.ts';
 import { SealedWebSocketRelay } from '../sealed/websocket.ts';
 import { CLOSE_TIMEOUT_MS } from '../upstream/websocket.ts';
@@ -39,6 +41,8 @@ export class Upgrades {
   readonly #sealed = new Set<SealedWebSocketRelay>();
   readonly #passed = new Set<Socket>();
   readonly #handshakes: WebSocketServer;
+  /** Of sealed WebSockets, by their handshakes. */
+  readonly #accounts = new WeakMap<IncomingMessage, Account>();
   #closing = false;
 
   constructor(context: RelayContext) {
@@ -54,6 +58,7 @@ export class Upgrades {
     this.#handshakes.on('headers', (lines, req) => {
       const own = this.#domainOf(req)?.settings.HEADERS ?? [];
       for (const [name, value] of own) lines.push(`${name}: ${value}`);
+      lines.push(`${REQUEST_ID_FIELD}: ${this.#accounts.get(req)?.requestId}`);
     });
   }
 
@@ -75,7 +80,7 @@ export class Upgrades {
     const socket = stream as Socket;
     socket.on('error', () => socket.destroy()); // node:http has taken its own listener off
     socket.setTimeout(0);
-    const pending = { req, socket, head, answer: () => answerOn(req, socket) };
+    const pending = { req, socket, head, respond: () => respondOn(req, socket) };
     if (!isWebSocketHandshake(req)) return this.#refuse(pending, 'upgrade-required');
     if (!this.#context.admission.allowsFields(req.rawHeaders)) return this.#refuse(pending, 'headers-too-large');
     if (this.#closing || !this.#context.admission.hasRoomForWebSocket()) return this.#refuse(pending, 'unavailable');
@@ -90,8 +95,10 @@ export class Upgrades {
     if (!WEBSOCKET_KEY.test(req.headers['sec-websocket-key'] ?? '')) return this.#refuse(pending, 'malformed');
     const offered = req.headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
     if (!offered?.includes(WEBSOCKET_SUBPROTOCOL)) return this.#refuse(pending, 'version-unsupported');
+    const account = new Account(this.#context, requestIdOf(req), 'websocket');
+    this.#accounts.set(req, account);
     this.#handshakes.handleUpgrade(req, socket, head, (outer: WebSocket) => {
-      const relay = new SealedWebSocketRelay(this.#context, req, outer);
+      const relay = new SealedWebSocketRelay(this.#context, req, outer, account);
       this.#sealed.add(relay);
       this.#context.admission.webSockets += 1;
       outer.on('close', () => {
@@ -124,8 +131,8 @@ export class Upgrades {
     return this.#context.domains.byRequest(req, this.#context.trustedProxies);
   }
 
-  #refuse({ req, answer }: PendingUpgrade, code: OuterCode): void {
-    const res = answer();
+  #refuse({ req, respond }: PendingUpgrade, code: OuterCode): void {
+    const res = respond();
     const domain = this.#domainOf(req);
     if (domain) setOwnHeaders(domain, res);
     if (code === 'upgrade-required') requireUpgrade(this.#context, res);
@@ -156,8 +163,8 @@ export function requireUpgrade(context: RelayContext, res: ServerResponse): void
   refuseAndCount(context, res, 'upgrade-required');
 }
 
-/** An ordinary answer on the socket of an upgrade, which ends with it. */
-function answerOn(req: IncomingMessage, socket: Socket): ServerResponse {
+/** An ordinary response on the socket of an upgrade, which ends with it. */
+function respondOn(req: IncomingMessage, socket: Socket): ServerResponse {
   const res = new ServerResponse(req);
   res.shouldKeepAlive = false;
   res.assignSocket(socket);

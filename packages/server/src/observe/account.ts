@@ -1,11 +1,11 @@
 // What one request took and came to: a line in the log, a few additions to the metrics and, where traces are made, its
 // spans, when it is over. On the hot path, so no object, no lookup and no text that a level which is off would not show.
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { InnerCode, OuterCode } from '@mte-relay/protocol';
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { type InnerCode, OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
 import type { Attributes } from '@opentelemetry/api';
-import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { type Logger, shortSession } from './log.ts';
-import { type BodyRoute, type Metrics, type Outcome, outcomeOf } from './metrics.ts';
+import { type Metrics, type Outcome, outcomeOf, type Route } from './metrics.ts';
 import type { ExchangeTrace, Tracing, UpstreamCall } from './trace.ts';
 
 /** Where what is seen of a request is told. */
@@ -16,17 +16,17 @@ export interface Observers {
   readonly tracing: Tracing | undefined;
 }
 
-/** The account of one exchange, cancel or pass-through request. */
+/** The account of one request, whatever its route. */
 export class Account {
   readonly requestId: string;
   /** True when steps are logged: ask before making one up. */
   readonly traces: boolean;
-  route: BodyRoute;
+  route: Route;
   sid: Uint8Array | undefined;
   clientId = '';
-  /** Of the answer: the inner one of an exchange. 0 while there is none. */
+  /** Of the response: the inner one of a sealed request. 0 while there is none. */
   status = 0;
-  /** True when the answer went out in more than one piece. */
+  /** True when the response went out in more than one piece. */
   streamed = false;
   decodeMs = 0;
   encodeMs = 0;
@@ -42,15 +42,16 @@ export class Account {
   #upstreamMs = 0;
   #code: OuterCode | InnerCode | undefined;
   #refused = false;
+  #connection: OwnConnection | undefined;
 
-  constructor({ log, metrics, tracing }: Observers, req: IncomingMessage, res: ServerResponse, route: BodyRoute) {
+  /** @param requestId by which log, upstream and client name the request; see `http/request-id.ts`. */
+  constructor({ log, metrics, tracing }: Observers, requestId: string, route: Route) {
     this.#log = log;
     this.#metrics = metrics;
-    this.#trace = tracing?.begin(this.#startedMs);
+    this.#trace = tracing?.begin(this.#startedMs, route);
     this.route = route;
     this.traces = log.isLevelEnabled('trace');
-    this.requestId = requestIdOf(req);
-    res.setHeader(REQUEST_ID_FIELD, this.requestId);
+    this.requestId = requestId;
   }
 
   /** The request is being handed to the upstream; a trace is set in its headers. */
@@ -64,75 +65,92 @@ export class Account {
     this.#trace?.calling(call);
   }
 
-  /** The upstream's answer has begun. */
-  upstreamAnswered(): void {
+  /** The upstream's response has begun. */
+  upstreamResponded(): void {
     this.#upstreamMs = performance.now() - this.#dispatchedMs;
     this.#metrics.upstream.observeMs(this.#upstreamMs);
   }
 
-  /** The upstream's answer is here whole. */
+  /** The upstream's response is here whole. */
   upstreamEnded(): void {
     this.#trace?.called(this.status);
   }
 
-  /** The upstream gave no answer, or broke off inside it. */
+  /** The upstream gave no response, or broke off inside it. */
   upstreamFailed(code: InnerCode | OuterCode): void {
     this.#trace?.called(0, code);
   }
 
-  /** Refused on the outer hop. */
+  /** The relay refused the request on the outer hop. */
   refusedOuter(code: OuterCode): void {
-    this.#code = code;
     this.#refused = true;
+    this.#code = code;
     countOuter(this.#metrics, code);
   }
 
-  /** Answered by the relay itself, inside the seal. */
-  refusedInner(code: InnerCode): void {
+  /** An unsealed request failed for the upstream's sake; the client gets the code's status, unless a response has begun. */
+  failedOuter(code: OuterCode): void {
+    if (this.status === 0) this.status = OUTER_STATUS[code];
     this.#code = code;
-    countInner(this.#metrics, code);
+    countOuter(this.#metrics, code);
+  }
+
+  /** A response that is not the upstream's goes out inside the seal. @param code undefined for one that a hook made. */
+  respondedInner(status: number, code: InnerCode | undefined): void {
+    this.status = status;
+    this.#code = code;
+    if (code) this.#metrics.innerFailures[code].value += 1;
+  }
+
+  /** From now on the connection carries this request alone, and its bytes are the request's. */
+  ownConnection(socket: Socket): void {
+    this.#connection = { socket, readBefore: socket.bytesRead, writtenBefore: socket.bytesWritten };
   }
 
   /** One step on the way; ask {@link Account.traces} first. Facts are sizes and counts, never content. */
   step(name: string, facts: Readonly<Record<string, number | boolean | string>> = {}): void {
-    this.#log.trace({ request: this.requestId, ...this.#names(), ...facts }, name);
+    this.#log.trace({ ...this.names(), ...facts }, name);
   }
 
   /** What another line about this request is found by. */
-  names(): Readonly<Record<string, string | undefined>> {
-    return { request: this.requestId, ...this.#names() };
+  names(): Names {
+    const { requestId, sid, clientId } = this;
+    return {
+      request: requestId,
+      ...(sid && { session: shortSession(sid) }),
+      ...(clientId !== '' && { client: clientId }),
+    };
   }
 
-  /** The response has closed. */
-  close(res: ServerResponse): void {
-    const metrics = this.#metrics;
-    const { route } = this;
-    const complete = res.writableFinished;
-    metrics.requests[route][this.#outcome(complete)].value += 1;
-    metrics.bytesIn[route].value += this.bytesIn;
-    metrics.bytesOut[route].value += this.bytesOut;
-    if (this.decodeMs > 0) metrics.decode.observeMs(this.decodeMs);
-    if (this.encodeMs > 0) metrics.encode.observeMs(this.encodeMs);
+  /** The response of an HTTP request has closed. */
+  endWith(res: ServerResponse): void {
+    // A status that is not 200 was set by what cut the request off without writing a head.
+    this.end(res.headersSent || res.statusCode !== 200 ? res.statusCode : 0, res.writableFinished);
+  }
+
+  /**
+   * The request is over.
+   * @param outer status of the outer response, or close code of the outer WebSocket; 0 when there is none.
+   * @param complete true when the client got a whole response, or the WebSocket closed cleanly.
+   */
+  end(outer: number, complete: boolean): void {
+    this.#takeConnectionBytes();
     const totalMs = performance.now() - this.#startedMs;
-    if (this.status > 0) {
-      if (route === 'pass_through') metrics.passThroughTime.observeMs(totalMs);
-      else if (route === 'exchange')
-        (this.streamed ? metrics.exchangeStream : metrics.exchangeWhole).observeMs(totalMs);
-    }
+    this.#count(totalMs, complete);
+    const { route, status } = this;
     this.#trace?.close({
-      status: this.status || (res.headersSent ? res.statusCode : 0),
-      error: this.#error(complete),
+      status: status || (route === 'websocket' ? 0 : outer),
+      error: this.#code ?? (complete ? undefined : 'aborted'),
       attributes: this.#attributes(),
     });
     if (!this.#log.isLevelEnabled('info')) return;
     this.#log.info(
       {
-        request: this.requestId,
-        ...this.#names(),
+        ...this.names(),
         route,
         trace: this.#trace?.traceId,
-        status: this.status,
-        outer: res.statusCode,
+        status,
+        outer,
         code: this.#code,
         complete,
         ms: tenths(totalMs),
@@ -146,13 +164,34 @@ export class Account {
     );
   }
 
-  #outcome(complete: boolean): Outcome {
-    if (!complete) return 'aborted';
-    return this.#refused ? 'refused' : outcomeOf(this.status);
+  #count(totalMs: number, complete: boolean): void {
+    const metrics = this.#metrics;
+    const { route } = this;
+    if (this.decodeMs > 0) metrics.decode.observeMs(this.decodeMs);
+    if (this.encodeMs > 0) metrics.encode.observeMs(this.encodeMs);
+    if (route === 'pairing') return this.#countPairing(totalMs);
+    metrics.requests[route][this.#outcome(complete)].value += 1;
+    metrics.bytesIn[route].value += this.bytesIn;
+    metrics.bytesOut[route].value += this.bytesOut;
+    if (this.status === 0) return;
+    if (route === 'pass_through') metrics.passThroughTime.observeMs(totalMs);
+    else if (route === 'exchange') (this.streamed ? metrics.exchangeStream : metrics.exchangeWhole).observeMs(totalMs);
   }
 
-  #error(complete: boolean): string | undefined {
-    return this.#code ?? (complete ? undefined : 'aborted');
+  #countPairing(totalMs: number): void {
+    const { pairings, pairingTime } = this.#metrics;
+    if (this.status === 200) {
+      pairings.paired.value += 1;
+      pairingTime.observeMs(totalMs);
+    } else pairings[isRelaysFault(this.#code) ? 'failed' : 'refused'].value += 1;
+  }
+
+  /** Of a WebSocket it is what became of the handshake: how an open one ends, its close code says. */
+  #outcome(complete: boolean): Outcome {
+    const isWebSocket = this.route === 'websocket';
+    if (this.#refused && (complete || isWebSocket)) return 'refused';
+    if (!complete && !(isWebSocket && this.status > 0)) return 'aborted';
+    return outcomeOf(this.status);
   }
 
   #attributes(): Attributes {
@@ -161,27 +200,38 @@ export class Account {
       'mte_relay.route': route,
       'mte_relay.request_id': requestId,
       ...(sid && { 'mte_relay.session': shortSession(sid) }),
-      'mte_relay.decode_ms': thousandths(decodeMs),
-      'mte_relay.encode_ms': thousandths(encodeMs),
+      ...(decodeMs > 0 && { 'mte_relay.decode_ms': thousandths(decodeMs) }),
+      ...(encodeMs > 0 && { 'mte_relay.encode_ms': thousandths(encodeMs) }),
       ...(storeMs > 0 && { 'mte_relay.store_ms': thousandths(storeMs) }),
     };
   }
 
-  #names(): { session?: string; client?: string } {
-    const { sid, clientId } = this;
-    return { ...(sid && { session: shortSession(sid) }), ...(clientId !== '' && { client: clientId }) };
+  #takeConnectionBytes(): void {
+    if (!this.#connection) return;
+    const { socket, readBefore, writtenBefore } = this.#connection;
+    this.bytesIn = socket.bytesRead - readBefore;
+    this.bytesOut = socket.bytesWritten - writtenBefore;
   }
+}
+
+/** What a line in the log is found by. */
+export type Names = Readonly<Record<string, string | undefined>>;
+
+/** A connection that carries one request alone, and what had crossed it before. */
+interface OwnConnection {
+  readonly socket: Socket;
+  readonly readBefore: number;
+  readonly writtenBefore: number;
+}
+
+function isRelaysFault(code: OuterCode | InnerCode | undefined): boolean {
+  return code === 'internal' || code === 'unavailable';
 }
 
 /** Counts a refusal on the outer hop. */
 export function countOuter(metrics: Metrics, code: OuterCode): void {
   metrics.outerFailures[code].value += 1;
   if (code === 'replayed') metrics.replaysRefused.value += 1;
-}
-
-/** Counts an answer of the relay's own inside the seal. */
-export function countInner(metrics: Metrics, code: InnerCode): void {
-  metrics.innerFailures[code].value += 1;
 }
 
 function tenths(ms: number): number {

@@ -11,12 +11,11 @@ const PREFIX = 'mte_relay_';
 export const OUTCOMES = ['1xx', '2xx', '3xx', '4xx', '5xx', 'refused', 'aborted'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
-const BODY_ROUTES = ['exchange', 'cancel', 'pass_through'] as const;
-/** Routes whose requests and answers have bodies. */
-export type BodyRoute = (typeof BODY_ROUTES)[number];
 const ROUTES = ['exchange', 'cancel', 'pass_through', 'websocket'] as const;
-/** What a request is to the relay, as metrics and the log name it. */
-export type Route = (typeof ROUTES)[number];
+/** What a request is to the relay, as metrics and the log name it; pairings have metrics of their own. */
+export type Route = (typeof ROUTES)[number] | 'pairing';
+/** Routes that requests are counted by. */
+type CountedRoute = Exclude<Route, 'pairing'>;
 
 /** Everything that bounds a client, by the setting that says how much. */
 export const LIMITS = [
@@ -67,7 +66,7 @@ export class Metrics {
   readonly registry: Registry = new Registry();
   readonly families: FamilyDescription[] = [];
 
-  readonly requests: Readonly<Record<Route, Readonly<Record<Outcome, Count>>>>;
+  readonly requests: Readonly<Record<CountedRoute, Readonly<Record<Outcome, Count>>>>;
   readonly exchangeWhole: Timing;
   readonly exchangeStream: Timing;
   readonly passThroughTime: Timing;
@@ -80,8 +79,8 @@ export class Metrics {
   readonly outerFailures: Readonly<Record<OuterCode, Count>>;
   readonly innerFailures: Readonly<Record<InnerCode, Count>>;
   readonly limits: Readonly<Record<Limit, Count>>;
-  readonly bytesIn: Readonly<Record<BodyRoute, Count>>;
-  readonly bytesOut: Readonly<Record<BodyRoute, Count>>;
+  readonly bytesIn: Readonly<Record<CountedRoute, Count>>;
+  readonly bytesOut: Readonly<Record<CountedRoute, Count>>;
   readonly store: Readonly<Record<StoreOperation, Timing>>;
   readonly storeFailures: Count;
 
@@ -151,14 +150,14 @@ export class Metrics {
 
     const bytes = this.#counter(
       'bytes_total',
-      'Bytes of bodies from clients (in) and to clients (out), sealed as they are',
+      'Bytes of bodies and of open WebSockets from clients (in) and to clients (out), sealed as they are',
       {
-        route: BODY_ROUTES,
+        route: ROUTES,
         direction: ['in', 'out'],
       },
     );
-    this.bytesIn = record(BODY_ROUTES, (route) => bytes.series({ route, direction: 'in' }));
-    this.bytesOut = record(BODY_ROUTES, (route) => bytes.series({ route, direction: 'out' }));
+    this.bytesIn = record(ROUTES, (route) => bytes.series({ route, direction: 'in' }));
+    this.bytesOut = record(ROUTES, (route) => bytes.series({ route, direction: 'out' }));
 
     const store = this.#histogram(
       'store_seconds',

@@ -34,24 +34,16 @@ export class Tracing {
     this.tracer = api.trace.getTracer('mte-relay-server', PACKAGE.version);
   }
 
-  /** @param startedMs as `performance.now()`; of the request's head. */
-  begin(startedMs: number): ExchangeTrace {
-    return new ExchangeTrace(this, startedMs);
-  }
-
-  /** A span that has ended, of what calls no upstream. */
-  record(name: string, startedMs: number, end: TracedEnd): void {
-    const trace = this.begin(startedMs);
-    trace.name = name;
-    trace.close(end);
+  /** @param startedMs as `performance.now()`; of the request's head. @param route names the span until a method does. */
+  begin(startedMs: number, route: string): ExchangeTrace {
+    return new ExchangeTrace(this, startedMs, route);
   }
 }
 
 /** The spans of one exchange. */
 export class ExchangeTrace {
-  /** Of the SERVER span, where no method is known. */
-  name = 'exchange';
   readonly #tracing: Tracing;
+  readonly #route: string;
   readonly #startedMs: number;
   /** Of the program that the relay is in, where it has one. */
   readonly #around: Context;
@@ -59,8 +51,9 @@ export class ExchangeTrace {
   #call: Span | undefined;
   #calls = 0;
 
-  constructor(tracing: Tracing, startedMs: number) {
+  constructor(tracing: Tracing, startedMs: number, route: string) {
     this.#tracing = tracing;
+    this.#route = route;
     this.#startedMs = startedMs;
     this.#around = tracing.api.context.active();
   }
@@ -101,7 +94,7 @@ export class ExchangeTrace {
   /** Ends every span. */
   close({ attributes, status, error }: TracedEnd): void {
     this.#endCall(status, error ?? 'aborted'); // when the answer is not whole yet
-    const span = this.#server ?? this.#begin(this.#around, this.name);
+    const span = this.#server ?? this.#begin(this.#around, this.#route);
     span.setAttributes(attributes);
     this.#end(span, status, error ?? (status >= 500 ? String(status) : undefined), status >= 500);
   }

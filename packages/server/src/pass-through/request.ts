@@ -1,28 +1,17 @@
 // A pass-through request: forwarded by rule without sealing, as any reverse proxy would.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { OuterCode } from '@mte-relay/protocol';
 import type { Dispatcher } from 'undici';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
+import { upstreamFailed } from '../failure/noted.ts';
 import { refuse } from '../failure/planes.ts';
-import {
-  announcedTrailers,
-  downstreamFields,
-  endToEndFields,
-  flatten,
-  notAStatus,
-  overrideFields,
-  type ParsedHeaders,
-  rawFields,
-  trailerFields,
-  upstreamRequestHeaders,
-} from '../http/fields.ts';
-import { REQUEST_ID_FIELD } from '../http/request-id.ts';
+import { flatten, type ParsedHeaders, rawFields } from '../http/fields.ts';
+import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
+import { announcedTrailers, trailerFields } from '../http/trailers.ts';
 import { Account } from '../observe/account.ts';
-import { faultOf } from '../observe/fault.ts';
-import type { Logger } from '../observe/log.ts';
-import { upstreamFailureCode } from '../upstream/pool.ts';
+import { notAStatus } from '../upstream/failures.ts';
 import { Upload } from './body.ts';
+import { clientFields, fieldsForClient, outerCodeOfFailure, upstreamHeaders } from './fields.ts';
 
 type Controller = Dispatcher.DispatchController;
 
@@ -40,11 +29,10 @@ export function passThrough(
   res: ServerResponse,
   target: string,
 ): void {
-  const account = new Account(context, req, res, 'pass_through');
-  const given = endToEndFields(rawFields(req.rawHeaders)).filter(([name]) => name !== REQUEST_ID_FIELD);
-  const fields = overrideFields(given, domain.settings.HEADERS);
-  const headers = upstreamRequestHeaders(fields, context.trustedProxies.read(req));
-  headers.push(REQUEST_ID_FIELD, account.requestId);
+  const account = new Account(context, requestIdOf(req), 'pass_through');
+  res.setHeader(REQUEST_ID_FIELD, account.requestId);
+  const given = clientFields(req);
+  const headers = upstreamHeaders(context, domain, req, given, account.requestId);
   const length = req.headers['content-length'];
   const hasBody = (length !== undefined && length !== '0') || req.headers['transfer-encoding'] !== undefined;
   if (hasBody && length !== undefined) headers.push('content-length', length);
@@ -56,26 +44,27 @@ export function passThrough(
   account.dispatched({ method, headers, origin: domain.upstream.url });
   domain.upstream.dispatch(
     { method, target, headers, body: hasBody ? new Upload(req) : null, trailers },
-    new PlainAnswer(domain, context, account, res),
+    new PlainResponse(domain, context, account, res),
   );
 }
 
-class PlainAnswer implements Dispatcher.DispatchHandler {
+/** What undici tells of the response, written to the client as it comes. */
+class PlainResponse implements Dispatcher.DispatchHandler {
   readonly #domain: Domain;
-  readonly #log: Logger;
+  readonly #context: RelayContext;
   readonly #account: Account;
   readonly #res: ServerResponse;
   #controller: Controller | undefined;
 
-  constructor(domain: Domain, { admission, log }: RelayContext, account: Account, res: ServerResponse) {
+  constructor(domain: Domain, context: RelayContext, account: Account, res: ServerResponse) {
     this.#domain = domain;
-    this.#log = log;
+    this.#context = context;
     this.#account = account;
     this.#res = res;
     res.on('close', () => {
       if (!res.writableFinished) this.#controller?.abort(new Error('the client went away'));
-      admission.passThroughs -= 1;
-      account.close(res);
+      context.admission.passThroughs -= 1;
+      account.endWith(res);
     });
     res.on('drain', () => this.#controller?.resume());
   }
@@ -93,16 +82,14 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
   onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
     if (status < 100) throw notAStatus(status);
     if (status < 200) return;
-    this.#account.upstreamAnswered();
+    this.#account.upstreamResponded();
     this.#account.status = status;
-    const own = new Set(this.#res.getHeaderNames());
-    for (const [name, value] of downstreamFields(headers)) {
-      if (name === EXPOSED && own.has(EXPOSED))
-        this.#res.setHeader(EXPOSED, `${this.#res.getHeader(EXPOSED)}, ${value}`);
-      // Otherwise the relay's own CORS answer stands alone; several lines of one name stay several.
-      if ((own.has(name) && name !== 'vary') || name.startsWith('access-control-')) continue;
-      this.#res.appendHeader(name, this.#domain.upstream.clientValue(name, value));
+    const exposed = headers[EXPOSED];
+    if (exposed !== undefined && this.#res.hasHeader(EXPOSED)) {
+      this.#res.setHeader(EXPOSED, [this.#res.getHeader(EXPOSED), exposed].flat().join(', '));
     }
+    // Several lines of one name stay several.
+    for (const [name, value] of fieldsForClient(this.#domain, headers)) this.#res.appendHeader(name, value);
     this.#res.writeHead(status);
     this.#res.write(NOTHING);
   }
@@ -120,21 +107,10 @@ class PlainAnswer implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Controller, error: Error): void {
-    if (this.#res.destroyed) return; // by the client, which needs no answer and is no fault of the upstream
-    this.#log.warn({ ...this.#account.names(), fault: faultOf(error) }, 'upstream failed');
-    const code = plainCodeOf(error);
-    this.#account.upstreamFailed(code);
-    if (this.#res.headersSent) {
-      this.#res.destroy();
-      return;
-    }
-    this.#account.refusedOuter(code);
-    refuse(this.#res, code);
+    if (this.#res.destroyed) return; // by the client, which needs no response and is no fault of the upstream
+    const code = outerCodeOfFailure(upstreamFailed(this.#context, this.#account, error));
+    this.#account.failedOuter(code);
+    if (this.#res.headersSent) this.#res.destroy();
+    else refuse(this.#res, code);
   }
-}
-
-/** What an upstream's failure is called on a pass-through route. */
-export function plainCodeOf(error: Error): OuterCode {
-  const code = upstreamFailureCode(error);
-  return code === 'request-malformed' ? 'malformed' : code;
 }

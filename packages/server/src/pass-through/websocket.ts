@@ -1,32 +1,26 @@
 // A WebSocket on a pass-through route: the handshake is forwarded with the hop's own fields set anew, then bytes are
 // piped both ways as they are.
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { refuseAndCount } from '../failure/noted.ts';
-import {
-  downstreamFields,
-  endToEndFields,
-  notAStatus,
-  overrideFields,
-  rawFields,
-  upstreamRequestHeaders,
-} from '../http/fields.ts';
+import { upstreamFailed } from '../failure/noted.ts';
+import { refuse } from '../failure/planes.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
-import { outcomeOf } from '../observe/metrics.ts';
-import { connectionRequest, timeLimitError } from '../upstream/connection.ts';
+import { Account } from '../observe/account.ts';
+import { connectionRequest } from '../upstream/connection.ts';
+import { notAStatus } from '../upstream/failures.ts';
 import { limitHandshake } from '../upstream/websocket.ts';
-import { plainCodeOf } from './request.ts';
+import { clientFields, fieldsForClient, outerCodeOfFailure, upstreamHeaders } from './fields.ts';
 
-/** The client's side of a handshake that has not been answered. */
+/** The client's side of a handshake that has no response yet. */
 export interface PendingUpgrade {
   readonly req: IncomingMessage;
   readonly socket: Socket;
   /** Bytes that came behind the handshake. */
   readonly head: Buffer;
-  /** Begins an answer that is no upgrade. */
-  answer(): ServerResponse;
+  /** Begins a response that is not an upgrade. */
+  respond(): ServerResponse;
 }
 
 /** Forwards one handshake. @param target the canonical target that its route was matched on. */
@@ -36,86 +30,133 @@ export function passThroughUpgrade(
   pending: PendingUpgrade,
   target: string,
 ): void {
-  const { settings, log, trustedProxies } = context;
-  const { req, socket } = pending;
-  const connection = domain.upstream.connection(target);
-  const fields = overrideFields(
-    endToEndFields(rawFields(req.rawHeaders)).filter(([name]) => name !== REQUEST_ID_FIELD),
-    domain.settings.HEADERS,
-  );
-  const headers = upstreamRequestHeaders(fields, trustedProxies.read(req));
-  const requestId = requestIdOf(req);
-  headers.push(
-    REQUEST_ID_FIELD,
-    requestId,
-    'host',
-    connection.origin.host,
-    'connection',
-    'Upgrade',
-    'upgrade',
-    'websocket',
-  );
-  const handshake = connectionRequest(connection, 'GET', headers);
-  let status = 0;
-  let failure: Error | undefined;
-  const stopTimers = limitHandshake(handshake, settings, (code) => {
-    failure = timeLimitError(code);
-    handshake.destroy(failure);
-  });
-  const onGone = (): void => void handshake.destroy();
-  socket.once('close', onGone);
-  handshake.on('upgrade', (res, upstreamSocket: Socket, upstreamHead) => {
-    stopTimers();
-    socket.off('close', onGone);
-    status = res.statusCode as number;
-    socket.write(switchingHead(domain, res), 'latin1'); // field values are bytes
+  new PassedWebSocket(context, domain, pending).start(target);
+}
+
+class PassedWebSocket {
+  readonly #context: RelayContext;
+  readonly #domain: Domain;
+  readonly #pending: PendingUpgrade;
+  readonly #account: Account;
+  #refusal: ServerResponse | undefined; // a response that is not an upgrade
+
+  constructor(context: RelayContext, domain: Domain, pending: PendingUpgrade) {
+    this.#context = context;
+    this.#domain = domain;
+    this.#pending = pending;
+    this.#account = new Account(context, requestIdOf(pending.req), 'websocket');
+    pending.socket.once('close', () => this.#onClose());
+  }
+
+  start(target: string): void {
+    const { settings } = this.#context;
+    const handshake = this.#beginHandshake(target);
+    let late: Error | undefined;
+    const stopTimers = limitHandshake(handshake, settings, (error) => {
+      late = error;
+      handshake.destroy(error);
+    });
+    const onGone = (): void => void handshake.destroy();
+    this.#pending.socket.once('close', onGone);
+    handshake.on('upgrade', (res, upstream: Socket, head) => {
+      stopTimers();
+      this.#pending.socket.off('close', onGone);
+      this.#open(res, upstream, head);
+    });
+    handshake.on('response', (res) => {
+      stopTimers();
+      const status = res.statusCode as number;
+      if (status < 100) return void handshake.destroy(notAStatus(status));
+      this.#passRefusal(res, status);
+    });
+    handshake.on('error', (error) => {
+      stopTimers();
+      this.#fail(late ?? error);
+    });
+    handshake.end();
+  }
+
+  #beginHandshake(target: string): ClientRequest {
+    const { req } = this.#pending;
+    const { upstream } = this.#domain;
+    const connection = upstream.connection(target);
+    const headers = upstreamHeaders(this.#context, this.#domain, req, clientFields(req), this.#account.requestId);
+    this.#account.dispatched({ method: 'GET', headers, origin: upstream.url });
+    const hop = ['host', connection.origin.host, 'connection', 'Upgrade', 'upgrade', 'websocket'];
+    return connectionRequest(connection, 'GET', [...headers, ...hop]);
+  }
+
+  /** The upstream has switched protocols. */
+  #open(res: IncomingMessage, upstream: Socket, upstreamHead: Buffer): void {
+    const { socket, head } = this.#pending;
+    const { settings, metrics } = this.#context;
+    this.#onUpstreamResponse(101);
+    socket.write(this.#switchingHead(res), 'latin1'); // field values are bytes
+    this.#account.ownConnection(socket);
     socket.write(upstreamHead);
-    upstreamSocket.write(pending.head);
-    pipeBothWays(socket, upstreamSocket);
+    upstream.write(head);
+    pipeBothWays(socket, upstream);
     // Whatever is read on one side is written on the other, so one clock sees all.
     socket.setTimeout(settings.WEBSOCKET_IDLE_TIMEOUT_MS, () => {
-      if (!socket.destroyed) context.metrics.limits.WEBSOCKET_IDLE_TIMEOUT_MS.value += 1;
+      if (!socket.destroyed) metrics.limits.WEBSOCKET_IDLE_TIMEOUT_MS.value += 1;
       socket.destroy();
-      upstreamSocket.destroy();
+      upstream.destroy();
     });
-  });
-  handshake.on('response', (res) => {
-    stopTimers();
-    if ((res.statusCode as number) < 100) return void handshake.destroy(notAStatus(res.statusCode as number));
-    status = res.statusCode as number;
-    res.setTimeout(settings.UPSTREAM_IDLE_TIMEOUT_MS, () => res.destroy());
-    passAnswer(domain, res, pending.answer());
-  });
-  handshake.on('error', (error) => {
-    stopTimers();
-    if (status === 0 && !socket.destroyed) refuseAndCount(context, pending.answer(), plainCodeOf(failure ?? error));
-  });
-  socket.once('close', () => {
-    context.metrics.requests.websocket[outcomeOf(status)].value += 1;
-    log.info({ request: requestId, route: 'websocket', sealed: false, status }, 'websocket');
-  });
-  handshake.end();
-}
-
-/** The upstream's 101 as this hop says it. */
-function switchingHead(domain: Domain, res: IncomingMessage): string {
-  const fields = overrideFields(downstreamFields(res.headers), domain.settings.HEADERS);
-  const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`);
-  return `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n${lines.join('')}\r\n`;
-}
-
-/** An answer that is no upgrade. */
-function passAnswer(domain: Domain, res: IncomingMessage, answer: ServerResponse): void {
-  for (const [name, value] of downstreamFields(res.headers)) {
-    answer.appendHeader(name, domain.upstream.clientValue(name, value));
   }
-  for (const [name, value] of domain.settings.HEADERS) answer.setHeader(name, value);
-  answer.writeHead(res.statusCode as number);
-  res.on('close', () => {
-    if (!res.complete) answer.destroy();
-  });
-  answer.on('close', () => res.destroy());
-  res.pipe(answer);
+
+  /** The upstream's 101 as this hop says it. */
+  #switchingHead(res: IncomingMessage): string {
+    const own = [[REQUEST_ID_FIELD, this.#account.requestId] as const, ...this.#domain.settings.HEADERS];
+    const lines = [...fieldsForClient(this.#domain, res.headers), ...own].map(
+      ([name, value]) => `${name}: ${value}\r\n`,
+    );
+    return `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n${lines.join('')}\r\n`;
+  }
+
+  /** The upstream has responded without switching protocols. */
+  #passRefusal(res: IncomingMessage, status: number): void {
+    this.#onUpstreamResponse(status);
+    res.setTimeout(this.#context.settings.UPSTREAM_IDLE_TIMEOUT_MS, () => res.destroy());
+    const out = this.#respond();
+    for (const [name, value] of fieldsForClient(this.#domain, res.headers)) out.appendHeader(name, value);
+    out.writeHead(status);
+    res.on('data', (piece: Buffer) => {
+      this.#account.bytesOut += piece.length;
+    });
+    res.on('close', () => {
+      if (!res.complete) out.destroy();
+    });
+    out.on('close', () => res.destroy());
+    res.pipe(out);
+  }
+
+  #onUpstreamResponse(status: number): void {
+    this.#account.upstreamResponded();
+    this.#account.status = status;
+    this.#account.upstreamEnded();
+  }
+
+  #fail(error: Error): void {
+    if (this.#account.status !== 0 || this.#pending.socket.destroyed) return;
+    const code = outerCodeOfFailure(upstreamFailed(this.#context, this.#account, error));
+    this.#account.failedOuter(code);
+    refuse(this.#respond(), code);
+  }
+
+  /** A response that is not an upgrade, with the relay's own fields. */
+  #respond(): ServerResponse {
+    const out = this.#pending.respond();
+    for (const [name, value] of this.#domain.settings.HEADERS) out.setHeader(name, value);
+    out.setHeader(REQUEST_ID_FIELD, this.#account.requestId);
+    this.#refusal = out;
+    return out;
+  }
+
+  #onClose(): void {
+    const { readableEnded, writableFinished } = this.#pending.socket;
+    const { status } = this.#account; // 0 when the client went away first
+    this.#account.end(status, this.#refusal ? this.#refusal.writableFinished : readableEnded && writableFinished);
+  }
 }
 
 /** `pipe` holds the faster side back and passes an end on; an abort must be passed on as one. */

@@ -1,7 +1,7 @@
 // How the body of an opened request is framed toward the upstream: by its length, or in chunks with trailers behind them.
 import type { RequestHead } from '@mte-relay/protocol';
 import { InnerRefusal } from '../failure/planes.ts';
-import { announcedTrailers, arrivedTrailers, type Trailers } from '../http/fields.ts';
+import { announcedTrailers, arrivedTrailers, type Trailers } from '../http/trailers.ts';
 import type { Inbound } from './inbound.ts';
 
 /**

@@ -6,10 +6,9 @@ import {
   type Bytes,
   concatBytes,
   type Fields,
-  ProtocolError,
   type RequestHead,
 } from '@mte-relay/protocol';
-import { InnerRefusal } from '../failure/planes.ts';
+import { decodeAuthentic, InnerRefusal } from '../failure/planes.ts';
 
 /** Bounds of an inner request. */
 export interface InboundLimits {
@@ -39,12 +38,12 @@ export class Inbound implements BhttpSink<RequestHead> {
 
   /** Takes opened plaintext. Throws InnerRefusal. */
   push(plaintext: Bytes): void {
-    this.#refusing(() => this.#decoder.push(plaintext));
+    decodeAuthentic(() => this.#decoder.push(plaintext));
   }
 
   /** The final chunk has opened and was pushed. Throws InnerRefusal when the request is not complete. */
   end(): void {
-    this.#refusing(() => this.#decoder.end());
+    decodeAuthentic(() => this.#decoder.end());
   }
 
   /** The whole body, null when there is none; for a complete request. */
@@ -86,16 +85,6 @@ export class Inbound implements BhttpSink<RequestHead> {
     this.trailers = trailers;
     this.complete = true;
     this.#stream?.push(null);
-  }
-
-  /** The message is authentic, so a fault in it is the client's own and is answered inside the seal. */
-  #refusing(decode: () => void): void {
-    try {
-      decode();
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      throw new InnerRefusal(error.code === 'too-large' ? 'request-too-large' : 'request-malformed', { cause: error });
-    }
   }
 }
 

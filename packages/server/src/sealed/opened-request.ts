@@ -1,29 +1,163 @@
-// What an opened request may ask for and in whose name, for exchanges and WebSockets alike (step 5 of relay.ts).
-import type { IncomingMessage } from 'node:http';
-import { CLIENT_ID_FIELD, type Fields, FLAG_OUTER_COOKIES, type RequestHead } from '@mte-relay/protocol';
+// Who asks for what, once a message is claimed and its head is decoded: what crosses to the upstream in the client's name,
+// and what the client may see of the response. The same for exchanges and WebSockets; how bytes travel is theirs.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  type Awaitable,
+  CLIENT_ID_FIELD,
+  FIELD_COUNT_MAX,
+  type Fields,
+  FLAG_OUTER_COOKIES,
+  type RequestHead,
+} from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { InnerRefusal } from '../failure/planes.ts';
-import { fieldValue, overrideFields, upstreamRequestHeaders } from '../http/fields.ts';
+import { InnerRefusal, type OwnResponse } from '../failure/planes.ts';
+import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest } from '../hooks.ts';
+import {
+  endToEndFields,
+  fieldValue,
+  isHandshakeField,
+  overrideFields,
+  upstreamRequestHeaders,
+} from '../http/fields.ts';
 import { REQUEST_ID_FIELD } from '../http/request-id.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
+import { trailerFields } from '../http/trailers.ts';
+import type { Account } from '../observe/account.ts';
+import { COOKIE_MAX_BYTES } from '../secrets/cookies.ts';
 import type { Session } from '../sessions/store.ts';
+import type { Admitted } from './claim.ts';
 
-/**
- * The canonical target of an opened request that may be forwarded.
- * @param visibleTarget canonical target that the message was posted to, when it was posted to a visible path.
- * @throws InnerRefusal
- */
-export function authoriseTarget(
-  domain: Domain,
-  req: IncomingMessage,
-  head: RequestHead,
-  visibleTarget: string | undefined,
-): string {
+/** How a message came in. */
+export interface Arrival {
+  readonly req: IncomingMessage;
+  readonly account: Account;
+  /** The outer response while fields can be set on it; undefined for a WebSocket, whose handshake is over. */
+  readonly res: ServerResponse | undefined;
+  /** Canonical target that the message was posted to; undefined for an endpoint of the relay. */
+  readonly visibleTarget: string | undefined;
+}
+
+/** An opened request that may be forwarded. */
+export class OpenedRequest {
+  readonly domain: Domain;
+  readonly head: RequestHead;
+  /** What it asks for, in whose name. */
+  readonly asked: ExchangeRequest;
+  readonly #context: RelayContext;
+  readonly #arrival: Arrival;
+  readonly #session: Session;
+  /** The client claimed another name across sessions and could not prove it. */
+  readonly #clientIdRefused: boolean;
+  readonly #fields: Fields;
+  #overrides: FieldOverrides | undefined;
+
+  /** @throws InnerRefusal for a target, route or method that is not forwarded. */
+  constructor(context: RelayContext, arrival: Arrival, { session, domain }: Admitted, head: RequestHead) {
+    this.#context = context;
+    this.#arrival = arrival;
+    this.#session = session;
+    this.domain = domain;
+    this.head = head;
+    const { clientId, refused } = identifyClient(domain, session, head.headers);
+    arrival.account.clientId = clientId;
+    this.#clientIdRefused = refused;
+    this.asked = { method: head.method, target: authoriseTarget(domain, arrival, head), clientId };
+    const fields = endToEndFields(head.headers);
+    this.#fields = arrival.res ? fields : fields.filter(([name]) => !isHandshakeField(name));
+  }
+
+  /** The embedding program's decision; undefined lets the request go on. What its hook sets, is sent upstream. */
+  decide(): Awaitable<OwnResponse | undefined> {
+    const { hooks, log } = this.#context;
+    if (!hooks.onRequest) return undefined;
+    this.#overrides = new FieldOverrides();
+    return decide(hooks.onRequest, hookRequest(this.domain.name, this.asked, this.#fields, this.#overrides), log);
+  }
+
+  /** The fields to send upstream, flat: name, value, name, value. */
+  upstreamHeaders(): string[] {
+    const { account, req } = this.#arrival;
+    const own = this.#overrides?.applyTo(this.#fields) ?? this.#fields;
+    const sent = overrideFields(own, this.domain.settings.HEADERS);
+    const { chain } = this.#context.trustedProxies.read(req);
+    const headers = upstreamRequestHeaders(sent, { chain, scheme: this.head.scheme, host: this.head.authority });
+    if (this.#hasOuterCookies) this.#addBrowserFields(sent, headers);
+    // The app's own, inside the seal, is between the app and its API.
+    if (fieldValue(sent, REQUEST_ID_FIELD) === undefined) headers.push(REQUEST_ID_FIELD, account.requestId);
+    return headers;
+  }
+
+  /** What a browser itself says on the outer hop: its cookies (opened for this client), its name, its page's origin. */
+  #addBrowserFields(inner: Fields, headers: string[]): void {
+    const { cookie, origin, 'user-agent': userAgent } = this.#arrival.req.headers;
+    const { clientId, target } = this.asked;
+    const plain = cookie === undefined ? '' : this.domain.cookies.open(cookie, clientId, pathOf(target));
+    if (plain !== '') headers.push('cookie', plain);
+    if (userAgent !== undefined && fieldValue(inner, 'user-agent') === undefined) headers.push('user-agent', userAgent);
+    if (origin !== undefined && fieldValue(inner, 'origin') === undefined) headers.push('origin', origin);
+  }
+
+  /**
+   * The upstream's fields as they are sealed to the client. Cookies of a browser go to the outer response, or nowhere when
+   * its head is gone: script must not read them.
+   * @throws InnerRefusal when there are more than a client opens.
+   */
+  fieldsForClient(status: number, fields: readonly (readonly [string, string])[]): Fields {
+    const outerCookies: string[] = [];
+    const translated: [string, string][] = [];
+    const { upstream } = this.domain;
+    for (const [name, given] of fields) {
+      const value = upstream.clientValues.of(name, given, this.head.authority);
+      if (name === 'set-cookie' && this.#hasOuterCookies) outerCookies.push(value);
+      else translated.push([name, value]);
+    }
+    if (outerCookies.length > 0) this.#setOuterCookies(outerCookies);
+    // The client then takes this session's identity for its own.
+    if (this.#clientIdRefused) translated.push([CLIENT_ID_FIELD, 'unknown']);
+    const { account } = this.#arrival;
+    const annotated = annotate(this.#context, account.names(), { request: this.asked, status, headers: translated });
+    return openable(overrideFields(annotated, this.domain.settings.HEADERS));
+  }
+
+  /** The upstream's trailers as they are sealed to the client. @throws InnerRefusal */
+  trailersForClient(trailers: Fields): Fields {
+    return openable(trailerFields(trailers, this.domain.settings.HEADERS));
+  }
+
+  #setOuterCookies(plain: readonly string[]): void {
+    const { account, res, visibleTarget } = this.#arrival;
+    if (!res) return;
+    const { clientId, target } = this.asked;
+    const hiddenPath = visibleTarget === undefined ? pathOf(target) : undefined;
+    const sealed = plain.flatMap((cookie) => this.domain.cookies.seal(cookie, clientId, hiddenPath));
+    res.setHeader('set-cookie', sealed);
+    for (const cookie of sealed) {
+      const bytes = cookie.split(';', 1)[0]?.length ?? 0;
+      if (bytes <= COOKIE_MAX_BYTES) continue;
+      this.#context.log.warn({ ...account.names(), bytes }, 'a cookie is larger than browsers keep');
+    }
+  }
+
+  /** Whether cookies of this session ride the outer hop (SPEC §9.4). */
+  get #hasOuterCookies(): boolean {
+    return (this.#session.flags & FLAG_OUTER_COOKIES) !== 0;
+  }
+}
+
+/** The client's name across sessions, when it proves one; else that of this session (SPEC §3.5). */
+function identifyClient(domain: Domain, session: Session, fields: Fields): { clientId: string; refused: boolean } {
+  const token = fieldValue(fields, CLIENT_ID_FIELD);
+  if (token === undefined) return { clientId: session.clientId, refused: false };
+  const proven = domain.clientIds.verify(token, Date.now());
+  return { clientId: proven ?? session.clientId, refused: proven === undefined };
+}
+
+/** The canonical target, if it may be forwarded. @throws InnerRefusal */
+function authoriseTarget({ cors, sealedRoutes }: Domain, { req, visibleTarget }: Arrival, head: RequestHead): string {
   if (head.method === 'CONNECT' || head.method === 'TRACE') throw new InnerRefusal('request-malformed');
   const target = canonicalTarget(head.path);
   if (target === undefined) throw new InnerRefusal('path-refused');
-  const { cors, sealedRoutes } = domain;
   if (!cors.allowsMethod(req, head.method)) throw new InnerRefusal('method-refused');
   if (sealedRoutes && !sealedRoutes.has(pathOf(target))) throw new InnerRefusal('route-refused');
   if (visibleTarget !== undefined && !agree(visibleTarget, target)) throw new InnerRefusal('path-refused');
@@ -35,57 +169,8 @@ function agree(visible: string, target: string): boolean {
   return visible === target || visible === pathOf(target);
 }
 
-/** Who asks. */
-export interface ClientName {
-  readonly clientId: string;
-  /** True when the client claimed another name and could not prove it. */
-  readonly refused: boolean;
-}
-
-/** The client's name across sessions, when it proves one; else that of this session (SPEC §3.5). */
-export function identifyClient(domain: Domain, session: Session, fields: Fields): ClientName {
-  const token = fieldValue(fields, CLIENT_ID_FIELD);
-  if (token === undefined) return { clientId: session.clientId, refused: false };
-  const proven = domain.clientIds.verify(token, Date.now());
-  return { clientId: proven ?? session.clientId, refused: proven === undefined };
-}
-
-/** Whether cookies of this session ride the outer hop (SPEC §9.4). */
-export function hasOuterCookies(session: Session): boolean {
-  return (session.flags & FLAG_OUTER_COOKIES) !== 0;
-}
-
-/** An opened request, and who sent it. */
-export interface Opened {
-  readonly domain: Domain;
-  readonly session: Session;
-  readonly clientId: string;
-  readonly req: IncomingMessage;
-  readonly head: RequestHead;
-  /** Canonical. */
-  readonly target: string;
-  readonly requestId: string;
-}
-
-/** The fields to send upstream, flat. @param fields the end-to-end ones of the request, hooks heard. */
-export function upstreamHeaders(context: RelayContext, opened: Opened, fields: Fields): string[] {
-  const { domain, head, requestId, req } = opened;
-  const sent = overrideFields(fields, domain.settings.HEADERS);
-  const { chain } = context.trustedProxies.read(req);
-  const headers = upstreamRequestHeaders(sent, { chain, scheme: head.scheme, host: head.authority });
-  addBrowserFields(opened, sent, headers);
-  // The app's own, inside the seal, is between the app and its API.
-  if (fieldValue(sent, REQUEST_ID_FIELD) === undefined) headers.push(REQUEST_ID_FIELD, requestId);
-  return headers;
-}
-
-/** Adds what a browser itself says on the outer hop: its cookies (opened for this client), its name, its page's origin. */
-function addBrowserFields(opened: Opened, inner: Fields, headers: string[]): void {
-  const { domain, session, clientId, req, target } = opened;
-  if (!hasOuterCookies(session)) return; // no browser: what its HTTP library says outside is not the app's word
-  const { cookie, origin, 'user-agent': userAgent } = req.headers;
-  const plain = cookie === undefined ? '' : domain.cookies.open(cookie, clientId, pathOf(target));
-  if (plain !== '') headers.push('cookie', plain);
-  if (userAgent !== undefined && fieldValue(inner, 'user-agent') === undefined) headers.push('user-agent', userAgent);
-  if (origin !== undefined && fieldValue(inner, 'origin') === undefined) headers.push('origin', origin);
+/** The fields of a response that is to be sealed, unless there are more than a client opens. @throws InnerRefusal */
+function openable(fields: Fields): Fields {
+  if (fields.length <= FIELD_COUNT_MAX) return fields;
+  throw new InnerRefusal('upstream-failed', { cause: new Error(`more than ${FIELD_COUNT_MAX} fields`) });
 }

@@ -7,7 +7,7 @@ import {
   equalBytes,
   KEM_CIPHERTEXT_BYTES,
   KEM_PUBLIC_KEY_BYTES,
-  OUTER_STATUS,
+  type OuterCode,
   type PairingRequest,
   parsePairingRequest,
   REPLAY_WINDOW,
@@ -16,77 +16,62 @@ import {
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
-import { refuseAndCount } from '../failure/noted.ts';
-import { OuterRefusal, outerCodeOf } from '../failure/planes.ts';
+import { outerFailureOf } from '../failure/noted.ts';
+import { OuterRefusal, refuse } from '../failure/planes.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import type { Deadlines } from '../limits/deadlines.ts';
-import { faultOf } from '../observe/fault.ts';
-import { shortSession } from '../observe/log.ts';
+import { Account } from '../observe/account.ts';
 import { SESSION_LIFETIMES, type StoreBirth, StoreFullError, StoreUnavailableError } from '../sessions/store.ts';
 
 /** No pairing request is longer: the two KEM parts, the longest authority, and the small fields with room to spare. */
 const REQUEST_MAX_BYTES = KEM_CIPHERTEXT_BYTES + KEM_PUBLIC_KEY_BYTES + 512;
 
-/** Answers one pairing request; never rejects. */
+/** Responds to one pairing request; never rejects. */
 export async function pair(context: RelayContext, req: IncomingMessage, res: ServerResponse): Promise<void> {
-  const startedMs = performance.now();
-  const { admission, log, metrics, tracing } = context;
-  const request = requestIdOf(req);
-  res.setHeader(REQUEST_ID_FIELD, request);
+  const { admission } = context;
+  const account = new Account(context, requestIdOf(req), 'pairing');
+  res.setHeader(REQUEST_ID_FIELD, account.requestId);
   admission.pairings += 1;
   res.on('close', () => {
     admission.pairings -= 1;
+    account.endWith(res);
   });
   try {
     const message = await readBody(req, admission.unproven);
-    log.trace({ request, bytes: message.length }, 'pairing request read');
-    const { reply, sid } = await openPairing(context, req, message);
+    account.bytesIn = message.length;
+    if (account.traces) account.step('pairing request read', { bytes: message.length });
+    const reply = await openPairing(context, req, account, message);
+    account.status = 200;
+    account.bytesOut = reply.length;
     res.writeHead(200, {
       'content-type': CONTENT_TYPE_PAIRING,
       'content-length': reply.length,
       'cache-control': 'no-store',
     });
     res.end(reply);
-    const ms = performance.now() - startedMs;
-    metrics.pairings.paired.value += 1;
-    metrics.pairingTime.observeMs(ms);
-    tracing?.record('pairing', startedMs, {
-      status: 200,
-      error: undefined,
-      attributes: pairingAttributes(request, sid),
-    });
-    log.info({ request, session: shortSession(sid), route: 'pairing', ms: Math.round(ms * 10) / 10 }, 'paired');
   } catch (error) {
-    const failedStore = error instanceof StoreFullError || error instanceof StoreUnavailableError;
-    const code = failedStore ? 'unavailable' : outerCodeOf(error);
-    if (error instanceof StoreFullError) metrics.limits.SESSIONS_MAX.value += 1;
-    if (code === 'timeout') metrics.limits.CLIENT_IDLE_TIMEOUT_MS.value += 1;
-    metrics.pairings[code === 'internal' || code === 'unavailable' ? 'failed' : 'refused'].value += 1;
-    if (code === 'internal') log.error({ request, fault: faultOf(error) }, 'pairing failed');
-    else log.debug({ request, route: 'pairing', code }, 'pairing refused');
-    tracing?.record('pairing', startedMs, {
-      status: OUTER_STATUS[code],
-      error: code,
-      attributes: pairingAttributes(request),
-    });
-    refuseAndCount(context, res, code);
+    const code = codeOf(context, account, error);
+    account.failedOuter(code);
+    refuse(res, code);
   }
 }
 
-/** What a span says of a pairing. */
-function pairingAttributes(request: string, sid?: Bytes): Record<string, string> {
-  return {
-    'mte_relay.route': 'pairing',
-    'mte_relay.request_id': request,
-    ...(sid && { 'mte_relay.session': shortSession(sid) }),
-  };
+/** The code of what kept a pairing from succeeding, noted by the limit that it met. */
+function codeOf(context: RelayContext, account: Account, error: unknown): OuterCode {
+  const { limits } = context.metrics;
+  if (error instanceof StoreFullError) limits.SESSIONS_MAX.value += 1;
+  if (error instanceof StoreFullError || error instanceof StoreUnavailableError) return 'unavailable';
+  const code = outerFailureOf(context, account, error);
+  if (code === 'timeout') limits.CLIENT_IDLE_TIMEOUT_MS.value += 1;
+  return code;
 }
 
 async function openPairing(
   context: RelayContext,
   req: IncomingMessage,
+  account: Account,
   message: Bytes,
-): Promise<{ reply: Bytes; sid: Bytes }> {
+): Promise<Bytes> {
   const { suite, sessions, settings } = context;
   const request = parsePairingRequest(message);
   // By the authority that the client addressed and bound into the handshake: an ingress may rewrite Host.
@@ -129,7 +114,9 @@ async function openPairing(
   } finally {
     for (const secret of Object.values(secrets) as Bytes[]) secret.fill(0);
   }
-  return { reply, sid };
+  account.sid = sid;
+  account.clientId = client.id;
+  return reply;
 }
 
 /** The identity that the request is sealed to; the newest, which then refuses it, when it is none of them. */

@@ -9,60 +9,56 @@ import type { Pending } from '../limits/deadlines.ts';
 import type { Account } from '../observe/account.ts';
 import type { StoreOperation } from '../observe/metrics.ts';
 
-/** The exchange that waits. */
-export interface WaitingHost {
-  /** True once it is answered or refused: then nothing is gone on with. */
-  readonly settled: boolean;
-  /** Takes what was waited for and goes on as far as possible; what it throws is the host's to answer. */
-  goOn(step: () => void): void;
-  fail(error: unknown): void;
-}
-
 /** The waiting of one exchange. */
 export class Waiting implements Pending {
   readonly #context: RelayContext;
   readonly #req: IncomingMessage;
   readonly #account: Account;
-  readonly #host: WaitingHost;
+  readonly #goOn: (step: () => void) => void;
   #active = false;
   #unproven = false;
 
-  constructor(context: RelayContext, req: IncomingMessage, account: Account, host: WaitingHost) {
+  /** @param goOn takes the exchange's next step and answers what that throws; does nothing once the exchange is settled. */
+  constructor(context: RelayContext, req: IncomingMessage, account: Account, goOn: (step: () => void) => void) {
     this.#context = context;
     this.#req = req;
     this.#account = account;
-    this.#host = host;
+    this.#goOn = goOn;
   }
 
-  /** True while an answer of the store or a hook is outstanding. */
+  /** True while a result of the store or a hook is outstanding. */
   get active(): boolean {
     return this.#active;
   }
 
-  /** Continues with an answer: at once when it is there, else with reading paused until it is. */
-  whenReady<T>(answer: Awaitable<T>, proceed: (value: T) => void, operation?: StoreOperation): void {
-    if (!(answer instanceof Promise)) {
-      proceed(answer);
+  /** Continues with a result: at once when it is there, else with reading paused until it is. */
+  whenReady<T>(result: Awaitable<T>, proceed: (value: T) => void, operation?: StoreOperation): void {
+    if (!(result instanceof Promise)) {
+      proceed(result);
       return;
     }
     this.#active = true;
     this.#req.pause();
     const askedMs = performance.now();
-    answer.then(
+    result.then(
       (value) => {
         this.#active = false;
-        if (operation) {
-          const tookMs = performance.now() - askedMs;
-          this.#account.storeMs += tookMs;
-          this.#context.metrics.store[operation].observeMs(tookMs);
-        }
-        if (!this.#host.settled) this.#host.goOn(() => proceed(value));
+        if (operation) this.#observe(operation, performance.now() - askedMs);
+        this.#goOn(() => proceed(value));
       },
       (error: unknown) => {
         this.#active = false;
-        this.#host.fail(storeFailed(this.#context, this.#account.names(), error));
+        const refusal = storeFailed(this.#context, this.#account, error);
+        this.#goOn(() => {
+          throw refusal;
+        });
       },
     );
+  }
+
+  #observe(operation: StoreOperation, tookMs: number): void {
+    this.#account.storeMs += tookMs;
+    this.#context.metrics.store[operation].observeMs(tookMs);
   }
 
   /** Reads on from the client, unless something else is waited for. */
@@ -86,6 +82,8 @@ export class Waiting implements Pending {
   /** By the deadlines, when the time is over. */
   expire(): void {
     this.#context.metrics.limits.CLIENT_IDLE_TIMEOUT_MS.value += 1;
-    this.#host.fail(new OuterRefusal('timeout'));
+    this.#goOn(() => {
+      throw new OuterRefusal('timeout');
+    });
   }
 }

@@ -1,12 +1,12 @@
-// The life of one sealed WebSocket (SPEC §13), whose outer handshake http/upgrade.ts has done:
+// The life of one sealed WebSocket (SPEC §13), whose outer handshake listen/upgrade.ts has done:
 //   1 opening message   the first thing that the client sends, within its time
-//   2 find session      by the session id in the message's clear header
+//   2 find session      by the session id in the message's clear header (claim.ts)
 //   3 open              its only chunk
-//   4 claim             the message number, once and for all
-//   5 authorise target  as for an exchange
+//   4 claim             the message number, once and for all (claim.ts)
+//   5 authorise target  as for an exchange (opened-request.ts)
 //   6 connect           to the upstream, with a handshake of the relay's own
-//   7 answer            accepted or refused, sealed
-//   8 tunnel            frames, until one side ends (websocket-tunnel.ts)
+//   7 respond           accepted or refused, sealed
+//   8 tunnel            frames, until one side ends (tunnel.ts)
 //   9 account           one line in the log
 // Before step 4 a refusal is an outer close code; after it, it is sealed.
 import type { IncomingMessage } from 'node:http';
@@ -14,12 +14,8 @@ import {
   type Awaitable,
   type Bytes,
   CHUNK_PLAINTEXT_MAX_BYTES,
-  CLIENT_ID_FIELD,
   decodeWhole,
   encodeResponse,
-  type Fields,
-  type InnerCode,
-  ProtocolError,
   parseWebSocketHeader,
   type RequestHead,
   type ResponseHead,
@@ -27,60 +23,73 @@ import {
 } from '@mte-relay/protocol';
 import type { WebSocket } from 'ws';
 import type { RelayContext } from '../context.ts';
-import type { Domain } from '../domain.ts';
-import { failureOf, type Names, openable, storeFailed, upstreamFailed } from '../failure/noted.ts';
-import { InnerRefusal, innerFailure, OuterRefusal, outerCloseCode } from '../failure/planes.ts';
-import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest, type RefusalAnswer } from '../hooks.ts';
-import { endToEndFields, isFinalStatus, listItems, notAStatus, overrideFields } from '../http/fields.ts';
-import { requestIdOf } from '../http/request-id.ts';
-import { countInner, countOuter } from '../observe/account.ts';
+import { failureOf, storeFailed, upstreamFailed } from '../failure/noted.ts';
+import {
+  decodeAuthentic,
+  InnerRefusal,
+  OuterRefusal,
+  type OwnResponse,
+  outerCloseCode,
+  RefusedByHook,
+} from '../failure/planes.ts';
+import { isFinalStatus, listItems } from '../http/fields.ts';
+import type { Account } from '../observe/account.ts';
 import { faultOf } from '../observe/fault.ts';
-import { shortSession } from '../observe/log.ts';
-import { outcomeOf } from '../observe/metrics.ts';
-import { SESSION_LIFETIMES, type Session } from '../sessions/store.ts';
-import { isHandshakeField, openUpstream } from '../upstream/websocket.ts';
-import { authoriseTarget, hasOuterCookies, identifyClient, upstreamHeaders } from './opened-request.ts';
+import { notAStatus } from '../upstream/failures.ts';
+import { openUpstream } from '../upstream/websocket.ts';
+import { type Admitted, admit, requireFresh } from './claim.ts';
+import { OpenedRequest } from './opened-request.ts';
 import { WebSocketTunnel } from './tunnel.ts';
 
 const NOTHING: Bytes = new Uint8Array(0);
 const GOING_AWAY = 1001;
+const ABNORMAL_CLOSURE = 1006;
+
+/** A claimed opening message, and what seals the response to it. */
+interface Claimed {
+  readonly admitted: Admitted;
+  readonly acceptor: WebSocketAcceptor;
+  readonly head: RequestHead;
+}
+
+/** An upstream's refusal of the handshake. */
+interface UpstreamRefusal {
+  readonly status: number;
+  readonly fields: readonly [string, string][];
+  /** Undefined when it is longer than can be sealed. */
+  readonly body: Bytes | undefined;
+}
 
 /** One sealed WebSocket; every outcome is a close, never an exception. */
 export class SealedWebSocketRelay {
   readonly #context: RelayContext;
   readonly #req: IncomingMessage;
   readonly #outer: WebSocket;
-  readonly #startedMs = performance.now();
+  readonly #account: Account;
   readonly #openingTimer: NodeJS.Timeout;
 
-  #session: Session | undefined;
-  #domain: Domain | undefined;
-  readonly #requestId: string;
-  #acceptor: WebSocketAcceptor | undefined;
-  #claimed = false;
-  #request: ExchangeRequest | undefined;
-  #clientIdRefused = false;
+  #acceptor: WebSocketAcceptor | undefined; // once the message is claimed
   #upstream: WebSocket | undefined;
   #tunnel: WebSocketTunnel | undefined;
-  #status = 0;
   #began = false; // the opening message is here
-  #settled = false; // answered or refused
+  #settled = false; // accepted or refused
 
   /**
    * @param req the outer handshake.
    * @param outer the open outer WebSocket.
    */
-  constructor(context: RelayContext, req: IncomingMessage, outer: WebSocket) {
+  constructor(context: RelayContext, req: IncomingMessage, outer: WebSocket, account: Account) {
     this.#context = context;
     this.#req = req;
-    this.#requestId = requestIdOf(req);
     this.#outer = outer;
+    this.#account = account;
+    account.ownConnection(req.socket);
     this.#openingTimer = setTimeout(
       () => this.#refuse(new OuterRefusal('timeout')),
       context.settings.CLIENT_IDLE_TIMEOUT_MS,
     );
     outer.on('error', (error) =>
-      context.log.debug({ request: this.#requestId, fault: faultOf(error) }, 'outer WebSocket failed'),
+      context.log.debug({ ...account.names(), fault: faultOf(error) }, 'outer WebSocket failed'),
     );
     outer.on('close', (code) => this.#onOuterClose(code));
     outer.on('message', this.#onOpeningMessage);
@@ -104,7 +113,7 @@ export class SealedWebSocketRelay {
 
   readonly #onOpeningMessage = (message: Buffer<ArrayBuffer>, isBinary: boolean): void => {
     if (this.#settled) return;
-    // Nothing may follow before the answer: there is no key for it yet.
+    // Nothing may follow before the response: there is no key for it yet.
     if (this.#began || !isBinary) return this.#refuse(new OuterRefusal('malformed'));
     this.#began = true;
     clearTimeout(this.#openingTimer);
@@ -112,164 +121,135 @@ export class SealedWebSocketRelay {
   };
 
   async #open(message: Bytes): Promise<void> {
-    const head = await this.#authenticate(message);
+    const claimed = await this.#claim(message);
     if (this.#settled) return;
-    const target = this.#authorise(head);
-    const fields = endToEndFields(head.headers).filter(([name]) => !isHandshakeField(name));
-    const overrides = new FieldOverrides();
-    const refusal = await this.#decide(fields, overrides);
+    const request = this.#authorise(claimed);
+    const refusal = await request.decide();
     if (this.#settled) return;
-    if (refusal) return this.#answerRefusal(refusal.head, refusal.body);
-    this.#connect(head, overrides.applyTo(fields), target);
+    if (refusal) throw new RefusedByHook(refusal);
+    this.#connect(request, claimed.acceptor);
   }
 
   // 2 find session, 3 open, 4 claim
 
-  async #authenticate(message: Bytes): Promise<RequestHead> {
-    const { sessions, domains } = this.#context;
+  async #claim(message: Bytes): Promise<Claimed> {
+    const { sessions } = this.#context;
+    const account = this.#account;
     const header = parseWebSocketHeader(message);
-    const session = await this.#stored(sessions.find(header.sid));
-    if (!session || session.ended || header.n >= SESSION_LIFETIMES.messageLimit) {
-      throw new OuterRefusal('session-unknown');
-    }
-    const domain = domains.byName(session.domain);
-    if (!domain) throw new OuterRefusal('session-unknown');
-    if (!domain.cors.allows(this.#req)) throw new OuterRefusal('origin-refused');
-    this.#session = session;
-    this.#domain = domain;
+    const found = await this.#stored(sessions.find(header.sid));
+    const admitted = admit(this.#context, this.#req, account, { n: header.n, purpose: 'exchange', found });
+    const { session } = admitted;
+    const beganMs = performance.now();
     const acceptor = new WebSocketAcceptor(session.requestSecret, session.responseSecret, header);
     const opened = acceptor.openRequest(message);
-    const claim = await this.#stored(sessions.claim(session, header.n, 'exchange'));
-    if (claim === 'gone') throw new OuterRefusal('session-unknown');
-    if (claim !== 'fresh') throw new OuterRefusal('replayed');
+    account.decodeMs += performance.now() - beganMs;
+    requireFresh(await this.#stored(sessions.claim(session, header.n, 'exchange')), account);
     this.#acceptor = acceptor;
-    this.#claimed = true;
-    return this.#decode(opened);
+    return { admitted, acceptor, head: this.#decode(opened) };
   }
 
-  /** The store's answer; what it fails with runs nothing. */
-  async #stored<T>(answer: Awaitable<T>): Promise<T> {
+  /** The store's result; what it fails with runs nothing. */
+  async #stored<T>(result: Awaitable<T>): Promise<T> {
     try {
-      return await answer;
+      return await result;
     } catch (error) {
-      throw storeFailed(this.#context, this.#names, error);
+      throw storeFailed(this.#context, this.#account, error);
     }
   }
 
-  /** The message is authentic, so a fault in it is the client's own and is answered inside the seal. */
   #decode(opened: Bytes): RequestHead {
-    try {
-      const limits = { headMaxBytes: this.#context.settings.REQUEST_HEAD_MAX_BYTES };
-      const { head, content } = decodeWhole<RequestHead>('request', opened, limits);
-      if (head.method !== 'GET' || content.length > 0) throw new InnerRefusal('request-malformed');
-      return head;
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      throw new InnerRefusal(error.code === 'too-large' ? 'request-too-large' : 'request-malformed', { cause: error });
-    }
+    const limits = { headMaxBytes: this.#context.settings.REQUEST_HEAD_MAX_BYTES };
+    const { head, content } = decodeAuthentic(() => decodeWhole<RequestHead>('request', opened, limits));
+    if (head.method !== 'GET' || content.length > 0) throw new InnerRefusal('request-malformed');
+    return head;
   }
 
   // 5 authorise target
 
-  #authorise(head: RequestHead): string {
-    const { clientId, refused } = identifyClient(this.#ownDomain, this.#session as Session, head.headers);
-    this.#clientIdRefused = refused;
-    const target = authoriseTarget(this.#ownDomain, this.#req, head, undefined);
-    this.#request = { method: head.method, target, clientId };
-    return target;
-  }
-
-  #decide(fields: Fields, overrides: FieldOverrides): Awaitable<RefusalAnswer | undefined> {
-    const { onRequest } = this.#context.hooks;
-    if (!onRequest) return undefined;
-    const asked = hookRequest(this.#ownDomain.name, this.#request as ExchangeRequest, fields, overrides);
-    return decide(onRequest, asked, this.#context.log);
+  #authorise({ admitted, head }: Claimed): OpenedRequest {
+    const arrival = { req: this.#req, account: this.#account, res: undefined, visibleTarget: undefined };
+    return new OpenedRequest(this.#context, arrival, admitted, head);
   }
 
   // 6 connect
 
-  #connect(head: RequestHead, fields: Fields, target: string): void {
+  #connect(request: OpenedRequest, acceptor: WebSocketAcceptor): void {
     const { settings } = this.#context;
-    const { clientId } = this.#request as ExchangeRequest;
-    const domain = this.#ownDomain;
-    const opened = {
-      domain,
-      session: this.#session as Session,
-      clientId,
-      req: this.#req,
-      head,
-      target,
-      requestId: this.#requestId,
-    };
-    const headers = upstreamHeaders(this.#context, opened, fields);
+    const { asked, domain, head } = request;
+    const headers = request.upstreamHeaders();
     const upgrade = {
       headers,
       protocols: listItems(head.headers, 'sec-websocket-protocol'),
       deflate: listItems(head.headers, 'sec-websocket-extensions').some(isDeflate),
     };
+    this.#account.dispatched({ method: asked.method, headers, origin: domain.upstream.url });
     try {
-      this.#upstream = openUpstream(domain.upstream.connection(target), upgrade, settings, {
-        onOpen: (answered) => this.#guard(() => this.#accept(answered)),
-        onRefused: (status, answered, body) => this.#guard(() => this.#passRefusal(status, answered, body)),
-        onFailed: (code, error) => this.#failUpstream(code, error),
+      const upstream = openUpstream(domain.upstream.connection(asked.target), upgrade, settings, {
+        onOpen: (fields) => this.#guard(() => this.#accept(request, acceptor, upstream, fields)),
+        onRefused: (status, fields, body) =>
+          this.#guard(() => this.#passRefusal(request, acceptor, { status, fields, body })),
+        onFailed: (error) => this.#failUpstream(error),
       });
+      this.#upstream = upstream;
     } catch (error) {
       throw new InnerRefusal('request-malformed', { cause: error }); // a subprotocol twice, or none that a field can say
     }
   }
 
-  #failUpstream(code: InnerCode, error: Error): void {
+  #failUpstream(error: Error): void {
     if (this.#settled) return;
-    upstreamFailed(this.#context, this.#names, error, code);
-    this.#refuse(new InnerRefusal(code, { cause: error }));
+    this.#refuse(new InnerRefusal(upstreamFailed(this.#context, this.#account, error), { cause: error }));
   }
 
-  // 7 answer
+  // 7 respond
 
-  #accept(fields: [string, string][]): void {
-    if (this.#settled) return void this.#upstream?.terminate();
+  #accept(
+    request: OpenedRequest,
+    acceptor: WebSocketAcceptor,
+    upstream: WebSocket,
+    fields: readonly [string, string][],
+  ): void {
+    if (this.#settled) return upstream.terminate();
+    this.#onUpstreamResponse(101);
     // 101 is no final status in Binary HTTP; 200 stands for it, as in RFC 8441 §5.
-    const head = { status: 200, headers: this.#translate(200, fields) };
-    const keys = this.#answer(encodeResponse(head, NOTHING));
-    this.#status = 101;
+    const head = { status: 200, headers: request.fieldsForClient(200, fields) };
+    const keys = this.#respond(acceptor, encodeResponse(head, NOTHING));
     this.#outer.off('message', this.#onOpeningMessage);
     const { settings, metrics } = this.#context;
-    this.#tunnel = new WebSocketTunnel(this.#outer, this.#upstream as WebSocket, keys, settings, (limit) => {
+    this.#tunnel = new WebSocketTunnel(this.#outer, upstream, keys, settings, (limit) => {
       metrics.limits[limit].value += 1;
     });
   }
 
-  #passRefusal(status: number, fields: [string, string][], body: Bytes | undefined): void {
+  #passRefusal(request: OpenedRequest, acceptor: WebSocketAcceptor, { status, fields, body }: UpstreamRefusal): void {
     if (this.#settled) return;
     // Only 101 accepts an upgrade, and within the seal 200 stands for that.
-    if (status < 300 || !isFinalStatus(status)) return this.#failUpstream('upstream-failed', notAStatus(status));
-    const head = { status, headers: this.#translate(status, fields) };
-    this.#answerRefusal(body ? head : withoutLength(head), body ?? NOTHING);
+    if (status < 300 || !isFinalStatus(status)) return this.#failUpstream(notAStatus(status));
+    this.#onUpstreamResponse(status);
+    const head = { status, headers: request.fieldsForClient(status, fields) };
+    this.#refuseWith(acceptor, { head: body ? head : withoutLength(head), body: body ?? NOTHING });
   }
 
-  #translate(status: number, fields: [string, string][]): Fields {
-    const { upstream, settings } = this.#ownDomain;
-    const translated = fields
-      // The outer handshake is over: a browser's cookies cannot be set any more, and script must not read them.
-      .filter(([name]) => name !== 'set-cookie' || !hasOuterCookies(this.#session as Session))
-      .map(([name, value]): [string, string] => [name, upstream.clientValue(name, value)]);
-    if (this.#clientIdRefused) translated.push([CLIENT_ID_FIELD, 'unknown']);
-    const answered = { request: this.#request as ExchangeRequest, status, headers: translated };
-    return openable(overrideFields(annotate(this.#context, this.#names, answered), settings.HEADERS));
+  #onUpstreamResponse(status: number): void {
+    const account = this.#account;
+    account.upstreamResponded();
+    account.status = status;
+    account.upstreamEnded();
   }
 
-  #answerRefusal(head: ResponseHead, body: Bytes): void {
+  #refuseWith(acceptor: WebSocketAcceptor, { head, body }: OwnResponse): void {
     const whole = encodeResponse(head, body);
     const fits = whole.length <= CHUNK_PLAINTEXT_MAX_BYTES;
-    this.#answer(fits ? whole : encodeResponse(withoutLength(head), NOTHING));
-    this.#status = head.status;
+    this.#respond(acceptor, fits ? whole : encodeResponse(withoutLength(head), NOTHING));
     this.#outer.close(1000);
   }
 
-  #answer(response: Bytes): ReturnType<WebSocketAcceptor['answer']> {
+  #respond(acceptor: WebSocketAcceptor, response: Bytes): ReturnType<WebSocketAcceptor['answer']> {
     if (response.length > CHUNK_PLAINTEXT_MAX_BYTES) throw new InnerRefusal('upstream-failed');
     this.#settled = true;
-    const answer = (this.#acceptor as WebSocketAcceptor).answer(this.#context.suite, response);
+    const beganMs = performance.now();
+    const answer = acceptor.answer(this.#context.suite, response);
+    this.#account.encodeMs += performance.now() - beganMs;
     this.#outer.send(answer.message);
     return answer;
   }
@@ -280,32 +260,7 @@ export class SealedWebSocketRelay {
     clearTimeout(this.#openingTimer);
     this.#settled = true;
     if (!this.#tunnel) this.#upstream?.terminate();
-    const outcome = this.#status === 0 ? 'refused' : outcomeOf(this.#status);
-    this.#context.metrics.requests.websocket[outcome].value += 1;
-    this.#context.log.info(
-      {
-        ...this.#names,
-        route: 'websocket',
-        status: this.#status,
-        outer: outerCode,
-        ms: Math.round((performance.now() - this.#startedMs) * 10) / 10,
-      },
-      'websocket',
-    );
-  }
-
-  /** What a line in the log is found by. */
-  get #names(): Names {
-    return {
-      request: this.#requestId,
-      session: this.#session && shortSession(this.#session.sid),
-      client: this.#request?.clientId,
-    };
-  }
-
-  /** Known once the session is. */
-  get #ownDomain(): Domain {
-    return this.#domain as Domain;
+    this.#account.end(outerCode, outerCode !== ABNORMAL_CLOSURE);
   }
 
   // Failing.
@@ -322,18 +277,17 @@ export class SealedWebSocketRelay {
     if (this.#settled) return;
     clearTimeout(this.#openingTimer);
     this.#upstream?.terminate();
-    const { metrics, log } = this.#context;
-    const failure = failureOf(this.#context, this.#names, error, this.#claimed);
-    if (failure.plane === 'inner') {
-      countInner(metrics, failure.code);
-      const { head, body } = innerFailure(failure.code);
-      return this.#answerRefusal(head, body);
+    const account = this.#account;
+    const acceptor = this.#acceptor;
+    const failure = failureOf(this.#context, account, error, acceptor !== undefined);
+    if (failure.plane === 'outer') {
+      this.#settled = true;
+      account.refusedOuter(failure.code);
+      this.#outer.close(outerCloseCode(failure.code), failure.code);
+    } else if (acceptor) {
+      account.respondedInner(failure.response.head.status, failure.code);
+      this.#refuseWith(acceptor, failure.response);
     }
-    const { code } = failure;
-    this.#settled = true;
-    log.debug({ ...this.#names, code }, 'websocket refused');
-    countOuter(metrics, code);
-    this.#outer.close(outerCloseCode(code), code);
   }
 }
 

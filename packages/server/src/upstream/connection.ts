@@ -4,7 +4,7 @@ import { request as tlsRequest } from 'node:https';
 import { connect, isIP, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
-import type { Trailers } from '../http/fields.ts';
+import type { Trailers } from '../http/trailers.ts';
 
 /** A request ready to be sent upstream. */
 export interface UpstreamRequest {
@@ -67,10 +67,4 @@ export function heedEarlyAnswers(socket: Socket): Socket {
 
 function unlessClosed(error: NodeJS.ErrnoException | null | undefined): Error | null | undefined {
   return error?.code === 'EPIPE' || error?.code === 'ECONNRESET' ? null : error;
-}
-
-/** A time limit that was passed, as the error that undici would give. */
-export function timeLimitError(limit: 'upstream-unreachable' | 'upstream-timeout'): Error {
-  const code = limit === 'upstream-unreachable' ? 'UND_ERR_CONNECT_TIMEOUT' : 'UND_ERR_HEADERS_TIMEOUT';
-  return Object.assign(new Error(limit), { code });
 }

@@ -4,8 +4,10 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { ProcessSettings } from '../config/settings.ts';
-import { type ParsedHeaders, rawFields, type Trailers } from '../http/fields.ts';
-import { connectionRequest, timeLimitError, type UpstreamConnection, type UpstreamRequest } from './connection.ts';
+import { type ParsedHeaders, rawFields } from '../http/fields.ts';
+import type { Trailers } from '../http/trailers.ts';
+import { connectionRequest, type UpstreamConnection, type UpstreamRequest } from './connection.ts';
+import { timeLimitError } from './failures.ts';
 
 /** A request whose body ends with trailers. */
 export type TrailedRequest = UpstreamRequest & { readonly trailers: Trailers };

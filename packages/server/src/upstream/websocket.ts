@@ -1,11 +1,11 @@
 // The upstream's side of a sealed WebSocket: its handshake, and what an upstream that refuses has said.
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import type { Bytes, InnerCode } from '@mte-relay/protocol';
+import type { Bytes } from '@mte-relay/protocol';
 import { WebSocket } from 'ws';
 import type { ProcessSettings } from '../config/settings.ts';
-import { downstreamFields } from '../http/fields.ts';
+import { downstreamFields, isHandshakeField } from '../http/fields.ts';
 import { KEEP_ALIVE, type UpstreamConnection } from './connection.ts';
-import { upstreamFailureCode } from './pool.ts';
+import { timeLimitError } from './failures.ts';
 
 /** What the handshake asks for. */
 export interface UpgradeRequest {
@@ -23,18 +23,13 @@ export interface UpgradeOutcome {
   onOpen(fields: [string, string][]): void;
   /** The upstream answered otherwise. @param body undefined when it is longer than can be sealed. */
   onRefused(status: number, fields: [string, string][], body: Bytes | undefined): void;
-  onFailed(code: InnerCode, error: Error): void;
+  onFailed(error: Error): void;
 }
 
 /** A refusal's body that is passed on: with its head it must fit one chunk. */
 const REFUSAL_BODY_MAX_BYTES = 49_152;
 /** How long the other side may take to answer a close frame. */
 export const CLOSE_TIMEOUT_MS = 5_000;
-
-/** Fields that carry the WebSocket handshake itself (RFC 6455 §11.3). */
-export function isHandshakeField(name: string): boolean {
-  return name.startsWith('sec-websocket-');
-}
 
 /** Begins a handshake. Throws SyntaxError for a subprotocol that is no token or is offered twice. */
 export function openUpstream(
@@ -43,7 +38,7 @@ export function openUpstream(
   settings: ProcessSettings,
   outcome: UpgradeOutcome,
 ): WebSocket {
-  let failure: InnerCode | undefined;
+  let late: Error | undefined;
   let stopTimers = (): void => undefined;
   let settled = false;
   const settle = (tell: () => void): void => {
@@ -63,8 +58,8 @@ export function openUpstream(
     finishRequest(handshake: ClientRequest) {
       // A URL object would have rewritten the path: what was matched is what is asked for.
       handshake.path = connection.path;
-      stopTimers = limitHandshake(handshake, settings, (code) => {
-        failure = code;
+      stopTimers = limitHandshake(handshake, settings, (error) => {
+        late = error;
         upstream.terminate();
       });
       handshake.end();
@@ -81,7 +76,7 @@ export function openUpstream(
   });
   upstream.on('open', () => settle(() => outcome.onOpen(fields)));
   upstream.on('error', (error) => {
-    settle(() => outcome.onFailed(failure ?? upstreamFailureCode(error), error));
+    settle(() => outcome.onFailed(late ?? error));
   });
   upstream.on('unexpected-response', (handshake, res) => {
     readRefusal(res, (body) => {
@@ -101,13 +96,14 @@ function limitsOf(settings: ProcessSettings): object {
 export function limitHandshake(
   handshake: ClientRequest,
   settings: ProcessSettings,
-  expire: (code: 'upstream-unreachable' | 'upstream-timeout') => void,
+  expire: (error: Error) => void,
 ): () => void {
-  const connecting = setTimeout(() => expire('upstream-unreachable'), settings.UPSTREAM_CONNECT_TIMEOUT_MS);
+  const expireWith = (limit: Parameters<typeof timeLimitError>[0]) => (): void => expire(timeLimitError(limit));
+  const connecting = setTimeout(expireWith('upstream-unreachable'), settings.UPSTREAM_CONNECT_TIMEOUT_MS);
   let answering: NodeJS.Timeout | undefined;
   const onConnected = (): void => {
     clearTimeout(connecting);
-    answering = setTimeout(() => expire('upstream-timeout'), settings.UPSTREAM_HEADERS_TIMEOUT_MS);
+    answering = setTimeout(expireWith('upstream-timeout'), settings.UPSTREAM_HEADERS_TIMEOUT_MS);
   };
   handshake.once('socket', (socket) => {
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', onConnected);

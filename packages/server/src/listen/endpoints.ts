@@ -1,0 +1,61 @@
+// The relay's own endpoints that seal nothing: discovery, and an echo that shows that the relay is reached.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RelayContext } from '../context.ts';
+import type { Domain } from '../domain.ts';
+import { refuseAndCount } from '../failure/noted.ts';
+
+const DISCOVERY_MAX_AGE_SECONDS = 300;
+
+/** Responds with the discovery document (SPEC §9.1). */
+export function discover(
+  context: RelayContext,
+  { cors, discovery }: Domain,
+  req: IncomingMessage,
+  res: ServerResponse,
+): void {
+  if (!admitRead(context, cors, req, res)) return;
+  res.writeHead(200, {
+    'content-type': 'application/json',
+    'content-length': discovery.length,
+    'cache-control': `public, max-age=${DISCOVERY_MAX_AGE_SECONDS}`,
+  });
+  res.end(req.method === 'HEAD' ? undefined : discovery);
+}
+
+/** Shows that the relay is reached; seals nothing. */
+export function echo(
+  context: RelayContext,
+  { cors }: Domain,
+  req: IncomingMessage,
+  res: ServerResponse,
+  query: string,
+): void {
+  if (!admitRead(context, cors, req, res)) return;
+  const message = new URLSearchParams(query).get('msg') ?? '';
+  const body = Buffer.from(JSON.stringify({ echo: message, time: new Date().toISOString() }));
+  res.writeHead(200, {
+    'content-type': 'application/json',
+    'content-length': body.length,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
+  res.end(req.method === 'HEAD' ? undefined : body);
+}
+
+/** Answers what is not GET or HEAD. */
+function admitRead(context: RelayContext, cors: Domain['cors'], req: IncomingMessage, res: ServerResponse): boolean {
+  if (req.method === 'OPTIONS') {
+    cors.preflight(req, res, 'GET, HEAD');
+    return false;
+  }
+  cors.apply(req, res);
+  if (req.method === 'GET' || req.method === 'HEAD') return true;
+  refuseMethod(context, res, 'GET, HEAD, OPTIONS');
+  return false;
+}
+
+/** Refuses a method. @param allow those that the endpoint takes. */
+export function refuseMethod(context: RelayContext, res: ServerResponse, allow: string): void {
+  res.setHeader('allow', allow);
+  refuseAndCount(context, res, 'method-not-allowed');
+}

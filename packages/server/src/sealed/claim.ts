@@ -1,0 +1,49 @@
+// Steps 1 to 4 of SPEC §6, the same for a POST and for the opening message of a WebSocket: whose message it is, and whether
+// its number is fresh. Plain synchronous functions: the hot path has no asynchronous hop.
+import type { IncomingMessage } from 'node:http';
+import type { RelayContext } from '../context.ts';
+import type { Domain } from '../domain.ts';
+import { OuterRefusal } from '../failure/planes.ts';
+import type { Account } from '../observe/account.ts';
+import { type ClaimPurpose, SESSION_LIFETIMES, type Session, type StoreClaim } from '../sessions/store.ts';
+
+/** A session that a message may use, and the domain that it belongs to. */
+export interface Admitted {
+  readonly session: Session;
+  readonly domain: Domain;
+}
+
+/**
+ * Admits a message to its session. An ended session admits a cancel alone.
+ * @param n the message number.
+ * @param found the session that the store has under the message's session id.
+ * @throws OuterRefusal
+ */
+export function admit(
+  { domains }: RelayContext,
+  req: IncomingMessage,
+  account: Account,
+  message: { readonly n: number; readonly purpose: ClaimPurpose; readonly found: Session | undefined },
+): Admitted {
+  const { n, purpose, found: session } = message;
+  if (!session || (session.ended && purpose !== 'cancel')) throw new OuterRefusal('session-unknown');
+  if (n >= SESSION_LIFETIMES.messageLimit) throw new OuterRefusal('session-unknown');
+  const domain = domains.byName(session.domain);
+  if (!domain) throw new OuterRefusal('session-unknown');
+  if (!domain.cors.allows(req)) throw new OuterRefusal('origin-refused');
+  account.sid = session.sid;
+  if (account.traces) account.step('session found', { ended: session.ended });
+  return { session, domain };
+}
+
+/** Lets a message go on whose number was claimed for it, and no other. @throws OuterRefusal */
+export function requireFresh(claim: StoreClaim, account: Account): void {
+  requireSession(claim);
+  if (claim !== 'fresh') throw new OuterRefusal('replayed');
+  if (account.traces) account.step('claimed');
+}
+
+/** The store still has the session that a number was claimed in. @throws OuterRefusal */
+export function requireSession(claim: StoreClaim): void {
+  if (claim === 'gone') throw new OuterRefusal('session-unknown');
+}
