@@ -4,7 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { DOMAIN_SETTINGS, PROCESS_SETTINGS } from '../../packages/server/src/config/settings.ts';
+import { DOMAIN_SETTINGS } from '../../packages/server/src/config/domain-settings.ts';
+import { PROCESS_SETTINGS } from '../../packages/server/src/config/process-settings.ts';
 import { runCommand } from '../../packages/server/test/support/command.ts';
 import {
   type Container,

@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { readConfiguration } from './config/configuration.ts';
-import { effectiveSettings } from './config/effective.ts';
 import { ANY_HOST, loadIdentitySettings } from './config/load.ts';
 import { ConfigError, type Environment, EXIT_CONFIG } from './config/problems.ts';
+import { effectiveSettings } from './config/shown.ts';
 import { readAllSources } from './config/sources.ts';
 import { PublicFiles } from './listen/public-files.ts';
 import { pinOf, relayIdentities, relayIdentity } from './secrets/identity.ts';

@@ -1,14 +1,9 @@
 // Configuration parses, or the process does not start: every problem is found before any is reported.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { DOMAIN_SETTINGS } from './domain-settings.ts';
 import { ConfigError, type ConfigProblem, type Environment } from './problems.ts';
-import {
-  DOMAIN_SETTINGS,
-  type DomainSettings,
-  PROCESS_SETTINGS,
-  type ProcessSettings,
-  type Settings,
-  type SettingTable,
-} from './settings.ts';
+import { PROCESS_SETTINGS } from './process-settings.ts';
+import type { DomainSettings, ProcessSettings, Settings, SettingTable } from './settings.ts';
 import { expectedInstead, isPlainObject, readNamedFiles, variableText } from './values.ts';
 
 /** The domain that serves every host. */

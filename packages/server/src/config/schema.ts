@@ -1,6 +1,8 @@
 // The JSON Schema of the YAML file, made from the tables of settings, so that an editor says what the relay would say.
 import * as z from 'zod';
-import { DOMAIN_SETTINGS, PROCESS_SETTINGS, type Setting } from './settings.ts';
+import { DOMAIN_SETTINGS } from './domain-settings.ts';
+import { PROCESS_SETTINGS } from './process-settings.ts';
+import type { Setting } from './settings.ts';
 
 type JsonSchema = Readonly<Record<string, unknown>>;
 type AnySetting = Setting<unknown>;

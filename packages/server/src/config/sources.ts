@@ -4,10 +4,11 @@
 // word because it is given the other two and knows what only a vault knows.
 import { LineCounter, parseDocument } from 'yaml';
 import { within } from '../timeout.ts';
+import { DOMAIN_SETTINGS } from './domain-settings.ts';
 import type { FoundBefore } from './load.ts';
 import { importFunction, MODULE_TIMEOUT_MS } from './modules.ts';
 import { type ConfigProblem, type Environment, oneLine } from './problems.ts';
-import { DOMAIN_SETTINGS, PROCESS_SETTINGS } from './settings.ts';
+import { PROCESS_SETTINGS } from './process-settings.ts';
 import { suggestName } from './suggest.ts';
 import { expectedInstead, isPlainObject, readNamedFiles, readValue, variableText } from './values.ts';
 

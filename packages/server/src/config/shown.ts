@@ -1,14 +1,8 @@
 // The settings in force as text, secrets masked: for `check --print`, for a startup script and for documentation.
+import { DOMAIN_SETTINGS } from './domain-settings.ts';
 import { ANY_HOST } from './load.ts';
-import {
-  DOMAIN_SETTINGS,
-  type DomainSettings,
-  PROCESS_SETTINGS,
-  type ProcessSettings,
-  type Setting,
-  type Settings,
-  type SettingTable,
-} from './settings.ts';
+import { PROCESS_SETTINGS } from './process-settings.ts';
+import type { DomainSettings, ProcessSettings, Setting, Settings, SettingTable } from './settings.ts';
 
 const MASK = '(secret)';
 
