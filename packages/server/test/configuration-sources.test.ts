@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { DOMAIN_SETTINGS } from '../src/config/domain-settings.ts';
 import { loadModules } from '../src/config/modules.ts';
 import { readAllSources } from '../src/config/sources.ts';
 import {
@@ -45,7 +46,7 @@ describe('NAME_FILE', () => {
   test('beside NAME is refused', async () => {
     const folder = temporaryFiles({ secret: SECRET });
     expect(await problemsOf({ ...GOOD, CLIENT_ID_SECRET_FILE: join(folder, 'secret') })).toEqual([
-      'CLIENT_ID_SECRET_FILE: set beside CLIENT_ID_SECRET; expected one of the two',
+      'CLIENT_ID_SECRET_FILE: set together with CLIENT_ID_SECRET; expected only one of the two',
     ]);
   });
 
@@ -60,9 +61,9 @@ describe('NAME_FILE', () => {
         LOG_LEVEL_FILE: folder,
       }),
     ).toEqual([
-      `CORS_ORIGINS_FILE: ${join(folder, 'empty')} is empty; expected a file that holds the value`,
-      `CLIENT_ID_SECRET_FILE: cannot read ${join(folder, 'missing')} (ENOENT); expected a file that the relay may read`,
-      `LOG_LEVEL_FILE: cannot read ${folder} (EISDIR); expected a file that the relay may read`,
+      `CORS_ORIGINS_FILE: ${join(folder, 'empty')} is empty; expected a file that contains the value`,
+      `CLIENT_ID_SECRET_FILE: cannot read ${join(folder, 'missing')} (ENOENT); expected a readable file`,
+      `LOG_LEVEL_FILE: cannot read ${folder} (EISDIR); expected a readable file`,
     ]);
   });
 
@@ -71,7 +72,7 @@ describe('NAME_FILE', () => {
     const { CLIENT_ID_SECRET: _, ...rest } = GOOD;
     const { code, stderr } = await runCommand(['check'], { ...rest, CLIENT_ID_SECRET_FILE: join(folder, 'secret') });
     expect(code).toBe(78);
-    expect(stderr).toContain('CLIENT_ID_SECRET: set, 7 characters (not shown)');
+    expect(stderr).toContain('CLIENT_ID_SECRET: got 7 characters (not shown) as item 1');
     expect(stderr).not.toContain('hunter2');
   });
 });
@@ -115,10 +116,10 @@ MTE_ROUTES: # not set
     const file = join(folder, 'relay.yaml');
     const problems = await problemsOf({ CONFIG_FILE: file });
     expect(problems).toEqual([
-      `UPSTEAM: no such setting, in ${file}; expected a setting; did you mean UPSTREAM?`,
-      `COLOUR: no such setting, in ${file}; expected a setting of docs/configuration.md`,
-      `CLIENT_ID_SECRET: not text, in ${file}; expected the same in quotes`,
-      'UPSTREAM: not set; expected an absolute http or https URL without credentials, query or fragment',
+      `UPSTEAM: not a setting, in ${file}; expected a setting; did you mean UPSTREAM?`,
+      `COLOUR: not a setting, in ${file}; expected a setting of docs/configuration.md`,
+      `CLIENT_ID_SECRET: got a number, in ${file}; expected the same value in quotes`,
+      `UPSTREAM: not set; expected ${DOMAIN_SETTINGS.UPSTREAM.expected}`,
       expect.stringContaining('CLIENT_ID_SECRET: not set'),
     ]);
     expect(problems.join()).not.toContain('123456789');
@@ -137,7 +138,7 @@ MTE_ROUTES: # not set
     expect(problems.join()).not.toContain('not set');
     expect(problems.join()).not.toContain(SECRET);
     expect(await problemsOf({ ...GOOD, CONFIG_FILE: join(folder, 'none') })).toEqual([
-      `CONFIG_FILE: cannot read ${join(folder, 'none')} (ENOENT); expected a file that the relay may read`,
+      `CONFIG_FILE: cannot read ${join(folder, 'none')} (ENOENT); expected a readable file`,
     ]);
   });
 
@@ -206,7 +207,7 @@ describe('the settings adapter', () => {
       return stderr;
     };
     expect(await seen('throws.js')).toMatch(/^ {2}SETTINGS_MODULE: \S+ failed: the vault is sealed; expected/m);
-    expect(await seen('nothing.js')).toContain('has no function as its default export');
+    expect(await seen('nothing.js')).toContain('its default export is not a function');
     expect(await seen('missing.js')).toMatch(/SETTINGS_MODULE: \S+missing.js failed: Cannot find module/);
     expect(await seen('unknown.js')).toContain('did you mean UPSTREAM?');
   });
@@ -218,14 +219,14 @@ describe('the settings adapter', () => {
       'map.js': "export default () => new Map([['PORT', '1']]);",
     });
     const seen = (name: string): Promise<string[]> => problemsOf({ ...GOOD, SETTINGS_MODULE: join(folder, name) });
-    const source = 'not text, in SETTINGS_MODULE; expected text';
+    const source = 'got an object, in SETTINGS_MODULE; expected text';
     expect(await seen('object.js')).toEqual([`CLIENT_ID_SECRET: ${source}`, `PORT: ${source}`]);
     expect(await seen('bytes.js')).toEqual([`CLIENT_ID_SECRET: ${source}`]);
-    expect(await seen('map.js')).toEqual([expect.stringContaining('it gave no object of settings')]);
+    expect(await seen('map.js')).toEqual([expect.stringContaining('it did not return an object of settings')]);
     const map = { 'a.example': { upstream: 'http://a', client_id_secret: { value: SECRET } } };
     const { UPSTREAM: _, ...shared } = GOOD;
     expect(await problemsOf({ ...shared, DOMAIN_MAP: JSON.stringify(map) })).toEqual([
-      'DOMAIN_MAP["a.example"].client_id_secret: not text; expected text',
+      'DOMAIN_MAP["a.example"].client_id_secret: got an object; expected text',
     ]);
   });
 
@@ -246,7 +247,7 @@ describe('the settings adapter', () => {
 
   test('cannot be asked by createRelay(), which says so', () => {
     expect(() => createRelay({ environment: { ...GOOD, SETTINGS_MODULE: './vault.js' } })).toThrow(
-      /SETTINGS_MODULE: set, where modules are not loaded/,
+      /SETTINGS_MODULE: set where modules are not loaded/,
     );
     expect(() => createRelay({ environment: { ...GOOD, SESSIONS_MODULE: './store.js' } })).toThrow(/SESSIONS_MODULE/);
   });
@@ -278,7 +279,9 @@ test('problems of all sources and modules are listed at once', async () => {
 
 test('a session store of one’s own excludes Redis', () => {
   const both = { ...GOOD, SESSIONS_MODULE: './store.js', REDIS_URL: 'redis://127.0.0.1:6379' };
-  expect(() => loadSettings(both)).toThrow('SESSIONS_MODULE: set beside REDIS_URL; expected one of the two');
+  expect(() => loadSettings(both)).toThrow(
+    'SESSIONS_MODULE: set together with REDIS_URL; expected only one of the two',
+  );
 });
 
 test('check --print shows the settings in force with every secret masked', async () => {
@@ -315,7 +318,7 @@ describe('an unknown variable', () => {
     const { [meant as 'UPSTREAM']: required, ...rest } = GOOD;
     const { code, stderr } = await runCommand(['check'], { ...rest, [name]: 'x' });
     expect(code).toBe(required ? 78 : 0); // then the warning says why it is missing
-    expect(stderr).toContain(`warning: ${name} is no setting of the relay and is ignored; did you mean ${meant}?`);
+    expect(stderr).toContain(`warning: ${name} is not a setting of the relay and is ignored; did you mean ${meant}?`);
   });
 
   test('beside the right one is somebody else’s', async () => {

@@ -144,7 +144,7 @@ test.each([{ PORT: '9090' }, { PORT: '8000', ADMIN_PORT: '8000' }])(
   async (ports) => {
     const { code, stderr } = await run(['check'], { ...GOOD, ...ports });
     expect(code).toBe(78);
-    expect(stderr).toMatch(/PORT: \d+, which is ADMIN_PORT (?:by default|too); expected another/);
+    expect(stderr).toMatch(/PORT: got \d+, which is ADMIN_PORT (?:by default|too); expected a port that differs/);
     expect((await run(['check'], { ...GOOD, ...ports, ADMIN_PORT: 'off' })).code).toBe(0);
   },
 );

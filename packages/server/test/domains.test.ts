@@ -200,7 +200,9 @@ test('DOMAIN_MAP excludes UPSTREAM', () => {
     ...{ UPSTREAM: 'http://x', CORS_ORIGINS: 'https://a.example', CLIENT_ID_SECRET: SECRET_ONE },
     DOMAIN_MAP: '{"a":{"upstream":"http://x"}}',
   };
-  expect(() => loadSettings(environment)).toThrow('UPSTREAM: set beside DOMAIN_MAP; expected one of the two');
+  expect(() => loadSettings(environment)).toThrow(
+    'UPSTREAM: set together with DOMAIN_MAP; expected only one of the two',
+  );
 });
 
 async function keyOf(port: number, headers: Record<string, string>): Promise<Uint8Array<ArrayBuffer>> {

@@ -1,4 +1,4 @@
-// From the environment to everything that a process starts with; every problem of every source is listed at once.
+// From the environment to everything that a process starts with. All problems of all sources are reported at once.
 
 import { adminPortOf, loadSettings, settingsWarnings } from './load.ts';
 import { loadModules, type Modules } from './modules.ts';
@@ -6,7 +6,7 @@ import { ConfigError, type ConfigProblem, type Environment } from './problems.ts
 import type { Settings } from './settings.ts';
 import { readAllSources } from './sources.ts';
 
-/** What a relay process starts with. */
+/** Everything that a relay process starts with. */
 export interface Configuration {
   /** Settings by name, from all sources. */
   readonly environment: Environment;
@@ -15,7 +15,10 @@ export interface Configuration {
   readonly warnings: readonly string[];
 }
 
-/** Reads every source and loads every module. Rejects with ConfigError. */
+/**
+ * Reads every source and loads every module.
+ * @throws ConfigError that lists all problems.
+ */
 export async function readConfiguration(environment: Environment): Promise<Configuration> {
   const sources = await readAllSources(environment);
   const problems: ConfigProblem[] = [...sources.problems];
@@ -23,8 +26,8 @@ export async function readConfiguration(environment: Environment): Promise<Confi
   const settings = loadSettings(sources.environment, { ...sources, problems });
   const { PORT: port } = settings;
   if (port !== 0 && adminPortOf(settings, port) === port) {
-    const seen = `${port}, which is ADMIN_PORT ${settings.ADMIN_PORT === 'auto' ? 'by default' : 'too'}`;
-    throw new ConfigError([{ name: 'PORT', seen, expected: 'another port than that' }], sources.warnings);
+    const seen = `got ${port}, which is ADMIN_PORT ${settings.ADMIN_PORT === 'auto' ? 'by default' : 'too'}`;
+    throw new ConfigError([{ name: 'PORT', seen, expected: 'a port that differs from ADMIN_PORT' }], sources.warnings);
   }
   return {
     environment: sources.environment,
@@ -36,7 +39,7 @@ export async function readConfiguration(environment: Environment): Promise<Confi
 
 /**
  * Settings from every source, the settings adapter among them, for `createRelay({ environment })`.
- * @throws ConfigError when a source cannot be read or a setting is wrong.
+ * @throws ConfigError if a source cannot be read or a setting is wrong.
  */
 export async function readEnvironment(environment: Environment = process.env): Promise<Environment> {
   const sources = await readAllSources(environment);

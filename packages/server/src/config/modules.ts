@@ -1,4 +1,4 @@
-// Adapters: modules of the operator's own that a variable or a flag names.
+// Loads adapters: modules of the operator that a variable or a flag names.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
@@ -13,23 +13,23 @@ import type { Settings } from './settings.ts';
 /** Default export of SESSIONS_MODULE. */
 export type SessionStoreFactory = (settings: Settings, suite: SyncSuite) => SessionStore | Promise<SessionStore>;
 
-/** Default export of STARTUP_MODULE; the relay listens once it has resolved, and ends when it rejects. */
+/** Default export of STARTUP_MODULE. The relay listens once it has resolved, and exits if it rejects. */
 export type StartupScript = (start: {
-  /** Every setting by name as text, secrets masked; those of a domain under its host when there are several. */
+  /** Every setting by name as text, secrets masked. With DOMAIN_MAP, names of a domain's settings contain its host. */
   readonly settings: Readonly<Record<string, string>>;
   readonly log: Logger;
 }) => unknown;
 
-/** The adapters of one process; what is not set is undefined. */
+/** The adapters of one process; undefined if not set. */
 export interface Modules {
   readonly sessions: SessionStoreFactory | undefined;
   readonly startup: StartupScript | undefined;
 }
 
-/** How long a settings adapter may take, and how long a module may take to load. */
+/** Time limit for a settings adapter, and for loading a module. */
 export const MODULE_TIMEOUT_MS = 60_000;
 
-/** Loads the modules that settings name, LOG_MODULE too, so that a fault in it is found before a log is needed. */
+/** Loads the modules that settings name. LOG_MODULE is loaded for its faults alone, before a log is needed. */
 export async function loadModules(
   environment: Environment,
   problems: ConfigProblem[],
@@ -56,17 +56,14 @@ export async function loadModules(
   };
 }
 
-/** The default export of a module. Rejects when there is none or when it is no function. */
+/** The default export of a module. Rejects if it is missing or is not a function. */
 export async function importFunction(specifier: string): Promise<(...values: never[]) => unknown> {
   const module = (await import(pathToFileURL(resolveModule(specifier)).href)) as { default?: unknown };
-  if (typeof module.default !== 'function') throw new Error('it has no function as its default export');
+  if (typeof module.default !== 'function') throw new Error('its default export is not a function');
   return module.default as (...values: never[]) => unknown;
 }
 
-/**
- * The file that a module's name means: a path from the working directory, or a package that is installed there or
- * beside the relay.
- */
+/** The file of a module: a path from the working directory, or a package that is installed there or beside the relay. */
 export function resolveModule(specifier: string): string {
   if (specifier.startsWith('file:')) return fileURLToPath(specifier);
   const path = resolve(specifier);

@@ -1,19 +1,20 @@
-// What can be wrong with a configuration, and how it is said.
+// Problems of a configuration, and how they are reported.
 
-/** One thing wrong with the configuration. */
+/** One problem of the configuration. */
 export interface ConfigProblem {
   readonly name: string;
-  /** What was seen; a secret is masked. */
+  /** What was found, secrets masked. */
   readonly seen: string;
+  /** Completes "expected …". */
   readonly expected: string;
 }
 
-/** Thrown with every problem there is. */
+/** Thrown with all problems of a configuration. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly ConfigProblem[];
 
-  /** @param warnings said behind the problems: they may tell why there are any. */
+  /** @param warnings printed after the problems, because they may explain them. */
   constructor(problems: readonly ConfigProblem[], warnings: readonly string[] = []) {
     const lines = problems.map(({ name, seen, expected }) => `  ${name}: ${seen}; expected ${expected}`);
     for (const warning of warnings) lines.push(`  warning: ${warning}`);
@@ -28,7 +29,26 @@ export const EXIT_CONFIG = 78;
 /** Variables by name, as `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** An error's message in one line, for a listed problem. */
+/** Seen of a setting that must be set and is not. */
+export const NOT_SET = 'not set';
+
+/** The problem of a setting that excludes another one that is set too. */
+export function bothSet(name: string, other: string): ConfigProblem {
+  return { name, seen: `set together with ${other}`, expected: 'only one of the two' };
+}
+
+/** The place of an item in a value, by its index or its name; empty for the whole value. */
+export function placeOf(key: PropertyKey | undefined): string {
+  if (key === undefined) return '';
+  return typeof key === 'number' ? ` as item ${key + 1}` : ` as ${JSON.stringify(key)}`;
+}
+
+/** A text without the user and password of a URL in it, whatever they contain and however the URL is written. */
+export function withoutCredentials(text: string): string {
+  return text.replace(/^([a-z][a-z0-9+.-]*:(?=[/\\]))?.*(?:[/\\]{2}|:).*@/is, (_, scheme = '') => `${scheme}//…@`);
+}
+
+/** The message of an error in one line. */
 export function oneLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ').slice(0, 300);
 }

@@ -1,315 +1,255 @@
-// Settings of the process: each variable, what it accepts, its default and what it does. Parsing, masking and
-// documentation read from this table.
-import { isIP } from 'node:net';
-import * as z from 'zod';
-import { isAddressRange } from '../http/forwarding.ts';
-import { parseRedisUrl, REDIS_URL_EXPECTED } from '../sessions/redis-url.ts';
-import { certificates, httpUrl, integer, list, PAIRS_EXPECTED, pairs } from './parsers.ts';
+// The settings of the process. Parsing, masking and documentation read this table.
+import { addressRange, certificates, httpUrl, listenHost, pair, redisUrl } from './formats.ts';
+import { anyText, characters, choice, choiceOr, decimal, integer, list, optional, withDefault } from './parsers.ts';
 import { LOG_LEVELS, type ProcessSettings, type SettingTable, TRACES_SAMPLERS } from './settings.ts';
+
+const port = integer({ min: 0, max: 65_535, unit: 'port number, 0 for any free port' });
 
 export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
   PORT: {
-    schema: integer(8080, 0, 65_535),
-    expected: 'a port number from 0 (any free port) to 65535',
+    ...withDefault(8_080, port),
     effect: 'Port that the relay listens on.',
   },
   ADMIN_PORT: {
-    schema: z
-      .string()
-      .default('auto')
-      .refine((text) => text === 'auto' || text === 'off' || (/^\d{1,5}$/.test(text) && Number(text) <= 65_535))
-      .transform((text) => (text === 'auto' || text === 'off' ? text : Number(text))),
-    expected: 'a port number from 0 (any free port) to 65535, auto, or off',
+    ...withDefault('auto', choiceOr(['auto', 'off'], port)),
     effect:
-      'Port of /livez, /readyz and /metrics, which the public port never serves. auto: 9090, or any free port when ' +
+      'Port of /livez, /readyz and /metrics, which the public port never serves. auto: 9090, or any free port if ' +
       'PORT is 0.',
   },
   ADMIN_HOST: {
-    schema: z
-      .string()
-      .default('::')
-      .refine((text) => isIP(text) !== 0 || text === 'localhost'),
-    expected: 'an IP address of this machine, or localhost',
+    ...withDefault('::', listenHost),
     effect:
-      'Address that ADMIN_PORT is opened on. The default is every one, because probes and Prometheus come to the ' +
-      'address of the pod; what it serves are counts and no traffic.',
+      'Address that ADMIN_PORT listens on. The default is every address, because probes and Prometheus connect to ' +
+      'the address of the pod. The port serves counts, never traffic.',
   },
   TRUSTED_PROXIES: {
-    schema: z
-      .string()
-      .default('')
-      .transform(list)
-      .pipe(z.array(z.string().refine(isAddressRange))),
-    expected: 'comma-separated addresses and CIDR ranges, such as 10.0.0.0/8',
-    effect: 'Proxies in front of the relay whose X-Forwarded-For, -Proto and -Host are believed.',
+    ...withDefault('', list(addressRange)),
+    effect:
+      'Proxies in front of the relay whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host the relay ' +
+      'trusts.',
   },
   PUBLIC_FILES: {
-    schema: z.enum(['on', 'off']).default('on'),
-    expected: 'one of on, off',
+    ...withDefault('on', choice('on', 'off')),
     effect:
-      'Whether the relay serves its client to web pages: /public/mte-relay-client.js, /public/mte-relay-client.mjs, ' +
-      '/public/mte-relay-sw.js and, for licences, /public/mte-relay-licenses.txt. Other paths under /public are never its own.',
+      'Whether the relay serves its client to web pages: /public/mte-relay-client.js, ' +
+      '/public/mte-relay-client.mjs, /public/mte-relay-sw.js and, for licences, /public/mte-relay-licenses.txt. ' +
+      'The relay itself never serves other paths under /public.',
   },
   LOG_LEVEL: {
-    schema: z.enum(LOG_LEVELS).default('info'),
-    expected: `one of ${LOG_LEVELS.join(', ')}`,
+    ...withDefault('info', choice(...LOG_LEVELS)),
     effect: 'Least severity that is logged.',
   },
   REQUEST_BODY_MAX_BYTES: {
-    schema: integer(1_073_741_824, 0, Number.MAX_SAFE_INTEGER),
-    expected: 'a number of bytes',
-    effect: 'Largest request body that is forwarded.',
+    ...withDefault(1_073_741_824, integer({ min: 0, max: Number.MAX_SAFE_INTEGER, unit: 'bytes' })),
+    effect: 'Largest request body that the relay forwards.',
   },
   REQUEST_HEAD_MAX_BYTES: {
-    schema: integer(65_536, 1_024, 1_048_576),
-    expected: 'a number of bytes from 1024 to 1048576',
+    ...withDefault(65_536, integer({ min: 1_024, max: 1_048_576, unit: 'bytes' })),
     effect: 'Largest control data and header fields of an opened request.',
   },
   SESSIONS_MAX: {
-    schema: integer(100_000, 1, 100_000_000),
-    expected: 'a number of sessions from 1',
-    effect: 'Sessions held at once in memory; a pairing beyond that is refused with 503. Without REDIS_URL only.',
+    ...withDefault(100_000, integer({ min: 1, max: 100_000_000, unit: 'sessions' })),
+    effect: 'Most sessions in memory at once; further pairings are rejected with 503. Without REDIS_URL only.',
   },
   REDIS_URL: {
-    schema: z
-      .string()
-      .transform(parseRedisUrl)
-      .refine((target) => target !== undefined)
-      .optional(),
-    expected: REDIS_URL_EXPECTED,
+    ...optional(redisUrl),
     effect:
-      'Where sessions are kept, so that any number of relays with one identity serve them; without it, in memory. ' +
-      'Redis 6.2 or later, or Valkey.',
+      'Where sessions are stored, so that any number of relays with one identity serve them. Without it, they are ' +
+      'in memory. Redis 6.2 or later, or Valkey.',
     secret: true,
   },
   REDIS_CA: {
-    schema: certificates.optional(),
-    expected: 'certificates in PEM',
-    effect: 'Certificate authorities that a rediss server is checked against, instead of the public ones.',
+    ...optional(certificates),
+    effect: 'Certificate authorities that verify a rediss server, instead of the public ones.',
   },
   REDIS_KEY_PREFIX: {
-    schema: z
-      .string()
-      .regex(/^[\x21-\x7a|~]{1,64}$/)
-      .default('mte-relay:'),
-    expected: '1 to 64 visible ASCII characters without braces',
-    effect: 'What every key in Redis begins with. Relays of different identities need different ones.',
+    ...withDefault(
+      'mte-relay:',
+      characters({ min: 1, max: 64 }, 'visible ASCII characters without braces', /^[\x21-\x7a|~]*$/),
+    ),
+    effect: 'Prefix of every key in Redis. Relays of different identities need different prefixes.',
   },
   REDIS_TIMEOUT_MS: {
-    schema: integer(1_000, 50, 60_000),
-    expected: 'milliseconds from 50 to 60000',
-    effect: 'How long Redis may take to connect or to answer; an exchange that waits longer is refused with 503.',
+    ...withDefault(1_000, integer({ min: 50, max: 60_000, unit: 'milliseconds' })),
+    effect: 'How long Redis may take to connect or to respond; an exchange that waits longer is rejected with 503.',
   },
   REDIS_SESSIONS_CACHED_MAX: {
-    schema: integer(10_000, 1, 10_000_000),
-    expected: 'a number of sessions from 1',
-    effect:
-      'Sessions from Redis whose secrets this relay keeps at hand, for a minute at most. Claims are never cached.',
+    ...withDefault(10_000, integer({ min: 1, max: 10_000_000, unit: 'sessions' })),
+    effect: 'Most sessions from Redis whose secrets the relay caches, for a minute at most. Claims are never cached.',
   },
   SOLE_INSTANCE: {
-    schema: z.enum(['auto', 'true', 'false']).default('auto'),
-    expected: 'one of auto, true, false',
+    ...withDefault('auto', choice('auto', 'true', 'false')),
     effect:
       'Whether no other relay with this identity ever runs at the same time, not even during an update. Only then ' +
-      'does a restart prove to clients that an unanswered request will never run. auto: true outside Kubernetes.',
+      'does a restart prove to clients that a request without a response will never run. auto: true outside ' +
+      'Kubernetes.',
   },
   EXCHANGES_MAX: {
-    schema: integer(10_000, 1, 1_000_000),
-    expected: 'a number of exchanges from 1',
-    effect: 'Exchanges and pairings under way at once; one beyond that is refused with 503.',
+    ...withDefault(10_000, integer({ min: 1, max: 1_000_000, unit: 'exchanges' })),
+    effect: 'Most exchanges and pairings in progress at once; further ones are rejected with 503.',
   },
   PAIRINGS_PER_MINUTE: {
-    schema: integer(600, 1, 1_000_000),
-    expected: 'a number of pairings from 1 to 1000000',
+    ...withDefault(600, integer({ min: 1, max: 1_000_000, unit: 'pairings' })),
     effect:
-      'Pairings that one client address (an IPv6 /64) may begin per minute in the long run; one beyond that is refused ' +
-      'with 429. Behind a proxy or load balancer set TRUSTED_PROXIES, or all clients count as one.',
+      'Pairings that one client address (an IPv6 /64) may begin per minute in the long run; further ones are ' +
+      'rejected with 429. Behind a proxy or load balancer, set TRUSTED_PROXIES, or all clients count as one.',
   },
   PAIRINGS_BURST: {
-    schema: integer(300, 1, 1_000_000),
-    expected: 'a number of pairings from 1 to 1000000',
+    ...withDefault(300, integer({ min: 1, max: 1_000_000, unit: 'pairings' })),
     effect: 'Pairings that one client address may begin at once before PAIRINGS_PER_MINUTE applies.',
   },
   PAIRINGS_CONCURRENT_MAX: {
-    schema: integer(1_000, 1, 1_000_000),
-    expected: 'a number of pairings from 1 to 1000000',
-    effect: 'Pairings under way at once; one beyond that is refused with 503.',
+    ...withDefault(1_000, integer({ min: 1, max: 1_000_000, unit: 'pairings' })),
+    effect: 'Most pairings in progress at once; further ones are rejected with 503.',
   },
   CONNECTIONS_MAX: {
-    schema: integer(20_000, 1, 10_000_000),
-    expected: 'a number of connections from 1 to 10000000',
-    effect: 'Connections of clients open at once; one beyond that is closed as soon as it opens.',
+    ...withDefault(20_000, integer({ min: 1, max: 10_000_000, unit: 'connections' })),
+    effect: 'Most connections of clients at once; the relay closes further ones as soon as they open.',
   },
   OUTER_HEAD_MAX_BYTES: {
-    schema: integer(32_768, 1_024, 1_048_576),
-    expected: 'a number of bytes from 1024 to 1048576',
-    effect: 'Largest request line and header fields on the outer hop; larger ones are refused with 431.',
+    ...withDefault(32_768, integer({ min: 1_024, max: 1_048_576, unit: 'bytes' })),
+    effect: 'Largest request line and header fields on the outer hop; larger ones are rejected with 431.',
   },
   OUTER_FIELDS_MAX: {
-    schema: integer(256, 8, 10_000),
-    expected: 'a number of header fields from 8 to 10000',
-    effect: 'Most header fields on the outer hop; a request with more is refused with 431.',
+    ...withDefault(256, integer({ min: 8, max: 10_000, unit: 'header fields' })),
+    effect: 'Most header fields on the outer hop; a request with more is rejected with 431.',
   },
   CLIENT_HEAD_TIMEOUT_MS: {
-    schema: integer(30_000, 100, 86_400_000),
-    expected: 'milliseconds from 100 to 86400000',
+    ...withDefault(30_000, integer({ min: 100, max: 86_400_000, unit: 'milliseconds' })),
     effect: 'How long a request line and its header fields may take to arrive; then 408.',
   },
   KEEP_ALIVE_TIMEOUT_MS: {
-    schema: integer(75_000, 100, 86_400_000),
-    expected: 'milliseconds from 100 to 86400000',
+    ...withDefault(75_000, integer({ min: 100, max: 86_400_000, unit: 'milliseconds' })),
     effect:
-      'How long a connection stays open without a request. Longer than the idle time of the load balancer in front, ' +
-      'so that it closes first and no request meets a closing connection.',
+      'How long a connection stays open without a request. Set it longer than the idle timeout of the load ' +
+      'balancer in front, so that the load balancer closes first and no request meets a closing connection.',
   },
   CLIENT_IDLE_TIMEOUT_MS: {
-    schema: integer(60_000, 100, 86_400_000),
-    expected: 'milliseconds from 100 to 86400000',
+    ...withDefault(60_000, integer({ min: 100, max: 86_400_000, unit: 'milliseconds' })),
     effect:
-      'How long a client may send nothing while its request is incomplete (then 408), take nothing while an answer ' +
-      'waits for it (then its connection is broken off), and need until the first chunk of a message, or a pairing ' +
-      'request, is here whole (then 408).',
+      'How long a client may send nothing while its request is incomplete (then 408), read nothing while a ' +
+      'response waits for it (then the relay aborts the connection), and take to send a pairing request or the ' +
+      'first chunk of a message (then 408).',
   },
   UPSTREAM_CONNECT_TIMEOUT_MS: {
-    schema: integer(10_000, 100, 600_000),
-    expected: 'milliseconds from 100 to 600000',
+    ...withDefault(10_000, integer({ min: 100, max: 600_000, unit: 'milliseconds' })),
     effect: 'How long connecting to the upstream may take.',
   },
   UPSTREAM_HEADERS_TIMEOUT_MS: {
-    schema: integer(60_000, 100, 86_400_000),
-    expected: 'milliseconds from 100 to 86400000',
-    effect: 'How long the upstream may take to begin its answer.',
+    ...withDefault(60_000, integer({ min: 100, max: 86_400_000, unit: 'milliseconds' })),
+    effect: 'How long the upstream may take to begin its response.',
   },
   UPSTREAM_IDLE_TIMEOUT_MS: {
-    schema: integer(300_000, 100, 86_400_000),
-    expected: 'milliseconds from 100 to 86400000',
-    effect: 'How long the upstream may pause inside an answer.',
+    ...withDefault(300_000, integer({ min: 100, max: 86_400_000, unit: 'milliseconds' })),
+    effect: 'How long the upstream may pause within a response.',
   },
   WEBSOCKETS_MAX: {
-    schema: integer(10_000, 0, 1_000_000),
-    expected: 'a number of WebSockets from 0',
-    effect: 'WebSockets open at once, sealed and passed through; one beyond that is refused with 503.',
+    ...withDefault(10_000, integer({ min: 0, max: 1_000_000, unit: 'WebSockets' })),
+    effect: 'Most WebSockets at once, sealed and passed through; further ones are rejected with 503.',
   },
   WEBSOCKET_MESSAGE_MAX_BYTES: {
-    schema: integer(16_777_216, 1, 1_073_741_824),
-    expected: 'a number of bytes from 1 to 1073741824',
+    ...withDefault(16_777_216, integer({ min: 1, max: 1_073_741_824, unit: 'bytes' })),
     effect:
-      'Largest message of a sealed WebSocket, either way; a larger one closes it with 1009. The client takes up to 64 MiB.',
+      'Largest message of a sealed WebSocket, in either direction; a larger one closes the WebSocket with 1009. ' +
+      'The client accepts up to 64 MiB.',
   },
   WEBSOCKET_FRAGMENTS_MAX: {
-    schema: integer(16_384, 1, 1_000_000),
-    expected: 'a number of pieces from 1 to 1000000',
-    effect: 'Pieces that one message of a sealed WebSocket may come in, either way; more close it with 1009.',
+    ...withDefault(16_384, integer({ min: 1, max: 1_000_000, unit: 'pieces' })),
+    effect:
+      'Most pieces that one message of a sealed WebSocket may arrive in, in either direction; more close the WebSocket ' +
+      'with 1009.',
   },
   WEBSOCKET_IDLE_TIMEOUT_MS: {
-    schema: integer(120_000, 100, 86_400_000),
-    expected: 'milliseconds from 100 to 86400000',
+    ...withDefault(120_000, integer({ min: 100, max: 86_400_000, unit: 'milliseconds' })),
     effect:
-      'How long a WebSocket may be without a sign of life. The relay pings sealed clients after half of it, and a ' +
-      'pong is a sign; one that is passed through must carry bytes.',
+      'How long a WebSocket may be silent. The relay pings sealed clients after half of it, and a pong counts. A ' +
+      'WebSocket that is passed through must carry bytes.',
   },
   WEBSOCKET_LIFETIME_MS: {
-    schema: integer(3_600_000, 100, 86_400_000),
-    expected: 'milliseconds from 100 to 86400000',
-    effect: 'How long a sealed WebSocket may stay open under its keys; it is then closed with 1001.',
+    ...withDefault(3_600_000, integer({ min: 100, max: 86_400_000, unit: 'milliseconds' })),
+    effect: 'How long a sealed WebSocket may stay open under its keys; the relay then closes it with 1001.',
   },
   DRAIN_DELAY_MS: {
-    schema: integer(5_000, 0, 600_000),
-    expected: 'milliseconds from 0 to 600000',
+    ...withDefault(5_000, integer({ min: 0, max: 600_000, unit: 'milliseconds' })),
     effect:
-      'How long the relay goes on serving after SIGTERM, no longer ready and closing each connection with its next ' +
-      'answer, so that load balancers notice before it stops accepting.',
+      'How long the relay keeps serving after SIGTERM, so that load balancers notice before it stops accepting. ' +
+      'Meanwhile it is not ready and closes each connection after the next response.',
   },
   SHUTDOWN_TIMEOUT_MS: {
-    schema: integer(25_000, 0, 600_000),
-    expected: 'milliseconds from 0 to 600000',
-    effect: 'How long exchanges under way may take to finish once DRAIN_DELAY_MS is over.',
+    ...withDefault(25_000, integer({ min: 0, max: 600_000, unit: 'milliseconds' })),
+    effect: 'How long exchanges in progress may take to finish after DRAIN_DELAY_MS.',
   },
   LOG_MODULE: {
-    schema: z.string().optional(),
-    expected: 'the path or package of a pino transport',
-    effect: 'Where log lines go instead of standard output. Flag --log.',
+    ...optional(anyText('the path or package of a pino transport')),
+    effect: 'A module that takes the log lines instead of standard output. Flag --log.',
   },
   SESSIONS_MODULE: {
-    schema: z.string().optional(),
-    expected: 'the path or package of an ES module that makes a session store',
-    effect: 'Where sessions are kept, instead of memory or Redis. Flag --sessions.',
+    ...optional(anyText('the path or package of an ES module that makes a session store')),
+    effect: 'A module that stores sessions, instead of memory or Redis. Flag --sessions.',
   },
   STARTUP_MODULE: {
-    schema: z.string().optional(),
-    expected: 'the path or package of an ES module that exports a function',
-    effect: 'Run before the relay listens; the relay ends when it fails. Flag --startup.',
+    ...optional(anyText('the path or package of an ES module that exports a function')),
+    effect: 'A module that runs before the relay listens; if it fails, the relay exits. Flag --startup.',
   },
   OTEL_EXPORTER_OTLP_ENDPOINT: {
-    schema: httpUrl,
-    expected: 'an absolute http or https URL',
+    ...optional(httpUrl),
     effect:
-      'Where traces are sent by OTLP over HTTP, as protobuf; /v1/traces is added. Without it, and without the next, there ' +
-      'are no traces, and what makes and sends them is not loaded.',
+      'Where the relay sends traces, by OTLP over HTTP as protobuf; it appends /v1/traces. Unless this or ' +
+      'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set, the relay makes no traces and does not load OpenTelemetry.',
   },
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {
-    schema: httpUrl,
-    expected: 'an absolute http or https URL',
-    effect: 'The same for traces alone, used as it is.',
+    ...optional(httpUrl),
+    effect: 'The same for traces alone, with nothing appended.',
   },
   OTEL_EXPORTER_OTLP_PROTOCOL: {
-    schema: z.literal('http/protobuf').default('http/protobuf'),
-    expected: 'http/protobuf, which is what the relay speaks',
-    effect: 'How traces are sent. A collector takes it on port 4318; 4317 is for gRPC.',
+    ...withDefault('http/protobuf', choice('http/protobuf')),
+    effect:
+      'How traces are sent; the relay supports this protocol alone. Collectors accept it on port 4318, and gRPC ' +
+      'on 4317.',
   },
   OTEL_TRACES_EXPORTER: {
-    schema: z.enum(['otlp', 'none']).default('otlp'),
-    expected: 'otlp or none',
-    effect: 'none: no traces, whatever else is set.',
+    ...withDefault('otlp', choice('otlp', 'none')),
+    effect: 'none turns traces off, whatever else is set.',
   },
   OTEL_EXPORTER_OTLP_HEADERS: {
-    schema: pairs,
-    expected: PAIRS_EXPECTED,
+    ...withDefault('', list(pair)),
     effect: 'Header fields sent with traces, such as the key of a collector.',
     secret: true,
   },
   OTEL_EXPORTER_OTLP_TIMEOUT: {
-    schema: integer(10_000, 100, 600_000),
-    expected: 'milliseconds from 100 to 600000',
-    effect: 'How long the collector may take for one batch; what it has not taken then is dropped.',
+    ...withDefault(10_000, integer({ min: 100, max: 600_000, unit: 'milliseconds' })),
+    effect: 'How long the collector may take for one batch; the relay then drops the batch.',
   },
   OTEL_SERVICE_NAME: {
-    schema: z.string().default('mte-relay'),
-    expected: 'a name',
-    effect: 'What traces call this relay.',
+    ...withDefault('mte-relay', anyText('a name')),
+    effect: 'The name of this relay in traces.',
   },
   OTEL_RESOURCE_ATTRIBUTES: {
-    schema: pairs,
-    expected: PAIRS_EXPECTED,
-    effect: 'What traces say of where it runs, such as k8s.pod.name.',
+    ...withDefault('', list(pair)),
+    effect: 'Attributes of this relay in traces, such as k8s.pod.name.',
   },
   OTEL_TRACES_SAMPLER: {
-    schema: z.enum(TRACES_SAMPLERS).default('parentbased_always_on'),
-    expected: `one of ${TRACES_SAMPLERS.join(', ')}`,
-    effect: 'Which exchanges are traced. parentbased: as the trace says that the request belongs to, if it does.',
+    ...withDefault('parentbased_always_on', choice(...TRACES_SAMPLERS)),
+    effect:
+      'Which exchanges are traced. parentbased: a request that belongs to a trace follows the decision of that ' +
+      'trace.',
   },
   OTEL_TRACES_SAMPLER_ARG: {
-    schema: z
-      .string()
-      .default('1')
-      .refine((text) => /^(?:0|1|0?\.\d{1,9}|1\.0{1,9})$/.test(text))
-      .transform(Number),
-    expected: 'a number from 0 to 1',
-    effect: 'The share of traces that traceidratio takes.',
+    ...withDefault(1, decimal({ min: 0, max: 1 })),
+    effect: 'The share of traces that traceidratio samples.',
   },
   OTEL_BSP_MAX_QUEUE_SIZE: {
-    schema: integer(2_048, 1, 1_000_000),
-    expected: 'a number of spans from 1 to 1000000',
-    effect: 'Spans that wait to be sent; more are dropped, so that a collector that is down costs no more memory.',
+    ...withDefault(2_048, integer({ min: 1, max: 1_000_000, unit: 'spans' })),
+    effect:
+      'Most spans that wait to be sent; further ones are dropped, so that a collector that is down does not cost ' +
+      'more memory.',
   },
   OTEL_BSP_SCHEDULE_DELAY: {
-    schema: integer(5_000, 10, 600_000),
-    expected: 'milliseconds from 10 to 600000',
-    effect: 'How often spans are sent.',
+    ...withDefault(5_000, integer({ min: 10, max: 600_000, unit: 'milliseconds' })),
+    effect: 'Interval at which spans are sent.',
   },
   OTEL_SDK_DISABLED: {
-    schema: z.enum(['true', 'false']).default('false'),
-    expected: 'true or false',
-    effect: 'true: no traces, whatever else is set.',
+    ...withDefault('false', choice('true', 'false')),
+    effect: 'true turns traces off, whatever else is set.',
   },
 };

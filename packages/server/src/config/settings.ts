@@ -1,8 +1,10 @@
-// Every setting of the relay, as its parsed value. On the way to it: sources.ts reads texts from the environment, files and
-// an adapter; load.ts parses them by domain-settings.ts and process-settings.ts, whose values parsers.ts takes apart;
-// shown.ts writes the settings in force as text again.
-import type * as z from 'zod';
+// Every setting of the relay, as its parsed value. From the sources to settings and back to text:
+//   sources.ts   reads the environment, files and an adapter to texts by variable (values.ts, suggest.ts)
+//   load.ts      parses the texts (parse.ts, domain-map.ts) by the tables of domain-settings.ts and process-settings.ts
+//   parsers.ts   builds the parsers in the tables, and formats.ts has those of formats such as URLs
+//   shown.ts     writes the settings in force as text, secrets masked
 import type { RedisTarget } from '../sessions/redis-url.ts';
+import type { Parser } from './parsers.ts';
 
 /** Names of LOG_LEVEL, most talkative first. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warning', 'error', 'panic', 'off'] as const;
@@ -17,7 +19,7 @@ export const TRACES_SAMPLERS = [
   'parentbased_traceidratio',
 ] as const;
 
-/** What is set per inbound domain: by variables for all, or by DOMAIN_MAP for each. */
+/** The settings of one inbound domain: from variables for every host, or from DOMAIN_MAP for one. */
 export interface DomainSettings {
   readonly UPSTREAM: URL;
   /** PEM. */
@@ -31,14 +33,14 @@ export interface DomainSettings {
   /** Newest first. */
   readonly RELAY_IDENTITY_SEED: readonly Uint8Array[] | undefined;
   readonly PASS_THROUGH_ROUTES: readonly string[];
-  /** Undefined: every path that is not refused. */
+  /** Undefined: every path that the path policy allows. */
   readonly MTE_ROUTES: readonly string[] | undefined;
   /** Names in lower case. */
   readonly HEADERS: ReadonlyArray<readonly [name: string, value: string]>;
   readonly COOKIE_SEALING: 'httponly' | 'all' | 'off';
 }
 
-/** What is set once for the process. */
+/** The settings of the process. */
 export interface ProcessSettings {
   readonly PORT: number;
   readonly ADMIN_PORT: number | 'auto' | 'off';
@@ -94,19 +96,17 @@ export interface ProcessSettings {
   readonly OTEL_SDK_DISABLED: 'true' | 'false';
 }
 
-/** Everything that is set. */
+/** All settings. */
 export interface Settings extends ProcessSettings {
-  /** By inbound host in lower case; `*` alone when UPSTREAM is set, which serves every host. */
+  /** By inbound host in lower case; without DOMAIN_MAP `*` alone, the domain of every host. */
   readonly domains: ReadonlyMap<string, DomainSettings>;
 }
 
 /** One variable. */
-export interface Setting<T> {
-  readonly schema: z.ZodType<T, string | undefined>;
-  /** What a valid value looks like; completes "expected …". */
-  readonly expected: string;
+export interface Setting<T> extends Parser<T, string | undefined> {
+  /** Sentences about its effect. */
   readonly effect: string;
-  /** True when the value must never be shown. */
+  /** True if the value must never be shown; default false. */
   readonly secret?: boolean;
 }
 

@@ -1,23 +1,23 @@
-// The settings in force as text, secrets masked: for `check --print`, for a startup script and for documentation.
+// Writes the settings in force as text, secrets masked: for `check --print`, startup scripts and documentation.
 import { DOMAIN_SETTINGS } from './domain-settings.ts';
-import { ANY_HOST } from './load.ts';
+import { nameInDomain } from './load.ts';
 import { PROCESS_SETTINGS } from './process-settings.ts';
 import type { DomainSettings, ProcessSettings, Setting, Settings, SettingTable } from './settings.ts';
 
 const MASK = '(secret)';
 
-/** Every setting by name; those of a domain under `DOMAIN_MAP["host"].` when there are several. */
+/** Every setting by name. With DOMAIN_MAP, those of a domain are named `DOMAIN_MAP["host"].name`. */
 export function effectiveSettings(settings: Settings): Record<string, string> {
   const texts = tableTexts<ProcessSettings>(PROCESS_SETTINGS, settings);
   for (const [host, domain] of settings.domains) {
     for (const [name, text] of Object.entries(tableTexts<DomainSettings>(DOMAIN_SETTINGS, domain))) {
-      texts[host === ANY_HOST ? name : `DOMAIN_MAP[${JSON.stringify(host)}].${name.toLowerCase()}`] = text;
+      texts[nameInDomain(host, name)] = text;
     }
   }
   return texts;
 }
 
-/** A setting's default as it would be written; undefined when it must be set. */
+/** A setting's default as text; empty without a default, undefined for a required setting. */
 export function defaultText(setting: Setting<unknown>): string | undefined {
   const parsed = setting.schema.safeParse(undefined);
   return parsed.success ? valueText(parsed.data) : undefined;
@@ -34,7 +34,7 @@ function tableTexts<T extends object>(table: SettingTable<T>, values: T): Record
 
 function valueText(value: unknown): string {
   if (value === undefined) return '';
-  if (value instanceof URL) return value.href.replace(/\/\/[^/]*@/, '//…@'); // its user and password
+  if (value instanceof URL) return value.href.replace(/\/\/[^/]*@/, '//…@'); // without user and password
   const text = Array.isArray(value) ? value.join(', ') : String(value);
-  return text.replaceAll('\n', '\\n'); // PEM: one setting is one line
+  return text.replaceAll('\n', '\\n'); // PEM has several lines, and a setting is printed on one
 }

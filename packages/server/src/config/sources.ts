@@ -1,7 +1,7 @@
-// Where settings come from. Every source is reduced to strings by variable name, so that there is one parser for all:
+// Reads the sources of settings. Each source is reduced to texts by variable name, so that one parser serves all:
 //   settings adapter  over  environment (and NAME_FILE)  over  YAML file
-// The file is what a deployment has in common, the environment what one of them changes, and the adapter has the last
-// word because it is given the other two and knows what only a vault knows.
+// The file has the settings that deployments share, and the environment has the changes of one deployment. The adapter
+// overrides both, because it receives them and reads a vault.
 import { LineCounter, parseDocument } from 'yaml';
 import { within } from '../timeout.ts';
 import { DOMAIN_SETTINGS } from './domain-settings.ts';
@@ -10,9 +10,9 @@ import { importFunction, MODULE_TIMEOUT_MS } from './modules.ts';
 import { type ConfigProblem, type Environment, oneLine } from './problems.ts';
 import { PROCESS_SETTINGS } from './process-settings.ts';
 import { suggestName } from './suggest.ts';
-import { expectedInstead, isPlainObject, readNamedFiles, readValue, variableText } from './values.ts';
+import { isPlainObject, naturalProblem, readNamedFiles, readValue, variableText } from './values.ts';
 
-/** Variables that name a source, so that no other source can hold them. */
+/** Variables that name a source, so that no other source can set them. */
 const SOURCE_NAMES = ['CONFIG_FILE', 'SETTINGS_MODULE'] as const;
 const SECRET_NAMES: ReadonlySet<string> = new Set(
   [...Object.entries(DOMAIN_SETTINGS), ...Object.entries(PROCESS_SETTINGS)]
@@ -32,24 +32,24 @@ const KNOWN_NAMES: readonly string[] = [
   ...SOURCE_NAMES,
 ];
 
-/** What the sources say, reduced to one environment. */
+/** All sources, reduced to one environment. */
 export interface Sources extends FoundBefore {
   /** Settings by name; nothing else. */
   readonly environment: Environment;
 }
 
-/** Settings by variable name: strings as variables hold them, or natural values as YAML has them. */
+/** Settings by variable name: texts as in variables, or natural values as in YAML. */
 export type SettingsAdapter = (
   environment: Environment,
 ) => Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>;
 
-/** Reads the environment, its NAME_FILE files and CONFIG_FILE. A settings adapter is a problem here: it takes time. */
+/** Reads the environment, its NAME_FILE files and CONFIG_FILE. A settings adapter is a problem, because it is asynchronous. */
 export function readSources(environment: Environment): Sources {
   const sources = readFileAndEnvironment(environment);
   if (!environment['SETTINGS_MODULE']) return sources;
   const problem = {
     name: 'SETTINGS_MODULE',
-    seen: 'set, where modules are not loaded',
+    seen: 'set where modules are not loaded',
     expected: 'the command mte-relay-server, or readEnvironment() before createRelay()',
   };
   return { ...sources, problems: [...sources.problems, problem], incomplete: true };
@@ -70,7 +70,7 @@ export async function readAllSources(
       return adapter(sources.environment);
     };
     const values = await within({ timeoutMs, holdsProcess: true }, ask());
-    if (!isPlainObject(values)) throw new Error('it gave no object of settings');
+    if (!isPlainObject(values)) throw new Error('it did not return an object of settings');
     const variables = naturalVariables('SETTINGS_MODULE', values, problems);
     return {
       ...sources,
@@ -81,7 +81,7 @@ export async function readAllSources(
     problems.push({
       name: 'SETTINGS_MODULE',
       seen: `${specifier} failed: ${oneLine(error)}`,
-      expected: 'an ES module whose default export is a function that gives settings by variable name',
+      expected: 'an ES module whose default export is a function that returns settings by variable name',
     });
     return { ...sources, problems, incomplete: true };
   }
@@ -113,7 +113,7 @@ function readConfigFile(path: string | undefined, problems: ConfigProblem[]): Re
   if (document.errors.length > 0) return undefined;
   const values: unknown = document.toJS({ maxAliasCount: 100 });
   if (!isPlainObject(values)) {
-    problems.push({ name: 'CONFIG_FILE', seen: `${path} is no mapping`, expected: 'settings by variable name' });
+    problems.push({ name: 'CONFIG_FILE', seen: `${path} is not a mapping`, expected: 'settings by variable name' });
     return undefined;
   }
   return readNamedFiles(naturalVariables(path, values, problems), SETTING_NAMES, problems);
@@ -129,11 +129,11 @@ function naturalVariables(
   for (const [name, value] of Object.entries(values)) {
     if (value === null || value === undefined) continue;
     const settingName = name.endsWith('_FILE') && !SETTING_NAMES.includes(name) ? name.slice(0, -5) : name;
-    const expected = expectedInstead(settingName, value, SECRET_NAMES.has(settingName));
+    const problem = naturalProblem(settingName, value, SECRET_NAMES.has(settingName));
     if (!SETTING_NAMES.includes(settingName)) {
-      problems.push({ name, seen: `no such setting, in ${source}`, expected: meant(name) });
-    } else if (expected !== undefined) {
-      problems.push({ name, seen: `not text, in ${source}`, expected });
+      problems.push({ name, seen: `not a setting, in ${source}`, expected: meant(name) });
+    } else if (problem !== undefined) {
+      problems.push({ name, seen: `${problem.seen}, in ${source}`, expected: problem.expected });
     } else {
       variables[name] = variableText(value);
     }
@@ -146,15 +146,15 @@ function meant(name: string): string {
   return suggestion ? `a setting; did you mean ${suggestion}?` : 'a setting of docs/configuration.md';
 }
 
-/** Variables that look like a slip of the pen. The environment is shared with others, so they are no problem. */
+/** Warnings of variables that look mistyped. They are not problems, because other programs share the environment. */
 function misspelled(environment: Environment): string[] {
   const warnings: string[] = [];
   for (const name of Object.keys(environment)) {
     if (KNOWN_NAMES.includes(name)) continue;
     const suggestion = suggestName(name, KNOWN_NAMES);
-    // A twin beside the right name is somebody else's.
+    // If the right name is set too, the other variable belongs to another program.
     if (suggestion && !environment[suggestion]) {
-      warnings.push(`${name} is no setting of the relay and is ignored; did you mean ${suggestion}?`);
+      warnings.push(`${name} is not a setting of the relay and is ignored; did you mean ${suggestion}?`);
     }
   }
   return warnings;
