@@ -1,8 +1,8 @@
-// Finds the setting that a mistyped name was meant to be.
+// Finds the setting that a mistyped name most likely means.
 
 const PREFIX = /^(?:MTE_RELAY|MTE|RELAY)_/;
 
-/** The known name that `name` most likely is a slip of, or undefined when it is like none or is one itself. */
+/** The known name that `name` most likely means; undefined if it resembles no known name or is a known name. */
 export function suggestName(name: string, known: readonly string[]): string | undefined {
   if (known.includes(name)) return undefined;
   const upper = name.toUpperCase();
@@ -13,13 +13,13 @@ export function suggestName(name: string, known: readonly string[]): string | un
   return near.sort((a, b) => slips(upper, a) - slips(upper, b))[0];
 }
 
-/** Short names have near neighbours by chance (PORT, SORT), so they are allowed no slip but one more letter. */
+/** Short names resemble others by chance (PORT, SORT), so that only one more letter counts as a slip. */
 function isSlip(name: string, candidate: string): boolean {
   if (candidate.length < 6) return name === `${candidate}S`;
   return slips(name, candidate) <= (candidate.length < 14 ? 1 : 2);
 }
 
-/** Letters left out, added, changed or swapped with their neighbour: the restricted Damerau–Levenshtein distance. */
+/** Number of letters left out, added, changed or swapped with a neighbour: restricted Damerau–Levenshtein distance. */
 function slips(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, at) => at);
