@@ -1,4 +1,4 @@
-// Where settings come from: environment, NAME_FILE, YAML, adapter; which wins, and what each says when it is wrong.
+// The sources of settings (environment, NAME_FILE, YAML, adapter): their precedence, and the problems that they report.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -32,7 +32,7 @@ async function problemsOf(environment: Record<string, string>): Promise<string[]
 }
 
 describe('NAME_FILE', () => {
-  test('is the value less one newline at its end', async () => {
+  test('is the content of the file without one newline at its end', async () => {
     const folder = temporaryFiles({ secret: `${SECRET}\n`, crlf: 'https://b.example\r\n' });
     const { CLIENT_ID_SECRET: _, CORS_ORIGINS: __, ...rest } = GOOD;
     const { domains } = await settingsOf({
@@ -43,14 +43,14 @@ describe('NAME_FILE', () => {
     expect(domains.get('*')).toMatchObject({ CLIENT_ID_SECRET: [SECRET], CORS_ORIGINS: ['https://b.example'] });
   });
 
-  test('beside NAME is refused', async () => {
+  test('together with NAME is rejected', async () => {
     const folder = temporaryFiles({ secret: SECRET });
     expect(await problemsOf({ ...GOOD, CLIENT_ID_SECRET_FILE: join(folder, 'secret') })).toEqual([
       'CLIENT_ID_SECRET_FILE: set together with CLIENT_ID_SECRET; expected only one of the two',
     ]);
   });
 
-  test('that cannot be read, or is empty, is named by its path, and once', async () => {
+  test('that is unreadable or empty is reported once, by its path', async () => {
     const folder = temporaryFiles({ empty: '\n' });
     const { CLIENT_ID_SECRET: _, CORS_ORIGINS: __, ...rest } = GOOD;
     expect(
@@ -108,7 +108,7 @@ MTE_ROUTES: # not set
     });
   });
 
-  test('lists unknown names with what was meant, and a secret without quotes, without showing it', async () => {
+  test('reports unknown names with a suggestion, and an unquoted secret without its value', async () => {
     const digits = '12345678901234567890123456789012';
     const folder = temporaryFiles({
       'relay.yaml': `UPSTEAM: https://api.example\nCOLOUR: red\nCLIENT_ID_SECRET: ${digits}\nCORS_ORIGINS: https://a.example\n`,
@@ -125,7 +125,7 @@ MTE_ROUTES: # not set
     expect(problems.join()).not.toContain('123456789');
   });
 
-  test('that is no YAML is named with line and column, and what it may have set is not called missing', async () => {
+  test('that is not YAML is reported by line and column, and no setting is reported as missing', async () => {
     const folder = temporaryFiles({ 'relay.yaml': `PORT: 1\nPORT: 2\nCLIENT_ID_SECRET: "${SECRET}\n` });
     const file = join(folder, 'relay.yaml');
     const problems = await problemsOf({ CONFIG_FILE: file, LOG_LEVEL: 'loud' });
@@ -142,7 +142,7 @@ MTE_ROUTES: # not set
     ]);
   });
 
-  test('says an empty list as such: nothing where that is something, and else a problem', async () => {
+  test('passes an empty list on: a value for some settings, a problem for others', async () => {
     const lists = 'CORS_METHODS: []\nMTE_ROUTES: []\nPASS_THROUGH_ROUTES: []\n';
     const folder = temporaryFiles({ 'relay.yaml': lists });
     expect(await problemsOf({ ...GOOD, CONFIG_FILE: join(folder, 'relay.yaml') })).toEqual([
@@ -173,7 +173,7 @@ describe('the settings adapter', () => {
     HEADERS: { 'x-seen': environment.CORS_ORIGINS },
   });`;
 
-  test('has the last word over the environment, which has it over the file', async () => {
+  test('overrides the environment, which overrides the file', async () => {
     const folder = temporaryFiles({
       'vault.js': ADAPTER,
       'relay.yaml': 'PORT: 1\nLOG_LEVEL: debug\nSESSIONS_MAX: 11\nEXCHANGES_MAX: 12\n',
@@ -192,7 +192,7 @@ describe('the settings adapter', () => {
     });
   });
 
-  test('is found by check --settings, whose every failure is one of the listed problems', async () => {
+  test('is loaded by check --settings, which reports its failure among the other problems', async () => {
     const folder = temporaryFiles({
       'throws.js': 'export default () => { throw new Error("the vault\\nis sealed"); };',
       'nothing.js': 'export const settings = 1;',
@@ -212,7 +212,7 @@ describe('the settings adapter', () => {
     expect(await seen('unknown.js')).toContain('did you mean UPSTREAM?');
   });
 
-  test('that gives no text where text belongs, or what has no names, is told so', async () => {
+  test('that returns an object in place of a text or of settings is reported', async () => {
     const folder = temporaryFiles({
       'object.js': `export default () => ({ CLIENT_ID_SECRET: { value: '${SECRET}' }, PORT: { value: 1 } });`,
       'bytes.js': `export default () => ({ CLIENT_ID_SECRET: Buffer.from('${SECRET}') });`,
@@ -230,7 +230,7 @@ describe('the settings adapter', () => {
     ]);
   });
 
-  test('that never answers is waited for, but not for ever; nor is a module that never loads', async () => {
+  test('that never resolves times out, and so does a module that never loads', async () => {
     const never = 'await new Promise(() => {});';
     const folder = temporaryFiles({
       'silent.js': `export default async () => { ${never} };`,
@@ -245,7 +245,7 @@ describe('the settings adapter', () => {
     expect(problems).toMatchObject([{ name: 'STARTUP_MODULE' }]);
   });
 
-  test('cannot be asked by createRelay(), which says so', () => {
+  test('is rejected by createRelay()', () => {
     expect(() => createRelay({ environment: { ...GOOD, SETTINGS_MODULE: './vault.js' } })).toThrow(
       /SETTINGS_MODULE: set where modules are not loaded/,
     );
@@ -253,7 +253,7 @@ describe('the settings adapter', () => {
   });
 });
 
-test('problems of all sources and modules are listed at once', async () => {
+test('problems of all sources and modules are reported at once', async () => {
   const folder = temporaryFiles({ 'relay.yaml': 'COLOUR: red\nPORT: 99999\n' });
   const { code, stderr } = await runCommand(
     [
@@ -277,7 +277,7 @@ test('problems of all sources and modules are listed at once', async () => {
   );
 });
 
-test('a session store of one’s own excludes Redis', () => {
+test('SESSIONS_MODULE excludes REDIS_URL', () => {
   const both = { ...GOOD, SESSIONS_MODULE: './store.js', REDIS_URL: 'redis://127.0.0.1:6379' };
   expect(() => loadSettings(both)).toThrow(
     'SESSIONS_MODULE: set together with REDIS_URL; expected only one of the two',
@@ -314,18 +314,18 @@ describe('an unknown variable', () => {
     ['MTE_RELAY_LOG_LEVEL', 'LOG_LEVEL'],
     ['CLIENT_ID_SECERT', 'CLIENT_ID_SECRET'],
     ['RELAY_IDENTITY_SEED_FLIE', 'RELAY_IDENTITY_SEED_FILE'],
-  ])('%s is warned of: did you mean %s', async (name, meant) => {
+  ])('%s causes a warning that suggests %s', async (name, meant) => {
     const { [meant as 'UPSTREAM']: required, ...rest } = GOOD;
     const { code, stderr } = await runCommand(['check'], { ...rest, [name]: 'x' });
-    expect(code).toBe(required ? 78 : 0); // then the warning says why it is missing
+    expect(code).toBe(required ? 78 : 0); // the warning explains the missing setting
     expect(stderr).toContain(`warning: ${name} is not a setting of the relay and is ignored; did you mean ${meant}?`);
   });
 
-  test('beside the right one is somebody else’s', async () => {
+  test('that resembles a setting which is set causes no warning', async () => {
     expect((await runCommand(['check'], { ...GOOD, UPSTREAMS: 'a,b' })).stderr).toBe('');
   });
 
-  test('that is nothing like ours is passed over', async () => {
+  test('that does not resemble a setting causes no warning', async () => {
     const others = {
       ...{ HOME: '/root', PATH: process.env['PATH'] ?? '', SORT: '1', HOSTNAME: 'pod-1', KUBERNETES_PORT: 'tcp://x' },
       ...{

@@ -53,7 +53,7 @@ test('the minimal configuration is enough, and has the documented defaults', () 
 });
 
 test.each(['start', 'check'])(
-  '%s lists every problem in one refusal and exits 78, secrets not shown',
+  '%s reports every problem at once and exits with 78, secrets not shown',
   async (command) => {
     const { code, stderr } = await run([command], {
       UPSTREAM: 'ftp://api',
@@ -102,11 +102,11 @@ test.each([
   ['MTE_ROUTES', '/**'],
   ['CORS_METHODS', '*'],
   ['SESSIONS_MAX', '0'],
-])('%s=%s is refused by name', (name, value) => {
+])('%s=%s is rejected by name', (name, value) => {
   expect(problemsOf({ ...GOOD, [name]: value })).toEqual([name]);
 });
 
-test('routes and methods are taken as requests have them', () => {
+test('routes and methods are converted to the form of requests', () => {
   const own = { PASS_THROUGH_ROUTES: '/%7Euser/*,/caf%c3%a9', MTE_ROUTES: '/*', CORS_METHODS: 'get, Patch' };
   expect(loadSettings({ ...GOOD, ...own }).domains.get('*')).toMatchObject({
     PASS_THROUGH_ROUTES: ['/~user/*', '/caf%C3%A9'],
@@ -121,7 +121,7 @@ describe('certificates and keys', () => {
   const garbage = own.cert.replace(/\n[\s\S]+\n-/, '\nbm8gY2VydGlmaWNhdGU=\n-');
   const https = { ...GOOD, UPSTREAM: 'https://api.example' };
 
-  test('that cannot be read are refused at once, and not by each connection', () => {
+  test('that cannot be parsed are rejected at the start, before any connection', () => {
     expect(problemsOf({ ...https, UPSTREAM_CA: garbage })).toEqual(['UPSTREAM_CA']);
     expect(problemsOf({ ...https, UPSTREAM_CA: own.cert + garbage })).toEqual(['UPSTREAM_CA']);
     expect(problemsOf({ ...https, REDIS_CA: garbage })).toEqual(['REDIS_CA']);
@@ -140,7 +140,7 @@ describe('certificates and keys', () => {
 });
 
 test.each([{ PORT: '9090' }, { PORT: '8000', ADMIN_PORT: '8000' }])(
-  'one port for both, as of %j, is said by check and not by the second of them that opens it',
+  'one port for both, as of %j, is reported by check, before either port is opened',
   async (ports) => {
     const { code, stderr } = await run(['check'], { ...GOOD, ...ports });
     expect(code).toBe(78);
@@ -156,13 +156,13 @@ test.each(['http://user:hunter2@api', 'http://u:x/hunter2@api', 'http://u:x@hunt
   },
 );
 
-test('an upstream with a password in it does not show it', async () => {
+test('the password in UPSTREAM is not shown', async () => {
   const { stderr } = await run(['check'], { ...GOOD, UPSTREAM: 'https://user:hunter2@api.example' });
   expect(stderr).toContain('UPSTREAM');
   expect(stderr).not.toContain('hunter2');
 });
 
-test('check warns of a secret that a person made, and of nothing else', () => {
+test('a secret that looks made by a person causes a warning, and a random one does not', () => {
   const warned = (secret: string): number =>
     settingsWarnings(loadSettings({ ...GOOD, CLIENT_ID_SECRET: secret })).length;
   expect(warned('my-company-relay-secret-2026-prod')).toBe(1);
