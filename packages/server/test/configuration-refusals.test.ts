@@ -1,4 +1,4 @@
-// A setting that is refused is named with the wrong item, and with a form that the refused value does not have already.
+// A rejected setting is reported with the wrong item, and with an expected form that the rejected value does not have.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -194,13 +194,13 @@ describe.each(RANGED)('%s', (name) => {
     for (const end of [minimum, maximum]) expect(problemsOf(name, String(end)), `${name}=${end}`).toEqual([]);
   });
 
-  test.each(wrong)('refuses a value %s: %s', (_, value) => {
+  test.each(wrong)('rejects a value %s: %s', (_, value) => {
     expect(refusalOf(name, value)).toEqual({ name, seen: `got "${value}"`, expected: SETTINGS[name].expected });
   });
 });
 
 describe.each(CHOICES)('%s', (name) => {
-  test('names every word that it accepts, and refuses others', () => {
+  test('names every word that it accepts, and rejects others', () => {
     const words = (schemaOf(name).enum ?? []).filter((word): word is string => typeof word === 'string' && word !== '');
     for (const word of words) expect(problemsOf(name, word), `${name}=${word}`).toEqual([]);
     const { seen, expected } = refusalOf(name, 'neither');
@@ -210,7 +210,7 @@ describe.each(CHOICES)('%s', (name) => {
 });
 
 const ROWS = Object.entries(OTHERS).flatMap(([name, rows]) => rows.map((row) => [name as Name, ...row] as const));
-test.each(ROWS)('%s=%j is refused by what is wrong, and told what is right', (name, value, seen, expected) => {
+test.each(ROWS)('%s=%j is rejected with what is wrong and what is expected', (name, value, seen, expected) => {
   const refusal = refusalOf(name, value);
   expect(refusal.name).toBe(name);
   expect(refusal.seen.startsWith(seen), `${refusal.seen} for ${seen}`).toBe(true);
@@ -227,7 +227,7 @@ test('the origin that a message names is the form that is accepted', () => {
   for (const origin of named) expect(problemsOf('CORS_ORIGINS', origin), origin).toEqual([]);
 });
 
-test('every wrong item of a list is listed', () => {
+test('every wrong item of a list is reported', () => {
   expect(problemsOf('CORS_ORIGINS', 'https://A.example,https://b.example,c').map(({ seen }) => seen)).toEqual([
     'got "https://A.example" as item 1',
     'got "c" as item 3',
@@ -257,7 +257,7 @@ describe('DOMAIN_MAP', () => {
     ['null', 'got null'],
     ['7', 'got a number'],
     ['{}', 'got an object without a host'],
-  ])('%s is refused as a whole', (map, seen) => {
+  ])('%s is rejected as a whole', (map, seen) => {
     expect(mapProblemsOf(map)).toEqual([{ name: 'DOMAIN_MAP', seen, expected: MAP_WANTED }]);
   });
 
