@@ -10,7 +10,7 @@ import {
 } from 'node:crypto';
 
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
-import { describe, expect } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { mlkemNoble } from '../src/crypto/mlkem-noble.ts';
 import { xwingKeyPairFromSeed as nobleKeyPair } from '../src/crypto/noble.ts';
 import { xwingKeyPairFromSeed as nodeKeyPair } from '../src/crypto/node.ts';
@@ -22,7 +22,7 @@ import type { Bytes } from '../src/wire.ts';
 import { fromHex, toHex } from './support/bytes.ts';
 import { expectRefusal } from './support/refusal.ts';
 import { node, suites } from './support/suites.ts';
-import { vectorJson, vectorTest, type Wycheproof } from './support/vectors.ts';
+import { vectorJson, type Wycheproof } from './support/vectors.ts';
 
 const KEY_PAIRS = { webcrypto: webcryptoKeyPair, noble: nobleKeyPair, node: nodeKeyPair } as const;
 /** What has X25519 outside of OpenSSL. */
@@ -47,8 +47,8 @@ describe('X-Wing', () => {
     readonly ct: string;
   }
 
-  vectorTest('a seed gives the published public key in every provider', async () => {
-    const vectors = vectorJson<XWingVector[]>('xwing.json');
+  test('a seed gives the published public key in every provider', async () => {
+    const vectors = vectorJson<XWingVector[]>('ietf/xwing.json');
     expect(vectors).toHaveLength(3);
     for (const vector of vectors) {
       expect(vector.sk).toBe(vector.seed);
@@ -58,8 +58,8 @@ describe('X-Wing', () => {
     }
   });
 
-  vectorTest('encapsulation with the published randomness gives the published ciphertext and secret', async () => {
-    for (const vector of vectorJson<XWingVector[]>('xwing.json')) {
+  test('encapsulation with the published randomness gives the published ciphertext and secret', async () => {
+    for (const vector of vectorJson<XWingVector[]>('ietf/xwing.json')) {
       for (const x25519 of Object.values(X25519S)) {
         const xwing = xwingFrom(x25519, fromHex(vector.eseed));
         const { ciphertext, sharedSecret } = await xwing.encapsulate(fromHex(vector.pk));
@@ -69,8 +69,8 @@ describe('X-Wing', () => {
     }
   });
 
-  vectorTest('every provider decapsulates to the published secret', async () => {
-    for (const vector of vectorJson<XWingVector[]>('xwing.json')) {
+  test('every provider decapsulates to the published secret', async () => {
+    for (const vector of vectorJson<XWingVector[]>('ietf/xwing.json')) {
       for (const keyPair of Object.values(KEY_PAIRS)) {
         const secret = await (await keyPair(fromHex(vector.seed))).decapsulate(fromHex(vector.ct));
         expect(toHex(secret)).toBe(vector.ss);
@@ -78,7 +78,7 @@ describe('X-Wing', () => {
     }
   });
 
-  vectorTest('it is HPKE KEM 0x647A: every provider takes the two HPKE entries', async () => {
+  test('it is HPKE KEM 0x647A: every provider takes the two HPKE entries', async () => {
     interface HpkeVector {
       readonly kem_id: number;
       readonly skRm: string;
@@ -87,7 +87,7 @@ describe('X-Wing', () => {
       readonly ikmE: string;
       readonly shared_secret: string;
     }
-    const vectors = vectorJson<HpkeVector[]>('hpke-pq.json').filter((vector) => vector.kem_id === 0x647a);
+    const vectors = vectorJson<HpkeVector[]>('ietf/hpke-pq.json.br').filter((vector) => vector.kem_id === 0x647a);
     expect(vectors).toHaveLength(2);
     for (const vector of vectors) {
       for (const x25519 of Object.values(X25519S)) {
@@ -124,14 +124,14 @@ function rawOf(key: KeyObject, length: number): string {
 }
 
 describe('ML-KEM-768', () => {
-  vectorTest('100 seeds give the published keys', async () => {
+  test('100 seeds give the published keys', async () => {
     interface KeygenTest {
       readonly seed: string;
       readonly ek: string;
       readonly dk: string;
     }
     let checked = 0;
-    for (const { tests } of vectorJson<Wycheproof<KeygenTest>>('wycheproof_mlkem_768_keygen_seed_test.json')
+    for (const { tests } of vectorJson<Wycheproof<KeygenTest>>('wycheproof/mlkem_768_keygen_seed_test.json.br')
       .testGroups) {
       for (const { seed, ek, dk } of tests) {
         const keys = ml_kem768.keygen(fromHex(seed));
@@ -145,14 +145,14 @@ describe('ML-KEM-768', () => {
     expect(checked).toBe(100);
   });
 
-  vectorTest('153 ciphertexts decapsulate to the published secrets and 40 of wrong lengths are refused', async () => {
+  test('153 ciphertexts decapsulate to the published secrets and 40 of wrong lengths are refused', async () => {
     interface DecapsTest {
       readonly seed: string;
       readonly c: string;
       readonly K: string;
     }
     const checked = { valid: 0, invalid: 0 };
-    for (const { tests } of vectorJson<Wycheproof<DecapsTest>>('wycheproof_mlkem_768_test.json').testGroups) {
+    for (const { tests } of vectorJson<Wycheproof<DecapsTest>>('wycheproof/mlkem_768_test.json.br').testGroups) {
       for (const { tcId, seed, c, K, result } of tests) {
         const byNoble = (): Bytes => ml_kem768.decapsulate(fromHex(c), ml_kem768.keygen(fromHex(seed)).secretKey);
         const byNode = (): Uint8Array => decapsulate(privateKey(MLKEM_PKCS8_SEED, seed), fromHex(c));
@@ -174,7 +174,7 @@ describe('ML-KEM-768', () => {
     expect(checked).toEqual({ valid: 153, invalid: 40 });
   });
 
-  vectorTest('133 encapsulations give the published bytes; 132 keys that are not reduced are refused', async () => {
+  test('133 encapsulations give the published bytes; 132 keys that are not reduced are refused', async () => {
     interface EncapsTest {
       readonly ek: string;
       readonly m: string;
@@ -183,7 +183,7 @@ describe('ML-KEM-768', () => {
     }
     const x25519Public = toHex(nodeKeyPair(fromHex('07'.repeat(32))).publicKey.subarray(1184));
     const checked = { valid: 0, invalid: 0 };
-    for (const { tests } of vectorJson<Wycheproof<EncapsTest>>('wycheproof_mlkem_768_encaps_test.json').testGroups) {
+    for (const { tests } of vectorJson<Wycheproof<EncapsTest>>('wycheproof/mlkem_768_encaps_test.json.br').testGroups) {
       for (const { tcId, ek, m, c, K, result } of tests) {
         if (result === 'valid') {
           const { cipherText, sharedSecret } = ml_kem768.encapsulate(fromHex(ek), fromHex(m));
@@ -213,10 +213,10 @@ describe('X25519', () => {
   }
 
   const tests = (): ReadonlyArray<XdhTest & { tcId: number; flags?: readonly string[] }> =>
-    vectorJson<Wycheproof<XdhTest>>('wycheproof_x25519_test.json').testGroups.flatMap((group) => group.tests);
+    vectorJson<Wycheproof<XdhTest>>('wycheproof/x25519_test.json.br').testGroups.flatMap((group) => group.tests);
   const isZero = (flags: readonly string[] | undefined): boolean => flags?.includes('ZeroSharedSecret') ?? false;
 
-  vectorTest('518 key agreements: equal secrets, and none that is all zero', async () => {
+  test('518 key agreements: equal secrets, and none that is all zero', async () => {
     const checked = { equal: 0, zero: 0 };
     for (const { tcId, flags, ...vector } of tests()) {
       const agree = (x25519: X25519) => async () => x25519(fromHex(vector.private), fromHex(vector.public));
@@ -242,27 +242,24 @@ describe('X25519', () => {
     expect(checked).toEqual({ equal: 487, zero: 31 });
   });
 
-  vectorTest(
-    'a low-order point as half of an X-Wing key or ciphertext is refused by every provider alike',
-    async () => {
-      const seed = fromHex('2a'.repeat(32));
-      const honest = nodeKeyPair(seed).publicKey;
-      const { ciphertext } = await node.kem.encapsulate(honest);
-      const points = new Set(
-        tests()
-          .filter(({ flags }) => isZero(flags))
-          .map((vector) => vector.public),
-      );
-      expect(points.size).toBeGreaterThan(7);
-      for (const point of points) {
-        const key = fromHex(toHex(honest.subarray(0, 1184)) + point);
-        const sent = fromHex(toHex(ciphertext.subarray(0, 1088)) + point);
-        for (const suite of suites) await expectRefusal('malformed', () => suite.kem.encapsulate(key), point);
-        for (const keyPair of Object.values(KEY_PAIRS)) {
-          const own = await keyPair(seed);
-          await expectRefusal('malformed', () => own.decapsulate(sent), point);
-        }
+  test('a low-order point as half of an X-Wing key or ciphertext is refused by every provider alike', async () => {
+    const seed = fromHex('2a'.repeat(32));
+    const honest = nodeKeyPair(seed).publicKey;
+    const { ciphertext } = await node.kem.encapsulate(honest);
+    const points = new Set(
+      tests()
+        .filter(({ flags }) => isZero(flags))
+        .map((vector) => vector.public),
+    );
+    expect(points.size).toBeGreaterThan(7);
+    for (const point of points) {
+      const key = fromHex(toHex(honest.subarray(0, 1184)) + point);
+      const sent = fromHex(toHex(ciphertext.subarray(0, 1088)) + point);
+      for (const suite of suites) await expectRefusal('malformed', () => suite.kem.encapsulate(key), point);
+      for (const keyPair of Object.values(KEY_PAIRS)) {
+        const own = await keyPair(seed);
+        await expectRefusal('malformed', () => own.decapsulate(sent), point);
       }
-    },
-  );
+    }
+  });
 });

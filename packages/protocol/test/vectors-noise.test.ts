@@ -1,14 +1,14 @@
 // The Noise engine against 944 published classical handshakes (every pattern, curve, cipher and hash) and two of
 // PQNoise: every message, every handshake hash, both directions after Split.
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
-import { describe, expect } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { readEkem, readSkem, SymmetricState, writeEkem, writeSkem } from '../src/noise.ts';
 import type { Kem, KemKeyPair } from '../src/suite.ts';
 import type { Bytes } from '../src/wire.ts';
 import { fromHex, toHex } from './support/bytes.ts';
 import { NoiseParty, Transport } from './support/noise-handshake.ts';
 import { importCipher, type NoiseCipher, type NoiseHash, noisePrimitives } from './support/noise-primitives.ts';
-import { vectorJson, vectorTest, vectorText } from './support/vectors.ts';
+import { vectorJson, vectorText } from './support/vectors.ts';
 
 interface Handshake {
   readonly protocol_name: string;
@@ -62,8 +62,8 @@ describe('classical handshakes', () => {
     for (const cipher of ['AESGCM', 'ChaChaPoly']) {
       for (const hash of ['SHA256', 'SHA512', 'BLAKE2s', 'BLAKE2b']) {
         const suiteName = `${curve}_${cipher}_${hash}`;
-        vectorTest(`59 patterns of ${suiteName} come out byte for byte`, async () => {
-          const all = vectorJson<{ vectors: Handshake[] }>('noise_cacophony.json').vectors;
+        test(`59 patterns of ${suiteName} come out byte for byte`, async () => {
+          const all = vectorJson<{ vectors: Handshake[] }>('go-clatter/cacophony.json.br').vectors;
           const ours = all.filter((vector) => vector.protocol_name.endsWith(`_${suiteName}`));
           for (const vector of ours) await replayHandshake(vector);
           expect(ours).toHaveLength(59);
@@ -72,8 +72,8 @@ describe('classical handshakes', () => {
     }
   }
 
-  vectorTest('the sixteen suites are all that the file holds', () => {
-    expect(vectorJson<{ vectors: Handshake[] }>('noise_cacophony.json').vectors).toHaveLength(16 * 59);
+  test('the sixteen suites are all that the file holds', () => {
+    expect(vectorJson<{ vectors: Handshake[] }>('go-clatter/cacophony.json.br').vectors).toHaveLength(16 * 59);
   });
 });
 
@@ -88,7 +88,7 @@ interface PqVector {
   readonly transport: readonly Bytes[];
 }
 
-/** The file is lines of "name: value", whatever its suffix says. */
+/** The file is lines of "name: value". */
 function readPqVector(file: string): PqVector {
   const fields = new Map<string, string>();
   for (const line of vectorText(file).split('\n')) {
@@ -185,10 +185,10 @@ async function readTokens(party: PqParty, message: Bytes, tokens: readonly PqTok
 
 describe('PQNoise handshakes', () => {
   const cases: ReadonlyArray<[string, string, boolean, PqToken[][]]> = [
-    ['pqXX', 'pqnoise_xx_mlkem768_chacha_sha256.json', false, [['e'], ['ekem', 's'], ['skem', 's'], ['skem']]],
+    ['pqXX', 'go-clatter/pq_xx_mlkem768_chacha_sha256.txt', false, [['e'], ['ekem', 's'], ['skem', 's'], ['skem']]],
     [
       'pqIK',
-      'pqnoise_ik_mlkem768_aes_sha512.json',
+      'go-clatter/pq_ik_mlkem768_aes_sha512.txt',
       true,
       [
         ['skem', 'e', 's'],
@@ -197,7 +197,7 @@ describe('PQNoise handshakes', () => {
     ],
   ];
   for (const [pattern, file, responderKnown, flow] of cases) {
-    vectorTest(`${pattern}: every message, every handshake hash, the transport messages`, async () => {
+    test(`${pattern}: every message, every handshake hash, the transport messages`, async () => {
       const vector = readPqVector(file);
       const [hashName, cipherName] = [
         vector.fields.get('hash') as NoiseHash,

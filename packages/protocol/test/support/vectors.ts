@@ -1,23 +1,18 @@
-// The published test vectors, which lie beside the repository and are never part of it.
-import { existsSync, readFileSync } from 'node:fs';
+// The published test vectors in test/vectors, whose README.md names their sources.
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { test } from 'vitest';
+import { brotliDecompressSync } from 'node:zlib';
 
-const FOLDER = resolve(import.meta.dirname, '../../../../../shared/vectors');
-const present = existsSync(FOLDER);
+/** Its files are named relative to it, as in the table of its README.md. */
+export const VECTOR_FOLDER = resolve(import.meta.dirname, '../vectors');
 
 export function vectorText(file: string): string {
-  return readFileSync(resolve(FOLDER, file), 'utf8');
+  const bytes = readFileSync(resolve(VECTOR_FOLDER, file));
+  return (file.endsWith('.br') ? brotliDecompressSync(bytes) : bytes).toString('utf8');
 }
 
 export function vectorJson<T>(file: string): T {
   return JSON.parse(vectorText(file)) as T;
-}
-
-/** A test that needs the published vectors; skipped, and saying so, where they are missing. */
-export function vectorTest(name: string, body: () => void | Promise<void>, timeoutMs = 30_000): void {
-  if (present) test(name, body, timeoutMs);
-  else test(`${name} (no shared vectors)`, (context) => context.skip('no shared vectors'));
 }
 
 /** A Wycheproof file: groups of tests with a verdict each. */
