@@ -1,4 +1,4 @@
-// A hostile box on the way forwards, swallows, forges and cuts (DESIGN §4 Safe resend): nothing runs twice, what is
+// A hostile box on the way forwards, swallows, forges and cuts (SPEC §7): nothing runs twice, what is
 // proven not to have run is sent again, and the rest fails with `may-have-run`.
 import { MESSAGE_TYPE_CANCEL, MESSAGE_TYPE_EXCHANGE } from '@mte-relay/protocol';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';

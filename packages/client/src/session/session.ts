@@ -10,7 +10,7 @@ import {
 import { ignore, orAborted } from '../abort.ts';
 import { elapsedMs, type Instant, isBefore, now } from './clock.ts';
 
-/** Share of its lifetime or numbers after which a session is replaced in the background (DESIGN §4 Lifetime). */
+/** Share of its lifetime or numbers after which a session is replaced in the background (SPEC §7). */
 const REKEY_AT = 0.8;
 /** Numbers kept for cancels when the rest is used up, and time kept for the way to the relay. */
 const RESERVE = 0.05;
