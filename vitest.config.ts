@@ -1,4 +1,5 @@
-// How `npm test` runs the tests. The build comes first: tests import the packages through dist/, as users do.
+// How `npm test` runs the tests. The build comes first: an import by a package's name gives its dist/, as users have it.
+// Only what a package does not export is imported from its src/.
 import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './scripts/longest-first.ts';
 

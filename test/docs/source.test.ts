@@ -1,6 +1,6 @@
 // Rules of the source that the linter cannot hold.
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { expect, test } from 'vitest';
 
 const PACKAGES = join(import.meta.dirname, '../../packages');
@@ -10,6 +10,12 @@ const sources = readdirSync(PACKAGES).flatMap((name) => {
     .filter((file) => file.endsWith('.ts'))
     .map((file) => join(folder, file));
 });
+
+/** Paths of the files that this one imports. */
+function importsOf(file: string): string[] {
+  const specifiers = readFileSync(file, 'utf8').matchAll(/\b(?:from|import) ?\(?'(\.[^']+)'/g);
+  return [...specifiers].map(([, path]) => join(dirname(file), path as string));
+}
 
 test('no source of a package uses Math.random: nothing that is random here may be guessed', () => {
   expect(sources.length).toBeGreaterThan(40);
@@ -22,11 +28,20 @@ test('every source begins with a comment that says what it is for', () => {
   expect(silent).toEqual([]);
 });
 
+test('half of the sources have fewer than 100 lines', () => {
+  const small = sources.filter((file) => readFileSync(file, 'utf8').split('\n').length <= 100);
+  expect(small.length).toBeGreaterThan(sources.length / 2);
+});
+
+test('no source imports a file outside of its own src: other packages come by name, test support and data never', () => {
+  const outside = sources.filter((file) => {
+    const ownSource = join(PACKAGES, relative(PACKAGES, file).split(sep)[0] as string, 'src', sep);
+    return importsOf(file).some((imported) => !imported.startsWith(ownSource));
+  });
+  expect(outside).toEqual([]);
+});
+
 test('no sources import each other in a circle, for types neither: each can be read by itself', () => {
-  const importsOf = (file: string): string[] =>
-    [...readFileSync(file, 'utf8').matchAll(/ from '(\.[^']+)'/g)].map(([, path]) =>
-      join(dirname(file), path as string),
-    );
   const imports = new Map(sources.map((file) => [file, importsOf(file)]));
   // What imports nothing that is left goes, until nothing goes any more.
   for (let before = 0; before !== imports.size; ) {
