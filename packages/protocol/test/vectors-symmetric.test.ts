@@ -1,6 +1,6 @@
 // AES-GCM, HMAC, HKDF and ChaCha20-Poly1305 against Wycheproof, through the providers' own primitives.
 import { describe, expect, test } from 'vitest';
-import type { Suite } from '../src/suite.ts';
+import type { Aead, Suite } from '../src/suite.ts';
 import { type Bytes, concatBytes } from '../src/wire.ts';
 import { flipBit, fromHex, toHex } from './support/bytes.ts';
 import { importCipher } from './support/noise-primitives.ts';
@@ -17,25 +17,34 @@ interface AeadTest {
   readonly tag: string;
 }
 
+/** Seals and opens every vector of a file; how many of each verdict there were. */
+async function checkAead(
+  file: string,
+  importKey: (key: Bytes) => Aead | Promise<Aead>,
+): Promise<{ valid: number; invalid: number }> {
+  const checked = { valid: 0, invalid: 0 };
+  for (const group of vectorJson<Wycheproof<AeadTest>>(file).testGroups) {
+    for (const { tcId, result, ...vector } of group.tests) {
+      const aead = await importKey(fromHex(vector.key));
+      const [iv, aad, message] = [fromHex(vector.iv), fromHex(vector.aad), fromHex(vector.msg)];
+      const sealed = vector.ct + vector.tag;
+      if (result === 'valid') {
+        expect(toHex(await aead.seal(iv, aad, message)), `${tcId}`).toBe(sealed);
+        expect(toHex(await aead.open(iv, aad, fromHex(sealed))), `${tcId}`).toBe(vector.msg);
+        checked.valid += 1;
+      } else {
+        await expectRefusal('unopenable', () => aead.open(iv, aad, fromHex(sealed)), `${tcId}`);
+        checked.invalid += 1;
+      }
+    }
+  }
+  return checked;
+}
+
 describe('AES-256-GCM', () => {
   for (const suite of suites) {
     test(`${suite.name}: 66 vectors of 256-bit keys and 96-bit nonces`, async () => {
-      const checked = { valid: 0, invalid: 0 };
-      for (const group of vectorJson<Wycheproof<AeadTest>>('wycheproof/aes_gcm_test.json.br').testGroups) {
-        for (const { tcId, result, ...vector } of group.tests) {
-          const aead = await suite.importAead(fromHex(vector.key));
-          const [iv, aad, message] = [fromHex(vector.iv), fromHex(vector.aad), fromHex(vector.msg)];
-          const sealed = vector.ct + vector.tag;
-          if (result === 'valid') {
-            expect(toHex(await aead.seal(iv, aad, message)), `${tcId}`).toBe(sealed);
-            expect(toHex(await aead.open(iv, aad, fromHex(sealed))), `${tcId}`).toBe(vector.msg);
-            checked.valid += 1;
-          } else {
-            await expectRefusal('unopenable', () => aead.open(iv, aad, fromHex(sealed)), `${tcId}`);
-            checked.invalid += 1;
-          }
-        }
-      }
+      const checked = await checkAead('wycheproof/aes_gcm_test.json.br', (key) => suite.importAead(key));
       expect(checked).toEqual({ valid: 39, invalid: 27 });
     });
   }
@@ -43,23 +52,8 @@ describe('AES-256-GCM', () => {
 
 describe('ChaCha20-Poly1305 as the Noise vectors use it', () => {
   test('316 vectors with a 96-bit nonce', async () => {
-    const checked = { valid: 0, invalid: 0 };
-    for (const group of vectorJson<Wycheproof<AeadTest>>('wycheproof/chacha20_poly1305_test.json.br').testGroups) {
-      for (const { tcId, result, ...vector } of group.tests) {
-        const aead = importCipher('ChaChaPoly', fromHex(vector.key));
-        const [iv, aad] = [fromHex(vector.iv), fromHex(vector.aad)];
-        const sealed = vector.ct + vector.tag;
-        if (result === 'valid') {
-          expect(toHex(await aead.seal(iv, aad, fromHex(vector.msg))), `${tcId}`).toBe(sealed);
-          expect(toHex(await aead.open(iv, aad, fromHex(sealed))), `${tcId}`).toBe(vector.msg);
-          checked.valid += 1;
-        } else {
-          await expectRefusal('unopenable', () => aead.open(iv, aad, fromHex(sealed)), `${tcId}`);
-          checked.invalid += 1;
-        }
-      }
-    }
-    expect(checked).toEqual({ valid: 256, invalid: 60 });
+    const file = 'wycheproof/chacha20_poly1305_test.json.br';
+    expect(await checkAead(file, (key) => importCipher('ChaChaPoly', key))).toEqual({ valid: 256, invalid: 60 });
   });
 });
 
