@@ -37,6 +37,13 @@ export const TEST_TOOLS: readonly SystemTool[] = [
     rootOnly: true,
   },
   {
+    commands: ['ip'],
+    debianPackage: 'iproute2',
+    whatFor: 'tests of a network that goes away under a connection',
+    variable: 'MTE_RELAY_IP',
+    rootOnly: true,
+  },
+  {
     commands: ['redis-server'],
     debianPackage: 'redis-server',
     variable: 'MTE_RELAY_REDIS_SERVER',

@@ -1,12 +1,12 @@
 // The project's commands as real processes.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '../../..');
 
 export interface RunningProcess {
-  readonly child: ChildProcess;
+  readonly child: ChildProcessWithoutNullStreams;
   /** Everything it has printed so far. */
   output(): string;
   /** Ends it and waits until it is gone. */
@@ -15,9 +15,14 @@ export interface RunningProcess {
 
 /** Starts a script with the Node that runs this. @param script path from the project's root. */
 export function startScript(script: string, args: string[], environment: Record<string, string>): RunningProcess {
-  const child = spawn(process.execPath, [join(ROOT, script), ...args], {
+  return startCommand(process.execPath, [join(ROOT, script), ...args], environment);
+}
+
+/** Starts a command. */
+export function startCommand(command: string, args: string[], environment: Record<string, string>): RunningProcess {
+  const child = spawn(command, args, {
     cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
   });
   let text = '';

@@ -1,0 +1,39 @@
+// A client that posts to the relay of its arguments (URL, pin) once for each line of its input: its size in bytes. It
+// prints what fetch fails with, then waits for another line, then prints what the caller is told.
+import { createInterface } from 'node:readline';
+import { createRelayClient, type RelayClientError } from '@mte-relay/client';
+
+const [url, pin] = process.argv.slice(2) as [string, string];
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+let failures = 0;
+
+const client = createRelayClient(url, {
+  pins: [pin],
+  fetch: async (...request) => {
+    try {
+      return await fetch(...request);
+    } catch (error) {
+      failures += 1;
+      const { syscall, code } = (error as { cause: { syscall?: string; code?: string } }).cause;
+      if (failures === 1) {
+        console.log(`failed: ${syscall} ${code}.`);
+        await lines.next();
+      }
+      throw error;
+    }
+  },
+});
+
+await client.pair();
+console.log('paired.');
+for (let calls = 1; ; calls += 1) {
+  const { value: bytes, done } = await lines.next();
+  if (done) break;
+  failures = 0;
+  const told = await client.fetch(`/post/${calls}`, { method: 'POST', body: new Uint8Array(Number(bytes)) }).then(
+    async (response) => `${response.status} ${response.headers.get('mte-relay-failure')} ${await response.text()}`,
+    ({ code, mayHaveRun }: RelayClientError) => `${code} ${mayHaveRun}`,
+  );
+  console.log(`told ${calls}: ${told}.`);
+}
+client.close();
