@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { ALERTS, conditionOf, GROUPS, runbookOf } from '../../deploy/prometheus/rules.ts';
-import { familyNames } from '../../scripts/metrics-document.ts';
+import { familyNames } from '../../scripts/docs/metrics-document.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PROMTOOL = process.env['MTE_RELAY_PROMTOOL'];

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { generatedFiles } from '../../../scripts/generate-docs.ts';
+import { generatedFiles } from '../../../scripts/docs/generate.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const documented = readFileSync(join(root, 'docs/configuration.md'), 'utf8');

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-const CLIENT = join(import.meta.dirname, '../packages/client');
+const CLIENT = join(import.meta.dirname, '../../packages/client');
 
 const INTRODUCTION = `# API of the client
 

@@ -4,22 +4,22 @@
 // table of scaling from the bench's saved run. A test compares what is there with what this would write.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { savedScalingTable } from '../bench/scaling-table.ts';
-import { casesIn, RUNTIMES } from '../conformance/runtimes.ts';
-import { dashboard } from '../deploy/grafana/dashboard.ts';
-import { alertTable, azureTemplate, operatorRules, ruleFile } from '../deploy/prometheus/formats.ts';
-import { DOMAIN_SETTINGS } from '../packages/server/src/config/domain-settings.ts';
-import { PROCESS_SETTINGS } from '../packages/server/src/config/process-settings.ts';
-import { settingsFileSchema } from '../packages/server/src/config/schema.ts';
-import type { Setting } from '../packages/server/src/config/settings.ts';
-import { defaultText } from '../packages/server/src/config/shown.ts';
+import { casesIn, RUNTIMES } from '../../conformance/runtimes.ts';
+import { dashboard } from '../../deploy/grafana/dashboard.ts';
+import { alertTable, azureTemplate, operatorRules, ruleFile } from '../../deploy/prometheus/formats.ts';
+import { DOMAIN_SETTINGS } from '../../packages/server/src/config/domain-settings.ts';
+import { PROCESS_SETTINGS } from '../../packages/server/src/config/process-settings.ts';
+import { settingsFileSchema } from '../../packages/server/src/config/schema.ts';
+import type { Setting } from '../../packages/server/src/config/settings.ts';
+import { defaultText } from '../../packages/server/src/config/shown.ts';
 import { apiDocument } from './api-document.ts';
 import { errorsDocument } from './errors-document.ts';
 import { fetchDocument } from './fetch-document.ts';
 import { markdownTable } from './markdown-table.ts';
 import { metricsDocument } from './metrics-document.ts';
+import { savedScalingTable } from './scaling-table.ts';
 
-const ROOT = join(import.meta.dirname, '..');
+const ROOT = join(import.meta.dirname, '../..');
 const README = 'README.md';
 const CONFIGURATION = 'docs/configuration.md';
 const OBSERVABILITY = 'docs/observability.md';

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const SCALING_RESULT: string = join(import.meta.dirname, 'results/scaling.json');
+export const SCALING_RESULT: string = join(import.meta.dirname, '../../bench/results/scaling.json');
 
 interface Rate {
   readonly perSecond: number;

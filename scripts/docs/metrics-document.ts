@@ -1,5 +1,5 @@
 // docs/metrics.md, made from the metrics themselves; `npm run docs` writes it.
-import { type FamilyDescription, Metrics } from '../packages/server/src/observe/metrics.ts';
+import { type FamilyDescription, Metrics } from '../../packages/server/src/observe/metrics.ts';
 
 const INTRODUCTION = `# Metrics
 

@@ -1,7 +1,8 @@
 // docs/errors.md, made from the tables of codes themselves; `npm run docs` writes it.
-import { RELAY_CLIENT_ERRORS } from '../packages/client/src/api/error-codes.ts';
-import { INNER_FAILURE, type InnerCode, OUTER_STATUS, type OuterCode } from '../packages/protocol/src/errors.ts';
-import { INNER_TITLE, OUTER_TITLE } from '../packages/server/src/failure/planes.ts';
+
+import { INNER_FAILURE, type InnerCode, OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
+import { RELAY_CLIENT_ERRORS } from '../../packages/client/src/api/error-codes.ts';
+import { INNER_TITLE, OUTER_TITLE } from '../../packages/server/src/failure/planes.ts';
 import { markdownTable } from './markdown-table.ts';
 
 const INTRODUCTION = `# Errors

@@ -1,6 +1,6 @@
 // docs/fetch.md, made from the table of fetch's options below, which the compiler holds complete; `npm run docs` writes it.
-import type { RelayRequestInit } from '../packages/client/src/api/types.ts';
-import { REFUSED_OPTIONS } from '../packages/client/src/call/request.ts';
+import type { RelayRequestInit } from '@mte-relay/client';
+import { REFUSED_OPTIONS } from '../../packages/client/src/call/request.ts';
 import { markdownTable } from './markdown-table.ts';
 
 type Fate = 'honoured' | 'ignored' | 'refused';
@@ -47,7 +47,7 @@ const OPTIONS: Readonly<Record<Option, readonly [Fate, string]>> = {
 
 const INTRODUCTION = `# fetch, sealed
 
-Generated from \`scripts/fetch-document.ts\` by \`npm run docs\`; do not edit. \`client.fetch\` takes the platform's arguments and
+Generated from \`scripts/docs/fetch-document.ts\` by \`npm run docs\`; do not edit. \`client.fetch\` takes the platform's arguments and
 gives the platform's \`Response\`. [conformance/fetch/cases.ts](../conformance/fetch/cases.ts) says as data what it does; each
 runtime runs it, and so does the platform's own fetch.
 
