@@ -18,7 +18,7 @@ describe('the example app of React Native', () => {
     const folder = mkdtempSync(join(tmpdir(), 'mte-relay-metro-'));
     try {
       const outfile = join(folder, 'app.js');
-      await outputOf(process.execPath, ['scripts/metro-bundle.ts', APP, `${APP}/index.js`, 'android', outfile]);
+      await outputOf(process.execPath, ['scripts/build/metro-bundle.ts', APP, `${APP}/index.js`, 'android', outfile]);
       const code = readFileSync(outfile, 'utf8');
       expect(code).toContain('MteRelayExample');
       expect(code).toContain('react-native-get-random-values');

@@ -28,7 +28,14 @@ export async function runInHermes(
   const folder = mkdtempSync(join(tmpdir(), 'mte-relay-hermes-'));
   try {
     const bundle = join(folder, 'bundle.js');
-    await outputOf(process.execPath, ['scripts/metro-bundle.ts', `examples/${app}`, entry, 'android', bundle, 'bare']);
+    await outputOf(process.execPath, [
+      'scripts/build/metro-bundle.ts',
+      `examples/${app}`,
+      entry,
+      'android',
+      bundle,
+      'bare',
+    ]);
     const given = { ...globals, RANDOM_HEX: randomBytes(RANDOM_BYTES).toString('hex') };
     const script = join(folder, 'script.js');
     const lines = Object.entries(given).map(([name, value]) => `globalThis.${name} = ${JSON.stringify(value)};`);

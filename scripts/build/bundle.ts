@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { minify } from 'terser';
 
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '../..');
 const dist = join(root, 'packages/client/dist');
 const served = join(root, 'packages/server/public');
 const cryptoFolder = join(root, 'packages/protocol/dist/crypto');
