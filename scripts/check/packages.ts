@@ -10,7 +10,7 @@ interface Manifest {
   readonly bin?: Readonly<Record<string, string>>;
 }
 
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'mte-relay-pack-'));
 const problems: string[] = [];
 try {
