@@ -1,7 +1,7 @@
 // How `npm test` runs the tests. The build comes first: an import by a package's name gives its dist/, as users have it.
 // Only what a package does not export is imported from its src/.
 import { defineConfig } from 'vitest/config';
-import { LongestFirst } from './scripts/longest-first.ts';
+import { LongestFirst } from './scripts/test/longest-first.ts';
 
 // Pairings, browsers and child processes, on two cores that may be loaded ten times over; a hanging test still ends.
 const TEST_TIMEOUT_MS = 120_000;

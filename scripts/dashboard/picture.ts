@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Observed } from '../../test/e2e/support/observed.ts';
 import { readPanels } from '../../test/e2e/support/panels.ts';
 import type { Series } from '../../test/e2e/support/prometheus.ts';
-import { provideTools, TEST_TOOLS } from '../system-tools.ts';
+import { provideTools, TEST_TOOLS } from '../test/tools.ts';
 import { type Drawing, photograph } from './photograph.ts';
 
 const PICTURE = join(import.meta.dirname, '../../docs/dashboard.png');

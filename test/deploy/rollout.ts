@@ -4,7 +4,7 @@
 //   npm run rollout -- [--overlay overlays/trial|overlays/aks] [--closure]
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { provideTools, ROLLOUT_TOOLS } from '../../scripts/system-tools.ts';
+import { provideTools, ROLLOUT_TOOLS } from '../../scripts/test/tools.ts';
 import type { RehearsalResult } from './support/rehearsal.ts';
 
 const { values } = parseArgs({

@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createRelayClient } from '@mte-relay/client';
 import { freePort, until } from '../../packages/server/test/support/redis.ts';
-import { IMAGE_TOOLS, provideTools } from '../../scripts/system-tools.ts';
+import { IMAGE_TOOLS, provideTools } from '../../scripts/test/tools.ts';
 import { type ContainerProcess, type Content, IMAGE, imageConfig, imageContent } from './support/content.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-const ROOT = join(import.meta.dirname, '..');
+const ROOT = join(import.meta.dirname, '../..');
 /** Longest first, without `.test.ts`. */
 const LONGEST = [
   'test/deploy/rollout',
@@ -27,7 +27,8 @@ const LONGEST = [
 export class LongestFirst extends BaseSequencer {
   /** @throws Error when a file that is named here is gone. */
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    for (const path of LONGEST) if (!existsSync(path)) throw new Error(`scripts/longest-first.ts: ${path} is no file`);
+    for (const path of LONGEST)
+      if (!existsSync(path)) throw new Error(`scripts/test/longest-first.ts: ${path} is no file`);
     const rank = ({ moduleId }: TestSpecification): number => {
       const at = LONGEST.indexOf(moduleId);
       return at < 0 ? LONGEST.length : at;

@@ -1,11 +1,11 @@
 // Packages beside the workspaces, which the root's installation leaves out because few need them and they are large:
 // installs each, exactly by its lock file, when that has not been done yet or the file has changed since. `npm test` begins
-// with it, `node scripts/side-packages.ts`, while it provides programs and builds; tests that run alone do it themselves.
+// with it, `node scripts/test/side-packages.ts`, while it provides programs and builds; tests that run alone do it themselves.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const ROOT = join(import.meta.dirname, '..');
+const ROOT = join(import.meta.dirname, '../..');
 const INSTALL_TIMEOUT_MS = 10 * 60_000;
 /** Paths from the root, each with a package.json and a package-lock.json. */
 const SIDE_PACKAGES = ['test/runtimes', 'examples/react-native']; // the second's Metro makes the bundle for Hermes

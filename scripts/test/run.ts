@@ -7,9 +7,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { conformanceLine, type TestResult } from './conformance-line.ts';
-import { provideTools, TEST_TOOLS } from './system-tools.ts';
+import { provideTools, TEST_TOOLS } from './tools.ts';
 
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '../..');
 
 /** What is used of the runner's JSON report. */
 interface Report {
