@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import type { Observed } from '../../test/e2e/support/observed.ts';
 import { readPanels } from '../../test/e2e/support/panels.ts';
 import type { Series } from '../../test/e2e/support/prometheus.ts';
-import { provideTools, TEST_TOOLS } from '../test/tools.ts';
+import { requireTools } from '../test/provide.ts';
 import { type Drawing, photograph } from './photograph.ts';
 
 const PICTURE = join(import.meta.dirname, '../../docs/dashboard.png');
 
-Object.assign(process.env, provideTools(TEST_TOOLS));
+requireTools(['chromium', 'prometheus', 'redis-server']);
 const { MTE_RELAY_CHROMIUM: chromium, MTE_RELAY_PROMETHEUS: prometheus } = process.env;
 if (!chromium || !prometheus) throw new Error('Chromium and Prometheus are needed');
 // What starts programs looks for their paths when it is loaded.

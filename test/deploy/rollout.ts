@@ -4,15 +4,13 @@
 //   npm run rollout -- [--overlay overlays/trial|overlays/aks] [--closure]
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { provideTools, ROLLOUT_TOOLS } from '../../scripts/test/tools.ts';
+import { requireTools } from '../../scripts/test/provide.ts';
 import type { RehearsalResult } from './support/rehearsal.ts';
 
 const { values } = parseArgs({
   options: { overlay: { type: 'string', default: 'overlays/trial' }, closure: { type: 'boolean', default: false } },
 });
-const tools = provideTools(ROLLOUT_TOOLS);
-if (Object.keys(tools).length < ROLLOUT_TOOLS.length) throw new Error('not without these programs');
-Object.assign(process.env, tools);
+requireTools(['redis-server', 'prometheus', 'kubectl', 'haproxy']);
 // Only now: these read from the environment where the programs are.
 const { closureContent, IMAGE, imageConfig, imageContent } = await import('./support/content.ts');
 const { rehearse } = await import('./support/rehearsal.ts');

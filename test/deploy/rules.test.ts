@@ -6,9 +6,10 @@ import { expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { ALERTS, conditionOf, GROUPS, runbookOf } from '../../deploy/prometheus/rules.ts';
 import { familyNames } from '../../scripts/docs/metrics-document.ts';
+import { toolPath } from '../../scripts/test/tools.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const PROMTOOL = process.env['MTE_RELAY_PROMTOOL'];
+const PROMTOOL = toolPath('promtool');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
 function promtool(...args: string[]): string {

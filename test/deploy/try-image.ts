@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createRelayClient } from '@mte-relay/client';
 import { freePort, until } from '../../packages/server/test/support/redis.ts';
-import { IMAGE_TOOLS, provideTools } from '../../scripts/test/tools.ts';
+import { requireTools } from '../../scripts/test/provide.ts';
 import { type ContainerProcess, type Content, IMAGE, imageConfig, imageContent } from './support/content.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -21,7 +21,7 @@ const BASE = `localhost/mte-relay-node:${process.versions.node}`;
 const DRAIN_DELAY_MS = 500;
 
 const { values } = parseArgs({ options: { rebuild: { type: 'boolean', default: false } } });
-provideTools(IMAGE_TOOLS);
+requireTools(['buildah', 'debootstrap']);
 if (!imageConfig(BASE)) command(['deploy/docker/debian-base.sh', BASE]);
 if (values.rebuild || isStale()) {
   command([process.execPath, 'deploy/docker/build.ts', '--engine', 'buildah', '--base', BASE, '--tag', IMAGE]);

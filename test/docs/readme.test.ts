@@ -9,12 +9,13 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { toolPath } from '../../scripts/test/tools.ts';
 import { freePort } from '../e2e/support/free-port.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const START_DEADLINE_MS = 30_000;
-const hasCurl = existsSync('/usr/bin/curl');
+const hasCurl = toolPath('curl') !== undefined;
 const environment = {
   ...process.env,
   PATH: [join(root, 'node_modules', '.bin'), process.env['PATH'] ?? ''].join(delimiter),

@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { toolPath } from '../../scripts/test/tools.ts';
 
-const CHROMIUM = process.env['MTE_RELAY_CHROMIUM'];
+const CHROMIUM = toolPath('chromium');
 const JOURNAL = join(import.meta.dirname, '../../packages/client/dist/service-worker/journal.js');
 
 declare const bundled: typeof import('../../packages/client/src/service-worker/journal.ts');

@@ -16,6 +16,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { toolPath } from '../../../scripts/test/tools.ts';
 import {
   balanceConnections,
   examineQuickly as examine,
@@ -27,7 +28,7 @@ import {
 import { contentOf, freePort, startRelay } from './support/egress.ts';
 
 const WRONG_PIN = `sha256-${Buffer.alloc(32).toString('base64')}`;
-const OPENSSL = process.env['MTE_RELAY_OPENSSL'];
+const OPENSSL = toolPath('openssl');
 const DAY_MS = 86_400_000;
 const AUTHORITY = `[ca]
 default_ca = own

@@ -1,16 +1,16 @@
 // curl through the egress, the real relay and a real backend.
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { accessSync, constants } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { toolPath } from '../../../scripts/test/tools.ts';
 import type { RunningProcess } from '../../../test/e2e/support/processes.ts';
 import { Backend, contentOf, startEgress, startRelay, Tap, until } from './support/egress.ts';
 
-const CURL = '/usr/bin/curl';
+const CURL = toolPath('curl');
 const UPLOAD_BYTES = 20_000_000;
 
 interface Result {
@@ -23,17 +23,8 @@ const processes: RunningProcess[] = [];
 let tap: Tap;
 let url: string;
 
-function hasCurl(): boolean {
-  try {
-    accessSync(CURL, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 async function curl(args: string[], onData?: (text: string) => void): Promise<Result> {
-  const child = spawn(CURL, ['--silent', '--noproxy', '*', ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(CURL as string, ['--silent', '--noproxy', '*', ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
   const pieces: Buffer[] = [];
   child.stdout.on('data', (piece: Buffer) => {
     pieces.push(piece);
@@ -51,7 +42,7 @@ async function directory(): Promise<string> {
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-describe.skipIf(!hasCurl())(`curl${hasCurl() ? '' : ` (skipped: there is no ${CURL})`}`, () => {
+describe.skipIf(!CURL)(`curl${CURL ? '' : ' (skipped: no curl)'}`, () => {
   beforeAll(async () => {
     await backend.start();
     const relay = await startRelay(backend.url, 0);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { toolPath } from '../../../scripts/test/tools.ts';
 import { StoreUnavailableError } from '../src/sessions/store.ts';
 import { freePort, pause, REDIS_SERVER, RedisServer, startRedis, until, WITHOUT_PERSISTENCE } from './support/redis.ts';
 import { created, openedStore, openStore } from './support/redis-store.ts';
@@ -41,7 +42,11 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
     const subject = ['-subj', '/CN=redis', '-addext', 'subjectAltName=IP:127.0.0.1'];
     const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-    execFileSync('openssl', ['req', '-x509', ...kind, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
+    execFileSync(
+      toolPath('openssl') ?? 'openssl',
+      ['req', '-x509', ...kind, '-keyout', key, '-out', cert, ...subject],
+      { stdio: 'ignore' },
+    );
     const port = await freePort();
     const tls = ['--port', '0', '--tls-port', String(port), '--tls-cert-file', cert, '--tls-key-file', key];
     const args = [...tls, '--tls-ca-cert-file', cert, '--tls-auth-clients', 'no', ...WITHOUT_PERSISTENCE];

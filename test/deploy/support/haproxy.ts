@@ -5,9 +5,10 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { toolPath } from '../../../scripts/test/tools.ts';
 
 /** Where `npm test` found haproxy; what needs it is skipped without. */
-export const HAPROXY: string | undefined = process.env['MTE_RELAY_HAPROXY'];
+export const HAPROXY: string | undefined = toolPath('haproxy');
 
 /** Where one replica is. */
 export interface Slot {

@@ -5,13 +5,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { parseAllDocuments } from 'yaml';
+import { toolPath } from '../../../scripts/test/tools.ts';
 import { CUSTOM_RESOURCES } from './custom-resources.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const KUBERNETES = join(ROOT, 'deploy/kubernetes');
 
 /** Where `npm test` found kubectl; what needs it is skipped without. */
-export const KUBECTL: string | undefined = process.env['MTE_RELAY_KUBECTL'];
+export const KUBECTL: string | undefined = toolPath('kubectl');
 
 type Environment = Readonly<Record<string, string>>;
 

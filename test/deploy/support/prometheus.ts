@@ -5,9 +5,10 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, until } from '../../../packages/server/test/support/redis.ts';
+import { toolPath } from '../../../scripts/test/tools.ts';
 
 /** Where `npm test` found prometheus; what needs it is skipped without. */
-export const PROMETHEUS: string | undefined = process.env['MTE_RELAY_PROMETHEUS'];
+export const PROMETHEUS: string | undefined = toolPath('prometheus');
 
 export interface ScrapeTarget {
   readonly adminPort: number;

@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { toolPath } from '../../../scripts/test/tools.ts';
 
 /** Where `npm test` found tcpdump. Capturing also needs the right to; without it the test says so and is skipped. */
-export const TCPDUMP: string | undefined = process.env['MTE_RELAY_TCPDUMP'];
+export const TCPDUMP: string | undefined = toolPath('tcpdump');
 
 const BUFFER_KIB = 262_144; // so that the kernel drops nothing at loopback speed
 

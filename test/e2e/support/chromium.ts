@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import { toolPath } from '../../../scripts/test/tools.ts';
 
 /** Where `npm test` found Chromium; without it the tests that need it are skipped. */
-export const CHROMIUM: string | undefined = process.env['MTE_RELAY_CHROMIUM'];
+export const CHROMIUM: string | undefined = toolPath('chromium');
 
 export interface OpenBrowser {
   readonly context: BrowserContext;

@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { freePort } from '../../../packages/server/test/support/redis.ts';
+import { toolPath } from '../../../scripts/test/tools.ts';
 
 /** Where `npm test` found Prometheus; without it the tests that need it are skipped. */
-export const PROMETHEUS: string | undefined = process.env['MTE_RELAY_PROMETHEUS'];
+export const PROMETHEUS: string | undefined = toolPath('prometheus');
 
 const DEPLOY = join(import.meta.dirname, '../../../deploy/prometheus');
 const READY_WITHIN_MS = 20_000;

@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { toolPath } from '../../../scripts/test/tools.ts';
 import { INSTALLED } from './conformance.ts';
 
 /** Where `npm test` found Firefox; without it the tests that need it are skipped. */
-export const FIREFOX: string | undefined = process.env['MTE_RELAY_FIREFOX'];
+export const FIREFOX: string | undefined = toolPath('firefox');
 
 const START_TIMEOUT_MS = 60_000;
 const ANSWER_TIMEOUT_MS = 240_000;

@@ -6,10 +6,11 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { toolPath } from '../../../../scripts/test/tools.ts';
 import { freePort, until } from './egress.ts';
 
 /** Where `npm test` found nginx; tests that need it are skipped without. */
-export const NGINX: string | undefined = process.env['MTE_RELAY_NGINX'];
+export const NGINX: string | undefined = toolPath('nginx');
 
 /**
  * Starts nginx with its defaults besides what is given.

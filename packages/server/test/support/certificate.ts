@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { toolPath } from '../../../../scripts/test/tools.ts';
 
 /** A key pair for localhost and 127.0.0.1, PEM. */
 export function selfSigned(commonName = 'localhost'): { readonly key: string; readonly cert: string } {
@@ -12,7 +13,7 @@ export function selfSigned(commonName = 'localhost'): { readonly key: string; re
     const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
     const names = ['-subj', `/CN=${commonName}`, '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
     const files = ['-keyout', keyFile, '-out', certFile];
-    execFileSync('openssl', ['req', '-x509', ...key, ...files, ...names], { stdio: 'ignore' });
+    execFileSync(toolPath('openssl') ?? 'openssl', ['req', '-x509', ...key, ...files, ...names], { stdio: 'ignore' });
     return { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(certFile, 'utf8') };
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -5,12 +5,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
+import { toolPath } from '../../../../scripts/test/tools.ts';
 import { freePort } from '../../../../test/e2e/support/free-port.ts';
 
 export { freePort };
 
 /** Where `npm test` found redis-server; tests that need it are skipped without. */
-export const REDIS_SERVER: string | undefined = process.env['MTE_RELAY_REDIS_SERVER'];
+export const REDIS_SERVER: string | undefined = toolPath('redis-server');
 
 const READY_WITHIN_MS = 10_000;
 
