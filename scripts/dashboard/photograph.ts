@@ -1,8 +1,8 @@
 // The dashboard as a page in Chromium, and the page as a picture.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openBrowser } from '../../test/e2e/support/chromium.ts';
 import type { Panel } from '../../test/e2e/support/panels.ts';
+import { openBrowser } from '../test/programs/chromium.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const WIDTH_PIXELS = 1_800;

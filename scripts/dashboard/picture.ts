@@ -4,18 +4,18 @@
 import { join } from 'node:path';
 import type { Observed } from '../../test/e2e/support/observed.ts';
 import { readPanels } from '../../test/e2e/support/panels.ts';
-import type { Series } from '../../test/e2e/support/prometheus.ts';
+import type { Series } from '../test/programs/prometheus.ts';
 import { requireTools } from '../test/provide.ts';
 import { type Drawing, photograph } from './photograph.ts';
 
 const PICTURE = join(import.meta.dirname, '../../docs/dashboard.png');
 
 requireTools(['chromium', 'prometheus', 'redis-server']);
-const { MTE_RELAY_CHROMIUM: chromium, MTE_RELAY_PROMETHEUS: prometheus } = process.env;
-if (!chromium || !prometheus) throw new Error('Chromium and Prometheus are needed');
+const { MTE_RELAY_CHROMIUM: chromium } = process.env;
+if (!chromium) throw new Error('Chromium is needed');
 // What starts programs looks for their paths when it is loaded.
 const { startObserved } = await import('../../test/e2e/support/observed.ts');
-const observed = await startObserved(prometheus);
+const observed = await startObserved();
 try {
   const from = Math.ceil(Date.now() / 1000) + 3; // what comes before is the start
   await aDay(observed);

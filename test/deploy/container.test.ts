@@ -24,7 +24,8 @@ import { writeClosure } from '../../deploy/docker/closure.ts';
 import { DOMAIN_SETTINGS } from '../../packages/server/src/config/domain-settings.ts';
 import { PROCESS_SETTINGS } from '../../packages/server/src/config/process-settings.ts';
 import { runCommand } from '../../packages/server/test/support/command.ts';
-import { freePort, until } from '../../packages/server/test/support/redis.ts';
+import { freePort } from '../../scripts/test/programs/free-port.ts';
+import { until } from '../../scripts/test/programs/until.ts';
 import { type Content, closureContent } from './support/content.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

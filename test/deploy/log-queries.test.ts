@@ -5,9 +5,9 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { LOG_LEVELS } from '../../packages/server/src/config/settings.ts';
 import { startCollector } from '../../packages/server/test/support/collector.ts';
-import { REDIS_SERVER, startRedis } from '../../packages/server/test/support/redis.ts';
 import { startRelayProcess } from '../../packages/server/test/support/relay-process.ts';
 import { plaintextOf, SealedClient, send } from '../../packages/server/test/support/sealed-client.ts';
+import { REDIS_SERVER, startRedis } from '../../scripts/test/programs/redis.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const FOLDER = join(ROOT, 'deploy/azure/queries');

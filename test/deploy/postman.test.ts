@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, chai, describe, expect, test } from 'vitest';
 import { startRelay } from '../../packages/cli/test/support/egress.ts';
-import type { RunningProcess } from '../e2e/support/processes.ts';
+import type { RunningProcess } from '../../scripts/test/programs/process.ts';
 
 const FILE = join(import.meta.dirname, '../../deploy/postman/mte-relay.postman_collection.json');
 const ORIGIN = 'https://app.example';

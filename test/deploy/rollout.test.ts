@@ -1,7 +1,7 @@
 // `npm run rollout` in short: while CLIENT_ID_SECRET is rotated by three rolling updates, under load, no exchange fails and
 // none runs twice; clients, upstream and Prometheus count the same. The content is the production closure.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { REDIS_SERVER } from '../../packages/server/test/support/redis.ts';
+import { REDIS_SERVER } from '../../scripts/test/programs/redis.ts';
 import { type Content, closureContent } from './support/content.ts';
 import { HAPROXY } from './support/haproxy.ts';
 import { KUBECTL } from './support/manifests.ts';

@@ -12,7 +12,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createRelayClient } from '@mte-relay/client';
-import { freePort, until } from '../../packages/server/test/support/redis.ts';
+import { freePort } from '../../scripts/test/programs/free-port.ts';
+import { until } from '../../scripts/test/programs/until.ts';
 import { requireTools } from '../../scripts/test/provide.ts';
 import { type ContainerProcess, type Content, IMAGE, imageConfig, imageContent } from './support/content.ts';
 

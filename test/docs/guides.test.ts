@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHROMIUM } from '../e2e/support/chromium.ts';
+import { CHROMIUM } from '../../scripts/test/programs/chromium.ts';
 import { type Guide, GuideStage, guidesIn, promised } from './support/guides.ts';
 
 const QUICK_START_LINES_MAX = 20;

@@ -9,7 +9,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startRelay } from '../../packages/cli/test/support/egress.ts';
-import type { RunningProcess } from '../e2e/support/processes.ts';
+import type { RunningProcess } from '../../scripts/test/programs/process.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const DOCUMENTS = ['docs/operations.md', 'docs/azure.md'];

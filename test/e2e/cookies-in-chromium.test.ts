@@ -2,7 +2,7 @@
 // their own path covers, across a reload, and a logout deletes them.
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHROMIUM, type OpenBrowser, openBrowser } from './support/chromium.ts';
+import { CHROMIUM, type OpenBrowser, openBrowser } from '../../scripts/test/programs/chromium.ts';
 import { type PageStage, startPageStage } from './support/stage-for-pages.ts';
 
 const SET_BY: Readonly<Record<string, readonly string[]>> = {

@@ -2,7 +2,7 @@
 // one more for discovery on the very first visit; every later one is exactly one request, without preflight or probe.
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHROMIUM, type OpenBrowser, openBrowser } from './support/chromium.ts';
+import { CHROMIUM, type OpenBrowser, openBrowser } from '../../scripts/test/programs/chromium.ts';
 import { type PageStage, startPageStage } from './support/stage-for-pages.ts';
 
 interface Init {

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHROMIUM, type OpenBrowser, openBrowser } from './support/chromium.ts';
+import { CHROMIUM, type OpenBrowser, openBrowser } from '../../scripts/test/programs/chromium.ts';
 import { type PageStage, startPageStage } from './support/stage-for-pages.ts';
 
 describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {

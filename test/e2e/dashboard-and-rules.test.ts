@@ -2,16 +2,17 @@
 // everything provoked that the panels are for.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ALERTS, GROUPS } from '../../deploy/prometheus/rules.ts';
-import { REDIS_SERVER } from '../../packages/server/test/support/redis.ts';
+import type { Series } from '../../scripts/test/programs/prometheus.ts';
+import { REDIS_SERVER } from '../../scripts/test/programs/redis.ts';
+import { toolPath } from '../../scripts/test/tools.ts';
 import { type Observed, startObserved, UPSTREAM_TAKES_MS } from './support/observed.ts';
 import { readPanels } from './support/panels.ts';
-import { PROMETHEUS, type Series } from './support/prometheus.ts';
 
 const LOAD_SECONDS = 12;
 const CONCURRENCY = 3;
 const PANELS = readPanels('5s', '1m').filter(({ type }) => type !== 'row');
 
-const runs = PROMETHEUS !== undefined && REDIS_SERVER !== undefined;
+const runs = toolPath('prometheus') !== undefined && REDIS_SERVER !== undefined;
 let observed: Observed;
 let began: number;
 let ended: number;
@@ -19,7 +20,7 @@ let answered: number;
 
 beforeAll(async () => {
   if (!runs) return;
-  observed = await startObserved(PROMETHEUS as string);
+  observed = await startObserved();
   began = Date.now() / 1000;
   await observed.load(LOAD_SECONDS, CONCURRENCY);
   answered = observed.answered();

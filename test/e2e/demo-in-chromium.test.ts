@@ -1,9 +1,9 @@
 // The demo page in a real browser, from log-in to a restarted relay, and what a capture of the wire shows of it.
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CHROMIUM, type OpenBrowser, openBrowser } from '../../scripts/test/programs/chromium.ts';
+import { printed, type RunningProcess, startScript } from '../../scripts/test/programs/process.ts';
 import { type Capture, capturePort, TCPDUMP } from './support/capture.ts';
-import { CHROMIUM, type OpenBrowser, openBrowser } from './support/chromium.ts';
-import { printed, type RunningProcess, startScript } from './support/processes.ts';
 
 const PASSWORD = 'only-the-backend-reads-this';
 const NOTE = 'Diagnosis: all clear, see you in May';

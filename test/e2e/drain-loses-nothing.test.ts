@@ -4,8 +4,8 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import { createRelayClient } from '@mte-relay/client';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { REDIS_SERVER, startRedis } from '../../packages/server/test/support/redis.ts';
-import { printed, type RunningProcess, startScript } from './support/processes.ts';
+import { printed, type RunningProcess, startScript } from '../../scripts/test/programs/process.ts';
+import { REDIS_SERVER, startRedis } from '../../scripts/test/programs/redis.ts';
 
 const WORKERS = 16;
 const SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';

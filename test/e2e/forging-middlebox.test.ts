@@ -4,7 +4,7 @@ import { Agent, createServer, type IncomingMessage, request, type ServerResponse
 import type { AddressInfo } from 'node:net';
 import { RelayClientError } from '@mte-relay/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { REDIS_SERVER, type RedisServer, startRedis } from '../../packages/server/test/support/redis.ts';
+import { REDIS_SERVER, type RedisServer, startRedis } from '../../scripts/test/programs/redis.ts';
 import { type RelayPair, sdk, startRelayPair } from './support/relay-pair.ts';
 
 const MESSAGE_TYPE_AT = 1;

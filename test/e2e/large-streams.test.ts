@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createRelayClient, type RelayClient } from '@mte-relay/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { printed, type RunningProcess, startScript } from './support/processes.ts';
+import { printed, type RunningProcess, startScript } from '../../scripts/test/programs/process.ts';
 
 const TOTAL_BYTES = 200_000_000;
 const PIECE = new Uint8Array(100_000).fill(7);

@@ -1,8 +1,8 @@
 // The far side goes away while a large POST is under way, and node ends the live connection with the errors that connect
 // gives too. Only connect's mean that nothing was sent.
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { printed, type RunningProcess } from '../../scripts/test/programs/process.ts';
 import { FAR_ADDRESS, IP, type Loss, Network, type Side } from './support/network.ts';
-import { printed, type RunningProcess } from './support/processes.ts';
 
 const LARGE_BYTES = 32 * 1024 * 1024;
 
@@ -39,7 +39,7 @@ const ran = (backend: RunningProcess, call: number): number =>
     .split('\n')
     .filter((line) => line === `ran POST /post/${call}`).length;
 
-describe.skipIf(refusal !== undefined)('a network of the test’s own (MTE_RELAY_IP, root)', () => {
+describe.skipIf(refusal !== undefined)('a network of the test’s own (ip, root)', () => {
   test.each<Loss>(['EHOSTUNREACH', 'ENETUNREACH'])(
     'the client’s way to the relay, %s: a POST under way runs once and may have run; one that cannot connect has not',
     async (loss) => {

@@ -8,7 +8,7 @@ import { createRelay, type Relay } from '@mte-relay/server';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EVENT_STREAM_CASES, EVENT_TYPES } from '../../packages/client/test/support/event-stream-cases.ts';
-import { CHROMIUM, type OpenBrowser, openBrowser } from './support/chromium.ts';
+import { CHROMIUM, type OpenBrowser, openBrowser } from '../../scripts/test/programs/chromium.ts';
 import { listen } from './support/listen.ts';
 import { realtimeApi } from './support/realtime-api.ts';
 import { eventSourceScript, eventStreamScript, webSocketScript } from './support/realtime-scripts.ts';

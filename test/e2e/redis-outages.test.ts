@@ -1,8 +1,10 @@
 // Two relay processes over Redis serve one client without sticky routing while Redis and a relay are killed and started
 // again under it: what the client is told is what the upstream's log says.
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { freePort, pause, REDIS_SERVER, RedisServer } from '../../packages/server/test/support/redis.ts';
 import { startCluster, startSentinelGroup } from '../../packages/server/test/support/redis-topologies.ts';
+import { freePort } from '../../scripts/test/programs/free-port.ts';
+import { REDIS_SERVER, RedisServer } from '../../scripts/test/programs/redis.ts';
+import { pause } from '../../scripts/test/programs/until.ts';
 import { expectTruth, postAll, type RelayPair, sdk, startRelayPair, type Told } from './support/relay-pair.ts';
 
 const EXCHANGES = 1_000;

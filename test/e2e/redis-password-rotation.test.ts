@@ -3,9 +3,9 @@
 import { createRelayClient } from '@mte-relay/client';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { Backend, startRelay } from '../../packages/cli/test/support/egress.ts';
-import { REDIS_SERVER, startRedis } from '../../packages/server/test/support/redis.ts';
+import { printed } from '../../scripts/test/programs/process.ts';
+import { REDIS_SERVER, startRedis } from '../../scripts/test/programs/redis.ts';
 import { type Balancer, startBalancer } from './support/balancer.ts';
-import { printed } from './support/processes.ts';
 
 const backend = new Backend();
 

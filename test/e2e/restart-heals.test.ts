@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createRelayClient, RelayClientError } from '@mte-relay/client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { printed, type RunningProcess, startScript } from './support/processes.ts';
+import { printed, type RunningProcess, startScript } from '../../scripts/test/programs/process.ts';
 
 let upstream: Server;
 let ran: string[];

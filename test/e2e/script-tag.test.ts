@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createRelay, type Relay } from '@mte-relay/server';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHROMIUM, type OpenBrowser, openBrowser } from './support/chromium.ts';
+import { CHROMIUM, type OpenBrowser, openBrowser } from '../../scripts/test/programs/chromium.ts';
 import { listen } from './support/listen.ts';
 
 const CLIENT = '/public/mte-relay-client.js';

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CHROMIUM } from '../../scripts/test/programs/chromium.ts';
 import { type Capture, capturePort, TCPDUMP } from './support/capture.ts';
-import { CHROMIUM } from './support/chromium.ts';
 import { openSealed, openSealedApp, type SealedApp } from './support/sealed-app.ts';
 import { callHeld, isOldWorkerGone, updateWorker } from './support/sealed-app-page.ts';
 import {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createRelayClient } from '@mte-relay/client';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { printed, startScript } from '../e2e/support/processes.ts';
+import { printed, startScript } from '../../scripts/test/programs/process.ts';
 
 const JWT_SECRET = 'a-secret-that-only-this-test-knows';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { printed, startScript } from '../e2e/support/processes.ts';
+import { printed, startScript } from '../../scripts/test/programs/process.ts';
 
 async function start(...args: string[]): Promise<{ page: string; apiStatus: number }> {
   const probe = createServer().listen(0);

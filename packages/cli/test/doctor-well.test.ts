@@ -1,6 +1,6 @@
 // `mte-relay doctor` before deployments that are well: it says so, and leaves nothing behind at the upstream.
 import { expect, onTestFinished, test } from 'vitest';
-import { REDIS_SERVER, startRedis } from '../../server/test/support/redis.ts';
+import { REDIS_SERVER, startRedis } from '../../../scripts/test/programs/redis.ts';
 import { doctorOptions } from '../src/doctor/options.ts';
 import { balanceConnections, examine, finding, runDoctor, useRelay } from './support/doctor.ts';
 import { startRelay, Tap } from './support/egress.ts';

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { RunningProcess } from '../../../scripts/test/programs/process.ts';
 import { toolPath } from '../../../scripts/test/tools.ts';
-import type { RunningProcess } from '../../../test/e2e/support/processes.ts';
 import { Backend, contentOf, startEgress, startRelay, Tap, until } from './support/egress.ts';
 
 const CURL = toolPath('curl');

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { printed, type RunningProcess, startScript } from '../../../test/e2e/support/processes.ts';
+import { printed, type RunningProcess, startScript } from '../../../scripts/test/programs/process.ts';
 import { TestRelay } from '../../client/test/support/relay.ts';
 import { inPieces, never } from '../../client/test/support/setup.ts';
 import { Backend, call, contentOf, freePort, spawnEgress, startEgress, startRelay, until } from './support/egress.ts';

@@ -4,7 +4,7 @@ import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { RunningProcess } from '../../../test/e2e/support/processes.ts';
+import type { RunningProcess } from '../../../scripts/test/programs/process.ts';
 import { type Answer, Backend, call, contentOf, startEgress, startRelay, until } from './support/egress.ts';
 
 const UPLOAD_BYTES = 40_000_000;

@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, until } from '../../../packages/server/test/support/redis.ts';
+import { freePort } from '../../../scripts/test/programs/free-port.ts';
+import { until } from '../../../scripts/test/programs/until.ts';
 import { toolPath } from '../../../scripts/test/tools.ts';
 
 /** Where `npm test` found prometheus; what needs it is skipped without. */

@@ -5,7 +5,9 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort, startRedis, until } from '../../../packages/server/test/support/redis.ts';
+import { freePort } from '../../../scripts/test/programs/free-port.ts';
+import { startRedis } from '../../../scripts/test/programs/redis.ts';
+import { until } from '../../../scripts/test/programs/until.ts';
 import type { Content } from './content.ts';
 import { type Slot, startHaproxy } from './haproxy.ts';
 import { type Load, startLoad, startUpstream } from './load.ts';

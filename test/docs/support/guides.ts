@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { createRelay, type Relay } from '@mte-relay/server';
 import { build } from 'esbuild';
 import { WebSocketServer } from 'ws';
-import { openBrowser } from '../../e2e/support/chromium.ts';
+import { openBrowser } from '../../../scripts/test/programs/chromium.ts';
 import { listen } from '../../e2e/support/listen.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');

@@ -2,11 +2,12 @@
 // node gets the kernel's own errors. Nothing of it can be reached from outside.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { type RunningProcess, startCommand } from './processes.ts';
+import { type RunningProcess, startProgram } from '../../../scripts/test/programs/process.ts';
+import { toolPath } from '../../../scripts/test/tools.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 /** Where `npm test` found `ip` of iproute2. Namespaces also need the right to; without it the test says so and is skipped. */
-export const IP: string | undefined = process.env['MTE_RELAY_IP'];
+export const IP: string | undefined = toolPath('ip');
 
 /** Where the far side is reached: behind its end of the wire, so that it also answers for a network that it has lost. */
 export const FAR_ADDRESS = '10.78.0.2';
@@ -53,7 +54,7 @@ export class Network {
 
   /** Why none can be made here, or undefined. */
   static refusal(): string | undefined {
-    if (!IP) return 'MTE_RELAY_IP is unset';
+    if (!IP) return 'ip is not installed';
     try {
       Network.make(IP).#delete();
       return undefined;
@@ -86,7 +87,9 @@ export class Network {
   /** Starts a script in a side's namespace. @param script path from the project's root. */
   start(side: Side, script: string, args: string[], environment: Record<string, string> = {}): RunningProcess {
     const command = ['netns', 'exec', this.#names[side], process.execPath, join(ROOT, script), ...args];
-    const running = startCommand(this.#ip, command, environment);
+    const running = startProgram(this.#ip, command, {
+      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
+    });
     this.#running.push(running);
     return running;
   }

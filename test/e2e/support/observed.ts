@@ -1,15 +1,22 @@
 // Two relays as one would watch them, one with sessions in memory and one with Redis: an API behind them, clients and
 // everything that goes wrong in front, a Prometheus beside them.
+import { readFileSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { createRelayClient, type RelayClient } from '@mte-relay/client';
 import { CONTENT_TYPE_PAIRING } from '@mte-relay/protocol';
 import { WebSocket, WebSocketServer } from 'ws';
-import { type RedisServer, startRedis } from '../../../packages/server/test/support/redis.ts';
+import { parse } from 'yaml';
 import { plaintextOf, SealedClient, send } from '../../../packages/server/test/support/sealed-client.ts';
-import { printed, type RunningProcess, startScript } from './processes.ts';
-import { type Prometheus, startPrometheus } from './prometheus.ts';
+import { printed, type RunningProcess, startScript } from '../../../scripts/test/programs/process.ts';
+import { type Prometheus, startPrometheus } from '../../../scripts/test/programs/prometheus.ts';
+import { type RedisServer, startRedis } from '../../../scripts/test/programs/redis.ts';
+import { until } from '../../../scripts/test/programs/until.ts';
+
+const PROMETHEUS_FILES = join(import.meta.dirname, '../../../deploy/prometheus');
+const SCRAPED_WITHIN_MS = 20_000;
 
 /** How long the API takes, at least. */
 export const UPSTREAM_TAKES_MS = 10;
@@ -33,7 +40,7 @@ export interface Observed {
 }
 
 /** Starts all of it; whoever starts it closes it. */
-export async function startObserved(prometheusCommand: string): Promise<Observed> {
+export async function startObserved(): Promise<Observed> {
   const upstream = startUpstream();
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
   const redis = await startRedis();
@@ -41,7 +48,8 @@ export async function startObserved(prometheusCommand: string): Promise<Observed
     startRelay('relay-memory', upstream, {}),
     startRelay('relay-redis', upstream, { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '2000' }),
   ]);
-  const prometheus = await startPrometheus(prometheusCommand, relays);
+  const prometheus = await startPrometheus(scraping(relays));
+  await until(async () => (await prometheus.now('up == 1')).length === relays.length, SCRAPED_WITHIN_MS);
   const clients = relays.map(({ port, pin }) => createRelayClient(`http://127.0.0.1:${port}`, { pins: [pin] }));
   const sockets = await Promise.all(relays.map(({ port }) => openWebSocket(port)));
   let answered = 0;
@@ -111,6 +119,27 @@ async function startRelay(pod: string, upstream: Server, environment: Record<str
   const { port, adminPort, pin } = JSON.parse(line) as { port: number; adminPort: number; pin: string };
   if (environment['REDIS_URL']) await printed(relay, /"ready":true/);
   return { ...relay, pod, port, adminPort, pin };
+}
+
+/** The project's own configuration for Kubernetes and its rules, with the pods that its discovery would have found. */
+function scraping(relays: readonly ObservedRelay[]): object {
+  const config = parse(readFileSync(join(PROMETHEUS_FILES, 'prometheus-kubernetes.yaml'), 'utf8'));
+  const [{ kubernetes_sd_configs: _, ...job }] = config.scrape_configs;
+  const found = relays.map(({ pod, adminPort }) => ({
+    targets: [`127.0.0.1:${adminPort}`],
+    labels: {
+      __meta_kubernetes_namespace: 'shop',
+      __meta_kubernetes_pod_name: pod,
+      __meta_kubernetes_pod_label_app_kubernetes_io_name: 'mte-relay',
+      __meta_kubernetes_pod_container_port_name: 'admin',
+    },
+  }));
+  return {
+    ...config,
+    global: { scrape_interval: '1s', evaluation_interval: '1s' },
+    rule_files: [join(PROMETHEUS_FILES, 'mte-relay-rules.yaml')],
+    scrape_configs: [{ ...job, static_configs: found }],
+  };
 }
 
 const BODY = JSON.stringify({ text: 'x'.repeat(1_000) });

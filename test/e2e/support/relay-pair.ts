@@ -4,8 +4,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createRelayClient, type RelayClient, RelayClientError } from '@mte-relay/client';
 import { expect } from 'vitest';
+import { printed, type RunningProcess, startScript } from '../../../scripts/test/programs/process.ts';
 import { type Balancer, startBalancer } from './balancer.ts';
-import { printed, type RunningProcess, startScript } from './processes.ts';
 
 const UPSTREAM_TAKES_MS = 30;
 

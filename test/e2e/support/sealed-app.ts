@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRelay, type Relay } from '@mte-relay/server';
 import type { Page } from 'playwright-core';
-import { CHROMIUM, type OpenBrowser, openBrowser } from './chromium.ts';
-import { freePort } from './free-port.ts';
+import { CHROMIUM, type OpenBrowser, openBrowser } from '../../../scripts/test/programs/chromium.ts';
+import { freePort } from '../../../scripts/test/programs/free-port.ts';
 import { listen } from './listen.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished } from 'vitest';
-import { type RunningProcess, startScript } from '../../../../test/e2e/support/processes.ts';
+import { type RunningProcess, startScript } from '../../../../scripts/test/programs/process.ts';
 import { Backend, startRelay, until } from './egress.ts';
 
 export interface Found {

@@ -4,9 +4,9 @@ import { createServer, type IncomingMessage, type RequestOptions, request, type 
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-export { freePort } from '../../../../test/e2e/support/free-port.ts';
+export { freePort } from '../../../../scripts/test/programs/free-port.ts';
 
-import { printed, type RunningProcess, startScript } from '../../../../test/e2e/support/processes.ts';
+import { printed, type RunningProcess, startScript } from '../../../../scripts/test/programs/process.ts';
 
 const SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
 

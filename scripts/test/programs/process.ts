@@ -1,4 +1,4 @@
-// The project's commands as real processes.
+// Real processes: the project's commands and other programs.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -15,16 +15,17 @@ export interface RunningProcess {
 
 /** Starts a script with the Node that runs this. @param script path from the project's root. */
 export function startScript(script: string, args: string[], environment: Record<string, string>): RunningProcess {
-  return startCommand(process.execPath, [join(ROOT, script), ...args], environment);
+  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment };
+  return startProgram(process.execPath, [join(ROOT, script), ...args], { cwd: ROOT, env });
 }
 
-/** Starts a command. */
-export function startCommand(command: string, args: string[], environment: Record<string, string>): RunningProcess {
-  const child = spawn(command, args, {
-    cwd: ROOT,
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
-  });
+/** Starts a program. The default environment and folder are this process's. */
+export function startProgram(
+  command: string,
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+): RunningProcess {
+  const child = spawn(command, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (bytes: Buffer) => {
