@@ -21,12 +21,12 @@ import { createRelayClient } from '@mte-relay/client';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { writeClosure } from '../../deploy/docker/closure.ts';
+import { type Content, closureContent } from '../../deploy/rehearse/content.ts';
 import { DOMAIN_SETTINGS } from '../../packages/server/src/config/domain-settings.ts';
 import { PROCESS_SETTINGS } from '../../packages/server/src/config/process-settings.ts';
 import { runCommand } from '../../packages/server/test/support/command.ts';
 import { freePort } from '../../scripts/test/programs/free-port.ts';
 import { until } from '../../scripts/test/programs/until.ts';
-import { type Content, closureContent } from './support/content.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -4,23 +4,23 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { DOMAIN_SETTINGS } from '../../packages/server/src/config/domain-settings.ts';
-import { PROCESS_SETTINGS } from '../../packages/server/src/config/process-settings.ts';
-import { runCommand } from '../../packages/server/test/support/command.ts';
 import {
   type Container,
   containers,
   deployment,
   environmentOf,
   fileVariables,
-  KUBECTL,
   type Manifest,
-  reference,
   render,
-  schemaProblems,
-  secretFiles,
-} from './support/manifests.ts';
+} from '../../deploy/rehearse/manifests.ts';
+import { DOMAIN_SETTINGS } from '../../packages/server/src/config/domain-settings.ts';
+import { PROCESS_SETTINGS } from '../../packages/server/src/config/process-settings.ts';
+import { DOMAIN_SETTINGS, PROCESS_SETTINGS } from '../../packages/server/src/config/settings.ts';
+import { runCommand } from '../../packages/server/test/support/command.ts';
+import { toolPath } from '../../scripts/test/tools.ts';
+import { reference, schemaProblems, secretFiles } from './support/manifests.ts';
 
+const HAS_KUBECTL = toolPath('kubectl') !== undefined;
 const SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
 const SECRET_VALUES: Readonly<Record<string, string>> = {
   CLIENT_ID_SECRET: SECRET,
@@ -37,7 +37,7 @@ const KNOWN_VARIABLES = new Set([...Object.keys(DOMAIN_SETTINGS), ...Object.keys
 
 const SOURCES: readonly [name: string, relay: string, read: () => Manifest[]][] = [
   ['reference', 'azure-mte-relay-deployment', () => reference(REFERENCE_VALUES)],
-  ...(KUBECTL
+  ...(HAS_KUBECTL
     ? (['overlays/trial', 'overlays/aks', 'overlays/aks-gateway'] as const).map((overlay): (typeof SOURCES)[number] => [
         overlay,
         'mte-relay',
@@ -181,7 +181,7 @@ describe.each(SOURCES)('%s', (name, relayName, read) => {
   });
 });
 
-describe.runIf(KUBECTL).each(['overlays/trial', 'overlays/aks', 'overlays/aks-gateway'])('%s', (overlay) => {
+describe.runIf(HAS_KUBECTL).each(['overlays/trial', 'overlays/aks', 'overlays/aks-gateway'])('%s', (overlay) => {
   let manifests: Manifest[];
   let relay: Manifest;
   beforeAll(() => {
@@ -249,7 +249,7 @@ describe.runIf(KUBECTL).each(['overlays/trial', 'overlays/aks', 'overlays/aks-ga
   });
 });
 
-describe.runIf(KUBECTL)('overlays/aks alone', () => {
+describe.runIf(HAS_KUBECTL)('overlays/aks alone', () => {
   let manifests: Manifest[];
   beforeAll(() => {
     manifests = render('overlays/aks');
@@ -279,7 +279,7 @@ describe.runIf(KUBECTL)('overlays/aks alone', () => {
   });
 });
 
-describe.runIf(KUBECTL)('overlays/aks-gateway alone', () => {
+describe.runIf(HAS_KUBECTL)('overlays/aks-gateway alone', () => {
   let manifests: Manifest[];
   beforeAll(() => {
     manifests = render('overlays/aks-gateway');
@@ -374,7 +374,7 @@ const BROKEN_CUSTOM: readonly [kind: string, breakIt: (manifest: Manifest) => vo
   ['ApplicationLoadBalancer', (balancer) => Object.assign(balancer['spec'], { associations: [] }), /fewer than 1/],
 ];
 
-test.runIf(KUBECTL).each(BROKEN_CUSTOM)('the validator sees a fault of %s', async (kind, breakIt, says) => {
+test.runIf(HAS_KUBECTL).each(BROKEN_CUSTOM)('the validator sees a fault of %s', async (kind, breakIt, says) => {
   const manifest = render('overlays/aks-gateway').find((candidate) => candidate.kind === kind) as Manifest;
   breakIt(manifest);
   expect((await schemaProblems([manifest])).join('\n')).toMatch(says);

@@ -1,12 +1,11 @@
 // `npm run rollout` in short: while CLIENT_ID_SECRET is rotated by three rolling updates, under load, no exchange fails and
 // none runs twice; clients, upstream and Prometheus count the same. The content is the production closure.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { REDIS_SERVER } from '../../scripts/test/programs/redis.ts';
-import { type Content, closureContent } from './support/content.ts';
-import { HAPROXY } from './support/haproxy.ts';
-import { KUBECTL } from './support/manifests.ts';
-import { PROMETHEUS } from './support/prometheus.ts';
-import { rehearse } from './support/rehearsal.ts';
+import { type Content, closureContent } from '../../deploy/rehearse/content.ts';
+import { rehearse } from '../../deploy/rehearse/rehearsal.ts';
+import { type ToolName, toolPath } from '../../scripts/test/tools.ts';
+
+const PROGRAMS: readonly ToolName[] = ['redis-server', 'haproxy', 'prometheus', 'kubectl'];
 
 const TIMEOUT_MS = 180_000;
 
@@ -16,7 +15,7 @@ beforeAll(() => {
 });
 afterAll(() => content.release());
 
-test.runIf(REDIS_SERVER && HAPROXY && PROMETHEUS && KUBECTL)(
+test.runIf(PROGRAMS.every(toolPath))(
   'rolling updates and the rotation of a secret lose nothing and run nothing twice',
   async () => {
     const { steps, answered, failures, ranTwice, neverRan, ranByUpstream, scraped } = await rehearse({

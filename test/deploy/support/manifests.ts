@@ -1,54 +1,15 @@
-// Manifests as they are rendered, checked against the schemas of Kubernetes, and the environment that a container of
-// theirs would start with.
+// Manifests checked against the schemas of Kubernetes, the reference with its values, and the files of its secrets.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
-import { parseAllDocuments } from 'yaml';
-import { toolPath } from '../../../scripts/test/tools.ts';
+import { containers, KUBERNETES, type Manifest, parseManifests } from '../../../deploy/rehearse/manifests.ts';
 import { CUSTOM_RESOURCES } from './custom-resources.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
-const KUBERNETES = join(ROOT, 'deploy/kubernetes');
-
-/** Where `npm test` found kubectl; what needs it is skipped without. */
-export const KUBECTL: string | undefined = toolPath('kubectl');
-
-type Environment = Readonly<Record<string, string>>;
-
-/** A Kubernetes object, with the few fields of it that are looked at. */
-export interface Manifest {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace?: string;
-    readonly labels?: Environment;
-    readonly annotations?: Environment;
-  };
-  // biome-ignore lint/suspicious/noExplicitAny: its shape is what the schema check is for
-  readonly [field: string]: any;
-}
-
-export interface Container {
-  readonly name: string;
-  readonly image: string;
-  readonly env?: readonly { readonly name: string; readonly value?: string }[];
-  readonly envFrom?: readonly { readonly configMapRef?: { readonly name: string } }[];
-  readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
-  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: boolean }[];
-  // biome-ignore lint/suspicious/noExplicitAny: see above
-  readonly [field: string]: any;
-}
-
-/** `kubectl kustomize`, offline. @param overlay a folder of deploy/kubernetes */
-export function render(overlay: string): Manifest[] {
-  const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']; // newer ones warn of what older ones need
-  return parse(execFileSync(KUBECTL as string, ['kustomize', join(KUBERNETES, overlay)], { encoding: 'utf8', stdio }));
-}
 
 /** Files of the reference folder, with their placeholders filled in. */
-export function reference(values: Environment): Manifest[] {
+export function reference(values: Readonly<Record<string, string>>): Manifest[] {
   const text = ['deployment', 'service'].map((name) =>
     readFileSync(join(KUBERNETES, `reference/${name}.yaml`), 'utf8'),
   );
@@ -56,13 +17,7 @@ export function reference(values: Environment): Manifest[] {
     (all, [name, value]) => all.replace(`<${name}>`, value),
     text.join('---\n'),
   );
-  return parse(filled);
-}
-
-// YAML 1.1, as kubectl reads it.
-function parse(text: string): Manifest[] {
-  const documents = parseAllDocuments(text, { version: '1.1' });
-  return documents.map((document) => document.toJS() as Manifest | null).filter((object) => object !== null);
+  return parseManifests(filled);
 }
 
 /**
@@ -125,30 +80,6 @@ function customProblems(manifest: Manifest): string[] {
   return [`${manifest.kind} ${manifest.metadata.name}: ${ajv.errorsText(validate.errors)}`];
 }
 
-/** The Deployment of this name. */
-export function deployment(manifests: readonly Manifest[], name: string): Manifest {
-  const found = manifests.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name);
-  if (!found) throw new Error(`no Deployment ${name}`);
-  return found;
-}
-
-export function containers(workload: Manifest): Container[] {
-  const { containers: main, initContainers = [] } = workload['spec'].template.spec;
-  return [...initContainers, ...main];
-}
-
-/** The environment that a container starts with, its ConfigMaps first. Throws when one is not there. */
-export function environmentOf(container: Container, manifests: readonly Manifest[]): Record<string, string> {
-  const environment: Record<string, string> = {};
-  for (const { configMapRef } of container.envFrom ?? []) {
-    const map = manifests.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === configMapRef?.name);
-    if (!map) throw new Error(`no ConfigMap ${configMapRef?.name}`);
-    Object.assign(environment, map['data']);
-  }
-  for (const { name, value } of container.env ?? []) environment[name] = value ?? '';
-  return environment;
-}
-
 /** Folders of secret files that a container mounts, with the files that are in them. */
 export function secretFiles(workload: Manifest, manifests: readonly Manifest[]): { folder: string; files: string[] }[] {
   const { volumes = [] } = workload['spec'].template.spec;
@@ -177,10 +108,4 @@ function literalsOf(secretName: string): string[] {
   if (!text.includes(`create secret generic ${secretName} `))
     throw new Error(`no command creates Secret ${secretName}`);
   return [...text.matchAll(/--from-literal=([\w-]+)=/g)].map(([, name]) => name as string);
-}
-
-/** Names of variables that stand for a file, by the path of the file. */
-export function fileVariables(environment: Environment): Map<string, string> {
-  const named = Object.entries(environment).filter(([name]) => name.endsWith('_FILE'));
-  return new Map(named.map(([name, path]) => [path, name.slice(0, -'_FILE'.length)]));
 }

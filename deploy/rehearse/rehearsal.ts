@@ -5,14 +5,14 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../../../scripts/test/programs/free-port.ts';
-import { startRedis } from '../../../scripts/test/programs/redis.ts';
-import { until } from '../../../scripts/test/programs/until.ts';
+import { freePort } from '../../scripts/test/programs/free-port.ts';
+import { startRedis } from '../../scripts/test/programs/redis.ts';
+import { until } from '../../scripts/test/programs/until.ts';
 import type { Content } from './content.ts';
 import { type Slot, startHaproxy } from './haproxy.ts';
 import { type Load, startLoad, startUpstream } from './load.ts';
 import { type Container, containers, deployment, environmentOf, fileVariables, render } from './manifests.ts';
-import { type RunningPrometheus, startPrometheus } from './prometheus.ts';
+import { type ScrapedReplicas, startScraping } from './prometheus.ts';
 import { Replicas, type Revision, type Rules } from './replicas.ts';
 
 /** Within which Prometheus has scraped the last figures; it does twice a second, when it is let. */
@@ -71,7 +71,7 @@ export async function rehearse(options: RehearsalOptions): Promise<RehearsalResu
   chmodSync(folder, 0o755); // the relay's user reads its secrets in it
   const redis = await startRedis();
   const upstream = await startUpstream();
-  const prometheus = await startPrometheus();
+  const prometheus = await startScraping();
   const plan = readPlan(options, { UPSTREAM: upstream.url, REDIS_URL: redis.url });
   let secrets: Secrets = { CLIENT_ID_SECRET: randomSecret(), RELAY_IDENTITY_SEED: randomSecret() };
   const next: Secrets = { CLIENT_ID_SECRET: randomSecret(), RELAY_IDENTITY_SEED: randomSecret() };
@@ -231,7 +231,7 @@ function result(
 }
 
 /** The last figure of each replica, those that are gone included, summed. */
-async function scraped(prometheus: RunningPrometheus): Promise<RehearsalResult['scraped']> {
+async function scraped(prometheus: ScrapedReplicas): Promise<RehearsalResult['scraped']> {
   const sum = async (series: string): Promise<number> => {
     const byPod = await prometheus.query(`sum by (pod) (last_over_time(${series}[10m]))`);
     return [...byPod.values()].reduce((total, value) => total + value, 0);

@@ -5,15 +5,13 @@
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { requireTools } from '../../scripts/test/provide.ts';
-import type { RehearsalResult } from './support/rehearsal.ts';
+import { closureContent, IMAGE, imageConfig, imageContent } from './content.ts';
+import { type RehearsalResult, rehearse } from './rehearsal.ts';
 
 const { values } = parseArgs({
   options: { overlay: { type: 'string', default: 'overlays/trial' }, closure: { type: 'boolean', default: false } },
 });
 requireTools(['redis-server', 'prometheus', 'kubectl', 'haproxy']);
-// Only now: these read from the environment where the programs are.
-const { closureContent, IMAGE, imageConfig, imageContent } = await import('./support/content.ts');
-const { rehearse } = await import('./support/rehearsal.ts');
 
 const hasImage = !values.closure && process.getuid?.() === 0 && imageConfig(IMAGE) !== undefined;
 const content = hasImage ? imageContent(IMAGE) : closureContent();

@@ -1,14 +1,10 @@
 // A real load balancer in front of the replicas. HAProxy asks each for its readiness, as Kubernetes and an Application
 // Gateway do, and learns of a pod's end only by that: a moment after the pod was told.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { toolPath } from '../../../scripts/test/tools.ts';
-
-/** Where `npm test` found haproxy; what needs it is skipped without. */
-export const HAPROXY: string | undefined = toolPath('haproxy');
+import { startProgram } from '../../scripts/test/programs/process.ts';
+import { toolPath } from '../../scripts/test/tools.ts';
 
 /** Where one replica is. */
 export interface Slot {
@@ -26,13 +22,10 @@ export function startHaproxy(port: number, slots: readonly Slot[]): RunningHapro
   const file = join(folder, 'haproxy.cfg');
   writeFileSync(file, configuration(port, slots));
   // In the foreground; what it prints are changes of readiness, which the rollout knows.
-  const child: ChildProcess = spawn(HAPROXY as string, ['-db', '-f', file], { stdio: 'ignore' });
+  const program = startProgram(toolPath('haproxy') as string, ['-db', '-f', file]);
   return {
     async stop() {
-      if (child.exitCode === null) {
-        child.kill('SIGKILL');
-        await once(child, 'exit');
-      }
+      await program.stop('SIGKILL');
       rmSync(folder, { recursive: true });
     },
   };

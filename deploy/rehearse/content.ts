@@ -1,11 +1,12 @@
 // What the image holds, run as a container engine would run it: from an image that buildah has, in namespaces of its own
 // (process 1, root file system read-only, no privilege), or the production closure as it is, where there is no image.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { writeClosure } from '../../../deploy/docker/closure.ts';
+import { type RunningProcess, startProgram } from '../../scripts/test/programs/process.ts';
+import { writeClosure } from '../docker/closure.ts';
 
 /** The image that the commands build and run. */
 export const IMAGE = 'localhost/mte-relay-server:0.1.0';
@@ -122,14 +123,14 @@ function contained({ root, config, folders, commandLine, environment }: Containe
   const namespaces = ['--mount', '--pid', '--fork'];
   const enter = ['--', '/bin/sh', '-c', ENTER, 'sh', root, user, group, config.WorkingDir];
   const binds = Object.entries(folders).flat();
-  const child = spawn(
+  const program = startProgram(
     '/usr/bin/setpriv',
     ['--clear-groups', '--no-new-privs', '/usr/bin/unshare', ...namespaces, ...enter, ...binds, '--', ...commandLine],
-    { env: environment, stdio: ['ignore', 'pipe', 'pipe'] },
+    { env: environment },
   );
   const childOf = (pid: number): number =>
     Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
-  return watched(child, () => childOf(child.pid as number));
+  return containerProcess(program, () => childOf(program.child.pid as number));
 }
 
 /** Lays the production closure out in a folder for temporary files. */
@@ -140,8 +141,8 @@ export function closureContent(): Content {
   const runOther = (commandLine: readonly string[], environment: Environment): ContainerProcess => {
     const [command, ...args] = commandLine;
     const env = { NODE_ENV: 'production', ...environment };
-    const child = spawn(command as string, args, { cwd: app, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    return watched(child, () => child.pid as number);
+    const program = startProgram(command as string, args, { cwd: app, env });
+    return containerProcess(program, () => program.child.pid as number);
   };
   return {
     description: 'the production closure of the server, without an image',
@@ -154,17 +155,11 @@ export function closureContent(): Content {
   };
 }
 
-function watched(child: ChildProcess, pid: () => number): ContainerProcess {
-  let text = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (bytes: Buffer) => {
-      text += bytes.toString();
-    });
-  }
+function containerProcess({ child, output }: RunningProcess, pid: () => number): ContainerProcess {
   const exited = once(child, 'close').then(([code]) => code as number | null);
   const kill = (): void => {
     // The process itself: it has changed its user, so that the end of its parent does not end it.
     if (child.exitCode === null && child.signalCode === null) process.kill(pid(), 'SIGKILL');
   };
-  return { child, pid, output: () => text, exited, kill };
+  return { child, pid, output, exited, kill };
 }

@@ -15,7 +15,7 @@ import { createRelayClient } from '@mte-relay/client';
 import { freePort } from '../../scripts/test/programs/free-port.ts';
 import { until } from '../../scripts/test/programs/until.ts';
 import { requireTools } from '../../scripts/test/provide.ts';
-import { type ContainerProcess, type Content, IMAGE, imageConfig, imageContent } from './support/content.ts';
+import { type ContainerProcess, type Content, IMAGE, imageConfig, imageContent } from './content.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const BASE = `localhost/mte-relay-node:${process.versions.node}`;
