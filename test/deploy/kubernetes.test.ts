@@ -15,7 +15,6 @@ import {
 } from '../../deploy/rehearse/manifests.ts';
 import { DOMAIN_SETTINGS } from '../../packages/server/src/config/domain-settings.ts';
 import { PROCESS_SETTINGS } from '../../packages/server/src/config/process-settings.ts';
-import { DOMAIN_SETTINGS, PROCESS_SETTINGS } from '../../packages/server/src/config/settings.ts';
 import { runCommand } from '../../packages/server/test/support/command.ts';
 import { toolPath } from '../../scripts/test/tools.ts';
 import { reference, schemaProblems, secretFiles } from './support/manifests.ts';
