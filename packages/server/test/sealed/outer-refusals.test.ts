@@ -1,8 +1,8 @@
 import { concatBytes, encodeCancel, MESSAGE_TYPE_CANCEL, SealedExchange } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { describe, expect, test } from 'vitest';
-import { openAnswer, plaintextOf, SealedClient, send } from './support/sealed-client.ts';
-import { stage, TEST_ORIGIN } from './support/stage.ts';
+import { openAnswer, plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
+import { stage, TEST_ORIGIN } from '../support/stage.ts';
 
 const MESSAGE = { 'content-type': 'application/mte-relay' };
 const PAIRING = { 'content-type': 'application/mte-relay-pairing' };

@@ -3,10 +3,10 @@
 import type { ServerResponse } from 'node:http';
 import { FIELD_COUNT_MAX } from '@mte-relay/protocol';
 import { expect, test } from 'vitest';
-import { SealedClient } from './support/sealed-client.ts';
-import { openOuter, TestWebSocket } from './support/sealed-websocket.ts';
-import { stage } from './support/stage.ts';
-import { webSocketStage } from './support/websocket-stage.ts';
+import { SealedClient } from '../support/sealed-client.ts';
+import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
+import { stage } from '../support/stage.ts';
+import { webSocketStage } from '../support/websocket-stage.ts';
 
 const OWN_FIELDS = 4; // of node:http, at most
 

@@ -2,9 +2,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { expect, onTestFinished, test } from 'vitest';
-import { type ConfigError, createRelay, loadSettings, type Relay } from '../src/index.ts';
-import { SealedClient, send } from './support/sealed-client.ts';
-import { listenOn } from './support/stage.ts';
+import { type ConfigError, createRelay, loadSettings, type Relay } from '../../src/index.ts';
+import { SealedClient, send } from '../support/sealed-client.ts';
+import { listenOn } from '../support/stage.ts';
 
 const ONE = 'one.example';
 const TWO = 'two.example:8443';

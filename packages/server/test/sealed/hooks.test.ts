@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { RelayHooks } from '../src/index.ts';
-import { SealedClient } from './support/sealed-client.ts';
-import { type Stage, stage } from './support/stage.ts';
+import type { RelayHooks } from '../../src/index.ts';
+import { SealedClient } from '../support/sealed-client.ts';
+import { type Stage, stage } from '../support/stage.ts';
 
 async function hooked(hooks: RelayHooks): Promise<{ client: SealedClient; seen: Stage['seen'] }> {
   const { port, seen } = await stage(undefined, { hooks });

@@ -3,9 +3,9 @@
 import { createHash } from 'node:crypto';
 import { CLIENT_ID_FIELD, FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { expect, test } from 'vitest';
-import { runCommand } from './support/command.ts';
-import { SealedClient, send } from './support/sealed-client.ts';
-import { type Stage, stage } from './support/stage.ts';
+import { runCommand } from '../support/command.ts';
+import { SealedClient, send } from '../support/sealed-client.ts';
+import { type Stage, stage } from '../support/stage.ts';
 
 const OLD = 'kJ8m2QwX0zTgVn5rB7cYhL4pD9sFeA1u';
 const NEW = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';

@@ -1,9 +1,9 @@
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { createRelay } from '../src/index.ts';
-import { upstreamFailureCode } from '../src/upstream/failures.ts';
-import { SealedClient } from './support/sealed-client.ts';
-import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+import { createRelay } from '../../src/index.ts';
+import { upstreamFailureCode } from '../../src/upstream/failures.ts';
+import { SealedClient } from '../support/sealed-client.ts';
+import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 async function relayTo(upstream: string, environment: Record<string, string> = {}): Promise<SealedClient> {
   const relay = createRelay({

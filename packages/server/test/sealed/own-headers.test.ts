@@ -1,8 +1,8 @@
 // HEADERS: on every request to the upstream and on every answer, over what anybody else says, and within bounds.
 import { expect, test } from 'vitest';
-import { type ConfigError, loadSettings } from '../src/index.ts';
-import { SealedClient, send } from './support/sealed-client.ts';
-import { stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+import { type ConfigError, loadSettings } from '../../src/index.ts';
+import { SealedClient, send } from '../support/sealed-client.ts';
+import { stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const OWN = {
   environment: { HEADERS: '{"X-Service-Name":"mte-relay"}', PASS_THROUGH_ROUTES: '/health', MTE_ROUTES: '/api/*' },

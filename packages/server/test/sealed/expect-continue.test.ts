@@ -3,8 +3,8 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { expect, test } from 'vitest';
-import { openAnswer, plaintextOf, SealedClient, send } from './support/sealed-client.ts';
-import { stage } from './support/stage.ts';
+import { openAnswer, plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
+import { stage } from '../support/stage.ts';
 
 /** Sends the body when it is told to, and only then. */
 async function askAndSend(port: number, path: string, headers: Record<string, string>, body: Uint8Array) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ClientIds } from '../src/secrets/client-id.ts';
+import { ClientIds } from '../../src/secrets/client-id.ts';
 
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 const ids = new ClientIds(['a'.repeat(32)]);

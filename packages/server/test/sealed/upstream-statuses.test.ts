@@ -2,9 +2,9 @@
 // upstream's own, and never the process, which an exception in a callback of node:http would end.
 import { createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { SealedClient, send } from './support/sealed-client.ts';
-import { openOuter, TestWebSocket } from './support/sealed-websocket.ts';
-import { listenOn, stage } from './support/stage.ts';
+import { SealedClient, send } from '../support/sealed-client.ts';
+import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
+import { listenOn, stage } from '../support/stage.ts';
 
 const HANDSHAKE = {
   connection: 'upgrade',

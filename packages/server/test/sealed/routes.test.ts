@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { openAnswer, plaintextOf, SealedClient, send } from './support/sealed-client.ts';
-import { stage, TEST_ORIGIN } from './support/stage.ts';
+import { openAnswer, plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
+import { stage, TEST_ORIGIN } from '../support/stage.ts';
 
 const MESSAGE = { 'content-type': 'application/mte-relay' };
 

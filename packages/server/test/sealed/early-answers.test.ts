@@ -13,10 +13,10 @@ import {
   type ResponseHead,
 } from '@mte-relay/protocol';
 import { expect, onTestFinished, test } from 'vitest';
-import { selfSigned } from './support/certificate.ts';
-import { SealedClient } from './support/sealed-client.ts';
-import { openUpload } from './support/sealed-upload.ts';
-import { listenOn, stage } from './support/stage.ts';
+import { selfSigned } from '../support/certificate.ts';
+import { SealedClient } from '../support/sealed-client.ts';
+import { openUpload } from '../support/sealed-upload.ts';
+import { listenOn, stage } from '../support/stage.ts';
 
 const UPLOADS = 25;
 const ANSWER_BYTES = 20_000;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { send } from './support/sealed-client.ts';
-import { stage } from './support/stage.ts';
+import { send } from '../support/sealed-client.ts';
+import { stage } from '../support/stage.ts';
 
 const text = (body: Uint8Array): string => Buffer.from(body).toString();
 

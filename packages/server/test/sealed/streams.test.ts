@@ -8,9 +8,9 @@ import {
   type ResponseHead,
 } from '@mte-relay/protocol';
 import { expect, test } from 'vitest';
-import { plaintextOf, SealedClient } from './support/sealed-client.ts';
-import { openUpload } from './support/sealed-upload.ts';
-import { stage } from './support/stage.ts';
+import { plaintextOf, SealedClient } from '../support/sealed-client.ts';
+import { openUpload } from '../support/sealed-upload.ts';
+import { stage } from '../support/stage.ts';
 
 const HEAD = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers: [] };
 

@@ -2,11 +2,11 @@ import { X509Certificate } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { ConfigError, createRelay } from '../src/index.ts';
-import { relaySeries } from './support/admin.ts';
-import { selfSigned } from './support/certificate.ts';
-import { SealedClient } from './support/sealed-client.ts';
-import { listenOn, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+import { ConfigError, createRelay } from '../../src/index.ts';
+import { relaySeries } from '../support/admin.ts';
+import { selfSigned } from '../support/certificate.ts';
+import { SealedClient } from '../support/sealed-client.ts';
+import { listenOn, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const PAIRS = { server: selfSigned(), client: selfSigned('relay') };
 let server: Server;

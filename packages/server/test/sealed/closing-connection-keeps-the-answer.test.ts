@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
-import { stage } from './support/stage.ts';
+import { stage } from '../support/stage.ts';
 
 const UPLOADS = 25;
 const UPLOAD_BYTES = 4_000_000;

@@ -14,9 +14,9 @@ import {
   type StoreBirth,
   type StoreClaim,
   StoreUnavailableError,
-} from '../src/index.ts';
-import { plaintextOf, SealedClient } from './support/sealed-client.ts';
-import { stage } from './support/stage.ts';
+} from '../../src/index.ts';
+import { plaintextOf, SealedClient } from '../support/sealed-client.ts';
+import { stage } from '../support/stage.ts';
 
 const suite = nodeSuite();
 

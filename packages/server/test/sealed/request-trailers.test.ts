@@ -16,9 +16,9 @@ import {
   type ResponseHead,
 } from '@mte-relay/protocol';
 import { expect, test } from 'vitest';
-import { openAnswer, SealedClient } from './support/sealed-client.ts';
-import { openUpload } from './support/sealed-upload.ts';
-import { stage } from './support/stage.ts';
+import { openAnswer, SealedClient } from '../support/sealed-client.ts';
+import { openUpload } from '../support/sealed-upload.ts';
+import { stage } from '../support/stage.ts';
 
 const CONTENT = new TextEncoder().encode('content');
 const MAY_NOT_CROSS: Fields = [
