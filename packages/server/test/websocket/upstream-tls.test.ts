@@ -3,10 +3,10 @@ import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { selfSigned } from './support/certificate.ts';
-import { SealedClient } from './support/sealed-client.ts';
-import { openOuter, TestWebSocket } from './support/sealed-websocket.ts';
-import { listenOn, stage } from './support/stage.ts';
+import { selfSigned } from '../support/certificate.ts';
+import { SealedClient } from '../support/sealed-client.ts';
+import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
+import { listenOn, stage } from '../support/stage.ts';
 
 const PAIR = selfSigned();
 let server: Server;

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { encodeFrame, FrameOpener, FrameReader, FrameSealer, type WebSocketFrame } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { expect, test } from 'vitest';
-import type { ProcessSettings } from '../src/config/settings.ts';
-import { WebSocketTunnel } from '../src/sealed/tunnel.ts';
-import { openWebSocketPair } from './support/websocket-pair.ts';
+import type { ProcessSettings } from '../../src/config/settings.ts';
+import { WebSocketTunnel } from '../../src/sealed/tunnel.ts';
+import { openWebSocketPair } from '../support/websocket-pair.ts';
 
 const SETTINGS = { WEBSOCKET_IDLE_TIMEOUT_MS: 600_000, WEBSOCKET_LIFETIME_MS: 600_000 } as ProcessSettings;
 /** Instead of 2^32, which would take hours. */

@@ -2,9 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { encodeFrame, MESSAGE_TYPE_WEBSOCKET } from '@mte-relay/protocol';
 import { expect, test } from 'vitest';
-import { plaintextOf, SealedClient } from './support/sealed-client.ts';
-import { openOuter, TestWebSocket } from './support/sealed-websocket.ts';
-import { webSocketStage } from './support/websocket-stage.ts';
+import { plaintextOf, SealedClient } from '../support/sealed-client.ts';
+import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
+import { webSocketStage } from '../support/websocket-stage.ts';
 
 const text = (value: string) => ({ kind: 'text', final: true, data: new TextEncoder().encode(value) }) as const;
 

@@ -2,8 +2,8 @@
 import { connect } from 'node:net';
 import { WEBSOCKET_SUBPROTOCOL } from '@mte-relay/protocol';
 import { expect, test } from 'vitest';
-import { SealedClient, send } from './support/sealed-client.ts';
-import { stage, TEST_ORIGIN } from './support/stage.ts';
+import { SealedClient, send } from '../support/sealed-client.ts';
+import { stage, TEST_ORIGIN } from '../support/stage.ts';
 
 const HANDSHAKE: Record<string, string> = {
   host: 'relay.example',

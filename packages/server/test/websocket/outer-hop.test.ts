@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { openOuter, TestWebSocket } from './support/sealed-websocket.ts';
-import { listenOn } from './support/stage.ts';
-import { webSocketStage } from './support/websocket-stage.ts';
+import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
+import { listenOn } from '../support/stage.ts';
+import { webSocketStage } from '../support/websocket-stage.ts';
 
 /** Forwards a port and keeps what crosses; client frames are unmasked so that they can be searched. */
 async function tapped(port: number): Promise<{ port: number; toRelay: Buffer[]; toClient: Buffer[] }> {

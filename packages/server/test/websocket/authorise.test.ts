@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { HookRequest } from '../src/index.ts';
-import { openOuter, TestWebSocket } from './support/sealed-websocket.ts';
-import { TEST_ORIGIN } from './support/stage.ts';
-import { webSocketStage } from './support/websocket-stage.ts';
+import type { HookRequest } from '../../src/index.ts';
+import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
+import { TEST_ORIGIN } from '../support/stage.ts';
+import { webSocketStage } from '../support/websocket-stage.ts';
 
 async function failureOf(
   client: Parameters<typeof TestWebSocket.open>[0],

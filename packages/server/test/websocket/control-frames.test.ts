@@ -3,9 +3,9 @@
 import { encodeFrame, FrameOpener, FrameSealer } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { expect, test } from 'vitest';
-import type { ProcessSettings } from '../src/config/settings.ts';
-import { WebSocketTunnel } from '../src/sealed/tunnel.ts';
-import { openWebSocketPair } from './support/websocket-pair.ts';
+import type { ProcessSettings } from '../../src/config/settings.ts';
+import { WebSocketTunnel } from '../../src/sealed/tunnel.ts';
+import { openWebSocketPair } from '../support/websocket-pair.ts';
 
 const PINGS = 40_000; // more than the kernel's buffers take, which small frames fill soon
 const WAITING_MAX_BYTES = 1_048_576; // the relay's bound, and what one read may bring on top
