@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
-import { SealedClient, send } from './support/sealed-client.ts';
-import { stage, TEST_ORIGIN } from './support/stage.ts';
+import { SealedClient, send } from '../support/sealed-client.ts';
+import { stage, TEST_ORIGIN } from '../support/stage.ts';
 
 const ROUTES = { environment: { PASS_THROUGH_ROUTES: '/health,/pub/*' } };
 

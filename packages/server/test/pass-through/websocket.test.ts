@@ -6,11 +6,11 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { relaySeries } from './support/admin.ts';
-import { send } from './support/sealed-client.ts';
-import { TestWebSocket } from './support/sealed-websocket.ts';
-import { TEST_ORIGIN } from './support/stage.ts';
-import { type WebSocketStageOptions, webSocketStage } from './support/websocket-stage.ts';
+import { relaySeries } from '../support/admin.ts';
+import { send } from '../support/sealed-client.ts';
+import { TestWebSocket } from '../support/sealed-websocket.ts';
+import { TEST_ORIGIN } from '../support/stage.ts';
+import { type WebSocketStageOptions, webSocketStage } from '../support/websocket-stage.ts';
 
 function passing(options: WebSocketStageOptions = {}) {
   return webSocketStage({ ...options, environment: { PASS_THROUGH_ROUTES: '/live/*', ...options.environment } });
