@@ -1,7 +1,7 @@
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { MemorySessionStore } from '../src/sessions/memory.ts';
-import { type NewSession, StoreFullError } from '../src/sessions/store.ts';
+import { MemorySessionStore } from '../../src/sessions/memory.ts';
+import { type NewSession, StoreFullError } from '../../src/sessions/store.ts';
 
 const suite = nodeSuite();
 let store: MemorySessionStore;

@@ -1,8 +1,8 @@
 // The store over a Redis Cluster and behind Sentinel, both of real processes.
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { pause, REDIS_SERVER, type RedisServer, until } from './support/redis.ts';
-import { created, openedStore } from './support/redis-store.ts';
-import { startCluster, startSentinelGroup } from './support/redis-topologies.ts';
+import { pause, REDIS_SERVER, type RedisServer, until } from '../support/redis.ts';
+import { created, openedStore } from '../support/redis-store.ts';
+import { startCluster, startSentinelGroup } from '../support/redis-topologies.ts';
 
 describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_REDIS_SERVER)', () => {
   test('a cluster of three masters holds sessions on each, every one whole', async () => {

@@ -1,9 +1,17 @@
 // What a session is worth after Redis was restarted, replaced, promoted, split or rolled back: never a number twice,
 // and never more vouched for than is so (docs/decisions/2026-11-22-redis-failover.md).
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { SESSION_LIFETIMES, StoreUnavailableError } from '../src/sessions/store.ts';
-import { freePort, pause, REDIS_SERVER, RedisServer, startRedis, until, WITHOUT_PERSISTENCE } from './support/redis.ts';
-import { created, openedStore, openStore } from './support/redis-store.ts';
+import { SESSION_LIFETIMES, StoreUnavailableError } from '../../src/sessions/store.ts';
+import {
+  freePort,
+  pause,
+  REDIS_SERVER,
+  RedisServer,
+  startRedis,
+  until,
+  WITHOUT_PERSISTENCE,
+} from '../support/redis.ts';
+import { created, openedStore, openStore } from '../support/redis-store.ts';
 
 const SINCE_LONG = String(Date.now() - 24 * 60 * 60_000);
 

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { type Bytes, ReplayWindow } from '@mte-relay/protocol';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RedisSessionStore, RedisSessionStoreOptions } from '../src/sessions/redis.ts';
-import type { Session } from '../src/sessions/store.ts';
-import { pause, REDIS_SERVER, type RedisServer, startRedis } from './support/redis.ts';
-import { created, newSession, openedStore, suite } from './support/redis-store.ts';
-import { TEST_SECRET } from './support/stage.ts';
+import type { RedisSessionStore, RedisSessionStoreOptions } from '../../src/sessions/redis.ts';
+import type { Session } from '../../src/sessions/store.ts';
+import { pause, REDIS_SERVER, type RedisServer, startRedis } from '../support/redis.ts';
+import { created, newSession, openedStore, suite } from '../support/redis-store.ts';
+import { TEST_SECRET } from '../support/stage.ts';
 
 const SHORT = { unconfirmedMs: 400, idleMs: 600, absoluteMs: 2_500, messageLimit: 100 };
 

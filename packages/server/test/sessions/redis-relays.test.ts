@@ -1,8 +1,8 @@
 // Two relays over one Redis: any message of a session to either of them.
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { REDIS_SERVER, type RedisServer, startRedis, until } from './support/redis.ts';
-import { type OuterAnswer, openAnswer, plaintextOf, SealedClient, send } from './support/sealed-client.ts';
-import { type Stage, stage } from './support/stage.ts';
+import { REDIS_SERVER, type RedisServer, startRedis, until } from '../support/redis.ts';
+import { type OuterAnswer, openAnswer, plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
+import { type Stage, stage } from '../support/stage.ts';
 
 async function twoRelays(timeoutMs = 300): Promise<{ redis: RedisServer; relays: [Stage, Stage] }> {
   const redis = await startRedis();

@@ -6,11 +6,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { toolPath } from '../../../scripts/test/tools.ts';
-import { StoreUnavailableError } from '../src/sessions/store.ts';
-import { freePort, pause, REDIS_SERVER, RedisServer, startRedis, until, WITHOUT_PERSISTENCE } from './support/redis.ts';
-import { created, openedStore, openStore } from './support/redis-store.ts';
-import { listenOn } from './support/stage.ts';
+import { StoreUnavailableError } from '../../src/sessions/store.ts';
+import {
+  freePort,
+  pause,
+  REDIS_SERVER,
+  RedisServer,
+  startRedis,
+  until,
+  WITHOUT_PERSISTENCE,
+} from '../support/redis.ts';
+import { created, openedStore, openStore } from '../support/redis-store.ts';
+import { listenOn } from '../support/stage.ts';
 
 async function startedRedis(...args: string[]): Promise<RedisServer> {
   const redis = await startRedis(...args);
