@@ -4,10 +4,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { freePort, REDIS_SERVER, startRedis } from './support/redis.ts';
-import { SealedClient, send } from './support/sealed-client.ts';
+import { freePort, REDIS_SERVER, startRedis } from '../support/redis.ts';
+import { SealedClient, send } from '../support/sealed-client.ts';
 
-const COMMAND = join(import.meta.dirname, '../bin/mte-relay-server.js');
+const COMMAND = join(import.meta.dirname, '../../bin/mte-relay-server.js');
 const READY_MS = 20_000;
 
 const MINIMAL = `

@@ -2,9 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { DOMAIN_SETTINGS } from '../src/config/domain-settings.ts';
-import { loadModules } from '../src/config/modules.ts';
-import { readAllSources } from '../src/config/sources.ts';
+import { loadModules } from '../../src/config/modules.ts';
+import { readAllSources } from '../../src/config/sources.ts';
 import {
   ConfigError,
   type ConfigProblem,
@@ -12,8 +11,8 @@ import {
   loadSettings,
   readEnvironment,
   type Settings,
-} from '../src/index.ts';
-import { runCommand, temporaryFiles } from './support/command.ts';
+} from '../../src/index.ts';
+import { runCommand, temporaryFiles } from '../support/command.ts';
 
 const SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
 const GOOD = { UPSTREAM: 'https://api.my-company.com', CLIENT_ID_SECRET: SECRET, CORS_ORIGINS: 'https://a.example' };

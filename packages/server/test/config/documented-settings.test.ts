@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { generatedFiles } from '../../../scripts/docs/generate.ts';
+import { generatedFiles } from '../../../../scripts/docs/generate.ts';
 
-const root = join(import.meta.dirname, '../../..');
+const root = join(import.meta.dirname, '../../../..');
 const documented = readFileSync(join(root, 'docs/configuration.md'), 'utf8');
 const schema = JSON.parse(readFileSync(join(root, 'packages/server/settings.schema.json'), 'utf8')) as object;
 const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, allErrors: true }).compile(schema);

@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { runCommand, startCommand, temporaryFiles } from './support/command.ts';
-import { plaintextOf, SealedClient } from './support/sealed-client.ts';
-import { listenOn, TEST_SECRET } from './support/stage.ts';
+import { runCommand, startCommand, temporaryFiles } from '../support/command.ts';
+import { plaintextOf, SealedClient } from '../support/sealed-client.ts';
+import { listenOn, TEST_SECRET } from '../support/stage.ts';
 
-const EXAMPLES = join(import.meta.dirname, '../../../examples');
+const EXAMPLES = join(import.meta.dirname, '../../../../examples');
 const GOOD = { CORS_ORIGINS: 'https://a.example', CLIENT_ID_SECRET: TEST_SECRET, ADMIN_PORT: 'off' };
 
 /** A server that answers every request like this. */

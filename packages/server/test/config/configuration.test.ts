@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type ConfigError, loadSettings, settingsWarnings } from '../src/index.ts';
-import { selfSigned } from './support/certificate.ts';
+import { type ConfigError, loadSettings, settingsWarnings } from '../../src/index.ts';
+import { selfSigned } from '../support/certificate.ts';
 
-const COMMAND = join(import.meta.dirname, '../bin/mte-relay-server.js');
+const COMMAND = join(import.meta.dirname, '../../bin/mte-relay-server.js');
 const GOOD = {
   UPSTREAM: 'https://api.my-company.com',
   CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
