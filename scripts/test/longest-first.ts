@@ -19,7 +19,7 @@ const LONGEST = [
   'test/e2e/service-worker-app',
   'packages/cli/test/egress-lifecycle',
   'test/runtimes/react-native-app',
-  'packages/server/test/traces',
+  'packages/server/test/observe/traces',
   'test/e2e/drain-loses-nothing',
 ].map((name) => join(ROOT, `${name}.test.ts`));
 

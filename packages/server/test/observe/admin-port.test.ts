@@ -1,9 +1,9 @@
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
-import { createRelay, MemorySessionStore } from '../src/index.ts';
-import { adminGet } from './support/admin.ts';
-import { SealedClient, send } from './support/sealed-client.ts';
-import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+import { createRelay, MemorySessionStore } from '../../src/index.ts';
+import { adminGet } from '../support/admin.ts';
+import { SealedClient, send } from '../support/sealed-client.ts';
+import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const ADMIN = { environment: { ADMIN_PORT: '0' } };
 

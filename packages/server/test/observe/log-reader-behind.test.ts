@@ -5,7 +5,7 @@ import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { createLogger, LINES_WAITING_MAX_BYTES } from '../src/observe/log.ts';
+import { createLogger, LINES_WAITING_MAX_BYTES } from '../../src/observe/log.ts';
 
 const LINE_BYTES = 100_000;
 const LINES = 2 * Math.ceil(LINES_WAITING_MAX_BYTES / LINE_BYTES);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { faultOf } from '../src/observe/fault.ts';
+import { faultOf } from '../../src/observe/fault.ts';
 
 const frameLike = 'first\n    at marked (/marked.ts:1:1)\nlast marked';
 

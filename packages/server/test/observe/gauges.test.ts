@@ -1,10 +1,10 @@
 // What the relay is, holds and may hold, as it stands when it is scraped.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { MemorySessionStore } from '../src/index.ts';
-import { relaySeries } from './support/admin.ts';
-import { SealedClient } from './support/sealed-client.ts';
-import { stage } from './support/stage.ts';
+import { MemorySessionStore } from '../../src/index.ts';
+import { relaySeries } from '../support/admin.ts';
+import { SealedClient } from '../support/sealed-client.ts';
+import { stage } from '../support/stage.ts';
 
 test('every limit on things at once is told with how much of it is used', async () => {
   const answers: (() => void)[] = [];
@@ -58,7 +58,7 @@ test('readiness is told check by check, and a shutdown from its beginning', asyn
 });
 
 test('version and pins are told; while a secret is rotated, both', async () => {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const staged = await stage(undefined, { environment: { CLIENT_ID_SECRET: `${'n'.repeat(40)},${'o'.repeat(40)}` } });
   const names = [...(await relaySeries(staged)).keys()];
   expect(names).toContain(

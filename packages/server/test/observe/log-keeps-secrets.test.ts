@@ -5,12 +5,12 @@ import { CONTENT_TYPE_PAIRING, FLAG_OUTER_COOKIES, startPairing } from '@mte-rel
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { closing } from './support/admin.ts';
-import { runCommand } from './support/command.ts';
-import { type RelayProcess, startRelayProcess } from './support/relay-process.ts';
-import { plaintextOf, SealedClient, send } from './support/sealed-client.ts';
-import { openOuter, TestWebSocket } from './support/sealed-websocket.ts';
-import { listenOn, TEST_SECRET } from './support/stage.ts';
+import { closing } from '../support/admin.ts';
+import { runCommand } from '../support/command.ts';
+import { type RelayProcess, startRelayProcess } from '../support/relay-process.ts';
+import { plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
+import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
+import { listenOn, TEST_SECRET } from '../support/stage.ts';
 
 const suite = nodeSuite();
 

@@ -5,11 +5,11 @@ import * as openTelemetry from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { expect, onTestFinished, test } from 'vitest';
-import { type CollectedSpan, type Collector, startCollector } from './support/collector.ts';
-import { runCommand } from './support/command.ts';
-import { type RelayProcess, startRelayProcess } from './support/relay-process.ts';
-import { plaintextOf, SealedClient, send } from './support/sealed-client.ts';
-import { stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+import { type CollectedSpan, type Collector, startCollector } from '../support/collector.ts';
+import { runCommand } from '../support/command.ts';
+import { type RelayProcess, startRelayProcess } from '../support/relay-process.ts';
+import { plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
+import { stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const PARENT = 'b7ad6b7169203331';
