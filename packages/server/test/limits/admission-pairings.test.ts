@@ -2,11 +2,11 @@ import { connect, type Socket } from 'node:net';
 import { CONTENT_TYPE_PAIRING, startPairing } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { describe, expect, test } from 'vitest';
-import { MemorySessionStore, type SessionLifetimes } from '../src/index.ts';
-import { ADDRESSES_MAX, AddressBuckets, networkOf } from '../src/limits/admission.ts';
-import { closing, relaySeries } from './support/admin.ts';
-import { type OuterAnswer, SealedClient, send } from './support/sealed-client.ts';
-import { stage } from './support/stage.ts';
+import { MemorySessionStore, type SessionLifetimes } from '../../src/index.ts';
+import { ADDRESSES_MAX, AddressBuckets, networkOf } from '../../src/limits/admission.ts';
+import { closing, relaySeries } from '../support/admin.ts';
+import { type OuterAnswer, SealedClient, send } from '../support/sealed-client.ts';
+import { stage } from '../support/stage.ts';
 
 /** A pairing request that the relay would grant. */
 async function pairingRequest(port: number): Promise<Uint8Array> {

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { closing, relaySeries } from './support/admin.ts';
-import { SealedClient, send } from './support/sealed-client.ts';
-import { stage } from './support/stage.ts';
+import { closing, relaySeries } from '../support/admin.ts';
+import { SealedClient, send } from '../support/sealed-client.ts';
+import { stage } from '../support/stage.ts';
 
 const limited = (limit: string): string => `mte_relay_limited_total{limit="${limit}"}`;
 
