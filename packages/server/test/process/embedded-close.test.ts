@@ -1,9 +1,9 @@
 // A relay on another program's server, which it does not close: what that server let in is finished all the same.
 import { createServer } from 'node:http';
 import { expect, onTestFinished, test } from 'vitest';
-import { createRelay } from '../src/index.ts';
-import { SealedClient } from './support/sealed-client.ts';
-import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+import { createRelay } from '../../src/index.ts';
+import { SealedClient } from '../support/sealed-client.ts';
+import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 /** One exchange that the upstream has not answered, and how to have it answered. */
 async function underWay(timeoutMs: string) {

@@ -4,12 +4,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { runCommand, startCommand } from './support/command.ts';
-import { send } from './support/sealed-client.ts';
-import { stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+import { runCommand, startCommand } from '../support/command.ts';
+import { send } from '../support/sealed-client.ts';
+import { stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const PATHS = ['/public/mte-relay-client.js', '/public/mte-relay-client.mjs', '/public/mte-relay-sw.js'];
-const built = (path: string): Buffer => readFileSync(join(import.meta.dirname, '..', path));
+const built = (path: string): Buffer => readFileSync(join(import.meta.dirname, '../..', path));
 const sha384 = (bytes: Uint8Array): string => `sha384-${createHash('sha384').update(bytes).digest('base64')}`;
 const PLAIN = { method: 'GET', headers: { 'accept-encoding': 'identity' } };
 

@@ -4,9 +4,9 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { closing } from './support/admin.ts';
-import { type RelayProcess, startRelayProcess } from './support/relay-process.ts';
-import { SealedClient, send } from './support/sealed-client.ts';
+import { closing } from '../support/admin.ts';
+import { type RelayProcess, startRelayProcess } from '../support/relay-process.ts';
+import { SealedClient, send } from '../support/sealed-client.ts';
 
 /** True while a connection to the port can be opened. */
 function accepts(port: number): Promise<boolean> {

@@ -2,8 +2,8 @@
 // As process 1 of a container it would not be ended by a signal that it does not listen to: it must end by itself.
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { temporaryFiles } from './support/command.ts';
-import { type RelayProcess, startRelayProcess } from './support/relay-process.ts';
+import { temporaryFiles } from '../support/command.ts';
+import { type RelayProcess, startRelayProcess } from '../support/relay-process.ts';
 
 const SOON_MS = 10_000;
 /** Says a word, so that the test knows where the start has come to. */

@@ -5,11 +5,11 @@ import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { SealedClient } from './support/sealed-client.ts';
-import { stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+import { SealedClient } from '../support/sealed-client.ts';
+import { stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const NOBODY_UID = 65_534;
-const COMMAND = join(import.meta.dirname, '../bin/mte-relay-server.js');
+const COMMAND = join(import.meta.dirname, '../../bin/mte-relay-server.js');
 
 const canBeNobody =
   process.getuid?.() === 0 && spawnSync('test', ['-r', COMMAND], { uid: NOBODY_UID, gid: NOBODY_UID }).status === 0;
