@@ -2,9 +2,9 @@
 // 2026-48931, 2024-27982, 2024-22019, 2025-23167, 2022-32213 to 32215, and what inner messages could smuggle.
 import { connect, createServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { createRelay } from '../src/index.ts';
-import { SealedClient } from './support/sealed-client.ts';
-import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+import { createRelay } from '../../src/index.ts';
+import { SealedClient } from '../support/sealed-client.ts';
+import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const ROUTES = { environment: { PASS_THROUGH_ROUTES: '/pub/*' } };
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n';

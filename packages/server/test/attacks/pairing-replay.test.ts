@@ -3,8 +3,8 @@
 import { CONTENT_TYPE_PAIRING, startPairing } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { expect, test } from 'vitest';
-import { SealedClient, send } from './support/sealed-client.ts';
-import { stage } from './support/stage.ts';
+import { SealedClient, send } from '../support/sealed-client.ts';
+import { stage } from '../support/stage.ts';
 
 const suite = nodeSuite();
 

@@ -3,10 +3,10 @@
 import { connect } from 'node:net';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { expect, onTestFinished, test } from 'vitest';
-import { createRelay } from '../src/index.ts';
-import { CookieJacket } from '../src/secrets/cookies.ts';
-import { plaintextOf, SealedClient, send } from './support/sealed-client.ts';
-import { stage, TEST_ORIGIN, TEST_SECRET } from './support/stage.ts';
+import { createRelay } from '../../src/index.ts';
+import { CookieJacket } from '../../src/secrets/cookies.ts';
+import { plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
+import { stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const ROUTES = { environment: { PASS_THROUGH_ROUTES: '/pub/*' } };
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n';
