@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { DOMAIN_SETTINGS } from '../../src/config/domain-settings.ts';
 import { loadModules } from '../../src/config/modules.ts';
 import { readAllSources } from '../../src/config/sources.ts';
 import {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { toolPath } from '../../../../scripts/test/tools.ts';
 import { StoreUnavailableError } from '../../src/sessions/store.ts';
 import {
   freePort,
