@@ -1,4 +1,4 @@
-// A cancel (SPEC §7.2): it claims the number of another message, which then runs at most once, whatever becomes of either.
+// A cancel (SPEC §7): it claims the number of another message, which then runs at most once, whatever becomes of either.
 import { type Bytes, decodeCancel, encodeCancelResult } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import { OuterRefusal } from '../failure/planes.ts';
