@@ -1,12 +1,12 @@
 // Every query of every panel and every rule, evaluated by a real Prometheus that scraped two real relays under load, with
 // everything provoked that the panels are for.
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Observed, startObserved, UPSTREAM_TAKES_MS } from '../../deploy/grafana/observed.ts';
+import { readPanels } from '../../deploy/grafana/queries.ts';
 import { ALERTS, GROUPS } from '../../deploy/prometheus/rules.ts';
 import type { Series } from '../../scripts/test/programs/prometheus.ts';
 import { REDIS_SERVER } from '../../scripts/test/programs/redis.ts';
 import { toolPath } from '../../scripts/test/tools.ts';
-import { type Observed, startObserved, UPSTREAM_TAKES_MS } from './support/observed.ts';
-import { readPanels } from './support/panels.ts';
 
 const LOAD_SECONDS = 12;
 const CONCURRENCY = 3;

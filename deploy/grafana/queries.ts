@@ -24,9 +24,7 @@ export interface Panel {
  * @param rateInterval stands for $__rate_interval, as Prometheus writes it. @param range for $__range.
  */
 export function readPanels(rateInterval: string, range: string): Panel[] {
-  const board = JSON.parse(
-    readFileSync(join(import.meta.dirname, '../../../deploy/grafana/mte-relay.json'), 'utf8'),
-  ) as { panels: RawPanel[] };
+  const board = JSON.parse(readFileSync(join(import.meta.dirname, 'mte-relay.json'), 'utf8')) as { panels: RawPanel[] };
   return board.panels.map(({ title, type, description, fieldConfig, gridPos, targets }) => ({
     title,
     type,

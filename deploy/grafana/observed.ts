@@ -6,16 +6,16 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { createRelayClient, type RelayClient } from '@mte-relay/client';
-import { CONTENT_TYPE_PAIRING } from '@mte-relay/protocol';
+import { createRelayForwarder } from '@mte-relay/client/forward';
+import { CONTENT_TYPE_PAIRING, PATH_PAIR } from '@mte-relay/protocol';
 import { WebSocket, WebSocketServer } from 'ws';
 import { parse } from 'yaml';
-import { plaintextOf, SealedClient, send } from '../../../packages/server/test/support/sealed-client.ts';
-import { printed, type RunningProcess, startScript } from '../../../scripts/test/programs/process.ts';
-import { type Prometheus, startPrometheus } from '../../../scripts/test/programs/prometheus.ts';
-import { type RedisServer, startRedis } from '../../../scripts/test/programs/redis.ts';
-import { until } from '../../../scripts/test/programs/until.ts';
+import { printed, type RunningProcess, startScript } from '../../scripts/test/programs/process.ts';
+import { type Prometheus, startPrometheus } from '../../scripts/test/programs/prometheus.ts';
+import { type RedisServer, startRedis } from '../../scripts/test/programs/redis.ts';
+import { until } from '../../scripts/test/programs/until.ts';
 
-const PROMETHEUS_FILES = join(import.meta.dirname, '../../../deploy/prometheus');
+const PROMETHEUS_FILES = join(import.meta.dirname, '../prometheus');
 const SCRAPED_WITHIN_MS = 20_000;
 
 /** How long the API takes, at least. */
@@ -67,9 +67,9 @@ export async function startObserved(): Promise<Observed> {
           }
         }),
       );
-      const faults = relays.map(async ({ port }) => {
+      const faults = relays.map(async (relay) => {
         while (performance.now() < untilMs) {
-          await oneOfEachFault(port).catch(refused);
+          await oneOfEachFault(relay).catch(refused);
           await new Promise((resolve) => setTimeout(resolve, 1_000));
         }
       });
@@ -156,19 +156,35 @@ async function refused(): Promise<false> {
 }
 
 /** What operators see of a bad day, each by a real request. */
-async function oneOfEachFault(port: number): Promise<void> {
-  const client = await SealedClient.pair(port);
-  const { message } = await client.seal(plaintextOf({}));
-  await client.post(message);
-  await client.post(message); // replayed
-  await client.fetch({ method: 'POST', path: '/break' }); // upstream-failed
-  await client.fetch({ path: '/../secret' }); // path-refused
-  await send(port, '/plain/notes', { body: new Uint8Array(100) });
-  await send(port, '/api/mte-pair', {
-    headers: { 'content-type': CONTENT_TYPE_PAIRING },
-    body: new Uint8Array(10),
+async function oneOfEachFault({ port, pin }: ObservedRelay): Promise<void> {
+  const origin = `http://127.0.0.1:${port}`;
+  let sendAgain: () => Promise<unknown> = async () => undefined;
+  const client = createRelayForwarder(origin, {
+    pins: [pin],
+    fetch: (input, init) => {
+      sendAgain = () => ended(fetch(input, init));
+      return fetch(input, init);
+    },
   });
+  const forward = async (method: string, target: string): Promise<void> => {
+    for await (const _ of (await client.forward({ method, target, headers: [] })).body);
+  };
+  try {
+    await forward('GET', '/notes');
+    await sendAgain(); // replayed
+    await forward('POST', '/break'); // upstream-failed
+    await forward('GET', '/../secret'); // path-refused
+  } finally {
+    client.close();
+  }
+  await ended(fetch(`${origin}/plain/notes`, { method: 'POST', body: new Uint8Array(100) }));
+  const headers = { 'content-type': CONTENT_TYPE_PAIRING };
+  await ended(fetch(origin + PATH_PAIR, { method: 'POST', headers, body: new Uint8Array(10) })); // version-unsupported
   await tooManyFields(port);
+}
+
+async function ended(response: Promise<Response>): Promise<void> {
+  await (await response).arrayBuffer();
 }
 
 function tooManyFields(port: number): Promise<void> {
