@@ -3,13 +3,21 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { expect, test } from 'vitest';
 
-const PACKAGES = join(import.meta.dirname, '../../packages');
-const sources = readdirSync(PACKAGES).flatMap((name) => {
-  const folder = join(PACKAGES, name, 'src');
+const ROOT = join(import.meta.dirname, '../..');
+const PACKAGES = join(ROOT, 'packages');
+const sources = readdirSync(PACKAGES).flatMap((name) => sourcesIn(join(PACKAGES, name, 'src')));
+
+function sourcesIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => /\.(?:ts|js|mjs)$/.test(file))
     .map((file) => join(folder, file));
-});
+}
+
+/** Files that a file imports by path, for types too. */
+function importsOf(file: string): string[] {
+  const imports = readFileSync(file, 'utf8').matchAll(/(?:\bfrom |\bimport\(|^import )'(\.[^']+)'/gm);
+  return [...imports].map(([, path]) => join(dirname(file), path as string));
+}
 
 /** Paths of the files that this one imports. */
 function importsOf(file: string): string[] {
@@ -49,4 +57,30 @@ test('no sources import each other in a circle, for types neither: each can be r
     for (const [file, others] of imports) if (!others.some((other) => imports.has(other))) imports.delete(file);
   }
   expect([...imports.keys()].map((file) => relative(PACKAGES, file))).toEqual([]);
+});
+
+/** Where a folder's files may import from by path, beside the folder itself; packages are imported by name. */
+const MAY_IMPORT: readonly (readonly [folder: string, from: RegExp])[] = [
+  ['scripts/build', /^scripts\//],
+  ['scripts/check', /^scripts\//],
+  ['scripts/test', /^scripts\//],
+  // Documents are made from tables, wherever these stand.
+  ['scripts/docs', /^(?:scripts|packages\/\w+\/src|conformance|deploy\/(?:grafana|prometheus))\//],
+  ['deploy', /^(?:deploy|scripts)\//],
+];
+
+test('every script is in one of the folders', () => {
+  const folders = MAY_IMPORT.map(([folder]) => folder);
+  const files = sourcesIn(join(ROOT, 'scripts')).map((file) => relative(ROOT, file));
+  expect(files.filter((file) => !folders.some((folder) => file.startsWith(`${folder}/`)))).toEqual([]);
+});
+
+test.each(MAY_IMPORT)('%s imports nothing of tests, bench or demo', (folder, from) => {
+  const upward = sourcesIn(join(ROOT, folder)).flatMap((file) =>
+    importsOf(file)
+      .map((target) => relative(ROOT, target))
+      .filter((target) => !from.test(target))
+      .map((target) => `${relative(ROOT, file)} imports ${target}`),
+  );
+  expect(upward).toEqual([]);
 });
