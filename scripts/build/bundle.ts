@@ -91,7 +91,17 @@ const INNER_MEMBERS = [
     'requestBodyMaxBytes',
   ],
   ...['storeEpochMs', 'storeAgeMs', 'makeSuite', 'pairingFlags', 'keepClientId', 'defaultFields', 'postWithProgress'],
-  ...['makeRequest', 'neverSent', 'fieldsFor', 'onAnswer', 'onResend', 'countUnsent', 'bufferedBytes', 'replayable'],
+  ...[
+    'makeRequest',
+    'neverSent',
+    'fetchInit',
+    'fieldsFor',
+    'onAnswer',
+    'onResend',
+    'countUnsent',
+    'bufferedBytes',
+    'replayable',
+  ],
   ...[
     'baseUrl',
     'relayOrigin',

@@ -13,12 +13,6 @@ function sourcesIn(folder: string): string[] {
     .map((file) => join(folder, file));
 }
 
-/** Files that a file imports by path, for types too. */
-function importsOf(file: string): string[] {
-  const imports = readFileSync(file, 'utf8').matchAll(/(?:\bfrom |\bimport\(|^import )'(\.[^']+)'/gm);
-  return [...imports].map(([, path]) => join(dirname(file), path as string));
-}
-
 /** Paths of the files that this one imports. */
 function importsOf(file: string): string[] {
   const specifiers = readFileSync(file, 'utf8').matchAll(/\b(?:from|import) ?\(?'(\.[^']+)'/g);

@@ -51,6 +51,17 @@ describe('a POST that the box forwarded before it forged', () => {
     await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
     expect(relay.ran.length).toBe(1);
   });
+
+  test('421, on which fetch connects anew, and then no connection: may have run', async () => {
+    const { relay, client } = await setUp();
+    relay.box = onFirst(1, async ({ forward }) => {
+      await forward();
+      relay.refuseConnections();
+      return { status: 421, headers: { connection: 'close' }, body: new Uint8Array(0) };
+    });
+    await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'may-have-run', mayHaveRun: true });
+    expect(relay.ran.length).toBe(1);
+  });
 });
 
 describe('a POST that the box kept back', () => {

@@ -44,6 +44,8 @@ export type Uploads =
 export interface OuterHop {
   /** How a body is sent that is longer than one chunk. */
   readonly uploads: Uploads;
+  /** Members of fetch's init for this platform's fetch, over those of every platform. */
+  fetchInit?(post: OuterPost): object | undefined;
   /** True when this failure of fetch shows that no byte of the request left this machine. */
   neverSent(failure: unknown): boolean;
   /** Sends with progress in bytes sent, where fetch has none; the answer comes whole. */

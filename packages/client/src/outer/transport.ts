@@ -58,7 +58,7 @@ export class Transport {
       redirect: 'error',
       referrerPolicy: 'no-referrer',
       ...(post.credentials && { credentials: post.credentials }),
-      ...('stream' in this.#hop.uploads && body instanceof ReadableStream && { duplex: 'half' }),
+      ...this.#hop.fetchInit?.(post),
     } as RequestInit);
   }
 }

@@ -13,6 +13,7 @@ export const platform: Platform = {
   baseUrl: (relayOrigin) => relayOrigin,
   defaultFields: () => [['user-agent', 'mte-relay']],
   keepClientId: async (_relayOrigin, token) => token, // a program that wants one identity keeps one client
+  fetchInit: ({ body }) => (body instanceof ReadableStream ? { duplex: 'half' } : undefined),
   neverSent: failedBeforeSending,
   postWithProgress: undefined,
   makeRequest: strictRequest,

@@ -132,6 +132,11 @@ export class TestRelay {
     this.#sessions = new Map();
   }
 
+  /** Refuses new connections; those that are open go on. */
+  refuseConnections(): void {
+    this.#server.close();
+  }
+
   async stop(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));

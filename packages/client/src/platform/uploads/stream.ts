@@ -20,3 +20,16 @@ export function streamOf(source: AsyncGenerator<Bytes, void, undefined>, signal:
     { highWaterMark: 0 },
   );
 }
+
+/** Bytes as a stream. */
+export function streamOfBytes(bytes: Bytes): ReadableStream<Bytes> {
+  return new ReadableStream(
+    {
+      pull(controller) {
+        controller.enqueue(bytes);
+        controller.close();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
