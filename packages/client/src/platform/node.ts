@@ -1,8 +1,8 @@
 // Node: crypto by OpenSSL, uploads streamed by fetch (undici), no page and no cookies of its own.
 import { nodeSuite } from '@mte-relay/protocol/node';
-import { streamOfBytes } from '../uploads/stream.ts';
-import type { OuterPost } from './outer-hop.ts';
+import type { OuterPost } from '../outer/hop.ts';
 import type { Platform } from './platform.ts';
+import { streamOfBytes } from './uploads/stream.ts';
 import { platform as web } from './web.ts';
 
 export const platform: Platform = { ...web, makeSuite: nodeSuite, makeRequest: undefined, fetchInit: sendOnce };
