@@ -57,7 +57,13 @@ export interface InnerRequest {
 export function send(
   port: number,
   path: string,
-  options: { method?: string; headers?: Record<string, string>; body?: Uint8Array; agent?: Agent } = {},
+  options: {
+    method?: string;
+    headers?: Record<string, string>;
+    body?: Uint8Array;
+    agent?: Agent;
+    signal?: AbortSignal;
+  } = {},
 ): Promise<OuterAnswer> {
   return new Promise((resolve, reject) => {
     const req = request(
@@ -68,19 +74,25 @@ export function send(
         method: options.method ?? 'POST',
         headers: options.headers ?? {},
         agent: options.agent,
+        ...(options.signal && { signal: options.signal }),
       },
-      (res) => {
-        const parts: Buffer[] = [];
-        res.on('data', (part: Buffer) => parts.push(part));
-        res.on('error', reject);
-        res.on('end', () => {
-          const body = new Uint8Array(Buffer.concat(parts));
-          resolve({ status: res.statusCode ?? 0, headers: res.headers, body, code: problemCode(body) });
-        });
-      },
+      (res) => readResponse(res).then(resolve, reject),
     );
     req.on('error', reject);
     req.end(options.body);
+  });
+}
+
+/** Rejects when the connection breaks before the response is whole. */
+export function readResponse(res: IncomingMessage): Promise<OuterAnswer> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    res.on('data', (part: Buffer) => parts.push(part));
+    res.on('error', reject);
+    res.on('end', () => {
+      const body = new Uint8Array(Buffer.concat(parts));
+      resolve({ status: res.statusCode ?? 0, headers: res.headers, body, code: problemCode(body) });
+    });
   });
 }
 
@@ -169,7 +181,8 @@ export class SealedClient {
   }
 }
 
-async function discoveredKey(port: number, headers: Record<string, string>): Promise<Bytes> {
+/** The public key that discovery shows first. */
+export async function discoveredKey(port: number, headers: Record<string, string> = {}): Promise<Bytes> {
   const { status, code, body } = await send(port, '/api/mte-relay', { method: 'GET', headers });
   if (status !== 200) throw new Error(`discovery answered ${status} ${code}`);
   const { publicKey } = JSON.parse(Buffer.from(body).toString()) as { publicKey: string };

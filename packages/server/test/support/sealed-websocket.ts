@@ -23,6 +23,8 @@ const suite = nodeSuite();
 export interface InnerUpgrade {
   readonly path?: string;
   readonly method?: string;
+  /** Default https. */
+  readonly scheme?: string;
   readonly headers?: Fields;
   readonly body?: Bytes;
 }
@@ -103,7 +105,7 @@ export class TestWebSocket {
     const request = encodeRequest(
       {
         method: upgrade.method ?? 'GET',
-        scheme: 'https',
+        scheme: upgrade.scheme ?? 'https',
         authority: 'relay.example',
         path: upgrade.path ?? '/',
         headers: upgrade.headers ?? [],
