@@ -1,70 +1,34 @@
-// The four ways through the relay, and pairing, each behind one function: what a caller asks, and what it sees then. What
-// differs between the ways by nature is data here.
-import { once } from 'node:events';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { CONTENT_TYPE_MESSAGE, CONTENT_TYPE_PAIRING, type Fields, startPairing } from '@mte-relay/protocol';
-import { nodeSuite } from '@mte-relay/protocol/node';
-import { WebSocket } from 'ws';
+// The four ways through the relay, and pairing: how each is asked, and what differs between them by nature, as data.
+import { expect } from 'vitest';
 import {
-  discoveredKey,
-  type OuterAnswer,
-  openAnswer,
-  plaintextOf,
-  readResponse,
-  type SealedClient,
-  send,
-} from './sealed-client.ts';
-import { type OuterClose, TestWebSocket } from './sealed-websocket.ts';
+  type Asked,
+  type Failure,
+  halfAPairing,
+  pairing,
+  passThroughRequest,
+  passThroughWebSocket,
+  type Seen,
+  sealedExchange,
+  sealedWebSocket,
+} from './four-ways-callers.ts';
+import type { SealedClient } from './sealed-client.ts';
 import { TEST_ORIGIN } from './stage.ts';
-
-/** What a caller asks. */
-export interface Asked {
-  readonly path: string;
-  /** Fields of the application: inside the seal, where there is one. */
-  readonly fields: Fields;
-  /** Fields that a browser or a proxy sets on the outer hop. */
-  readonly outer: Readonly<Record<string, string>>;
-  /** The request's body, or the one message that is sent and echoed. */
-  readonly payload: string;
-  /** The caller goes away when it is aborted. */
-  readonly signal: AbortSignal;
-}
-
-/** The relay's own failure as the caller sees it. */
-export interface Failure {
-  readonly plane: 'outer' | 'inner';
-  readonly code: string;
-}
-
-/** What a caller sees. */
-export interface Seen {
-  /** The response on the outer hop, that to a handshake too. */
-  readonly outer: OuterAnswer;
-  /** The end of a sealed WebSocket's outer hop. */
-  readonly close?: OuterClose;
-  /** As the application sees it, 101 for an open WebSocket; 0 where the seal holds no response. */
-  readonly status: number;
-  /** Fields of the response as the application sees it. */
-  readonly fields: Fields;
-  readonly text: string;
-  readonly failure: Failure | undefined;
-  /** False when the connection broke before the end was said. */
-  readonly complete: boolean;
-}
 
 /** A way to ask the relay for something. */
 export interface Route {
-  readonly name: string;
+  readonly name: 'sealed exchange' | 'sealed WebSocket' | 'pass-through request' | 'pass-through WebSocket' | 'pairing';
   /** As the log, the metrics and spans name it. */
   readonly route: 'exchange' | 'websocket' | 'pass_through' | 'pairing';
   /** The log line names session and client. */
   readonly sealed: boolean;
   /** Status of the response that accepts. */
   readonly accepted: 200 | 101;
+  /** The counter of what became of a request, and its labels. */
+  readonly outcomes: { readonly family: string; readonly accepted: string; readonly refused: string };
   /** The setting that bounds how many are under way. */
   readonly limit: string;
   /** CORS fields of the response to a page of a listed origin. */
-  readonly corsFields: Readonly<Record<string, string>>;
+  readonly corsFields: Readonly<Record<string, unknown>>;
   /** `outer` of the log line. */
   outerOf(seen: Seen): number | undefined;
   /** @param client paired, where the way is sealed. */
@@ -88,72 +52,69 @@ export interface Way extends Route {
 const CORS_FIELDS = {
   'access-control-allow-origin': TEST_ORIGIN,
   'access-control-allow-credentials': 'true',
-  'access-control-expose-headers': 'content-type, retry-after',
+  'access-control-expose-headers': expect.any(String),
 };
+
+const SEALED = {
+  sealed: true,
+  plane: 'inner',
+  headLimit: { setting: 'REQUEST_HEAD_MAX_BYTES', code: 'request-too-large', status: 413 },
+} as const;
+
+const UNSEALED = {
+  sealed: false,
+  plane: 'outer',
+  headLimit: { setting: 'OUTER_HEAD_MAX_BYTES', code: 'headers-too-large', status: 431 },
+  browserCookies: 'as they come',
+  outerOf: ({ outer }: Seen) => outer.status,
+} as const;
+
+const REQUEST = { accepted: 200, method: 'POST', limit: 'EXCHANGES_MAX', corsFields: CORS_FIELDS } as const;
+
+const WEBSOCKET = {
+  route: 'websocket',
+  outcomes: outcomesOf('websocket', '1xx'),
+  accepted: 101,
+  method: 'GET',
+  limit: 'WEBSOCKETS_MAX',
+  corsFields: {},
+} as const;
 
 export const WAYS: readonly Way[] = [
   {
+    ...SEALED,
+    ...REQUEST,
     name: 'sealed exchange',
     route: 'exchange',
-    sealed: true,
-    accepted: 200,
-    method: 'POST',
-    plane: 'inner',
-    limit: 'EXCHANGES_MAX',
-    headLimit: { setting: 'REQUEST_HEAD_MAX_BYTES', code: 'request-too-large', status: 413 },
-    corsFields: CORS_FIELDS,
+    outcomes: outcomesOf('exchange', '2xx'),
     browserCookies: 'sealed on the outer hop',
     outerOf: ({ outer }) => outer.status,
     request: sealedExchange,
   },
   {
+    ...SEALED,
+    ...WEBSOCKET,
     name: 'sealed WebSocket',
-    route: 'websocket',
-    sealed: true,
-    accepted: 101,
-    method: 'GET',
-    plane: 'inner',
-    limit: 'WEBSOCKETS_MAX',
-    headLimit: { setting: 'REQUEST_HEAD_MAX_BYTES', code: 'request-too-large', status: 413 },
-    corsFields: {},
     browserCookies: 'dropped', // SPEC §13.2
     outerOf: ({ close, outer }) => close?.code ?? outer.status,
     request: sealedWebSocket,
   },
   {
+    ...UNSEALED,
+    ...REQUEST,
     name: 'pass-through request',
     route: 'pass_through',
-    sealed: false,
-    accepted: 200,
-    method: 'POST',
-    plane: 'outer',
-    limit: 'EXCHANGES_MAX',
-    headLimit: { setting: 'OUTER_HEAD_MAX_BYTES', code: 'headers-too-large', status: 431 },
-    corsFields: CORS_FIELDS,
-    browserCookies: 'as they come',
-    outerOf: ({ outer }) => outer.status,
+    outcomes: outcomesOf('pass_through', '2xx'),
     request: passThroughRequest,
   },
-  {
-    name: 'pass-through WebSocket',
-    route: 'websocket',
-    sealed: false,
-    accepted: 101,
-    method: 'GET',
-    plane: 'outer',
-    limit: 'WEBSOCKETS_MAX',
-    headLimit: { setting: 'OUTER_HEAD_MAX_BYTES', code: 'headers-too-large', status: 431 },
-    corsFields: {},
-    browserCookies: 'as they come',
-    outerOf: ({ outer }) => outer.status,
-    request: passThroughWebSocket,
-  },
+  { ...UNSEALED, ...WEBSOCKET, name: 'pass-through WebSocket', request: passThroughWebSocket },
 ];
 
 /** The fifth route, which ends at the relay. */
 export const PAIRING: Route = {
   name: 'pairing',
   route: 'pairing',
+  outcomes: { family: 'pairings_total', accepted: 'outcome="paired"', refused: 'outcome="refused"' },
   sealed: false,
   accepted: 200,
   limit: 'PAIRINGS_CONCURRENT_MAX',
@@ -163,158 +124,7 @@ export const PAIRING: Route = {
   hold: halfAPairing,
 };
 
-async function sealedExchange(port: number, client: SealedClient | undefined, asked: Asked): Promise<Seen> {
-  const { exchange, message } = await (client as SealedClient).seal(
-    plaintextOf({ method: 'POST', path: asked.path, headers: asked.fields, body: asked.payload }),
-  );
-  const headers = { 'content-type': CONTENT_TYPE_MESSAGE, ...asked.outer };
-  const outer = await send(port, '/api/mte', { headers, body: message, signal: asked.signal }).catch(broken);
-  if (outer.status !== 200) return refusedOutside(outer);
-  const { head, text } = await openAnswer(exchange, outer);
-  return {
-    outer,
-    status: head.status,
-    fields: head.headers,
-    text,
-    failure: innerFailure(head.headers),
-    complete: true,
-  };
-}
-
-async function passThroughRequest(port: number, _client: unknown, { path, signal, ...asked }: Asked): Promise<Seen> {
-  const headers = plainFields(asked);
-  const outer = await send(port, path, { headers, body: Buffer.from(asked.payload), signal }).catch(broken);
-  return seenOutside(outer);
-}
-
-async function sealedWebSocket(port: number, client: SealedClient | undefined, asked: Asked): Promise<Seen> {
-  const ws = leavingWith(
-    asked.signal,
-    new WebSocket(`ws://127.0.0.1:${port}/api/mte-ws`, ['mte-relay.1'], { headers: asked.outer }),
-  );
-  const outer = await handshakeOf(ws).catch(broken);
-  if (outer.status !== 101) return refusedOutside(outer);
-  const socket = new TestWebSocket(ws);
-  const upgrade = { path: asked.path, headers: asked.fields, scheme: 'http' };
-  ws.send(await socket.sealOpening(client as SealedClient, upgrade));
-  const answer = await socket.answer().catch(() => undefined);
-  if (!answer) {
-    const close = await socket.outerClosed;
-    return { ...refusedOutside({ ...outer, code: close.reason || undefined }), close };
-  }
-  const { status, headers: fields } = answer.head;
-  if (status !== 200) {
-    const close = await socket.outerClosed;
-    return { outer, close, status, fields, text: answer.text, failure: innerFailure(fields), complete: true };
-  }
-  // Within the seal 200 stands for 101 (SPEC §13.2).
-  const opened = { outer, status: 101, fields, failure: undefined };
-  try {
-    await socket.sendMessage(asked.payload);
-    const { data } = await socket.nextMessage();
-    await socket.send({ kind: 'close', code: 1000, reason: '' });
-    const { kind } = await socket.next();
-    return { ...opened, text: String(data), complete: kind === 'close', close: await socket.outerClosed };
-  } catch {
-    return { ...opened, text: '', complete: false, close: await socket.outerClosed };
-  }
-}
-
-async function passThroughWebSocket(port: number, _client: unknown, { path, signal, ...asked }: Asked): Promise<Seen> {
-  const { connection, ...headers } = plainFields(asked);
-  const ws = leavingWith(
-    signal,
-    new WebSocket(`ws://127.0.0.1:${port}${path}`, {
-      headers,
-      finishRequest(handshake) {
-        if (connection !== undefined) handshake.setHeader('connection', ['Upgrade', connection]);
-        handshake.end();
-      },
-    }),
-  );
-  const outer = await handshakeOf(ws).catch(broken);
-  if (outer.status !== 101) return seenOutside(outer);
-  const closed = once(ws, 'close') as Promise<[number]>;
-  const echoed = once(ws, 'message') as Promise<[Buffer]>;
-  ws.send(asked.payload);
-  const text = await Promise.race([echoed.then(([data]) => String(data)), closed.then(() => '')]);
-  ws.close(1000);
-  const [code] = await closed;
-  return { ...seenOutside(outer), text, complete: code === 1000 };
-}
-
-async function pairing(port: number, _client: unknown, { outer: headers, signal }: Asked): Promise<Seen> {
-  const authority = `127.0.0.1:${port}`;
-  const attempt = await startPairing(nodeSuite(), await discoveredKey(port), { authority, flags: 0 });
-  const outer = await send(port, '/api/mte-pair', {
-    headers: { 'content-type': CONTENT_TYPE_PAIRING, ...headers },
-    body: attempt.message,
-    signal,
-  }).catch(broken);
-  return seenOutside(outer);
-}
-
-/** Its body does not come. */
-async function halfAPairing(port: number, { signal }: Asked): Promise<void> {
-  const headers = { 'content-type': CONTENT_TYPE_PAIRING, 'content-length': '2000' };
-  const half = httpRequest({ port, host: '127.0.0.1', path: '/api/mte-pair', method: 'POST', headers, signal });
-  half.on('error', () => undefined); // its close tells
-  half.flushHeaders();
-  await new Promise((resolve) => half.on('close', resolve));
-}
-
-function plainFields({ fields, outer }: Pick<Asked, 'fields' | 'outer'>): Record<string, string> {
-  return { host: 'relay.example', ...Object.fromEntries(fields), ...outer };
-}
-
-/** Resolves with the response to the handshake, whatever it is. */
-function handshakeOf(ws: WebSocket): Promise<OuterAnswer> {
-  return new Promise((resolve, reject) => {
-    ws.on('upgrade', ({ headers }: IncomingMessage) => {
-      ws.on('open', () => resolve({ status: 101, headers, body: new Uint8Array(0), code: undefined }));
-    });
-    ws.on('unexpected-response', (handshake, res) => {
-      readResponse(res)
-        .then(resolve, reject)
-        .finally(() => handshake.destroy());
-    });
-    ws.on('error', reject);
-  });
-}
-
-function leavingWith(signal: AbortSignal, ws: WebSocket): WebSocket {
-  signal.addEventListener('abort', () => ws.terminate());
-  return ws;
-}
-
-/** No response, or one that was cut off. */
-function broken(): OuterAnswer {
-  return { status: 0, headers: {}, body: new Uint8Array(0), code: undefined };
-}
-
-function refusedOutside(outer: OuterAnswer): Seen {
-  return { ...seenOutside(outer), status: 0, fields: [] };
-}
-
-/** What is seen where the outer response is the application's. */
-function seenOutside(outer: OuterAnswer): Seen {
-  return {
-    outer,
-    status: outer.status,
-    fields: flatten(outer.headers),
-    text: Buffer.from(outer.body).toString(),
-    failure: outer.code === undefined ? undefined : { plane: 'outer', code: outer.code },
-    complete: outer.status !== 0,
-  };
-}
-
-function innerFailure(fields: Fields): Failure | undefined {
-  const code = fields.find(([name]) => name === 'mte-relay-failure')?.[1];
-  return code === undefined ? undefined : { plane: 'inner', code };
-}
-
-function flatten(headers: IncomingMessage['headers']): [string, string][] {
-  return Object.entries(headers).flatMap(([name, values]) =>
-    [values ?? []].flat().map((value): [string, string] => [name, value]),
-  );
+function outcomesOf(route: string, accepted: string): Route['outcomes'] {
+  const labels = (outcome: string): string => `route="${route}",outcome="${outcome}"`;
+  return { family: 'requests_total', accepted: labels(accepted), refused: labels('refused') };
 }
