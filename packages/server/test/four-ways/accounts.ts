@@ -49,6 +49,7 @@ const LOG_ROWS: readonly Row[] = [
     expect(others).toEqual([]);
     expect(line).toMatchObject({ level: 30, route: route.route, msg: route.route });
     expect(line).toMatchObject({ status: route.accepted, outer: route.outerOf(seen), complete: true });
+    expect(line).toMatchObject({ ms: expect.any(Number), bytesIn: expect.any(Number), bytesOut: expect.any(Number) });
   }),
 
   onEveryWay('an account has the same keys on every way', async (way) => {
