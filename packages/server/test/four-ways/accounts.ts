@@ -9,6 +9,7 @@ import type { FourWaysOptions } from '../support/four-ways-stage.ts';
 import {
   ask,
   IS_DOWN,
+  type Outcome,
   once,
   onEveryRoute,
   onEveryWay,
@@ -16,7 +17,6 @@ import {
   REFUSES,
   REQUEST_ID,
   type Row,
-  type Told,
   WITH_ID,
 } from './row.ts';
 
@@ -90,7 +90,7 @@ const LOG_ROWS: readonly Row[] = [
   }),
 ];
 
-/** What nobody may be told of. */
+/** Neither a log line nor a span may contain these. */
 const MARKED: Partial<Asked> = {
   path: '/pub/the-path?the-query',
   fields: [['x-said', 'the-field']],
@@ -126,7 +126,7 @@ const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const PARENT = 'b7ad6b7169203331';
 const IN_TRACE: Asked['fields'] = [['traceparent', `00-${TRACE}-${PARENT}-01`]];
 
-interface Traced extends Told {
+interface Traced extends Outcome {
   readonly server: ReadableSpan;
   /** Calls of the upstream. */
   readonly calls: readonly ReadableSpan[];
@@ -141,13 +141,13 @@ openTelemetry.propagation.setGlobalPropagator(new W3CTraceContextPropagator());
 /** One request and its spans: one of the relay's, and those of its calls. */
 async function traced(route: Route, asked: Partial<Asked>, options: FourWaysOptions = {}): Promise<Traced> {
   exporter.reset();
-  const told = await ask(route, { ...options, openTelemetry }, { ...WITH_ID, ...asked });
+  const outcome = await ask(route, { ...options, openTelemetry }, { ...WITH_ID, ...asked });
   const spans = exporter.getFinishedSpans();
   const [server, ...others] = spans.filter(({ attributes }) => attributes['mte_relay.request_id'] === REQUEST_ID);
   expect(others).toEqual([]);
   expect(server).toBeDefined();
   const calls = spans.filter(({ kind }) => kind === openTelemetry.SpanKind.CLIENT);
-  return { ...told, server: server as ReadableSpan, calls };
+  return { ...outcome, server: server as ReadableSpan, calls };
 }
 
 const inTrace = once((way: Way) => traced(way, { ...MARKED, fields: [...IN_TRACE, ...(MARKED.fields ?? [])] }));
@@ -155,7 +155,7 @@ const outOfTrace = once((route: Route) => traced(route, {}));
 const idOf = (span: ReadableSpan | undefined): string | undefined => span?.spanContext().spanId;
 
 const SPAN_ROWS: readonly Row[] = [
-  onEveryRoute('a request is one span, named in the log by its trace', async (route) => {
+  onEveryRoute('a request is one span, whose trace the log names', async (route) => {
     const { noted, server } = await outOfTrace(route);
     expect(server.attributes).toMatchObject({
       'http.response.status_code': route.accepted,
@@ -166,11 +166,11 @@ const SPAN_ROWS: readonly Row[] = [
     expect(noted.accounts).toEqual([expect.objectContaining({ trace: server.spanContext().traceId })]);
   }),
 
-  onEveryWay('a request that names no trace begins one, of which the upstream is told', async (way) => {
+  onEveryWay('a request without a trace begins one, which the upstream gets', async (way) => {
     const { calls, server, staged } = await outOfTrace(way);
     expect(server.parentSpanContext).toBeUndefined();
-    const told = `00-${server.spanContext().traceId}-${idOf(calls[0])}-01`;
-    expect(staged.arrived[0]?.values('traceparent')).toEqual([told]);
+    const called = `00-${server.spanContext().traceId}-${idOf(calls[0])}-01`;
+    expect(staged.arrived[0]?.values('traceparent')).toEqual([called]);
   }),
 
   onEveryWay('a span is in the trace that the request names, and the call to the upstream below it', async (way) => {
@@ -187,7 +187,7 @@ const SPAN_ROWS: readonly Row[] = [
     });
   }),
 
-  onEveryWay('the upstream is told the span of its call', async (way) => {
+  onEveryWay('the upstream gets the span of its call in traceparent', async (way) => {
     const { calls, staged } = await inTrace(way);
     expect(staged.arrived[0]?.values('traceparent')).toEqual([`00-${TRACE}-${idOf(calls[0])}-01`]);
   }),

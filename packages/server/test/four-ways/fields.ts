@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import type { Route, Way } from '../support/four-ways.ts';
 import type { Seen } from '../support/four-ways-callers.ts';
 import type { FourWaysOptions } from '../support/four-ways-stage.ts';
-import type { Conduct } from '../support/four-ways-upstream.ts';
+import type { Behaviour } from '../support/four-ways-upstream.ts';
 import { TEST_ORIGIN } from '../support/stage.ts';
 import {
   ask,
@@ -25,9 +25,9 @@ import {
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** Below a path, an upstream that sets a cookie. */
-const cookieBelow = (conduct: Conduct): FourWaysOptions => ({
+const cookieBelow = (behaviour: Behaviour): FourWaysOptions => ({
   basePath: '/base',
-  upstream: { ...conduct, fields: [['set-cookie', 'a=1; Path=/base/pub'], ...(conduct.fields ?? [])] },
+  upstream: { ...behaviour, fields: [['set-cookie', 'a=1; Path=/base/pub'], ...(behaviour.fields ?? [])] },
 });
 const acceptedBelow = once((way: Way) => ask(way, cookieBelow({}), { path: '/pub/x?y=1' }));
 const refusedBelow = once((way: Way) =>
@@ -41,17 +41,17 @@ const BASE_PATH_ROWS: readonly Row[] = [
     expect(staged.arrived).toMatchObject([{ method: way.method, url: '/base/pub/x?y=1' }]);
   }),
 
-  onEveryWay('the path of a cookie loses the path of UPSTREAM', async (way) => {
+  onEveryWay('the relay takes the path of UPSTREAM off the path of a cookie', async (way) => {
     const { seen } = await acceptedBelow(way);
     expect(valuesOf(seen, 'set-cookie')).toEqual(['a=1; Path=/pub']);
   }),
 
-  onEveryWay('an upstream refuses: the path of its cookie loses the path of UPSTREAM', async (way) => {
+  onEveryWay('an upstream refuses: the relay takes the path of UPSTREAM off the path of a cookie', async (way) => {
     const { seen } = await refusedBelow(way);
     expect(valuesOf(seen, 'set-cookie')).toEqual(['a=1; Path=/pub']);
   }),
 
-  onEveryWay('an upstream refuses: its Location loses the path of UPSTREAM', async (way) => {
+  onEveryWay('an upstream refuses: the relay takes the path of UPSTREAM off Location', async (way) => {
     const { seen } = await refusedBelow(way);
     expect(valuesOf(seen, 'location')).toEqual(['/login?next=1']);
   }),
@@ -61,91 +61,91 @@ const outerId = ({ outer }: Seen): unknown => outer.headers['x-request-id'];
 const withoutId = once((route: Route) => ask(route));
 
 const REQUEST_ID_ROWS: readonly Row[] = [
-  onEveryRoute('a request id that came is in the log line', async (route) => {
+  onEveryRoute('the log line has the request id that came', async (route) => {
     const { noted } = await plain(route);
     expect(noted.accounts).toEqual([expect.objectContaining({ request: REQUEST_ID })]);
   }),
 
-  onEveryRoute('a request id that came is on the outer response', async (route) => {
+  onEveryRoute('the outer response has the request id that came', async (route) => {
     const { seen } = await plain(route);
     expect(outerId(seen)).toBe(REQUEST_ID);
   }),
 
-  onEveryRoute('a request without an id is given one, in the log line', async (route) => {
+  onEveryRoute('the log line has an id that the relay made, where none came', async (route) => {
     const { noted } = await withoutId(route);
     expect(noted.accounts).toEqual([expect.objectContaining({ request: expect.stringMatching(UUID) })]);
   }),
 
-  onEveryRoute('an id that the relay gave is on the outer response', async (route) => {
+  onEveryRoute('the outer response has the id that the relay made', async (route) => {
     const { noted, seen } = await withoutId(route);
     expect(noted.accounts).toEqual([expect.objectContaining({ request: outerId(seen) })]);
   }),
 
-  onEveryRoute('a request beyond the limit: its id is on the refusal', async (route) => {
+  onEveryRoute('a request beyond the limit: the refusal has the request id', async (route) => {
     const { seen } = await beyondTheLimit(route);
     expect(outerId(seen)).toBe(REQUEST_ID);
   }),
 
-  onEveryWay('the upstream is told the request id of the log line', async (way) => {
+  onEveryWay('the upstream gets the request id of the log line', async (way) => {
     for (const { noted, staged } of [await plain(way), await withoutId(way)]) {
       expect(staged.arrived.map(({ values }) => values('x-request-id'))).toEqual([[noted.accounts[0]?.['request']]]);
     }
   }),
 
-  onEveryWay('an upstream is down: the request id is on the outer response', async (way) => {
+  onEveryWay('an upstream is down: the outer response has the request id', async (way) => {
     const { seen } = await whileDown(way);
     expect(outerId(seen)).toBe(REQUEST_ID);
   }),
 
-  onEveryWay('an upstream refuses: the request id is on the outer response', async (way) => {
+  onEveryWay('an upstream refuses: the outer response has the request id', async (way) => {
     const { seen } = await refused(way);
     expect(outerId(seen)).toBe(REQUEST_ID);
   }),
 ];
 
-const THEIR_EDGE: Conduct['fields'] = [['x-edge', 'theirs']];
+const THEIR_EDGE: Behaviour['fields'] = [['x-edge', 'theirs']];
 const outerEdge = ({ outer }: Seen): unknown => outer.headers['x-edge'];
 const innerEdges = (seen: Seen): string[] => valuesOf(seen, 'x-edge');
 
 const OWN_FIELD_ROWS: readonly Row[] = [
-  onEveryRoute('HEADERS stands on the outer response', async (route) => {
+  onEveryRoute('the outer response has the fields of HEADERS', async (route) => {
     const { seen } = await plain(route);
     expect([seen.status, outerEdge(seen)]).toEqual([route.accepted, 'own']);
   }),
 
-  onEveryRoute('a request beyond the limit: HEADERS stands on the refusal', async (route) => {
+  onEveryRoute('a request beyond the limit: the refusal has the fields of HEADERS', async (route) => {
     const { seen } = await beyondTheLimit(route);
     expect([seen.outer.status, outerEdge(seen)]).toEqual([503, 'own']);
   }),
 
-  onEveryWay('HEADERS stands once over a field of the upstream', async (way) => {
+  onEveryWay('a field of HEADERS replaces the upstream’s of that name', async (way) => {
     const { seen } = await ask(way, { environment: OWN, upstream: { fields: THEIR_EDGE } });
     expect([seen.status, outerEdge(seen), innerEdges(seen)]).toEqual([way.accepted, 'own', ['own']]);
   }),
 
-  onEveryWay('an upstream refuses: HEADERS stands once over a field of the upstream', async (way) => {
+  onEveryWay('an upstream refuses: a field of HEADERS replaces the upstream’s of that name', async (way) => {
     const { seen } = await ask(way, { environment: OWN, upstream: { ...REFUSES, fields: THEIR_EDGE } });
     expect([seen.status, outerEdge(seen), innerEdges(seen)]).toEqual([403, 'own', ['own']]);
   }),
 
-  onEveryWay('an upstream is down: HEADERS stands on the outer response', async (way) => {
+  onEveryWay('an upstream is down: the outer response has the fields of HEADERS', async (way) => {
     const { seen } = await whileDown(way);
     expect(outerEdge(seen)).toBe('own');
   }),
 
-  onEveryWay('an upstream is down: HEADERS stands on the response that the application sees', async (way) => {
+  onEveryWay('an upstream is down: the application sees the fields of HEADERS', async (way) => {
     const { seen } = await whileDown(way);
     expect([seen.status, innerEdges(seen)]).toEqual([502, ['own']]);
   }),
 
-  onEveryWay('HEADERS reaches the upstream once, over a field of the client', async (way) => {
+  onEveryWay('the upstream gets a field of HEADERS in place of the client’s', async (way) => {
     const { staged } = await ask(way, { environment: OWN }, { fields: [['x-edge', 'forged']] });
     expect(staged.arrived[0]?.values('x-edge')).toEqual(['own']);
   }),
 ];
 
 /** No client may see these of an upstream. */
-const THEIR_CORS: Conduct['fields'] = [
+const THEIR_CORS: Behaviour['fields'] = [
   ['access-control-allow-origin', '*'],
   ['access-control-allow-methods', 'BREW'],
   ['access-control-max-age', '9'],
@@ -178,7 +178,7 @@ const CORS_ROWS: readonly Row[] = [
     expect([seen.status, outerCors(seen)]).toEqual([route.accepted, route.corsFields]);
   }),
 
-  onEveryRoute('a page of another origin is refused and counted, and the upstream not asked', async (route) => {
+  onEveryRoute('a page of another origin is refused and counted, and the upstream sees nothing', async (route) => {
     const { noted, seen, staged } = await ask(route, {}, FROM_ANOTHER_PAGE);
     expect(seen.outer.status).toBe(403);
     expect(seen.failure).toEqual({ plane: 'outer', code: 'origin-refused' });
@@ -192,7 +192,7 @@ function corsFields(fields: Iterable<readonly [string, unknown]>): Record<string
 }
 
 const COOKIES = ['theme=light; Path=/', 'sid=1; Path=/; HttpOnly'];
-const SETS_COOKIES: Conduct = { fields: COOKIES.map((cookie) => ['set-cookie', cookie]) };
+const SETS_COOKIES: Behaviour = { fields: COOKIES.map((cookie) => ['set-cookie', cookie]) };
 const SEALED_COOKIES = [COOKIES[0], expect.stringMatching(/^sid=mte1\.[\w-]+; Path=\/; HttpOnly$/)];
 
 const COOKIE_ROWS: readonly Row[] = [
@@ -201,7 +201,7 @@ const COOKIE_ROWS: readonly Row[] = [
     expect(staged.arrived[0]?.values('cookie')).toEqual(['theme=dark; lang=en']);
   }),
 
-  onEveryWay('cookies of the upstream come to a browser as the way has it', async (way) => {
+  onEveryWay('the upstream’s Set-Cookie reaches a browser sealed, not at all or unchanged, by the way', async (way) => {
     const { seen } = await ask(way, { browser: true, upstream: SETS_COOKIES });
     expect(seen.status).toBe(way.accepted);
     const onOuterHop = seen.outer.headers['set-cookie'];
@@ -211,7 +211,7 @@ const COOKIE_ROWS: readonly Row[] = [
     expect([onOuterHop, inside]).toEqual([expected[browserCookies], []]);
   }),
 
-  onEveryWay('cookies of the upstream come to a client that is not a browser as they are', async (way) => {
+  onEveryWay('the upstream’s Set-Cookie reaches a client that is not a browser unchanged', async (way) => {
     const { seen } = await ask(way, { upstream: SETS_COOKIES });
     expect(valuesOf(seen, 'set-cookie')).toEqual(COOKIES);
     if (way.sealed) expect(seen.outer.headers['set-cookie']).toBeUndefined();
@@ -242,7 +242,7 @@ const HOP_ROWS: readonly Row[] = [
   onEveryWay(
     'fields of the upstream’s hop, and those that only the relay says, do not reach the client',
     async (way) => {
-      const fields: Conduct['fields'] = [
+      const fields: Behaviour['fields'] = [
         ['connection', 'x-their-hop'],
         ['x-their-hop', '1'],
         ['keep-alive', 'timeout=9'],
@@ -255,7 +255,7 @@ const HOP_ROWS: readonly Row[] = [
     },
   ),
 
-  onEveryWay('claims of a client about its way to the relay do not reach the upstream', async (way) => {
+  onEveryWay('the upstream gets forwarding fields of the relay, not of the client', async (way) => {
     const claims: [string, string][] = [
       ['x-forwarded-for', '6.6.6.6'],
       ['x-forwarded-proto', 'https'],
@@ -274,7 +274,7 @@ const HOP_ROWS: readonly Row[] = [
     ]);
   }),
 
-  onEveryWay('the way that a trusted proxy tells of reaches the upstream', async (way) => {
+  onEveryWay('the upstream gets the forwarding chain of a trusted proxy', async (way) => {
     const trusting = { environment: { TRUSTED_PROXIES: '127.0.0.1' } };
     const { staged } = await ask(way, trusting, { outer: { 'x-forwarded-for': '6.6.6.6, 198.51.100.7' } });
     const [arrived] = staged.arrived;

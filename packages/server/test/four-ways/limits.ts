@@ -1,4 +1,4 @@
-// What bounds a client, and what becomes of one that goes away.
+// The limits on clients, and clients that go away.
 import { expect } from 'vitest';
 import type { Way } from '../support/four-ways.ts';
 import { fourWaysStage, type Noted } from '../support/four-ways-stage.ts';
@@ -39,7 +39,7 @@ export const LIMIT_ROWS: readonly Row[] = [
     expect(noted.lines).toEqual([expect.objectContaining({ ...account, code: 'unavailable', complete: true })]);
   }),
 
-  onEveryWay('a head beyond the limit is refused and counted, and the upstream not asked', async (way) => {
+  onEveryWay('a head beyond the limit is refused and counted, and the upstream sees nothing', async (way) => {
     const { code, setting, status } = way.headLimit;
     const tooLong = { fields: [['x-long', 'a'.repeat(2000)]] } as const;
     const { noted, seen, staged } = await ask(way, { environment: { [setting]: '1024' } }, tooLong);
@@ -52,11 +52,11 @@ export const LIMIT_ROWS: readonly Row[] = [
     expect((await clientGone(way)).upstreamLeft).toBe(true);
   }),
 
-  onEveryWay('a client goes away before the response: its place is free', async (way) => {
+  onEveryWay('a client goes away before the response: the relay counts it as under way no more', async (way) => {
     expect((await clientGone(way)).noted.underWay).toBe(0);
   }),
 
-  onEveryWay('a client goes away before the response: its account has no end', async (way) => {
+  onEveryWay('a client goes away before the response: the account is not complete', async (way) => {
     const { noted } = await clientGone(way);
     expect(noted.accounts).toEqual([expect.objectContaining({ route: way.route, complete: false })]);
   }),
@@ -67,9 +67,12 @@ export const LIMIT_ROWS: readonly Row[] = [
     expect(noted.counted('failures_total')).toEqual({});
   }),
 
-  onEveryWay('a client goes away before the response: the upstream is neither blamed nor asked again', async (way) => {
-    const { calls, noted } = await clientGone(way);
-    expect(noted.lines.filter(({ level }) => level !== 30)).toEqual([]);
-    expect(calls).toBe(1);
-  }),
+  onEveryWay(
+    'a client goes away before the response: the relay neither warns nor asks the upstream again',
+    async (way) => {
+      const { calls, noted } = await clientGone(way);
+      expect(noted.lines.filter(({ level }) => level !== 30)).toEqual([]);
+      expect(calls).toBe(1);
+    },
+  ),
 ];

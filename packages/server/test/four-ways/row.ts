@@ -2,7 +2,7 @@
 import type { Route, Way } from '../support/four-ways.ts';
 import type { Asked, Seen } from '../support/four-ways-callers.ts';
 import { type FourWaysOptions, type FourWaysStage, fourWaysStage, type Noted } from '../support/four-ways-stage.ts';
-import type { Conduct } from '../support/four-ways-upstream.ts';
+import type { Behaviour } from '../support/four-ways-upstream.ts';
 
 /** A behaviour of the four ways, or of pairing too. */
 export type Row =
@@ -19,15 +19,15 @@ export function onEveryRoute(name: string, run: (route: Route) => Promise<void>)
   return { of: 'routes', name, run };
 }
 
-/** What one request came to, on every side. */
-export interface Told {
+/** One request: the response, the upstream's view, the log and the metrics. */
+export interface Outcome {
   readonly staged: FourWaysStage;
   readonly seen: Seen;
   readonly noted: Noted;
 }
 
 /** Asks once, on a relay of its own. */
-export async function ask(route: Route, options: FourWaysOptions = {}, asked: Partial<Asked> = {}): Promise<Told> {
+export async function ask(route: Route, options: FourWaysOptions = {}, asked: Partial<Asked> = {}): Promise<Outcome> {
   const staged = await fourWaysStage(route, options);
   return { staged, seen: await staged.request(asked), noted: await staged.noted() };
 }
@@ -36,9 +36,9 @@ export async function ask(route: Route, options: FourWaysOptions = {}, asked: Pa
 export function once<R extends Route, T>(drive: (route: R) => Promise<T>): (route: R) => Promise<T> {
   const driven = new Map<R, Promise<T>>();
   return (route) => {
-    const told = driven.get(route) ?? drive(route);
-    driven.set(route, told);
-    return told;
+    const outcome = driven.get(route) ?? drive(route);
+    driven.set(route, outcome);
+    return outcome;
   };
 }
 
@@ -50,19 +50,19 @@ export const OWN = { HEADERS: '{"x-edge":"own"}' };
 /** An upstream that does not accept connections. */
 export const IS_DOWN: FourWaysOptions = { environment: { ...OWN, UPSTREAM: 'http://127.0.0.1:1' } };
 /** An upstream that refuses requests. */
-export const REFUSES: Conduct = { refuses: 403, fields: [['x-reason', 'no token']], body: 'the refusal' };
+export const REFUSES: Behaviour = { refuses: 403, fields: [['x-reason', 'no token']], body: 'the refusal' };
 
 /** A request with its id, and what came of it. */
-export const plain: (route: Route) => Promise<Told> = once((route) => ask(route, { environment: OWN }, WITH_ID));
+export const plain: (route: Route) => Promise<Outcome> = once((route) => ask(route, { environment: OWN }, WITH_ID));
 
 /** A request with its id while the upstream is down. */
-export const whileDown: (way: Way) => Promise<Told> = once((way) => ask(way, IS_DOWN, WITH_ID));
+export const whileDown: (way: Way) => Promise<Outcome> = once((way) => ask(way, IS_DOWN, WITH_ID));
 
 /** A request with its id that the upstream refuses. */
-export const refused: (way: Way) => Promise<Told> = once((way) => ask(way, { upstream: REFUSES }, WITH_ID));
+export const refused: (way: Way) => Promise<Outcome> = once((way) => ask(way, { upstream: REFUSES }, WITH_ID));
 
 /** A request with its id while the only place is taken. */
-export const beyondTheLimit: (route: Route) => Promise<Told> = once(async (route) => {
+export const beyondTheLimit: (route: Route) => Promise<Outcome> = once(async (route) => {
   const environment = { ...OWN, [route.limit]: '1' };
   const staged = await fourWaysStage(route, { upstream: { instead: 'silence' }, environment });
   await staged.hold();

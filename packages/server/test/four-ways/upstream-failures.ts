@@ -3,12 +3,12 @@
 import { expect } from 'vitest';
 import type { Way } from '../support/four-ways.ts';
 import type { FourWaysOptions } from '../support/four-ways-stage.ts';
-import { ask, once, onEveryWay, REQUEST_ID, type Row, refused, type Told, WITH_ID, whileDown } from './row.ts';
+import { ask, type Outcome, once, onEveryWay, REQUEST_ID, type Row, refused, WITH_ID, whileDown } from './row.ts';
 
 interface UpstreamFailure {
   readonly code: string;
   readonly status: number;
-  readonly drive: (way: Way) => Promise<Told>;
+  readonly drive: (way: Way) => Promise<Outcome>;
 }
 
 const driving = (options: FourWaysOptions): UpstreamFailure['drive'] => once((way) => ask(way, options, WITH_ID));
@@ -27,7 +27,7 @@ const brokenOffInside = driving({ upstream: { resetsInside: true } });
 export const UPSTREAM_FAILURE_ROWS: readonly Row[] = [
   ...Object.entries(FAILURES).flatMap(([happening, failure]) => failureRows(`an upstream ${happening}`, failure)),
 
-  onEveryWay('an upstream breaks off inside its response: the client sees no end', async (way) => {
+  onEveryWay('an upstream breaks off inside its response: the client sees it as incomplete', async (way) => {
     const { seen } = await brokenOffInside(way);
     expect(seen.complete).toBe(false);
   }),
@@ -38,10 +38,13 @@ export const UPSTREAM_FAILURE_ROWS: readonly Row[] = [
     expect(warned).toEqual([expect.objectContaining({ code: 'upstream-failed', msg: 'upstream failed' })]);
   }),
 
-  onEveryWay('an upstream breaks off inside its response: the account has the code and no end', async (way) => {
-    const { noted } = await brokenOffInside(way);
-    expect(noted.accounts).toEqual([expect.objectContaining({ code: 'upstream-failed', complete: false })]);
-  }),
+  onEveryWay(
+    'an upstream breaks off inside its response: the account has the code and is not complete',
+    async (way) => {
+      const { noted } = await brokenOffInside(way);
+      expect(noted.accounts).toEqual([expect.objectContaining({ code: 'upstream-failed', complete: false })]);
+    },
+  ),
 
   onEveryWay('an upstream breaks off inside its response: it counts as aborted', async (way) => {
     const { noted } = await brokenOffInside(way);

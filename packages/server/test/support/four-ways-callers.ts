@@ -1,5 +1,4 @@
-// A caller on each way through the relay, and one that pairs: what it asks, and what it sees then.
-import { once } from 'node:events';
+// A caller for each way through the relay, and one that pairs.
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { CONTENT_TYPE_MESSAGE, CONTENT_TYPE_PAIRING, type Fields, startPairing } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
@@ -15,7 +14,7 @@ import {
 } from './sealed-client.ts';
 import { type OuterClose, TestWebSocket } from './sealed-websocket.ts';
 
-/** What a caller asks. */
+/** A request as its caller makes it. */
 export interface Asked {
   readonly path: string;
   /** Fields of the application: inside the seal, where there is one. */
@@ -34,7 +33,7 @@ export interface Failure {
   readonly code: string;
 }
 
-/** What a caller sees. */
+/** A response as its caller sees it. */
 export interface Seen {
   /** The response on the outer hop, that to a handshake too. */
   readonly outer: OuterAnswer;
@@ -129,12 +128,13 @@ export async function passThroughWebSocket(
   );
   const outer = await handshakeOf(ws).catch(broken);
   if (outer.status !== 101) return seenOutside(outer);
-  const closed = once(ws, 'close') as Promise<[number]>;
-  const echoed = once(ws, 'message') as Promise<[Buffer]>;
+  let text = '';
+  ws.on('message', (data) => {
+    text = String(data);
+    ws.close(1000);
+  });
   ws.send(asked.payload);
-  const text = await Promise.race([echoed.then(([data]) => String(data)), closed.then(() => '')]);
-  ws.close(1000);
-  const [code] = await closed;
+  const code = await new Promise<number>((resolve) => ws.on('close', resolve));
   return { ...seenOutside(outer), text, complete: code === 1000 };
 }
 
@@ -191,7 +191,7 @@ function refusedOutside(outer: OuterAnswer): Seen {
   return { ...seenOutside(outer), status: 0, fields: [] };
 }
 
-/** What is seen where the outer response is the application's. */
+/** Where the outer response is the application's. */
 function seenOutside(outer: OuterAnswer): Seen {
   return {
     outer,

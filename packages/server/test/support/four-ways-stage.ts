@@ -1,5 +1,4 @@
-// One relay with its upstream and a client, and what has been seen, logged and counted; nothing here knows on which way the
-// relay is asked.
+// A relay with its upstream and a client, and an observer of its log and metrics. The way is the caller's choice.
 import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { pino } from 'pino';
 import { expect, onTestFinished } from 'vitest';
@@ -7,23 +6,23 @@ import type { RelayOptions } from '../../src/index.ts';
 import { LogSink, relaySeries } from './admin.ts';
 import type { Route } from './four-ways.ts';
 import type { Asked, Seen } from './four-ways-callers.ts';
-import { type Arrived, type Conduct, upstreamOf } from './four-ways-upstream.ts';
+import { type Arrived, type Behaviour, upstreamOf } from './four-ways-upstream.ts';
 import { SealedClient } from './sealed-client.ts';
 import { type Stage, stage } from './stage.ts';
 import { withinTurns } from './turns.ts';
 
 export interface FourWaysOptions extends Pick<RelayOptions, 'openTelemetry'> {
-  readonly upstream?: Conduct;
+  readonly upstream?: Behaviour;
   readonly environment?: Record<string, string>;
   readonly basePath?: string;
-  /** The client is a browser: cookies ride the outer hop. */
+  /** The client is a browser: cookies are on the outer hop (SPEC §9.4). */
   readonly browser?: boolean;
   readonly logLevel?: string;
 }
 
 export type LogLine = Readonly<Record<string, unknown>>;
 
-/** What has been logged and counted since the client has paired. */
+/** The log and the metrics since the client paired. */
 export interface Noted {
   readonly lines: readonly LogLine[];
   /** The lines that are a request's account. */
@@ -42,7 +41,7 @@ export interface FourWaysStage {
   request(asked?: Partial<Asked>): Promise<Seen>;
   /** Has one more request under way, until the test ends. @returns has its client go away. */
   hold(): Promise<() => void>;
-  /** What is noted once every request that has ended is. */
+  /** Waits, within bounds, until each request that has ended has its account. */
   noted(): Promise<Noted>;
 }
 
@@ -67,7 +66,7 @@ export async function fourWaysStage(route: Route, options: FourWaysOptions = {})
   const { port, upstreamPort } = staged;
   const flags = options.browser ? FLAG_OUTER_COOKIES : 0;
   const client = route.sealed ? await SealedClient.pair(port, { flags }) : undefined;
-  const books = await Books.open(staged, sink);
+  const observer = await Observer.open(staged, sink);
   let ended = 0;
   let held = 0;
   return {
@@ -84,7 +83,7 @@ export async function fourWaysStage(route: Route, options: FourWaysOptions = {})
       void (route.hold?.(port, asked) ?? route.request(port, client, asked));
       held += 1;
       const isHeld = async (): Promise<boolean> =>
-        (await books.underWay()) === held && (route.hold !== undefined || arrived.length === held);
+        (await observer.underWay()) === held && (route.hold !== undefined || arrived.length === held);
       await expect.poll(isHeld, { interval: 3 }).toBe(true);
       return () => {
         held -= 1;
@@ -92,7 +91,7 @@ export async function fourWaysStage(route: Route, options: FourWaysOptions = {})
         leaving.abort();
       };
     },
-    noted: () => books.noted(ended, held),
+    noted: () => observer.noted(ended, held),
   };
 }
 
@@ -101,7 +100,7 @@ const ASKED: Omit<Asked, 'signal'> = { path: '/pub/x', fields: [], outer: {}, pa
 type Series = ReadonlyMap<string, number>;
 
 /** The log and the metrics of a relay, from a time on at which nothing was under way. */
-class Books {
+class Observer {
   readonly #staged: Stage;
   readonly #sink: LogSink;
   #before: Series = new Map();
@@ -111,15 +110,15 @@ class Books {
     this.#sink = sink;
   }
 
-  static async open(staged: Stage, sink: LogSink): Promise<Books> {
-    const books = new Books(staged, sink);
+  static async open(staged: Stage, sink: LogSink): Promise<Observer> {
+    const observer = new Observer(staged, sink);
     const isQuiet = async (): Promise<boolean> => {
-      books.#before = await relaySeries(staged);
-      return underWayIn(books.#before) === 0;
+      observer.#before = await relaySeries(staged);
+      return underWayIn(observer.#before) === 0;
     };
     await expect.poll(isQuiet, { interval: 3 }).toBe(true);
     sink.lines.length = 0;
-    return books;
+    return observer;
   }
 
   async underWay(): Promise<number> {
@@ -130,8 +129,9 @@ class Books {
   async noted(accounts: number, held: number): Promise<Noted> {
     let after: Series = new Map();
     await withinTurns(async () => {
-      after = await relaySeries(this.#staged);
-      return this.#lines().filter(isAccount).length >= accounts && underWayIn(after) === held;
+      const isLogged = this.#lines().filter(isAccount).length >= accounts;
+      after = await relaySeries(this.#staged); // behind the log: a request is counted when it is logged
+      return isLogged && underWayIn(after) === held;
     });
     const lines = this.#lines();
     return {

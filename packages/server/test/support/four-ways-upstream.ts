@@ -8,7 +8,7 @@ import { WebSocketServer } from 'ws';
 import { severalTurns } from './turns.ts';
 
 /** How the upstream treats whatever it is asked. The default echoes, with 200 or 101. */
-export interface Conduct {
+export interface Behaviour {
   /** No response: nothing happens, or the connection is reset. */
   readonly instead?: 'silence' | 'reset';
   /** Resets the connection once the response has begun. */
@@ -40,9 +40,9 @@ interface UpstreamListeners {
   close(): void;
 }
 
-/** Listeners of an upstream of this conduct. @param arrived gets what arrives, in order. */
-export function upstreamOf(conduct: Conduct, arrived: Arrived[]): UpstreamListeners {
-  const { afterMs = 0, body = '', fields = [], instead, refuses, resetsInside } = conduct;
+/** Listeners of an upstream of this behaviour. @param arrived gets what arrives, in order. */
+export function upstreamOf(behaviour: Behaviour, arrived: Arrived[]): UpstreamListeners {
+  const { afterMs = 0, body = '', fields = [], instead, refuses, resetsInside } = behaviour;
   const upgraded: Duplex[] = [];
   const server = new WebSocketServer({ noServer: true });
   server.on('headers', (lines) => lines.push(...fields.map(([name, value]) => `${name}: ${value}`)));

@@ -41,11 +41,11 @@ export interface Route {
 export interface Way extends Route {
   /** Method that the upstream sees. */
   readonly method: 'POST' | 'GET';
-  /** Where the relay's own failures are told. */
+  /** The plane of the relay's own failures (SPEC §8). */
   readonly plane: Failure['plane'];
   /** How a request head that is too large is refused, and the setting that bounds it. */
   readonly headLimit: { readonly setting: string; readonly code: string; readonly status: number };
-  /** What becomes of the upstream's `Set-Cookie` when a browser asks. */
+  /** The form in which a browser gets the upstream's `Set-Cookie`. */
   readonly browserCookies: 'sealed on the outer hop' | 'dropped' | 'as they come';
 }
 
