@@ -40,7 +40,7 @@ export interface Group {
 /** Answers that should have been others: 5xx of the upstream or the relay, and refusals that are no client's fault. */
 function errors(window: string): string {
   const answered = `sum by (${DEPLOYMENT}) (rate(mte_relay_requests_total{outcome="5xx"}[${window}]))`;
-  const refused = `sum by (${DEPLOYMENT}) (rate(mte_relay_failures_total{plane="outer", code=~"internal|unavailable|upstream-.*"}[${window}]))`;
+  const refused = `sum by (${DEPLOYMENT}) (rate(mte_relay_failures_total{plane="outer", code=~"internal|unavailable"}[${window}]))`;
   return `${answered} + ${refused}`;
 }
 

@@ -54,6 +54,12 @@ export function upstreamFailed({ log }: Observers, account: Account, error: unkn
   return code;
 }
 
+/** Refuses a request on the outer hop. */
+export function refuseOuter(account: Account, res: ServerResponse, code: OuterCode, retryAfterSeconds?: number): void {
+  account.refusedOuter(code);
+  refuse(res, code, retryAfterSeconds);
+}
+
 /** Refuses on the outer hop and counts it: for a request that no account has been opened for. */
 export function refuseAndCount(
   { metrics }: Pick<Observers, 'metrics'>,

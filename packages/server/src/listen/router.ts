@@ -12,8 +12,9 @@ import {
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import { type Domain, setOwnHeaders } from '../domain.ts';
-import { refuseAndCount } from '../failure/noted.ts';
+import { refuseAndCount, refuseOuter } from '../failure/noted.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
+import { type Account, openAccount } from '../observe/account.ts';
 import { passThrough } from '../pass-through/request.ts';
 import { relayExchange } from '../sealed/exchange.ts';
 import { pair } from '../sealed/pairing.ts';
@@ -26,8 +27,6 @@ const OWN_PATHS: ReadonlySet<string> = new Set([PATH_EXCHANGE, PATH_PAIR, PATH_D
 
 /** What may be passed through; methods of other standards may too. */
 const PASSED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
-
-type Answer = (context: RelayContext, req: IncomingMessage, res: ServerResponse) => void;
 
 /** Answers requests. */
 export class Router {
@@ -55,8 +54,8 @@ export class Router {
     if (!this.#context.admission.allowsFields(req.rawHeaders)) return this.#refuse(res, 'headers-too-large');
     const url = req.url as string;
     // The exchange comes first and is compared whole: it is nearly every request.
-    if (url === PATH_EXCHANGE) return this.#sealed(req, res, relayExchange);
-    if (url === PATH_PAIR) return this.#sealed(req, res, answerPairing);
+    if (url === PATH_EXCHANGE) return this.#exchange(req, res, undefined);
+    if (url === PATH_PAIR) return this.#pairing(req, res);
     const domain = this.#context.domains.byRequest(req, this.#context.trustedProxies);
     if (!domain) return this.#refuse(res, 'domain-unknown');
     setOwnHeaders(domain, res);
@@ -69,18 +68,40 @@ export class Router {
     this.#other(domain, req, res, url);
   }
 
-  /** Pairing and exchange: POST, from a listed origin, within the limit. */
-  #sealed(req: IncomingMessage, res: ServerResponse, answer: Answer): void {
+  /** @param visibleTarget canonical target that the message was posted to, when that is not the exchange endpoint. */
+  #exchange(req: IncomingMessage, res: ServerResponse, visibleTarget: string | undefined): void {
+    const account = this.#admitPost(req, res, 'exchange');
+    if (account) relayExchange(this.#context, { req, res, account, visibleTarget });
+  }
+
+  #pairing(req: IncomingMessage, res: ServerResponse): void {
+    const account = this.#admitPost(req, res, 'pairing');
+    if (!account) return;
+    if (req.headers['content-type'] !== CONTENT_TYPE_PAIRING)
+      return refuseOuter(account, res, 'media-type-unsupported');
+    const { admission, trustedProxies } = this.#context;
+    if (!admission.hasRoomForPairing()) return refuseOuter(account, res, 'unavailable');
+    const waitMs = admission.takePairing(trustedProxies.read(req).clientAddress);
+    if (waitMs > 0) return refuseOuter(account, res, 'too-many', Math.ceil(waitMs / 1000));
+    void pair(this.#context, { req, res }, account);
+  }
+
+  /** Lets in what is a POST, from a listed origin, within the limit. */
+  #admitPost(req: IncomingMessage, res: ServerResponse, route: 'exchange' | 'pairing'): Account | undefined {
     const { admission, domains, trustedProxies } = this.#context;
     const domain = domains.byRequest(req, trustedProxies);
     if (domain) setOwnHeaders(domain, res);
     const cors = domains.corsOf(domain);
-    if (req.method === 'OPTIONS') return cors.preflight(req, res, 'POST');
-    if (req.headers.origin !== undefined) cors.apply(req, res); // an answer to POST is not cached: no Vary without
-    if (!cors.allows(req)) return this.#refuse(res, 'origin-refused');
-    if (req.method !== 'POST') return refuseMethod(this.#context, res, 'POST, OPTIONS');
-    if (!admission.hasRoomForExchange()) return this.#refuse(res, 'unavailable');
-    answer(this.#context, req, res);
+    if (req.method === 'OPTIONS') return void cors.preflight(req, res, 'POST');
+    if (req.headers.origin !== undefined) cors.apply(req, res); // a response to POST is not cached: no Vary without
+    const account = openAccount(this.#context, { req, res }, route);
+    if (!cors.allows(req)) return void refuseOuter(account, res, 'origin-refused');
+    if (req.method !== 'POST') {
+      res.setHeader('allow', 'POST, OPTIONS');
+      return void refuseOuter(account, res, 'method-not-allowed');
+    }
+    if (!admission.hasRoomForExchange()) return void refuseOuter(account, res, 'unavailable');
+    return account;
   }
 
   #file(path: string, req: IncomingMessage, res: ServerResponse): void {
@@ -94,7 +115,7 @@ export class Router {
     if (target === undefined) return this.#refuse(res, 'malformed');
     // A sealed message on the path it is for, where an ingress routes by path (SPEC §9.3).
     if (req.method === 'POST' && req.headers['content-type'] === CONTENT_TYPE_MESSAGE) {
-      return this.#sealed(req, res, (context) => relayExchange(context, req, res, target));
+      return this.#exchange(req, res, target);
     }
     const isPreflight = req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined;
     if (!passThroughRoutes.has(pathOf(target))) {
@@ -105,21 +126,12 @@ export class Router {
     cors.apply(req, res);
     // It would show a page, or whoever reads the answer, what proxies in front have added (RFC 9110 §9.3.8).
     if (req.method === 'TRACE') return refuseMethod(this.#context, res, PASSED_METHODS);
-    if (!this.#context.admission.hasRoomForExchange()) return this.#refuse(res, 'unavailable');
-    passThrough(domain, this.#context, req, res, target);
+    const account = openAccount(this.#context, { req, res }, 'pass_through');
+    if (!this.#context.admission.hasRoomForExchange()) return refuseOuter(account, res, 'unavailable');
+    passThrough(this.#context, domain, { req, res }, account, target);
   }
 
   #refuse(res: ServerResponse, code: OuterCode): void {
     refuseAndCount(this.#context, res, code);
   }
 }
-
-const answerPairing: Answer = (context, req, res) => {
-  if (req.headers['content-type'] !== CONTENT_TYPE_PAIRING) {
-    return refuseAndCount(context, res, 'media-type-unsupported');
-  }
-  if (!context.admission.hasRoomForPairing()) return refuseAndCount(context, res, 'unavailable');
-  const waitMs = context.admission.takePairing(context.trustedProxies.read(req).clientAddress);
-  if (waitMs > 0) return refuseAndCount(context, res, 'too-many', Math.ceil(waitMs / 1000));
-  void pair(context, req, res);
-};

@@ -11,7 +11,7 @@ import {
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { RelayContext } from '../context.ts';
 import { type Domain, setOwnHeaders } from '../domain.ts';
-import { refuseAndCount } from '../failure/noted.ts';
+import { refuseAndCount, refuseOuter } from '../failure/noted.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
 import { Account } from '../observe/account.ts';
@@ -83,19 +83,15 @@ export class Upgrades {
     const pending = { req, socket, head, respond: () => respondOn(req, socket) };
     if (!isWebSocketHandshake(req)) return this.#refuse(pending, 'upgrade-required');
     if (!this.#context.admission.allowsFields(req.rawHeaders)) return this.#refuse(pending, 'headers-too-large');
-    if (this.#closing || !this.#context.admission.hasRoomForWebSocket()) return this.#refuse(pending, 'unavailable');
     if (req.url === PATH_WEBSOCKET) this.#openSealed(pending);
     else this.#passThrough(pending);
   }
 
   #openSealed(pending: PendingUpgrade): void {
     const { req, socket, head } = pending;
-    if (!this.#context.domains.corsOf(this.#domainOf(req)).allows(req)) return this.#refuse(pending, 'origin-refused');
-    if (req.headers['sec-websocket-version'] !== WEBSOCKET_VERSION) return this.#refuse(pending, 'upgrade-required');
-    if (!WEBSOCKET_KEY.test(req.headers['sec-websocket-key'] ?? '')) return this.#refuse(pending, 'malformed');
-    const offered = req.headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
-    if (!offered?.includes(WEBSOCKET_SUBPROTOCOL)) return this.#refuse(pending, 'version-unsupported');
-    const account = new Account(this.#context, requestIdOf(req), 'websocket');
+    const account = new Account(this.#context, requestIdOf(req), 'websocket', true);
+    const refusal = this.#refusalOf(req, this.#context.domains.corsOf(this.#domainOf(req))) ?? refusalOfSealed(req);
+    if (refusal) return this.#refuse(pending, refusal, account);
     this.#accounts.set(req, account);
     this.#handshakes.handleUpgrade(req, socket, head, (outer: WebSocket) => {
       const relay = new SealedWebSocketRelay(this.#context, req, outer, account);
@@ -116,27 +112,38 @@ export class Upgrades {
     const target = url.startsWith('/') ? canonicalTarget(url) : undefined;
     if (target === undefined) return this.#refuse(pending, 'malformed');
     if (!domain.passThroughRoutes.has(pathOf(target))) return this.#refuse(pending, 'not-found');
-    // A page's WebSocket carries its cookies whatever its origin, and no preflight asks first.
-    if (!domain.cors.allows(req)) return this.#refuse(pending, 'origin-refused');
+    const account = new Account(this.#context, requestIdOf(req), 'websocket', false);
+    const refusal = this.#refusalOf(req, domain.cors);
+    if (refusal) return this.#refuse(pending, refusal, account);
     this.#passed.add(socket);
     this.#context.admission.webSockets += 1;
     socket.on('close', () => {
       this.#passed.delete(socket);
       this.#context.admission.webSockets -= 1;
     });
-    passThroughUpgrade(this.#context, domain, pending, target);
+    passThroughUpgrade(this.#context, domain, pending, account, target);
+  }
+
+  /** Why a handshake is refused on either way; undefined when it is not. */
+  #refusalOf(req: IncomingMessage, cors: Domain['cors']): OuterCode | undefined {
+    if (this.#closing || !this.#context.admission.hasRoomForWebSocket()) return 'unavailable';
+    // A page's WebSocket carries its cookies whatever its origin, and no preflight asks first.
+    return cors.allows(req) ? undefined : 'origin-refused';
   }
 
   #domainOf(req: IncomingMessage): Domain | undefined {
     return this.#context.domains.byRequest(req, this.#context.trustedProxies);
   }
 
-  #refuse({ req, respond }: PendingUpgrade, code: OuterCode): void {
+  #refuse({ req, socket, respond }: PendingUpgrade, code: OuterCode, account?: Account): void {
     const res = respond();
     const domain = this.#domainOf(req);
     if (domain) setOwnHeaders(domain, res);
-    if (code === 'upgrade-required') requireUpgrade(this.#context, res);
-    else refuseAndCount(this.#context, res, code);
+    if (code === 'upgrade-required') sayUpgrade(res);
+    if (!account) return refuseAndCount(this.#context, res, code);
+    res.setHeader(REQUEST_ID_FIELD, account.requestId);
+    socket.once('close', () => account.endWith(res));
+    refuseOuter(account, res, code);
   }
 
   /**
@@ -155,12 +162,25 @@ export class Upgrades {
   }
 }
 
-/** Says that only a WebSocket handshake is welcome here, and of which version (RFC 6455 §4.4, RFC 9110 §15.5.22). */
+/** Why a handshake of a sealed WebSocket is refused by its own fields; undefined when it is not. */
+function refusalOfSealed({ headers }: IncomingMessage): OuterCode | undefined {
+  if (headers['sec-websocket-version'] !== WEBSOCKET_VERSION) return 'upgrade-required';
+  if (!WEBSOCKET_KEY.test(headers['sec-websocket-key'] ?? '')) return 'malformed';
+  const offered = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
+  return offered?.includes(WEBSOCKET_SUBPROTOCOL) ? undefined : 'version-unsupported';
+}
+
+/** Refuses a request that is not a WebSocket handshake. */
 export function requireUpgrade(context: RelayContext, res: ServerResponse): void {
+  sayUpgrade(res);
+  refuseAndCount(context, res, 'upgrade-required');
+}
+
+/** Says that only a WebSocket handshake is welcome here, and of which version (RFC 6455 §4.4, RFC 9110 §15.5.22). */
+function sayUpgrade(res: ServerResponse): void {
   res.setHeader('upgrade', 'websocket');
   res.setHeader('connection', 'upgrade, close');
   res.setHeader('sec-websocket-version', WEBSOCKET_VERSION);
-  refuseAndCount(context, res, 'upgrade-required');
 }
 
 /** An ordinary response on the socket of an upgrade, which ends with it. */

@@ -1,9 +1,10 @@
 // What one request took and came to: a line in the log, a few additions to the metrics and, where traces are made, its
 // spans, when it is over. On the hot path, so no object, no lookup and no text that a level which is off would not show.
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type InnerCode, OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
 import type { Attributes } from '@opentelemetry/api';
+import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { type Logger, shortSession } from './log.ts';
 import { type Metrics, type Outcome, outcomeOf, type Route } from './metrics.ts';
 import type { ExchangeTrace, Tracing, UpstreamCall } from './trace.ts';
@@ -34,6 +35,7 @@ export class Account {
   storeMs = 0;
   bytesIn = 0;
   bytesOut = 0;
+  readonly #isSealed: boolean;
   readonly #startedMs = performance.now();
   readonly #log: Logger;
   readonly #metrics: Metrics;
@@ -44,12 +46,16 @@ export class Account {
   #refused = false;
   #connection: OwnConnection | undefined;
 
-  /** @param requestId by which log, upstream and client name the request; see `http/request-id.ts`. */
-  constructor({ log, metrics, tracing }: Observers, requestId: string, route: Route) {
+  /**
+   * @param requestId by which log, upstream and client name the request; see `http/request-id.ts`.
+   * @param isSealed false where the outer response is the only one.
+   */
+  constructor({ log, metrics, tracing }: Observers, requestId: string, route: Route, isSealed: boolean) {
     this.#log = log;
     this.#metrics = metrics;
     this.#trace = tracing?.begin(this.#startedMs, route);
     this.route = route;
+    this.#isSealed = isSealed;
     this.traces = log.isLevelEnabled('trace');
     this.requestId = requestId;
   }
@@ -78,19 +84,19 @@ export class Account {
 
   /** The upstream gave no response, or broke off inside it. */
   upstreamFailed(code: InnerCode | OuterCode): void {
+    this.#code = code;
     this.#trace?.called(0, code);
   }
 
-  /** The relay refused the request on the outer hop. */
+  /** The relay refuses the request on the outer hop. */
   refusedOuter(code: OuterCode): void {
     this.#refused = true;
-    this.#code = code;
-    countOuter(this.#metrics, code);
+    this.failedOuter(code);
   }
 
-  /** An unsealed request failed for the upstream's sake; the client gets the code's status, unless a response has begun. */
+  /** The request failed on the outer hop, where the client gets the code's status, unless a response has begun. */
   failedOuter(code: OuterCode): void {
-    if (this.status === 0) this.status = OUTER_STATUS[code];
+    if (!this.#isSealed && this.status === 0) this.status = OUTER_STATUS[code];
     this.#code = code;
     countOuter(this.#metrics, code);
   }
@@ -183,15 +189,12 @@ export class Account {
     if (this.status === 200) {
       pairings.paired.value += 1;
       pairingTime.observeMs(totalMs);
-    } else pairings[isRelaysFault(this.#code) ? 'failed' : 'refused'].value += 1;
+    } else pairings[!this.#refused && isRelaysFault(this.#code) ? 'failed' : 'refused'].value += 1;
   }
 
-  /** Of a WebSocket it is what became of the handshake: how an open one ends, its close code says. */
   #outcome(complete: boolean): Outcome {
-    const isWebSocket = this.route === 'websocket';
-    if (this.#refused && (complete || isWebSocket)) return 'refused';
-    if (!complete && !(isWebSocket && this.status > 0)) return 'aborted';
-    return outcomeOf(this.status);
+    if (!complete) return 'aborted';
+    return this.#refused ? 'refused' : outcomeOf(this.status);
   }
 
   #attributes(): Attributes {
@@ -212,6 +215,24 @@ export class Account {
     this.bytesIn = socket.bytesRead - readBefore;
     this.bytesOut = socket.bytesWritten - writtenBefore;
   }
+}
+
+/** Opens the account of an HTTP request. It ends with the response, which bears the request's id. */
+export function openAccount(
+  observers: Observers,
+  { req, res }: HttpExchange,
+  route: Exclude<Route, 'websocket'>,
+): Account {
+  const account = new Account(observers, requestIdOf(req), route, route === 'exchange');
+  res.setHeader(REQUEST_ID_FIELD, account.requestId);
+  res.on('close', () => account.endWith(res));
+  return account;
+}
+
+/** A request of node:http, and its response. */
+export interface HttpExchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
 }
 
 /** What a line in the log is found by. */

@@ -1,14 +1,13 @@
 // A pass-through request: forwarded by rule without sealing, as any reverse proxy would.
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { upstreamFailed } from '../failure/noted.ts';
 import { refuse } from '../failure/planes.ts';
 import { flatten, type ParsedHeaders, rawFields } from '../http/fields.ts';
-import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { announcedTrailers, trailerFields } from '../http/trailers.ts';
-import { Account } from '../observe/account.ts';
+import type { Account, HttpExchange } from '../observe/account.ts';
 import { notAStatus } from '../upstream/failures.ts';
 import { Upload } from './body.ts';
 import { clientFields, fieldsForClient, outerCodeOfFailure, upstreamHeaders } from './fields.ts';
@@ -23,14 +22,12 @@ const NOTHING = new Uint8Array(0);
 
 /** Forwards one request. @param target the canonical target that its route was matched on. */
 export function passThrough(
-  domain: Domain,
   context: RelayContext,
-  req: IncomingMessage,
-  res: ServerResponse,
+  domain: Domain,
+  { req, res }: HttpExchange,
+  account: Account,
   target: string,
 ): void {
-  const account = new Account(context, requestIdOf(req), 'pass_through');
-  res.setHeader(REQUEST_ID_FIELD, account.requestId);
   const given = clientFields(req);
   const headers = upstreamHeaders(context, domain, req, given, account.requestId);
   const length = req.headers['content-length'];
@@ -64,7 +61,6 @@ class PlainResponse implements Dispatcher.DispatchHandler {
     res.on('close', () => {
       if (!res.writableFinished) this.#controller?.abort(new Error('the client went away'));
       context.admission.passThroughs -= 1;
-      account.endWith(res);
     });
     res.on('drain', () => this.#controller?.resume());
   }

@@ -6,8 +6,8 @@ import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { upstreamFailed } from '../failure/noted.ts';
 import { refuse } from '../failure/planes.ts';
-import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
-import { Account } from '../observe/account.ts';
+import { REQUEST_ID_FIELD } from '../http/request-id.ts';
+import type { Account } from '../observe/account.ts';
 import { connectionRequest } from '../upstream/connection.ts';
 import { notAStatus } from '../upstream/failures.ts';
 import { limitHandshake } from '../upstream/websocket.ts';
@@ -28,9 +28,10 @@ export function passThroughUpgrade(
   context: RelayContext,
   domain: Domain,
   pending: PendingUpgrade,
+  account: Account,
   target: string,
 ): void {
-  new PassedWebSocket(context, domain, pending).start(target);
+  new PassedWebSocket(context, domain, pending, account).start(target);
 }
 
 class PassedWebSocket {
@@ -40,11 +41,11 @@ class PassedWebSocket {
   readonly #account: Account;
   #refusal: ServerResponse | undefined; // a response that is not an upgrade
 
-  constructor(context: RelayContext, domain: Domain, pending: PendingUpgrade) {
+  constructor(context: RelayContext, domain: Domain, pending: PendingUpgrade, account: Account) {
     this.#context = context;
     this.#domain = domain;
     this.#pending = pending;
-    this.#account = new Account(context, requestIdOf(pending.req), 'websocket');
+    this.#account = account;
     pending.socket.once('close', () => this.#onClose());
   }
 
@@ -56,11 +57,10 @@ class PassedWebSocket {
       late = error;
       handshake.destroy(error);
     });
-    const onGone = (): void => void handshake.destroy();
-    this.#pending.socket.once('close', onGone);
+    const stopWatching = whenGone(this.#pending.socket, () => handshake.destroy());
     handshake.on('upgrade', (res, upstream: Socket, head) => {
       stopTimers();
-      this.#pending.socket.off('close', onGone);
+      stopWatching();
       this.#open(res, upstream, head);
     });
     handshake.on('response', (res) => {
@@ -95,7 +95,7 @@ class PassedWebSocket {
     this.#account.ownConnection(socket);
     socket.write(upstreamHead);
     upstream.write(head);
-    pipeBothWays(socket, upstream);
+    pipeBothWays(socket, upstream, (error) => void upstreamFailed(this.#context, this.#account, error));
     // Whatever is read on one side is written on the other, so one clock sees all.
     socket.setTimeout(settings.WEBSOCKET_IDLE_TIMEOUT_MS, () => {
       if (!socket.destroyed) metrics.limits.WEBSOCKET_IDLE_TIMEOUT_MS.value += 1;
@@ -159,18 +159,41 @@ class PassedWebSocket {
   }
 }
 
-/** `pipe` holds the faster side back and passes an end on; an abort must be passed on as one. */
-function pipeBothWays(client: Socket, upstream: Socket): void {
-  for (const [from, to] of [
-    [client, upstream],
-    [upstream, client],
-  ] as const) {
-    from.on('error', () => undefined); // its close tells
-    from.on('close', () => {
-      if (!from.readableEnded || !from.writableFinished) abort(to);
-    });
-    from.pipe(to);
-  }
+/** Calls once the client has ended or closed its connection, which shows only while somebody reads. @returns ends the watch. */
+function whenGone(socket: Socket, gone: () => void): () => void {
+  const onReadable = (): void => {
+    if (socket.readableLength === 0) socket.read(); // lets the end be told; bytes wait for the upstream
+  };
+  const onEnd = (): void => void socket.destroy();
+  socket.on('readable', onReadable).once('end', onEnd).once('close', gone);
+  return () => {
+    socket.off('readable', onReadable).off('end', onEnd).off('close', gone);
+  };
+}
+
+/**
+ * `pipe` holds the faster side back and passes an end on; an abort must be passed on as one.
+ * @param broken told when it is the upstream that breaks off.
+ */
+function pipeBothWays(client: Socket, upstream: Socket, broken: (error: Error) => void): void {
+  let upstreamError = new Error('the upstream broke off');
+  upstream.on('error', (error) => {
+    upstreamError = error;
+  });
+  client.on('error', () => undefined); // its close tells
+  onAbort(upstream, () => {
+    if (!client.destroyed) broken(upstreamError);
+    abort(client);
+  });
+  onAbort(client, () => abort(upstream));
+  client.pipe(upstream);
+  upstream.pipe(client);
+}
+
+function onAbort(socket: Socket, aborted: () => void): void {
+  socket.on('close', () => {
+    if (!socket.readableEnded || !socket.writableFinished) aborted();
+  });
 }
 
 /** With a reset where the connection can have one, so that it does not look like an end. */

@@ -6,7 +6,7 @@
 //   5 authorise target  method and path of the inner request (claimed-request.ts, opened-request.ts)
 //   6 forward           to the upstream, whole or as a stream (claimed-request.ts, upstream-call.ts)
 //   7 seal              the response, bound to this request (upstream-call.ts, outbound.ts)
-//   8 account           one line in the log
+//   8 account           one line in the log (observe/account.ts)
 // Before step 4 a refusal is bare and outer; after it, it is sealed.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
@@ -22,11 +22,10 @@ import {
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import { setOwnHeaders } from '../domain.ts';
-import { failureOf } from '../failure/noted.ts';
-import { OuterRefusal, refuse } from '../failure/planes.ts';
-import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
+import { failureOf, refuseOuter } from '../failure/noted.ts';
+import { OuterRefusal } from '../failure/planes.ts';
 import { Discard } from '../limits/discard.ts';
-import { Account } from '../observe/account.ts';
+import type { Account, HttpExchange } from '../observe/account.ts';
 import type { ClaimPurpose, Session } from '../sessions/store.ts';
 import { Cancel } from './cancel.ts';
 import { type Admitted, admit, requireFresh } from './claim.ts';
@@ -35,18 +34,13 @@ import type { Arrival } from './opened-request.ts';
 import { Outbound } from './outbound.ts';
 import { Waiting } from './waiting.ts';
 
-/**
- * Relays one exchange; every outcome is a response or a broken connection, never an exception.
- * @param visibleTarget canonical target that the message was posted to, when that is not the exchange endpoint.
- */
-export function relayExchange(
-  context: RelayContext,
-  req: IncomingMessage,
-  res: ServerResponse,
-  visibleTarget?: string,
-): void {
-  new Exchange(context, req, res, visibleTarget).start();
+/** Relays one exchange; every outcome is a response or a broken connection, never an exception. */
+export function relayExchange(context: RelayContext, arrival: ExchangeArrival): void {
+  new Exchange(context, arrival).start();
 }
+
+/** How an exchange came in. */
+export type ExchangeArrival = Arrival & HttpExchange;
 
 /** The header is not whole, or its session is being looked up: bytes are kept. */
 class Arriving {
@@ -88,7 +82,7 @@ class Exchange {
   readonly #context: RelayContext;
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
-  readonly #arrival: Arrival;
+  readonly #arrival: ExchangeArrival;
   readonly #account: Account;
   readonly #waiting: Waiting;
   readonly #discard: Discard;
@@ -97,14 +91,14 @@ class Exchange {
   #opened = false; // the final chunk too
   #settled = false; // refused, failed or closed: what still arrives is discarded
 
-  constructor(context: RelayContext, req: IncomingMessage, res: ServerResponse, visibleTarget: string | undefined) {
+  constructor(context: RelayContext, arrival: ExchangeArrival) {
+    const { account, req, res } = arrival;
     this.#context = context;
+    this.#arrival = arrival;
+    this.#account = account;
     this.#req = req;
     this.#res = res;
-    this.#account = new Account(context, requestIdOf(req), 'exchange');
-    res.setHeader(REQUEST_ID_FIELD, this.#account.requestId);
-    this.#arrival = { req, res, account: this.#account, visibleTarget };
-    this.#waiting = new Waiting(context, req, this.#account, (step) => this.#goOn(step));
+    this.#waiting = new Waiting(context, req, account, (step) => this.#goOn(step));
     this.#discard = new Discard(req);
   }
 
@@ -226,14 +220,11 @@ class Exchange {
     return message;
   }
 
-  // 8 account
-
   #close(): void {
     this.#settled = true;
     this.#context.admission.exchanges -= 1;
     this.#waiting.proven();
     if (!this.#res.writableFinished) this.#abort(new Error('the client went away'));
-    this.#account.endWith(this.#res);
   }
 
   // Failing.
@@ -262,10 +253,8 @@ class Exchange {
     const phase = this.#phase;
     this.#abort(error instanceof Error ? error : new Error('unknown failure'));
     const failure = failureOf(this.#context, this.#account, error, phase instanceof Claimed);
-    if (failure.plane === 'outer') {
-      this.#account.refusedOuter(failure.code);
-      refuse(this.#res, failure.code);
-    } else if (phase instanceof Claimed) {
+    if (failure.plane === 'outer') refuseOuter(this.#account, this.#res, failure.code);
+    else if (phase instanceof Claimed) {
       this.#account.respondedInner(failure.response.head.status, failure.code);
       phase.outbound.respond(failure.response);
     }

@@ -1,5 +1,5 @@
 // POST /api/mte-pair: reads a pairing request, answers it and keeps the session (SPEC §3).
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import {
   acceptPairing,
   type Bytes,
@@ -18,23 +18,19 @@ import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { outerFailureOf } from '../failure/noted.ts';
 import { OuterRefusal, refuse } from '../failure/planes.ts';
-import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import type { Deadlines } from '../limits/deadlines.ts';
-import { Account } from '../observe/account.ts';
+import type { Account, HttpExchange } from '../observe/account.ts';
 import { SESSION_LIFETIMES, type StoreBirth, StoreFullError, StoreUnavailableError } from '../sessions/store.ts';
 
 /** No pairing request is longer: the two KEM parts, the longest authority, and the small fields with room to spare. */
 const REQUEST_MAX_BYTES = KEM_CIPHERTEXT_BYTES + KEM_PUBLIC_KEY_BYTES + 512;
 
 /** Responds to one pairing request; never rejects. */
-export async function pair(context: RelayContext, req: IncomingMessage, res: ServerResponse): Promise<void> {
+export async function pair(context: RelayContext, { req, res }: HttpExchange, account: Account): Promise<void> {
   const { admission } = context;
-  const account = new Account(context, requestIdOf(req), 'pairing');
-  res.setHeader(REQUEST_ID_FIELD, account.requestId);
   admission.pairings += 1;
   res.on('close', () => {
     admission.pairings -= 1;
-    account.endWith(res);
   });
   try {
     const message = await readBody(req, admission.unproven);

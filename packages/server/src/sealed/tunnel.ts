@@ -32,13 +32,21 @@ const LIMIT_OF: Readonly<Record<string, Limit>> = {
   WS_ERR_TOO_MANY_BUFFERED_PARTS: 'WEBSOCKET_FRAGMENTS_MAX',
 };
 
+/** Told what happens in a tunnel. */
+export interface TunnelObserver {
+  /** A limit was met. */
+  onLimit(limit: Limit): void;
+  /** The upstream broke off without a close frame. */
+  onUpstreamBroken(error: Error): void;
+}
+
 /** Carries frames and messages between two open WebSockets until one of them ends. */
 export class WebSocketTunnel {
   readonly #outer: WebSocket;
   readonly #upstream: WebSocket;
   readonly #keys: WebSocketKeys<SyncAead>;
   readonly #settings: ProcessSettings;
-  readonly #count: (limit: Limit) => void;
+  readonly #observer: TunnelObserver;
   readonly #reader = new FrameReader();
   readonly #heartbeat: NodeJS.Timeout;
   readonly #lifetime: NodeJS.Timeout;
@@ -46,18 +54,19 @@ export class WebSocketTunnel {
   #messageBytes = 0;
   #messagePieces = 0;
   #clientClosed = false; // sealed, by the client
+  #closeSealed = false; // by the relay
+  #upstreamError: Error | undefined;
   #upstreamLimit: Limit | undefined; // what a message of the upstream has met
   #ended = false; // nothing more is sealed
 
-  /** @param count told each limit that is met. */
   constructor(
     outer: WebSocket,
     upstream: WebSocket,
     keys: WebSocketKeys<SyncAead>,
     settings: ProcessSettings,
-    count: (limit: Limit) => void,
+    observer: TunnelObserver,
   ) {
-    this.#count = count;
+    this.#observer = observer;
     this.#outer = outer;
     this.#upstream = upstream;
     this.#keys = keys;
@@ -66,6 +75,11 @@ export class WebSocketTunnel {
     this.#lifetime = setTimeout(() => this.#endOfLife(), settings.WEBSOCKET_LIFETIME_MS).unref();
     this.#listenToClient();
     this.#listenToUpstream();
+  }
+
+  /** True once a sealed close frame has crossed: only then is an end clean. */
+  get isClosed(): boolean {
+    return this.#clientClosed || this.#closeSealed;
   }
 
   /** Ends both sides in the relay's own name, cleanly. */
@@ -156,6 +170,7 @@ export class WebSocketTunnel {
     upstream.on('ping', (data: Buffer<ArrayBuffer>) => this.#seal({ kind: 'ping', data }));
     upstream.on('pong', (data: Buffer<ArrayBuffer>) => this.#seal({ kind: 'pong', data }));
     upstream.on('error', (error: NodeJS.ErrnoException) => {
+      this.#upstreamError = error;
       this.#upstreamLimit = LIMIT_OF[error.code ?? ''];
     });
     upstream.on('close', (code, reason) => this.#onUpstreamClose(code, reason.toString()));
@@ -166,6 +181,7 @@ export class WebSocketTunnel {
     const { sealer } = this.#keys;
     // Only a close may be the last frame of a key: nothing could be sealed behind it.
     if (sealer.left === 1 && frame.kind !== 'close') return this.close(GOING_AWAY, 'frames used up');
+    if (frame.kind === 'close') this.#closeSealed = true;
     this.#outer.send(sealer.seal(encodeFrame(frame)), this.#clientTook);
     if (this.#outer.bufferedAmount > WAITING_MAX_BYTES) this.#upstream.pause();
   }
@@ -177,9 +193,15 @@ export class WebSocketTunnel {
 
   #onUpstreamClose(code: number, reason: string): void {
     if (this.#upstreamLimit) return this.#tooBig(this.#upstreamLimit);
-    if (code === ABNORMAL_CLOSURE) return this.#breakOff(OUTER_CLOSE_UPSTREAM_BROKE, 'upstream-failed');
+    if (code === ABNORMAL_CLOSURE) return this.#onUpstreamBroken();
     this.#seal({ kind: 'close', code: code === NO_STATUS ? undefined : code, reason });
     this.#end(NORMAL_CLOSURE, '');
+  }
+
+  #onUpstreamBroken(): void {
+    if (this.#ended) return; // the relay itself broke it off
+    this.#observer.onUpstreamBroken(this.#upstreamError ?? new Error('the upstream broke off'));
+    this.#breakOff(OUTER_CLOSE_UPSTREAM_BROKE, 'upstream-failed');
   }
 
   // The ends.
@@ -192,7 +214,7 @@ export class WebSocketTunnel {
   }
 
   #tooBig(limit: Limit): void {
-    this.#count(limit);
+    this.#observer.onLimit(limit);
     this.#fault(MESSAGE_TOO_BIG, 'message too big');
   }
 
@@ -210,14 +232,14 @@ export class WebSocketTunnel {
   }
 
   #endOfLife(): void {
-    if (!this.#ended) this.#count('WEBSOCKET_LIFETIME_MS');
+    if (!this.#ended) this.#observer.onLimit('WEBSOCKET_LIFETIME_MS');
     this.close(GOING_AWAY, 'lifetime over');
   }
 
   /** Browsers answer pings by themselves, so an idle client lives and one that is gone shows. */
   #beat(): void {
     if (performance.now() - this.#lastSignMs > this.#settings.WEBSOCKET_IDLE_TIMEOUT_MS) {
-      if (!this.#ended) this.#count('WEBSOCKET_IDLE_TIMEOUT_MS');
+      if (!this.#ended) this.#observer.onLimit('WEBSOCKET_IDLE_TIMEOUT_MS');
       this.close(GOING_AWAY, 'no sign of life');
     } else if (this.#outer.readyState === this.#outer.OPEN) {
       this.#outer.ping();

@@ -32,7 +32,7 @@ import {
   outerCloseCode,
   RefusedByHook,
 } from '../failure/planes.ts';
-import { isFinalStatus, listItems } from '../http/fields.ts';
+import { isFinalStatus, listItems, overrideFields } from '../http/fields.ts';
 import type { Account } from '../observe/account.ts';
 import { faultOf } from '../observe/fault.ts';
 import { notAStatus } from '../upstream/failures.ts';
@@ -49,7 +49,6 @@ const ABNORMAL_CLOSURE = 1006;
 interface Claimed {
   readonly admitted: Admitted;
   readonly acceptor: WebSocketAcceptor;
-  readonly head: RequestHead;
 }
 
 /** An upstream's refusal of the handshake. */
@@ -68,7 +67,7 @@ export class SealedWebSocketRelay {
   readonly #account: Account;
   readonly #openingTimer: NodeJS.Timeout;
 
-  #acceptor: WebSocketAcceptor | undefined; // once the message is claimed
+  #claimed: Claimed | undefined; // from now on every response is sealed
   #upstream: WebSocket | undefined;
   #tunnel: WebSocketTunnel | undefined;
   #began = false; // the opening message is here
@@ -121,9 +120,9 @@ export class SealedWebSocketRelay {
   };
 
   async #open(message: Bytes): Promise<void> {
-    const claimed = await this.#claim(message);
+    const { claimed, opened } = await this.#claim(message);
     if (this.#settled) return;
-    const request = this.#authorise(claimed);
+    const request = this.#authorise(claimed, this.#decode(opened));
     const refusal = await request.decide();
     if (this.#settled) return;
     if (refusal) throw new RefusedByHook(refusal);
@@ -132,7 +131,7 @@ export class SealedWebSocketRelay {
 
   // 2 find session, 3 open, 4 claim
 
-  async #claim(message: Bytes): Promise<Claimed> {
+  async #claim(message: Bytes): Promise<{ claimed: Claimed; opened: Bytes }> {
     const { sessions } = this.#context;
     const account = this.#account;
     const header = parseWebSocketHeader(message);
@@ -144,8 +143,8 @@ export class SealedWebSocketRelay {
     const opened = acceptor.openRequest(message);
     account.decodeMs += performance.now() - beganMs;
     requireFresh(await this.#stored(sessions.claim(session, header.n, 'exchange')), account);
-    this.#acceptor = acceptor;
-    return { admitted, acceptor, head: this.#decode(opened) };
+    this.#claimed = { admitted, acceptor };
+    return { claimed: this.#claimed, opened };
   }
 
   /** The store's result; what it fails with runs nothing. */
@@ -166,7 +165,7 @@ export class SealedWebSocketRelay {
 
   // 5 authorise target
 
-  #authorise({ admitted, head }: Claimed): OpenedRequest {
+  #authorise({ admitted }: Claimed, head: RequestHead): OpenedRequest {
     const arrival = { req: this.#req, account: this.#account, res: undefined, visibleTarget: undefined };
     return new OpenedRequest(this.#context, arrival, admitted, head);
   }
@@ -216,8 +215,11 @@ export class SealedWebSocketRelay {
     const keys = this.#respond(acceptor, encodeResponse(head, NOTHING));
     this.#outer.off('message', this.#onOpeningMessage);
     const { settings, metrics } = this.#context;
-    this.#tunnel = new WebSocketTunnel(this.#outer, upstream, keys, settings, (limit) => {
-      metrics.limits[limit].value += 1;
+    this.#tunnel = new WebSocketTunnel(this.#outer, upstream, keys, settings, {
+      onLimit: (limit) => {
+        metrics.limits[limit].value += 1;
+      },
+      onUpstreamBroken: (error) => void upstreamFailed(this.#context, this.#account, error),
     });
   }
 
@@ -260,7 +262,8 @@ export class SealedWebSocketRelay {
     clearTimeout(this.#openingTimer);
     this.#settled = true;
     if (!this.#tunnel) this.#upstream?.terminate();
-    this.#account.end(outerCode, outerCode !== ABNORMAL_CLOSURE);
+    const isClosed = outerCode !== ABNORMAL_CLOSURE && (this.#tunnel?.isClosed ?? true);
+    this.#account.end(outerCode, isClosed);
   }
 
   // Failing.
@@ -278,15 +281,17 @@ export class SealedWebSocketRelay {
     clearTimeout(this.#openingTimer);
     this.#upstream?.terminate();
     const account = this.#account;
-    const acceptor = this.#acceptor;
-    const failure = failureOf(this.#context, account, error, acceptor !== undefined);
+    const claimed = this.#claimed;
+    const failure = failureOf(this.#context, account, error, claimed !== undefined);
     if (failure.plane === 'outer') {
       this.#settled = true;
       account.refusedOuter(failure.code);
       this.#outer.close(outerCloseCode(failure.code), failure.code);
-    } else if (acceptor) {
-      account.respondedInner(failure.response.head.status, failure.code);
-      this.#refuseWith(acceptor, failure.response);
+    } else if (claimed) {
+      const { head, body } = failure.response;
+      account.respondedInner(head.status, failure.code);
+      const own = claimed.admitted.domain.settings.HEADERS;
+      this.#refuseWith(claimed.acceptor, { head: { ...head, headers: overrideFields(head.headers, own) }, body });
     }
   }
 }

@@ -1,6 +1,6 @@
 // What is sealed, secret or said in a request is in no line of the log, at its most talkative: a whole mix of traffic is
 // sent with marked contents, and everything that the process has printed is searched for each mark in every encoding.
-import { connect, createServer as createTcpServer } from 'node:net';
+import { connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { CONTENT_TYPE_PAIRING, FLAG_OUTER_COOKIES, startPairing } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { expect, onTestFinished, test } from 'vitest';
@@ -252,6 +252,10 @@ async function webSockets({ port }: RelayProcess, client: SealedClient): Promise
   const rude = await openOuter(port);
   rude.send(mark('text where bytes belong'));
   await new Promise((resolve) => rude.on('close', resolve));
+  const broken = await openOuter(port);
+  broken.on('error', () => undefined);
+  (broken as unknown as { _socket: Socket })._socket.write(mark('bytes that are no frame'));
+  await new Promise((resolve) => broken.on('close', resolve));
   const plain = new WebSocket(`ws://127.0.0.1:${port}/plain/${mark('path of a plain WebSocket')}`);
   await new Promise((resolve) => plain.on('error', resolve));
 }

@@ -94,7 +94,7 @@ test('refusals are counted by plane and code, replays apart', async () => {
     [short('failures_total{plane="outer",code="not-found"}')]: 1,
     [short('failures_total{plane="outer",code="method-not-allowed"}')]: 1,
     [short('failures_total{plane="inner",code="path-refused"}')]: 1,
-    [short('requests_total{route="exchange",outcome="refused"}')]: 2,
+    [short('requests_total{route="exchange",outcome="refused"}')]: 3,
     [short('requests_total{route="exchange",outcome="4xx"}')]: 1,
     [short('requests_total{route="exchange",outcome="2xx"}')]: 1,
   });
@@ -202,7 +202,7 @@ test('WebSockets are in flight while they are open, are requests when they close
   const socket = await TestWebSocket.open(client);
   expect((await relaySeries(staged)).get(short('in_flight{kind="websocket"}'))).toBe(1);
   await expect(openOuter(staged.port)).rejects.toThrow('503');
-  socket.outer.close();
+  await socket.send({ kind: 'close', code: 1000, reason: '' });
   await expect.poll(async () => (await relaySeries(staged)).get(short('in_flight{kind="websocket"}'))).toBe(0);
   const series = await relaySeries(staged);
   expect(series.get(short('requests_total{route="websocket",outcome="1xx"}'))).toBe(1);

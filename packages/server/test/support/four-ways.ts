@@ -21,6 +21,8 @@ export interface Route {
   readonly route: 'exchange' | 'websocket' | 'pass_through' | 'pairing';
   /** The log line names session and client. */
   readonly sealed: boolean;
+  /** False where a page of an origin that is not listed gets a response without CORS fields: logins post forms that way. */
+  readonly refusesOrigins: boolean;
   /** Status of the response that accepts. */
   readonly accepted: 200 | 101;
   /** The counter of what became of a request, and its labels. */
@@ -57,6 +59,7 @@ const CORS_FIELDS = {
 
 const SEALED = {
   sealed: true,
+  refusesOrigins: true,
   plane: 'inner',
   headLimit: { setting: 'REQUEST_HEAD_MAX_BYTES', code: 'request-too-large', status: 413 },
 } as const;
@@ -103,11 +106,12 @@ export const WAYS: readonly Way[] = [
     ...UNSEALED,
     ...REQUEST,
     name: 'pass-through request',
+    refusesOrigins: false,
     route: 'pass_through',
     outcomes: outcomesOf('pass_through', '2xx'),
     request: passThroughRequest,
   },
-  { ...UNSEALED, ...WEBSOCKET, name: 'pass-through WebSocket', request: passThroughWebSocket },
+  { ...UNSEALED, ...WEBSOCKET, name: 'pass-through WebSocket', refusesOrigins: true, request: passThroughWebSocket },
 ];
 
 /** The fifth route, which ends at the relay. */
@@ -116,6 +120,7 @@ export const PAIRING: Route = {
   route: 'pairing',
   outcomes: { family: 'pairings_total', accepted: 'outcome="paired"', refused: 'outcome="refused"' },
   sealed: false,
+  refusesOrigins: true,
   accepted: 200,
   limit: 'PAIRINGS_CONCURRENT_MAX',
   corsFields: CORS_FIELDS,

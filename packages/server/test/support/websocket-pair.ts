@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { onTestFinished } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import type { TunnelObserver } from '../../src/sealed/tunnel.ts';
 import { listenOn } from './stage.ts';
 
 export async function openWebSocketPair(): Promise<{ near: WebSocket; far: WebSocket }> {
@@ -18,3 +19,6 @@ export async function openWebSocketPair(): Promise<{ near: WebSocket; far: WebSo
   });
   return { near, far };
 }
+
+/** Of a tunnel that nobody looks at. */
+export const UNOBSERVED: TunnelObserver = { onLimit: () => undefined, onUpstreamBroken: () => undefined };

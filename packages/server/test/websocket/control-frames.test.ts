@@ -5,7 +5,7 @@ import { nodeSuite } from '@mte-relay/protocol/node';
 import { expect, test } from 'vitest';
 import type { ProcessSettings } from '../../src/config/settings.ts';
 import { WebSocketTunnel } from '../../src/sealed/tunnel.ts';
-import { openWebSocketPair } from '../support/websocket-pair.ts';
+import { openWebSocketPair, UNOBSERVED } from '../support/websocket-pair.ts';
 
 const PINGS = 40_000; // more than the kernel's buffers take, which small frames fill soon
 const WAITING_MAX_BYTES = 1_048_576; // the relay's bound, and what one read may bring on top
@@ -18,7 +18,7 @@ test('pings and pongs wait at the client while the upstream does not read', asyn
   const upstream = await openWebSocketPair();
   upstream.far.pause();
   const keys = { sealer: new FrameSealer(key('res')), opener: new FrameOpener(key('req')) };
-  new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, () => undefined);
+  new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, UNOBSERVED);
   const sealer = new FrameSealer(key('req'));
   let mostHeld = 0;
   for (let sent = 1; sent <= PINGS && !client.far.isPaused; sent += 1) {

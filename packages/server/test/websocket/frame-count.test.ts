@@ -5,7 +5,7 @@ import { nodeSuite } from '@mte-relay/protocol/node';
 import { expect, test } from 'vitest';
 import type { ProcessSettings } from '../../src/config/settings.ts';
 import { WebSocketTunnel } from '../../src/sealed/tunnel.ts';
-import { openWebSocketPair } from '../support/websocket-pair.ts';
+import { openWebSocketPair, UNOBSERVED } from '../support/websocket-pair.ts';
 
 const SETTINGS = { WEBSOCKET_IDLE_TIMEOUT_MS: 600_000, WEBSOCKET_LIFETIME_MS: 600_000 } as ProcessSettings;
 /** Instead of 2^32, which would take hours. */
@@ -20,7 +20,7 @@ test.each(['message', 'large message', 'ping'] as const)(
     const client = await openWebSocketPair();
     const upstream = await openWebSocketPair();
     const keys = { sealer: new FrameSealer(key('res'), FRAMES_MAX), opener: new FrameOpener(key('req')) };
-    new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, () => undefined);
+    new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, UNOBSERVED);
     const opener = new FrameOpener(key('res'));
     const reader = new FrameReader();
     const frames: WebSocketFrame[] = [];
@@ -44,7 +44,7 @@ test('a close of the upstream’s own still finds its frame', async () => {
   const client = await openWebSocketPair();
   const upstream = await openWebSocketPair();
   const keys = { sealer: new FrameSealer(key('res'), 1), opener: new FrameOpener(key('req')) };
-  new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, () => undefined);
+  new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, UNOBSERVED);
   const message = once(client.near, 'message');
   upstream.far.close(4000, 'done');
   const [bytes] = (await message) as [Buffer];
