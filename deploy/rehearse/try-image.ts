@@ -15,6 +15,7 @@ import { createRelayClient } from '@mte-relay/client';
 import { freePort } from '../../scripts/test/programs/free-port.ts';
 import { until } from '../../scripts/test/programs/until.ts';
 import { requireTools } from '../../scripts/test/provide.ts';
+import { IMAGE_TOOLS } from '../../scripts/test/tools.ts';
 import { type ContainerProcess, type Content, IMAGE, imageConfig, imageContent } from './content.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -22,7 +23,7 @@ const BASE = `localhost/mte-relay-node:${process.versions.node}`;
 const DRAIN_DELAY_MS = 500;
 
 const { values } = parseArgs({ options: { rebuild: { type: 'boolean', default: false } } });
-requireTools(['buildah', 'debootstrap']);
+requireTools(IMAGE_TOOLS);
 if (!imageConfig(BASE)) command(['deploy/docker/debian-base.sh', BASE]);
 if (values.rebuild || isStale()) {
   command([process.execPath, 'deploy/docker/build.ts', '--engine', 'buildah', '--base', BASE, '--tag', IMAGE]);

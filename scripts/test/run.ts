@@ -1,14 +1,15 @@
-// `npm test`: 1 provides the system's programs and builds, with the packages of the runtimes being installed meanwhile,
-// 2 runs every test, 3 prints how many conformance cases hold in each runtime, and the counts as the last line, exactly
-// "N passed, N failed, N skipped". Arguments go to the runner: `npm test -- packages/protocol`.
+// `npm test`: 1 provides what the tests need from outside and builds, 2 runs the tests, 3 prints how many conformance cases
+// hold in each runtime, how long each step took, and the counts as the last line, exactly "N passed, N failed, N skipped".
+// Arguments go to the runner: `npm test -- packages/protocol` installs and runs what is of that folder alone.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { conformanceLine, type TestResult } from './conformance-line.ts';
+import { needsSidePackages, testFiles, toolsOf } from './needs.ts';
 import { provideTools } from './provide.ts';
-import { TOOLS, type ToolName } from './tools.ts';
+import { IMAGE_TOOLS, TOOLS, type ToolName } from './tools.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -33,25 +34,48 @@ interface Counts {
   readonly conformance: string | undefined;
 }
 
-const runnerArgs = process.argv.slice(2);
-// Not where only some tests are asked for: those that need them install them.
-const installing = runnerArgs.length === 0 ? startInstalling() : undefined;
-const toolPaths = provideTools((Object.keys(TOOLS) as ToolName[]).filter((name) => !/buildah|debootstrap/.test(name)));
-const folder = mkdtempSync(join(tmpdir(), 'mte-relay-test-'));
-let counts: Counts | undefined;
-try {
-  const built = run('npm', ['run', '--silent', 'build']) === 0;
-  if (!built) console.error('The build failed: no test ran.');
-  // When it failed, the tests that need it try again and say what is wrong.
-  if (installing && installing.exitCode === null) await once(installing, 'exit');
-  counts = built ? runTests(join(folder, 'report.json')) : undefined;
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
+const RUNNER_ARGS = ['--project=!expo', ...process.argv.slice(2)];
+/** Seconds by what was done meanwhile. */
+const took = { installing: 0, building: 0, testing: 0 };
+let toolPaths: Readonly<Record<string, string>> = {};
+
+const counts = await testAll().catch((error: Error) => console.error(error.message));
 process.exitCode = counts && counts.failed === 0 && counts.passed > 0 ? 0 : 1;
 if (counts?.conformance) console.log(counts.conformance);
+console.log(
+  Object.entries(took)
+    .map(([what, seconds]) => `${what} ${seconds.toFixed(1)} s`)
+    .join(', '),
+);
 const { passed, failed, skipped } = counts ?? { passed: 0, failed: 0, skipped: 0 };
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+
+async function testAll(): Promise<Counts> {
+  const files = await testFiles(RUNNER_ARGS);
+  if (files.length === 0) throw new Error(`No test file is named by ${RUNNER_ARGS.slice(1).join(' ')}`);
+  const installing = needsSidePackages(files) ? startInstalling() : undefined;
+  toolPaths = await during('installing', async () => provideTools(await toolsOrAll(files)));
+  const built = await during('building', () => run('npm', ['run', '--silent', 'build']) === 0);
+  // When it failed, the tests that need it try again and say what is wrong.
+  if (installing?.exitCode === null) await during('installing', () => once(installing, 'exit'));
+  if (!built) throw new Error('The build failed: no test ran.');
+  return await during('testing', runTests);
+}
+
+async function during<T>(what: keyof typeof took, work: () => T | Promise<T>): Promise<T> {
+  const beganMs = performance.now();
+  try {
+    return await work();
+  } finally {
+    took[what] += (performance.now() - beganMs) / 1_000;
+  }
+}
+
+/** What a file with a wrong import needs is not known: the file fails when it runs, and the others are to run. */
+async function toolsOrAll(files: readonly string[]): Promise<readonly ToolName[]> {
+  const all = (Object.keys(TOOLS) as ToolName[]).filter((name) => !IMAGE_TOOLS.includes(name));
+  return await toolsOf(files).catch(() => all);
+}
 
 function startInstalling(): ChildProcess {
   return spawn(process.execPath, [join(import.meta.dirname, 'side-packages.ts')], {
@@ -60,14 +84,20 @@ function startInstalling(): ChildProcess {
   });
 }
 
-function runTests(reportPath: string): Counts | undefined {
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`];
-  const status = run('vitest', ['run', '--project=!expo', ...reporters, ...runnerArgs]);
-  if (!existsSync(reportPath)) {
-    console.error(`The runner ended with ${status} and left no report.`);
-    return undefined;
+function runTests(): Counts {
+  const folder = mkdtempSync(join(tmpdir(), 'mte-relay-test-'));
+  try {
+    const reportPath = join(folder, 'report.json');
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`];
+    const status = run('vitest', ['run', ...reporters, ...RUNNER_ARGS]);
+    if (!existsSync(reportPath)) throw new Error(`The runner ended with ${status} and left no report.`);
+    return countsOf(JSON.parse(readFileSync(reportPath, 'utf8')) as Report, status);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  const report = JSON.parse(readFileSync(reportPath, 'utf8')) as Report;
+}
+
+function countsOf(report: Report, status: number): Counts {
   const skipped = report.numPendingTests + report.numTodoTests;
   const failed = report.numFailedTests + filesFailedAsAWhole(report);
   // An error outside every test fails the run without failing a test; it has to show in the counts.

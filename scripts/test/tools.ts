@@ -1,5 +1,5 @@
-// Programs from outside npm that tests and commands start: the one list. A test names its program by `toolPath` and skips
-// what the program is missing for; provide.ts finds and installs the programs.
+// Programs from outside npm that tests and commands start: the one list. A test, or its support, names a program by
+// `toolPath('…')`: `npm test` installs what the files that are asked for name, and what is missing all the same is skipped.
 
 export interface Tool {
   /** Names under which it may be installed, best first. */
@@ -88,6 +88,9 @@ export const TOOLS = {
 } as const satisfies Readonly<Record<string, Tool>>;
 
 export type ToolName = keyof typeof TOOLS;
+
+/** Programs of `npm run image:try`; every other one is of a test. */
+export const IMAGE_TOOLS: readonly ToolName[] = ['buildah', 'debootstrap'];
 
 /** Environment variable with the path of a program: `MTE_RELAY_REDIS_SERVER`. Set beforehand, it is left as it is. */
 export function toolVariable(name: ToolName): string {

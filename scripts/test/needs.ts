@@ -1,0 +1,52 @@
+// What the test files that are asked for need from outside: programs, and the packages of the runtimes. A file needs the
+// programs that it, or what it imports however far, names by `toolPath`.
+import { readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { build } from 'esbuild';
+import { createVitest, parseCLI } from 'vitest/node';
+import { TOOLS, type ToolName } from './tools.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** Paths, from the root, of the test files that `vitest run` with these arguments would run. */
+export async function testFiles(runnerArgs: readonly string[]): Promise<string[]> {
+  const { filter, options } = parseCLI(['vitest', 'run', ...runnerArgs]);
+  const vitest = await createVitest('test', { ...options, root: ROOT, watch: false });
+  try {
+    const found = await vitest.globTestSpecifications(filter);
+    return [...new Set(found.map(({ moduleId }) => relative(ROOT, moduleId)))];
+  } finally {
+    await vitest.close();
+  }
+}
+
+/**
+ * Programs that these files need, in the order of the list.
+ * @param files paths from the root.
+ * @throws Error when one of them imports a file that is not there.
+ */
+export async function toolsOf(files: readonly string[]): Promise<ToolName[]> {
+  const { metafile } = await build({
+    entryPoints: [...files],
+    absWorkingDir: ROOT,
+    bundle: true, // follows imports, but for those of types
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    outdir: 'unused',
+    write: false,
+    metafile: true,
+    logLevel: 'silent',
+  });
+  const named = new Set(Object.keys(metafile.inputs).flatMap(toolsNamedIn));
+  return (Object.keys(TOOLS) as ToolName[]).filter((name) => named.has(name));
+}
+
+function toolsNamedIn(file: string): string[] {
+  return [...readFileSync(join(ROOT, file), 'utf8').matchAll(/\btoolPath\('([\w-]+)'\)/g)].map(([, name = '']) => name);
+}
+
+/** True when one of these files runs in a runtime that side-packages.ts installs. */
+export function needsSidePackages(files: readonly string[]): boolean {
+  return files.some((file) => file.startsWith('test/runtimes/'));
+}
