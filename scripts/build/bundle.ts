@@ -1,6 +1,6 @@
 // Bundles the client for browsers into packages/client/dist, and copies what the relay serves under /public to
 // packages/server/public, since the server may not import the client.
-import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { minify } from 'terser';
@@ -189,7 +189,8 @@ const LICENSES_FILE = 'mte-relay-licenses.txt';
 const NOTICE = `/*! holds parts of noble, (c) Paul Miller: ${LICENSES_FILE} */`;
 
 mkdirSync(served, { recursive: true });
-for (const [name, { modules, from, isPublic, ...options }] of Object.entries(BUNDLES)) {
+// Making them takes seconds, and most builds change nothing in them.
+for (const [name, { modules, from, isPublic, ...options }] of areCurrent() ? [] : Object.entries(BUNDLES)) {
   const outfile = join(dist, name);
   const common = {
     ...options,
@@ -236,3 +237,17 @@ const licenses = NOBLE.map((name) => {
   return `@noble/${name}\n\n${license.trim()}\n`;
 });
 for (const folder of [dist, served]) writeFileSync(join(folder, LICENSES_FILE), licenses.join('\n\n'));
+
+/** True when every bundle is newer than everything that it is made of and by. */
+function areCurrent(): boolean {
+  const bundles = Object.entries(BUNDLES).flatMap(([name, { isPublic }]) =>
+    [dist, ...(isPublic ? [served] : [])].map((folder) => join(folder, name)),
+  );
+  if (!bundles.every(existsSync)) return false;
+  const sources = [dist, join(root, 'packages/protocol/dist')]
+    .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path)))
+    .filter((path) => path.endsWith('.js') && !bundles.includes(path));
+  sources.push(import.meta.filename, join(root, 'docs/api.md'), join(root, 'package-lock.json'));
+  const changedMs = (path: string): number => statSync(path).mtimeMs;
+  return Math.max(...sources.map(changedMs)) < Math.min(...bundles.map(changedMs));
+}
