@@ -189,7 +189,7 @@ const LICENSES_FILE = 'mte-relay-licenses.txt';
 const NOTICE = `/*! holds parts of noble, (c) Paul Miller: ${LICENSES_FILE} */`;
 
 mkdirSync(served, { recursive: true });
-// Making them takes seconds, and most builds change nothing in them.
+// Bundling takes seconds, and most builds change no bundle.
 for (const [name, { modules, from, isPublic, ...options }] of areCurrent() ? [] : Object.entries(BUNDLES)) {
   const outfile = join(dist, name);
   const common = {
@@ -238,7 +238,7 @@ const licenses = NOBLE.map((name) => {
 });
 for (const folder of [dist, served]) writeFileSync(join(folder, LICENSES_FILE), licenses.join('\n\n'));
 
-/** True when every bundle is newer than everything that it is made of and by. */
+/** True when every bundle is newer than all of its sources, this script and the locked packages. */
 function areCurrent(): boolean {
   const bundles = Object.entries(BUNDLES).flatMap(([name, { isPublic }]) =>
     [dist, ...(isPublic ? [served] : [])].map((folder) => join(folder, name)),

@@ -1,5 +1,5 @@
-// What the test files that are asked for need from outside: programs, and the packages of the runtimes. A file needs the
-// programs that it, or what it imports however far, names by `toolPath`.
+// Finds what the chosen test files need from outside: the programs that a file, or any file that it imports, names by
+// `toolPath`, and whether the packages of the runtimes are needed.
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { build } from 'esbuild';
@@ -29,7 +29,7 @@ export async function toolsOf(files: readonly string[]): Promise<ToolName[]> {
   const { metafile } = await build({
     entryPoints: [...files],
     absWorkingDir: ROOT,
-    bundle: true, // follows imports, but for those of types
+    bundle: true, // follows imports, except those of types
     packages: 'external',
     platform: 'node',
     format: 'esm',

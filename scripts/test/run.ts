@@ -1,6 +1,6 @@
 // `npm test`: 1 provides what the tests need from outside and builds, 2 runs the tests, 3 prints how many conformance cases
 // hold in each runtime, how long each step took, and the counts as the last line, exactly "N passed, N failed, N skipped".
-// Arguments go to the runner: `npm test -- packages/protocol` installs and runs what is of that folder alone.
+// Arguments go to the runner: `npm test -- packages/protocol` installs only what the tests of that folder need.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -35,7 +35,7 @@ interface Counts {
 }
 
 const RUNNER_ARGS = ['--project=!expo', ...process.argv.slice(2)];
-/** Seconds by what was done meanwhile. */
+/** Seconds of each step. */
 const took = { installing: 0, building: 0, testing: 0 };
 let toolPaths: Readonly<Record<string, string>> = {};
 
@@ -71,7 +71,7 @@ async function during<T>(what: keyof typeof took, work: () => T | Promise<T>): P
   }
 }
 
-/** What a file with a wrong import needs is not known: the file fails when it runs, and the others are to run. */
+/** Every program where an import cannot be followed: that file fails when it runs, and the others run as usual. */
 async function toolsOrAll(files: readonly string[]): Promise<readonly ToolName[]> {
   const all = (Object.keys(TOOLS) as ToolName[]).filter((name) => !IMAGE_TOOLS.includes(name));
   return await toolsOf(files).catch(() => all);

@@ -1,12 +1,12 @@
-// Programs from outside npm that tests and commands start: the one list. A test, or its support, names a program by
-// `toolPath('…')`: `npm test` installs what the files that are asked for name, and what is missing all the same is skipped.
+// The one list of programs from outside npm that tests and commands start. A test, or its support, names a program by
+// `toolPath('…')`; `npm test` installs the programs that the chosen files name, and a test skips where its program is missing.
 
 export interface Tool {
   /** Names under which it may be installed, best first. */
   readonly commands: readonly string[];
   readonly debianPackage: string;
   readonly whatFor: string;
-  /** True when it is of no use to anybody but root. */
+  /** True when only root can use it. */
   readonly rootOnly?: boolean;
 }
 
@@ -89,7 +89,7 @@ export const TOOLS = {
 
 export type ToolName = keyof typeof TOOLS;
 
-/** Programs of `npm run image:try`; every other one is of a test. */
+/** Programs of `npm run image:try`; tests name all the others. */
 export const IMAGE_TOOLS: readonly ToolName[] = ['buildah', 'debootstrap'];
 
 /** Environment variable with the path of a program: `MTE_RELAY_REDIS_SERVER`. Set beforehand, it is left as it is. */

@@ -1,4 +1,4 @@
-// Redis for tests of the server.
+// Redis for the server's tests, from the programs that tests and commands share.
 export { freePort } from '../../../../scripts/test/programs/free-port.ts';
 export {
   QUICK_REPLICATION,
