@@ -5,6 +5,7 @@ export { ChunkOpener, ChunkSealer, ChunkSplitter, openChunks, sealChunks } from 
 export { failedToConnect } from './connect-errors.ts';
 export * from './constants.ts';
 export * from './errors.ts';
+export * from './http-syntax.ts';
 export {
   deriveSessionSecrets,
   requestKey,

@@ -1,6 +1,6 @@
 // What a program that embeds the relay may do to an exchange: refuse or annotate the opened request before it is
 // forwarded, annotate the answer before it is sealed.
-import type { Awaitable, Fields } from '@mte-relay/protocol';
+import { type Awaitable, FIELD_VALUE, type Fields, TOKEN } from '@mte-relay/protocol';
 import type { OwnResponse } from './failure/planes.ts';
 import { fieldValue, isFinalStatus, overrideFields } from './http/fields.ts';
 import { faultOf } from './observe/fault.ts';
@@ -56,9 +56,6 @@ export interface RelayHooks {
   /** Sees each answer of the upstream; one that throws changes nothing. */
   onResponse?(response: HookResponse): void;
 }
-
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110 §5.6.2
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Fields that a hook has set, by name in lower case. */
 export class FieldOverrides {

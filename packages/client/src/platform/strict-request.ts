@@ -1,4 +1,5 @@
 // A Request as the standard checks and completes it (Fetch §5.4), on platforms whose own leaves some of that out.
+import { TOKEN } from '@mte-relay/protocol';
 
 type Init = RequestInit & { duplex?: string };
 
@@ -28,7 +29,6 @@ export function streamlessRequest(input: URL | Request, init: Init): Request {
   return request;
 }
 
-const TOKEN = /^[!#$%&'*+.^_`|~\w-]+$/;
 const FORBIDDEN_METHODS = new Set(['CONNECT', 'TRACE', 'TRACK']);
 const NORMALISED_METHODS = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT']);
 const TEXT = 'text/plain;charset=UTF-8';

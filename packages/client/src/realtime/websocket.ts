@@ -1,6 +1,6 @@
 // The platform's WebSocket interface (WHATWG WebSockets) over a sealed one: arguments are checked here, and what becomes
 // of the connection turned into events; the connection itself is sealed-socket.ts.
-import type { Bytes } from '@mte-relay/protocol';
+import { type Bytes, TOKEN } from '@mte-relay/protocol';
 import { domError, EventTargetBase, makeEvent, textOf } from '#dom';
 import { URL } from '#url';
 import { notRelayed, RelayClientError } from '../api/errors.ts';
@@ -19,8 +19,6 @@ const NO_STATUS = 1005;
 const ABNORMAL_CLOSURE = 1006;
 /** RFC 6455 §5.5: 125 bytes without the code. */
 const CLOSE_REASON_MAX_BYTES = 123;
-/** RFC 9110 §5.6.2 */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /**
  * The client's WebSocket class.

@@ -2,6 +2,7 @@
 // §9.1): what comes out of a sealed message never met an HTTP parser, so this is the only place that looks.
 import { FIELD_COUNT_MAX, HEAD_MAX_BYTES } from '../constants.ts';
 import { ProtocolError } from '../errors.ts';
+import { FIELD_NAME, FIELD_VALUE, TOKEN } from '../http-syntax.ts';
 import { type Bytes, concatBytes, emptyBytes, readVarint, varintSize, varintSizeFromFirst } from '../wire.ts';
 import {
   type Fields,
@@ -334,9 +335,6 @@ function latin1(bytes: Bytes, start: number, end: number): string {
   return text;
 }
 
-const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/; // RFC 9292 §3.6: lower case
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/; // RFC 9110 §5.5, RFC 9113 §8.2.1
-
 function checkField(name: string, value: string): void {
   if (!FIELD_NAME.test(name)) throw new ProtocolError('malformed', 'a field name is not a lower-case token');
   if (!FIELD_VALUE.test(value)) throw new ProtocolError('malformed', 'a field value has a control character');
@@ -376,7 +374,6 @@ export function decodeResponseHead(message: Bytes): ResponseHead {
 
 // ---- Requests, and either ----------------------------------------------------------------------------------
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110 §5.6.2
 const SCHEME = /^https?$/;
 const AUTHORITY = /^[\x21-\x7e]*$/;
 const PATH = /^(?:\/[\x21-\x7e]*|\*)$/;

@@ -1,6 +1,7 @@
 // Parsers of the formats that settings have: URLs, origins, PEM, routes, header fields.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
+import { TOKEN } from '@mte-relay/protocol';
 import * as z from 'zod';
 import { isAddressRange } from '../http/forwarding.ts';
 import { canonicalTarget } from '../http/target.ts';
@@ -88,7 +89,7 @@ export const pair: Parser<string> = ruled(
 
 /** A method in upper case. "*" is a token of RFC 9110 §5.6.2 too, and would not match every method. */
 export const method: Parser<string> = converted(
-  checked('a method name without "*", such as PATCH', (text) => /^[!#$%&'+\-.^_`|~0-9A-Za-z]+$/.test(text)),
+  checked('a method name without "*", such as PATCH', (text) => TOKEN.test(text) && !text.includes('*')),
   (text) => text.toUpperCase(),
 );
 
@@ -118,7 +119,6 @@ export const seed: Parser<Uint8Array> = converted(
   (text) => Uint8Array.from(Buffer.from(text, 'base64')),
 );
 
-const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // a token of RFC 9110 §5.6.2
 /** The relay itself sets these, or they describe one hop or one body: on every message they would be wrong. */
 const RESERVED_FIELD =
   /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect|host|date|vary|content-(?:length|type|encoding|range)|set-cookie|cookie|forwarded|x-forwarded-.*|access-control-.*|mte-relay-.*)$/i;
@@ -150,7 +150,7 @@ interface FieldIssue {
 
 function fieldIssue(at: number, name: string, value: unknown): FieldIssue | undefined {
   // The name may be a misplaced secret, so that its index stands for it.
-  if (!FIELD_NAME.test(name)) return { path: [at], input: name, message: 'a header name (token of RFC 9110)' };
+  if (!TOKEN.test(name)) return { path: [at], input: name, message: 'a header name (token of RFC 9110)' };
   const field = { path: [name], input: value };
   if (RESERVED_FIELD.test(name)) {
     const message = 'a header that neither belongs to one connection or one body nor is set by the relay';

@@ -1,5 +1,6 @@
 // What the client needs of a Request, checked and completed as the standard says (Fetch §5.4). React Native's own keeps
 // its fields in an object whose inherited names it takes for fields, and forgets most options.
+import { TOKEN } from '@mte-relay/protocol';
 import { checkedMethod } from '../strict-request.ts';
 
 /** The body that a Request of React Native was made with; it has no other way to read it that does not need a Blob. */
@@ -49,7 +50,6 @@ function typeOf(body: unknown): string | undefined {
   return body instanceof Blob && body.type ? body.type : undefined;
 }
 
-const NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
 const NO_VALUE = /[\0\r\n]|[^\0-\xff]/;
 
 /** Fields of a request (Fetch §5.1), as far as the client uses them. */
@@ -60,7 +60,7 @@ export class PlainHeaders {
     for (const [name, value] of pairsOf(given)) {
       const lower = name.toLowerCase();
       const trimmed = value.replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, '');
-      if (!NAME.test(name) || NO_VALUE.test(trimmed))
+      if (!TOKEN.test(name) || NO_VALUE.test(trimmed))
         throw new TypeError(`field ${JSON.stringify(name)} cannot be sent`);
       const present = this.#fields.get(lower);
       this.#fields.set(lower, present === undefined ? trimmed : `${present}, ${trimmed}`);
