@@ -21,7 +21,7 @@ const CODES_BEFORE_CONNECTION: ReadonlySet<unknown> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
-/** Causes deeper than this prove nothing. */
+/** A failure with deeper causes is not evidence. */
 const DEPTH_MAX = 4;
 
 /**

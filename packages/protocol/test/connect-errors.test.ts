@@ -82,7 +82,7 @@ describe('of a failure with several causes', () => {
     expect(failedToConnect(aggregateOf(refused, new Error('no code')))).toBe(false);
   });
 
-  test('an AggregateError without errors shows nothing, whatever its code', () => {
+  test('an AggregateError without errors is not evidence, whatever its code', () => {
     expect(failedToConnect(Object.assign(new AggregateError([], 'no address'), { code: 'ECONNREFUSED' }))).toBe(false);
     expect(failedToConnect(new AggregateError([], 'no address'))).toBe(false);
   });
@@ -98,7 +98,7 @@ describe('of a failure with several causes', () => {
     expect(failedToConnect(Object.assign(errorOf('UND_ERR_SOCKET'), { cause: refused }))).toBe(false);
   });
 
-  test('a chain without an end shows nothing', () => {
+  test('a chain without an end is not evidence', () => {
     const endless = fetchFailed(undefined);
     endless.cause = endless;
     expect(failedToConnect(endless)).toBe(false);
@@ -107,7 +107,7 @@ describe('of a failure with several causes', () => {
 });
 
 test.each([undefined, null, 'ECONNREFUSED', { code: 'ECONNREFUSED', syscall: 'connect' }, new Error('no code')])(
-  '%s shows nothing',
+  '%s is not evidence',
   (failure) => {
     expect(failedToConnect(failure)).toBe(false);
     expect(failedToConnect(fetchFailed(failure))).toBe(false);
