@@ -52,7 +52,7 @@ describe('a POST that the box forwarded before it forged', () => {
     expect(relay.ran.length).toBe(1);
   });
 
-  test('421, on which fetch connects anew, and then no connection: may have run', async () => {
+  test('421, on which fetch connects anew, and then no connection: runs once and fails with may-have-run', async () => {
     const { relay, client } = await setUp();
     relay.box = onFirst(1, async ({ forward }) => {
       await forward();
