@@ -5,6 +5,7 @@ import {
   concatBytes,
   FIELD_COUNT_MAX,
   type Fields,
+  failedToConnect,
   isIdempotent,
   type ResponseHead,
 } from '@mte-relay/protocol';
@@ -35,7 +36,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   readonly #request: OpenedRequest;
   readonly #outbound: Outbound;
   readonly #sent: UpstreamRequest;
-  #resent = false;
+  #resentAfter: Error | undefined; // what ended the first try
   #controller: Controller | undefined;
   #aborted: Error | undefined;
   #head: ResponseHead | undefined;
@@ -135,8 +136,8 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   #resend(error: Error): boolean {
     const { body, method } = this.#sent;
     const isReplayable = body === null || body instanceof Uint8Array;
-    if (this.#resent || !isReplayable || !isIdempotent(method) || !isKeepAliveRace(error)) return false;
-    this.#resent = true;
+    if (this.#resentAfter || !isReplayable || !isIdempotent(method) || !isKeepAliveRace(error)) return false;
+    this.#resentAfter = error;
     this.#account.dispatchedAgain(this.#traced);
     this.#request.domain.upstream.dispatch(this.#sent, this);
     return true;
@@ -148,7 +149,9 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   }
 
   #fail(error: unknown): void {
-    const code = upstreamFailed(this.#context, this.#account, error);
+    // A second try that does not connect says nothing of the first, which the upstream may have seen.
+    const decisive = failedToConnect(error) ? (this.#resentAfter ?? error) : error;
+    const code = upstreamFailed(this.#context, this.#account, decisive);
     const response = innerFailure(code);
     this.#account.respondedInner(response.head.status, code);
     this.#outbound.respond(response);

@@ -82,6 +82,19 @@ test('an idle connection that the upstream closes in the moment of use is replac
   expect(seen.filter(({ url }) => url === '/cut')).toHaveLength(1);
 });
 
+test('an upstream that is gone when a GET is sent a second time may have seen it the first time', async () => {
+  const { port, upstream, seen } = await stage((req, res) => {
+    if (req.url !== '/cut') return void res.end('ok');
+    upstream.close();
+    req.socket.destroy();
+  });
+  const client = await SealedClient.pair(port);
+  expect((await client.fetch({})).text).toBe('ok');
+  const answer = await client.fetch({ path: '/cut' });
+  expect(JSON.parse(answer.text)).toMatchObject({ code: 'upstream-failed', upstreamSaw: 'maybe' });
+  expect(seen.filter(({ url }) => url === '/cut')).toHaveLength(1);
+});
+
 test('a body beyond the limit is 413 inside the seal', async () => {
   const { port, seen } = await stage(undefined, { environment: { REQUEST_BODY_MAX_BYTES: '1000' } });
   const client = await SealedClient.pair(port);
