@@ -2,6 +2,7 @@
 // /noble, /node), and the Noise engine's state, which only a pairing may hold; tests reach it by path.
 export * from './bhttp.ts';
 export { ChunkOpener, ChunkSealer, ChunkSplitter, openChunks, sealChunks } from './chunks.ts';
+export * from './close-codes.ts';
 export { failedToConnect } from './connect-errors.ts';
 export * from './constants.ts';
 export * from './errors.ts';

@@ -8,6 +8,7 @@
 // Before step 3 a relay that has forgotten the session is paired with anew, once.
 import {
   type Bytes,
+  CLOSE_GOING_AWAY,
   concatBytes,
   copyBytes,
   decodeResponseHead,
@@ -17,6 +18,7 @@ import {
   type Fields,
   FrameReader,
   framesOf,
+  OUTER_CLOSE_BASE,
   PATH_WEBSOCKET,
   SealedWebSocket,
   WEBSOCKET_SUBPROTOCOL,
@@ -40,10 +42,8 @@ const OUTER_WAITING_MAX_BYTES = 1_048_576;
 const OUTER_WAITING_POLL_MS = 10;
 /** For the relay's sealed close to come; the relay gives the upstream half of it. */
 const CLOSE_TIMEOUT_MS = 10_000;
-/** RFC 6455 §7.4.1 */
-const GOING_AWAY = 1001;
-/** Outer close code for `session-unknown` (SPEC §13.5): 4000 + 401. */
-const OUTER_CLOSE_SESSION_UNKNOWN = 4401;
+/** Outer close code for `session-unknown`. */
+const OUTER_CLOSE_SESSION_UNKNOWN = OUTER_CLOSE_BASE + 401;
 
 /** What its owner is told; `onEnd` once, and nothing after it. */
 export interface SocketOwner {
@@ -236,7 +236,7 @@ export class SealedSocket {
     const { left } = sealer;
     if (left === 0) return; // nothing leaves behind the close
     // Only a close may be the last frame of a key: nothing could be sealed behind it.
-    if (left === 1 && frame.kind !== 'close') return this.#sendClose(GOING_AWAY, 'frames used up');
+    if (left === 1 && frame.kind !== 'close') return this.#sendClose(CLOSE_GOING_AWAY, 'frames used up');
     const sealed = await sealer.seal(encodeFrame(frame));
     this.#giveUp.signal.throwIfAborted();
     outer.send(sealed);

@@ -1,6 +1,13 @@
 // The platform's WebSocket interface (WHATWG WebSockets) over a sealed one: arguments are checked here, and what becomes
 // of the connection turned into events; the connection itself is sealed-socket.ts.
-import { type Bytes, TOKEN } from '@mte-relay/protocol';
+import {
+  type Bytes,
+  CLOSE_ABNORMAL,
+  CLOSE_GOING_AWAY,
+  CLOSE_NO_STATUS,
+  CLOSE_NORMAL,
+  TOKEN,
+} from '@mte-relay/protocol';
 import { domError, EventTargetBase, makeEvent, textOf } from '#dom';
 import { URL } from '#url';
 import { notRelayed, RelayClientError } from '../api/errors.ts';
@@ -13,10 +20,6 @@ const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
 
-const NORMAL_CLOSURE = 1000; // RFC 6455 §7.4.1
-const GOING_AWAY = 1001;
-const NO_STATUS = 1005;
-const ABNORMAL_CLOSURE = 1006;
 /** RFC 6455 §5.5: 125 bytes without the code. */
 const CLOSE_REASON_MAX_BYTES = 123;
 
@@ -120,7 +123,7 @@ class SocketInterface extends EventTargetBase {
 
   /** The client is closed: its WebSockets go away as those of a page do that is left. */
   readonly #onClosing = (): void => {
-    if (this.#readyState < CLOSING) this.#close({ code: GOING_AWAY, reason: '' });
+    if (this.#readyState < CLOSING) this.#close({ code: CLOSE_GOING_AWAY, reason: '' });
   };
 
   #onMessage(data: string | Bytes): void {
@@ -136,7 +139,7 @@ class SocketInterface extends EventTargetBase {
     if (end instanceof Error)
       this.dispatchEvent(makeEvent('ErrorEvent', 'error', { error: end, message: end.message }));
     const clean = end !== 'cut' && !(end instanceof Error);
-    const { code = NO_STATUS, reason } = clean ? end : { code: ABNORMAL_CLOSURE, reason: '' };
+    const { code = CLOSE_NO_STATUS, reason } = clean ? end : { code: CLOSE_ABNORMAL, reason: '' };
     this.dispatchEvent(makeEvent('CloseEvent', 'close', { wasClean: clean, code, reason }));
   }
 }
@@ -169,14 +172,14 @@ function checkedProtocols(given: string | string[]): string[] {
 function checkedClose(code: number | undefined, reason = ''): CloseWord {
   // Web IDL's [Clamp] unsigned short.
   const clamped = code === undefined ? undefined : Math.min(Math.max(Math.round(Number(code)) || 0, 0), 0xffff);
-  if (clamped !== undefined && clamped !== NORMAL_CLOSURE && (clamped < 3000 || clamped > 4999)) {
+  if (clamped !== undefined && clamped !== CLOSE_NORMAL && (clamped < 3000 || clamped > 4999)) {
     throw domError('InvalidAccessError', `close code expected 1000 or 3000 to 4999, got ${clamped}`);
   }
   const said = new TextEncoder().encode(`${reason}`);
   if (said.length > CLOSE_REASON_MAX_BYTES) {
     throw domError('SyntaxError', `close reason expected up to ${CLOSE_REASON_MAX_BYTES} bytes`);
   }
-  return { code: clamped ?? (said.length === 0 ? undefined : NORMAL_CLOSURE), reason: textOf(said) };
+  return { code: clamped ?? (said.length === 0 ? undefined : CLOSE_NORMAL), reason: textOf(said) };
 }
 
 /** A message as it is now: the caller may change its buffer later. */

@@ -6,6 +6,7 @@ import {
   INNER_FAILURE,
   INNER_FAILURE_FIELD,
   type InnerCode,
+  OUTER_CLOSE_BASE,
   OUTER_STATUS,
   type OuterCode,
   ProtocolError,
@@ -115,11 +116,8 @@ export function refuse(res: ServerResponse, code: OuterCode, retryAfterSeconds: 
 
 /** The close code of a sealed WebSocket's outer hop for a refusal (SPEC §13.5); its reason is the code. */
 export function outerCloseCode(code: OuterCode): number {
-  return 4000 + OUTER_STATUS[code];
+  return OUTER_CLOSE_BASE + OUTER_STATUS[code];
 }
-
-/** The upstream broke off (RFC 6455 §11.7, registered as "bad gateway"). */
-export const OUTER_CLOSE_UPSTREAM_BROKE = 1014;
 
 /**
  * Decodes an authentic message: a fault in it is the client's own and is answered inside the seal.

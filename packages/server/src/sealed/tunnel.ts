@@ -2,6 +2,13 @@
 // sent to the client, each side no faster than the other takes them (SPEC §13.3, §13.4).
 import {
   type Bytes,
+  CLOSE_ABNORMAL,
+  CLOSE_BAD_GATEWAY,
+  CLOSE_GOING_AWAY,
+  CLOSE_MESSAGE_TOO_BIG,
+  CLOSE_NO_STATUS,
+  CLOSE_NORMAL,
+  CLOSE_PROTOCOL_ERROR,
   type DataFrame,
   encodeFrame,
   FrameReader,
@@ -13,18 +20,11 @@ import {
 } from '@mte-relay/protocol';
 import type { WebSocket } from 'ws';
 import type { ProcessSettings } from '../config/settings.ts';
-import { OUTER_CLOSE_UPSTREAM_BROKE, outerCloseCode } from '../failure/planes.ts';
+import { outerCloseCode } from '../failure/planes.ts';
 import type { Limit } from '../observe/metrics.ts';
 
 /** Bytes that may wait for a side before the other one is no longer read. */
 const WAITING_MAX_BYTES = 262_144;
-
-const NORMAL_CLOSURE = 1000; // RFC 6455 §7.4.1
-const GOING_AWAY = 1001;
-const PROTOCOL_ERROR = 1002;
-const NO_STATUS = 1005;
-const ABNORMAL_CLOSURE = 1006;
-const MESSAGE_TOO_BIG = 1009;
 
 /** What an error of `ws` says of a message of the upstream. */
 const LIMIT_OF: Readonly<Record<string, Limit>> = {
@@ -125,7 +125,7 @@ export class WebSocketTunnel {
       this.#deliver(this.#reader.read(opened));
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#fault(PROTOCOL_ERROR, 'malformed');
+      this.#fault(CLOSE_PROTOCOL_ERROR, 'malformed');
     }
   }
 
@@ -180,7 +180,7 @@ export class WebSocketTunnel {
     if (this.#ended) return;
     const { sealer } = this.#keys;
     // Only a close may be the last frame of a key: nothing could be sealed behind it.
-    if (sealer.left === 1 && frame.kind !== 'close') return this.close(GOING_AWAY, 'frames used up');
+    if (sealer.left === 1 && frame.kind !== 'close') return this.close(CLOSE_GOING_AWAY, 'frames used up');
     if (frame.kind === 'close') this.#closeSealed = true;
     this.#outer.send(sealer.seal(encodeFrame(frame)), this.#clientTook);
     if (this.#outer.bufferedAmount > WAITING_MAX_BYTES) this.#upstream.pause();
@@ -193,15 +193,15 @@ export class WebSocketTunnel {
 
   #onUpstreamClose(code: number, reason: string): void {
     if (this.#upstreamLimit) return this.#tooBig(this.#upstreamLimit);
-    if (code === ABNORMAL_CLOSURE) return this.#onUpstreamBroken();
-    this.#seal({ kind: 'close', code: code === NO_STATUS ? undefined : code, reason });
-    this.#end(NORMAL_CLOSURE, '');
+    if (code === CLOSE_ABNORMAL) return this.#onUpstreamBroken();
+    this.#seal({ kind: 'close', code: code === CLOSE_NO_STATUS ? undefined : code, reason });
+    this.#end(CLOSE_NORMAL, '');
   }
 
   #onUpstreamBroken(): void {
     if (this.#ended) return; // the relay itself broke it off
     this.#observer.onUpstreamBroken(this.#upstreamError ?? new Error('the upstream broke off'));
-    this.#breakOff(OUTER_CLOSE_UPSTREAM_BROKE, 'upstream-failed');
+    this.#breakOff(CLOSE_BAD_GATEWAY, 'upstream-failed');
   }
 
   // The ends.
@@ -209,13 +209,13 @@ export class WebSocketTunnel {
   /** The client's own fault, or a limit: said inside the seal. */
   #fault(code: number, reason: string): void {
     this.#seal({ kind: 'close', code, reason });
-    this.#end(NORMAL_CLOSURE, '');
+    this.#end(CLOSE_NORMAL, '');
     this.#upstream.terminate();
   }
 
   #tooBig(limit: Limit): void {
     this.#observer.onLimit(limit);
-    this.#fault(MESSAGE_TOO_BIG, 'message too big');
+    this.#fault(CLOSE_MESSAGE_TOO_BIG, 'message too big');
   }
 
   /** Without a sealed close frame: the client sees that this was not the end. */
@@ -233,14 +233,14 @@ export class WebSocketTunnel {
 
   #endOfLife(): void {
     if (!this.#ended) this.#observer.onLimit('WEBSOCKET_LIFETIME_MS');
-    this.close(GOING_AWAY, 'lifetime over');
+    this.close(CLOSE_GOING_AWAY, 'lifetime over');
   }
 
   /** Browsers answer pings by themselves, so an idle client lives and one that is gone shows. */
   #beat(): void {
     if (performance.now() - this.#lastSignMs > this.#settings.WEBSOCKET_IDLE_TIMEOUT_MS) {
       if (!this.#ended) this.#observer.onLimit('WEBSOCKET_IDLE_TIMEOUT_MS');
-      this.close(GOING_AWAY, 'no sign of life');
+      this.close(CLOSE_GOING_AWAY, 'no sign of life');
     } else if (this.#outer.readyState === this.#outer.OPEN) {
       this.#outer.ping();
     }

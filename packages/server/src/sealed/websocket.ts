@@ -14,6 +14,9 @@ import {
   type Awaitable,
   type Bytes,
   CHUNK_PLAINTEXT_MAX_BYTES,
+  CLOSE_ABNORMAL,
+  CLOSE_GOING_AWAY,
+  CLOSE_NORMAL,
   decodeWhole,
   encodeResponse,
   parseWebSocketHeader,
@@ -42,8 +45,6 @@ import { OpenedRequest } from './opened-request.ts';
 import { WebSocketTunnel } from './tunnel.ts';
 
 const NOTHING: Bytes = new Uint8Array(0);
-const GOING_AWAY = 1001;
-const ABNORMAL_CLOSURE = 1006;
 
 /** A claimed opening message, and what seals the response to it. */
 interface Claimed {
@@ -96,10 +97,10 @@ export class SealedWebSocketRelay {
 
   /** Ends it cleanly on both sides; for a relay that is closing. */
   close(): void {
-    if (this.#tunnel) return this.#tunnel.close(GOING_AWAY, 'relay is closing');
+    if (this.#tunnel) return this.#tunnel.close(CLOSE_GOING_AWAY, 'relay is closing');
     this.#settled = true;
     this.#upstream?.terminate();
-    this.#outer.close(GOING_AWAY, 'relay is closing');
+    this.#outer.close(CLOSE_GOING_AWAY, 'relay is closing');
   }
 
   /** Ends it at once. */
@@ -243,7 +244,7 @@ export class SealedWebSocketRelay {
     const whole = encodeResponse(head, body);
     const fits = whole.length <= CHUNK_PLAINTEXT_MAX_BYTES;
     this.#respond(acceptor, fits ? whole : encodeResponse(withoutLength(head), NOTHING));
-    this.#outer.close(1000);
+    this.#outer.close(CLOSE_NORMAL);
   }
 
   #respond(acceptor: WebSocketAcceptor, response: Bytes): ReturnType<WebSocketAcceptor['answer']> {
@@ -262,7 +263,7 @@ export class SealedWebSocketRelay {
     clearTimeout(this.#openingTimer);
     this.#settled = true;
     if (!this.#tunnel) this.#upstream?.terminate();
-    const isClosed = outerCode !== ABNORMAL_CLOSURE && (this.#tunnel?.isClosed ?? true);
+    const isClosed = outerCode !== CLOSE_ABNORMAL && (this.#tunnel?.isClosed ?? true);
     this.#account.end(outerCode, isClosed);
   }
 
