@@ -1,6 +1,6 @@
 // What every part of a client shares: one relay's sessions, transport and events, and whether it is still open. fetch,
 // forward, WebSocket and EventSource are each built on it, so that an app loads only those that it uses.
-import { ProtocolError } from '@mte-relay/protocol';
+import { PIN, ProtocolError } from '@mte-relay/protocol';
 import { platform } from '#platform';
 import { URL } from '#url';
 import { RelayClientError } from './api/errors.ts';
@@ -13,7 +13,6 @@ import { ClientIdentity, refusesIdentity } from './session/identity.ts';
 import { Pairer } from './session/pairing.ts';
 import { type Session, Sessions } from './session/session.ts';
 
-const PIN = /^sha256-[A-Za-z0-9+/]{43}=$/;
 const PAIRING_TIMEOUT_MS = 15_000;
 
 /** One relay, as the parts of its client see it. */

@@ -18,6 +18,7 @@ export {
 export * from './message.ts';
 export * from './methods.ts';
 export * from './pairing.ts';
+export * from './pin.ts';
 export { type Claim, ReplayWindow } from './replay-window.ts';
 export type * from './suite.ts';
 export * from './websocket.ts';

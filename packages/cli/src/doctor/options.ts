@@ -1,5 +1,6 @@
 // What `mte-relay doctor` is told.
 import { parseArgs } from 'node:util';
+import { PIN } from '@mte-relay/protocol';
 import { UsageError } from '../exit.ts';
 
 const TIMEOUT_SECONDS_DEFAULT = 60;
@@ -11,7 +12,6 @@ const UPLOAD_MB_DEFAULT = 10;
 const UPLOAD_MB_MAX = 60;
 const ADMIN_PORT_DEFAULT = 9090;
 const METHODS = ['HEAD', 'GET', 'OPTIONS'];
-const PIN = /^sha256-[A-Za-z0-9+/]{43}=$/;
 
 export const DOCTOR_HELP: string = `mte-relay doctor URL [options]
 

@@ -8,6 +8,7 @@ import {
   PATH_PAIR,
   PROTOCOL_VERSION,
   ProtocolError,
+  pinOfDigest,
   SUITE_ID,
   type Suite,
   startPairing,
@@ -153,8 +154,7 @@ export class Pairer {
     if (response.status !== 200) throw unansweredError(await readRefusal(response), url, false);
     const keys: RelayKey[] = [];
     for (const bytes of publicKeysIn(await bodyOf(response, url, signal))) {
-      const digest = await this.#suite.hash(bytes);
-      keys.push({ bytes, pin: `sha256-${btoa(String.fromCharCode(...digest))}` });
+      keys.push({ bytes, pin: pinOfDigest(await this.#suite.hash(bytes)) });
     }
     return keys;
   }

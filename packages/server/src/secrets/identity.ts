@@ -1,5 +1,5 @@
 // Who this relay is: its X-Wing key pair, key id and pin (SPEC §3.1).
-import { KEM_SEED_BYTES, KEY_ID_BYTES, type RelayIdentity } from '@mte-relay/protocol';
+import { KEM_SEED_BYTES, KEY_ID_BYTES, pinOfDigest, type RelayIdentity } from '@mte-relay/protocol';
 import { xwingKeyPairFromSeed } from '@mte-relay/protocol/node';
 import { deriveFromSecret, sha256 } from './derive.ts';
 
@@ -26,7 +26,7 @@ export function relayIdentities(settings: IdentitySecrets): readonly [RelayIdent
   return identities as [RelayIdentity, ...RelayIdentity[]];
 }
 
-/** What a client trusts: "sha256-" and the base64 of SHA-256(public key). */
+/** What a client trusts. */
 export function pinOf(identity: RelayIdentity): string {
-  return `sha256-${sha256(identity.keyPair.publicKey).toString('base64')}`;
+  return pinOfDigest(sha256(identity.keyPair.publicKey));
 }

@@ -1,6 +1,6 @@
 // Who answers: discovery, its keys against the pins, the echo, the clock, and that nothing unsealed gets past the relay.
 import { randomUUID } from 'node:crypto';
-import { KEM_PUBLIC_KEY_BYTES, PATH_DISCOVERY, PROTOCOL_VERSION, SUITE_ID } from '@mte-relay/protocol';
+import { KEM_PUBLIC_KEY_BYTES, PATH_DISCOVERY, PROTOCOL_VERSION, pinOfDigest, SUITE_ID } from '@mte-relay/protocol';
 import type { Examination, ShownKey } from '../examination.ts';
 import { explain, jsonOf, relayCodeOf, textOf } from '../explain.ts';
 import { type OuterAnswer, reasonOf } from '../hop.ts';
@@ -62,7 +62,7 @@ async function keysIn({ suite }: Examination, document: Readonly<Record<string, 
   for (const entry of shown as { publicKey?: unknown }[]) {
     const publicKey = new Uint8Array(Buffer.from(textOf(entry?.publicKey), 'base64'));
     if (publicKey.length !== KEM_PUBLIC_KEY_BYTES) continue;
-    keys.push({ publicKey, pin: `sha256-${Buffer.from(await suite.hash(publicKey)).toString('base64')}` });
+    keys.push({ publicKey, pin: pinOfDigest(await suite.hash(publicKey)) });
   }
   return keys;
 }
