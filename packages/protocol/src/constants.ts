@@ -34,6 +34,8 @@ export const FLAG_OUTER_COOKIES = 1;
 /** Largest plaintext of one chunk; every receiver accepts this much (SPEC §5.3). */
 export const CHUNK_PLAINTEXT_MAX_BYTES = 65_536;
 export const CHUNK_CIPHERTEXT_MAX_BYTES: number = CHUNK_PLAINTEXT_MAX_BYTES + AEAD_TAG_BYTES;
+/** Content that fills one chunk with its length in front, which takes 4 bytes from 2^14 to 2^30 (SPEC §5.5). */
+export const CONTENT_PIECE_MAX_BYTES: number = CHUNK_PLAINTEXT_MAX_BYTES - 4;
 /** Most chunks under one message key (SPEC §8): 2^32 keeps the nonce counter and AES-GCM's limits far away. */
 export const CHUNK_COUNT_MAX = 4_294_967_296;
 /** Message numbers a session may lag behind its highest and still be accepted (SPEC §6). */

@@ -15,6 +15,7 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '../src/bhttp.ts';
+import { CHUNK_PLAINTEXT_MAX_BYTES, CONTENT_PIECE_MAX_BYTES } from '../src/constants.ts';
 import { type Bytes, concatBytes } from '../src/wire.ts';
 import { ascii, fromHex, patternBytes, toHex } from './support/bytes.ts';
 import { content, cutBy, cuts, fields, informational, requestHead, responseHead } from './support/http-messages.ts';
@@ -245,6 +246,10 @@ describe('layout', () => {
     expect(Object.getPrototypeOf(head)).toBe(Object.prototype);
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
   });
+});
+
+test('the longest piece of content fills a chunk with its length in front', () => {
+  expect(encodeContent(new Uint8Array(CONTENT_PIECE_MAX_BYTES)).length).toBe(CHUNK_PLAINTEXT_MAX_BYTES);
 });
 
 describe('misuse of the encoder', () => {

@@ -2,8 +2,8 @@
 // connection per message, none of which the SDK would ever do.
 import {
   type Bytes,
-  CHUNK_PLAINTEXT_MAX_BYTES,
   type ClientKeys,
+  CONTENT_PIECE_MAX_BYTES,
   CONTENT_TYPE_MESSAGE,
   CONTENT_TYPE_PAIRING,
   concatBytes,
@@ -23,8 +23,6 @@ import {
   startPairing,
 } from '@mte-relay/protocol';
 import type { Hop, OuterAnswer, OuterRequest } from './hop.ts';
-
-const CONTENT_PER_CHUNK_BYTES = CHUNK_PLAINTEXT_MAX_BYTES - 8;
 
 /** What the relay says inside the seal. */
 export interface InnerAnswer extends ResponseHead {
@@ -96,8 +94,8 @@ export class DoctorSession {
   async sealLarge(head: RequestHead, contentBytes: number, piece: Bytes): Promise<SealedRequest> {
     const exchange = await this.begin();
     const parts: Bytes[] = [exchange.header, await exchange.seal(encodeRequestStart(head))];
-    for (let left = contentBytes; left > 0; left -= CONTENT_PER_CHUNK_BYTES) {
-      parts.push(await exchange.seal(encodeContent(piece.subarray(0, Math.min(left, CONTENT_PER_CHUNK_BYTES)))));
+    for (let left = contentBytes; left > 0; left -= CONTENT_PIECE_MAX_BYTES) {
+      parts.push(await exchange.seal(encodeContent(piece.subarray(0, Math.min(left, CONTENT_PIECE_MAX_BYTES)))));
     }
     parts.push(await exchange.sealFinal(encodeEnd()));
     return { exchange, bytes: concatBytes(parts) };

@@ -3,6 +3,7 @@
 import {
   type Bytes,
   CHUNK_PLAINTEXT_MAX_BYTES,
+  CONTENT_PIECE_MAX_BYTES,
   concatBytes,
   encodeContent,
   encodeEnd,
@@ -40,8 +41,6 @@ export interface Upload {
   release(): void;
 }
 
-/** Content that fits into one chunk together with the length in front of it. */
-const CONTENT_PER_CHUNK_BYTES = CHUNK_PLAINTEXT_MAX_BYTES - 4;
 /** Throws what the request's own body throws, or the signal's reason. */
 export async function sealRequest(
   message: SealedExchange,
@@ -102,8 +101,8 @@ async function* sealedChunks(
   }
   let loadedBytes = 0;
   for await (const piece of content) {
-    for (let at = 0; at < piece.length; at += CONTENT_PER_CHUNK_BYTES) {
-      const part = piece.subarray(at, at + CONTENT_PER_CHUNK_BYTES);
+    for (let at = 0; at < piece.length; at += CONTENT_PIECE_MAX_BYTES) {
+      const part = piece.subarray(at, at + CONTENT_PIECE_MAX_BYTES);
       yield await message.seal(encodeContent(part));
       loadedBytes += part.length;
       report?.(loadedBytes);

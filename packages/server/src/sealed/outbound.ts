@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http';
 import {
   type Bytes,
   CHUNK_PLAINTEXT_MAX_BYTES,
+  CONTENT_PIECE_MAX_BYTES,
   CONTENT_TYPE_MESSAGE,
   concatBytes,
   contentPrefix,
@@ -17,9 +18,6 @@ import {
 import type { OwnResponse } from '../failure/planes.ts';
 import { overrideFields } from '../http/fields.ts';
 import type { Account } from '../observe/account.ts';
-
-/** Content bytes sealed at once: a chunk less the longest length in front of them. */
-const CONTENT_PIECE_MAX_BYTES = CHUNK_PLAINTEXT_MAX_BYTES - 8;
 
 /** One sealed response: nothing is sent, a stream is under way, or it has ended. */
 export class Outbound {
