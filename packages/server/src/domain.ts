@@ -23,6 +23,8 @@ export interface Domain {
   /** Inbound host in lower case, or `*`. */
   readonly name: string;
   readonly settings: DomainSettings;
+  /** Names of HEADERS. */
+  readonly ownNames: ReadonlySet<string>;
   /** Newest first: more than one while a secret is rotated. */
   readonly identities: readonly RelayIdentity[];
   /** What clients trust, one for each identity. */
@@ -96,6 +98,7 @@ function createDomain(suite: SyncSuite, name: string, own: DomainSettings, setti
   return {
     name,
     settings: own,
+    ownNames: new Set(own.HEADERS.map(([name]) => name)),
     identities,
     pins: identities.map(pinOf) as [string, ...string[]],
     clientIds: new ClientIds(own.CLIENT_ID_SECRET),

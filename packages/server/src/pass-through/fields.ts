@@ -36,13 +36,11 @@ export function upstreamHeaders(
  * The upstream's fields for the client. Left out is what the relay says itself: HEADERS, the request's id, and CORS, which
  * CORS_ORIGINS decides alone.
  */
-export function fieldsForClient({ settings, upstream }: Domain, headers: ParsedHeaders): [string, string][] {
-  const own = new Set(settings.HEADERS.map(([name]) => name)).add(REQUEST_ID_FIELD);
-  const fields: [string, string][] = [];
-  for (const [name, value] of downstreamFields(headers)) {
-    if (own.has(name) || name.startsWith('access-control-')) continue;
-    fields.push([name, upstream.clientValues.of(name, value)]);
-  }
+export function fieldsForClient({ ownNames, upstream }: Domain, headers: ParsedHeaders): [string, string][] {
+  const fields = downstreamFields(headers).filter(
+    ([name]) => !ownNames.has(name) && name !== REQUEST_ID_FIELD && !name.startsWith('access-control-'),
+  );
+  for (const field of fields) field[1] = upstream.clientValues.of(field[0], field[1]);
   return fields;
 }
 
