@@ -23,6 +23,12 @@ interface Opened {
   readonly resources: AsyncDisposableStack;
 }
 
+/** A relay that listens. */
+interface Started {
+  readonly relay: Relay;
+  readonly log: Logger;
+}
+
 /**
  * Runs a relay until the process is asked to end.
  * @returns the exit status.
@@ -31,17 +37,17 @@ interface Opened {
 export async function start(from: Environment): Promise<number> {
   const opened: Opened = { log: undefined, resources: new AsyncDisposableStack() };
   const asked = hearSignals(opened);
-  let relay: Relay | undefined;
+  let started: Started | undefined;
   try {
-    relay = await Promise.race([startRelay(from, opened, asked), whenAborted(asked)]);
-    if (relay) await serve(relay, opened.log as Logger, asked);
+    started = await Promise.race([startRelay(from, opened, asked), whenAborted(asked)]);
+    if (started) await serve(started, asked);
     else opened.log?.info('asked to end before it listens');
   } finally {
     await opened.resources.disposeAsync();
   }
   opened.log?.info('relay has closed');
   // The step that was under way must not be followed by the next one.
-  if (!relay) exit(0, opened.log);
+  if (!started) exit(0, opened.log);
   return 0;
 }
 
@@ -65,7 +71,7 @@ async function whenAborted(asked: AbortSignal): Promise<undefined> {
 }
 
 /** Step by step; what is open is noted at once, and nothing more is opened once the process is asked to end. */
-async function startRelay(from: Environment, opened: Opened, asked: AbortSignal): Promise<Relay> {
+async function startRelay(from: Environment, opened: Opened, asked: AbortSignal): Promise<Started> {
   const { environment, settings, modules, warnings } = await readConfiguration(from);
   asked.throwIfAborted();
   const log = createLogger(settings.LOG_LEVEL, settings.LOG_MODULE);
@@ -90,11 +96,11 @@ async function startRelay(from: Environment, opened: Opened, asked: AbortSignal)
     throw new Error(`STARTUP_MODULE failed: ${error instanceof Error ? error.message : String(error)}`);
   }
   asked.throwIfAborted();
-  await listen(relay, log);
-  return relay;
+  await listen({ relay, log });
+  return { relay, log };
 }
 
-async function listen(relay: Relay, log: Logger): Promise<void> {
+async function listen({ relay, log }: Started): Promise<void> {
   const port = await relay.listen();
   for (const [domain, { UPSTREAM }] of relay.settings.domains) {
     const { adminPort, integrity } = relay;
@@ -104,7 +110,7 @@ async function listen(relay: Relay, log: Logger): Promise<void> {
 }
 
 /** Until it is asked to end, and for as long as load balancers need to notice. */
-async function serve(relay: Relay, log: Logger, asked: AbortSignal): Promise<void> {
+async function serve({ relay, log }: Started, asked: AbortSignal): Promise<void> {
   await whenAborted(asked);
   const { DRAIN_DELAY_MS, SHUTDOWN_TIMEOUT_MS } = relay.settings;
   log.info({ drainDelayMs: DRAIN_DELAY_MS, timeoutMs: SHUTDOWN_TIMEOUT_MS }, 'relay is draining');

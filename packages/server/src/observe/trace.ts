@@ -67,14 +67,10 @@ export class ExchangeTrace {
   calling({ method, headers, origin }: UpstreamCall): void {
     const { propagation, SpanKind, trace } = this.#tracing.api;
     const { attribute, name } = methodOf(method);
-    if (!this.#server) {
-      this.#begin(propagation.extract(this.#around, headers, FLAT), name).setAttribute(
-        'http.request.method',
-        attribute,
-      );
-    }
+    const span = this.#server ?? this.#begin(propagation.extract(this.#around, headers, FLAT), name);
+    span.setAttribute('http.request.method', attribute);
     this.#endCall(0, 'resent');
-    const server = trace.setSpan(this.#around, this.#server as Span);
+    const server = trace.setSpan(this.#around, span);
     const attributes: Attributes = {
       'http.request.method': attribute,
       'server.address': origin.hostname.replace(/^\[|\]$/g, ''),

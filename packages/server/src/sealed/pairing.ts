@@ -20,7 +20,7 @@ import { outerFailureOf } from '../failure/noted.ts';
 import { OuterRefusal, refuse } from '../failure/planes.ts';
 import type { Deadlines } from '../limits/deadlines.ts';
 import type { Account, HttpExchange } from '../observe/account.ts';
-import { SESSION_LIFETIMES, type StoreBirth, StoreFullError, StoreUnavailableError } from '../sessions/store.ts';
+import { SESSION_LIFETIMES, StoreFullError, StoreUnavailableError } from '../sessions/store.ts';
 
 /** No pairing request is longer: the two KEM parts, the longest authority, and the small fields with room to spare. */
 const REQUEST_MAX_BYTES = KEM_CIPHERTEXT_BYTES + KEM_PUBLIC_KEY_BYTES + 512;
@@ -75,10 +75,10 @@ async function openPairing(
   if (!domain) throw new OuterRefusal('domain-unknown');
   if (!domain.cors.allows(req)) throw new OuterRefusal('origin-refused');
   const client = domain.clientIds.issue(Date.now());
-  let birth: StoreBirth | undefined;
   const { reply, parameters, secrets } = await acceptPairing(suite, identityOf(domain, request), request, async () => {
-    birth = await sessions.birth();
+    const birth = await sessions.birth();
     return {
+      birth,
       sid: suite.randomBytes(SESSION_ID_BYTES),
       lifetimeMs: SESSION_LIFETIMES.absoluteMs,
       idleMs: SESSION_LIFETIMES.idleMs,
@@ -90,7 +90,7 @@ async function openPairing(
       clientId: client.token,
     };
   });
-  const { sid } = parameters;
+  const { sid, birth } = parameters;
   const askedMs = performance.now();
   try {
     const created = sessions.create(
@@ -103,7 +103,7 @@ async function openPairing(
         flags: request.flags,
         clientId: client.id,
       },
-      birth as StoreBirth,
+      birth,
     );
     await created;
     if (created instanceof Promise) context.metrics.store.create.observeMs(performance.now() - askedMs);
