@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, normalize, relative } from 'node:path';
 import { expect, test } from 'vitest';
 
-const SOURCES = join(import.meta.dirname, '../../packages/server/src');
+const ROOT = join(import.meta.dirname, '../..');
+const SOURCES = join(ROOT, 'packages/server/src');
 
 /** Files and folders of packages/server/src, top floor first. Rooms of one floor do not import each other. */
 const FLOORS = [
@@ -12,7 +13,7 @@ const FLOORS = [
   ['index.ts'],
   ['relay.ts'],
   ['listen'],
-  ['sealed', 'pass-through', 'exchange', 'pairing'],
+  ['sealed', 'pass-through'],
   ['context.ts'],
   ['hooks.ts'],
   ['domain.ts'],
@@ -42,4 +43,12 @@ test('every import of the server goes to a lower floor or stays in its room', ()
     }
   }
   expect(upward.sort()).toEqual([]);
+});
+
+test('CONTRIBUTING lists the floors in this order', () => {
+  const [, section = ''] = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8').split('### The floors of the server\n');
+  const [table = ''] = section.split(/^## /m);
+  const rows = table.split('\n').filter((line) => line.startsWith('| `'));
+  const listed = rows.map((row) => [...(row.split('|')[1] as string).matchAll(/`([^`]+)`/g)].map(([, name]) => name));
+  expect(listed).toEqual(FLOORS);
 });
