@@ -12,6 +12,6 @@ export interface Note {
 
 export async function listNotes(): Promise<readonly Note[]> {
   const response = await relay.fetch('/notes');
-  if (!response.ok) throw new Error(`the API answered ${response.status}`);
+  if (!response.ok) throw new Error(`the API responded with ${response.status}`);
   return (await response.json()) as Note[];
 }

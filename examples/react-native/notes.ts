@@ -15,6 +15,6 @@ export async function addNote(text: string): Promise<Note> {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ text }),
   });
-  if (!response.ok) throw new Error(`the API answered ${response.status}`);
+  if (!response.ok) throw new Error(`the API responded with ${response.status}`);
   return (await response.json()) as Note;
 }

@@ -28,7 +28,7 @@ const REFERENCE_PROMISES = [
   'configured by environment variables', // server configuration
   'the minimal example and the full example', // server configuration
   'its logs can be watched', // health checks
-  '`/api/mte-echo?msg=test` answers', // health checks
+  '`/api/mte-echo?msg=test` responds', // health checks
   'requests processed, request time, upstream proxy time, decode time, encode time', // dashboard metrics
   'throughput and latency beside the API alone', // performance metrics
   'several relays behind a load balancer', // performance metrics
