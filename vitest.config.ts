@@ -1,11 +1,14 @@
 // How `npm test` runs the tests. The build comes first: an import by a package's name gives its dist/, as users have it.
-// Only what a package does not export is imported from its src/.
+// Only the server is its source in unit tests: those of its parts and the relays of packages/testing share one copy of its
+// classes. What a package does not export is imported from its src/.
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './scripts/test/longest-first.ts';
 
 // Pairings, browsers and child processes, on two cores that may be loaded ten times over; a hanging test still ends.
 const TEST_TIMEOUT_MS = 120_000;
 
+const SERVER_SOURCE = join(import.meta.dirname, 'packages/server/src/index.ts');
 const exclude = ['**/node_modules/**', '**/dist/**'];
 // What is polled for comes within milliseconds, unless the machine is busy.
 const POLL_TIMEOUT_MS = 30_000;
@@ -28,6 +31,7 @@ export default defineConfig({
     allowOnly: false,
     projects: [
       {
+        resolve: { alias: [{ find: /^@mte-relay\/server$/, replacement: SERVER_SOURCE }] },
         test: {
           ...shared,
           name: 'unit',

@@ -6,9 +6,10 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { freePort } from '@mte-relay/testing/free-port';
 import { SCALING_RESULT, type ScalingResult, type ScalingRow, scalingTable } from '../scripts/docs/scaling-table.ts';
 import { type Load, type LoadResult, sealedLoad, wrkLoad } from './load/load.ts';
-import { endAll, freePort, listening, start } from './load/processes.ts';
+import { endAll, listening, start } from './load/processes.ts';
 import type { Cores } from './load/subjects.ts';
 import { chooseCores, describeMachine, requirePrograms } from './machine.ts';
 

@@ -2,10 +2,11 @@
 //
 //   browser ── localhost:PORT (tap) ── relay (child process) ── sample API (this process)
 
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { freePort } from '@mte-relay/testing/free-port';
 import { createSampleApi } from './api.ts';
 import { type RelayProcess, relayPin, startRelay, untilReady } from './relay-process.ts';
 import { newSeenFeed, recordRequest } from './seen.ts';
@@ -101,20 +102,4 @@ async function listen(server: Server): Promise<number> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
-}
-
-/** A port for a child to listen on. Below the range that outgoing connections are given, so that none takes it first. */
-async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 100; tries += 1) {
-    const port = randomInt(20_000, 30_000);
-    const server = createTcpServer().listen(port, '127.0.0.1');
-    const free = await once(server, 'listening').then(
-      () => true,
-      () => false,
-    );
-    if (!free) continue;
-    await server[Symbol.asyncDispose]();
-    return port;
-  }
-  throw new Error('found no free port between 20000 and 30000');
 }

@@ -1,9 +1,10 @@
 // Starts what the bench needs, each in its own process group on a given core, knows what CPU it used, and ends all of
 // it whatever happens: at the end, on a failure, on Ctrl-C, and (by the parent-death signal) when the runner is killed.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { accepts } from '@mte-relay/testing/servers';
 
 const READY_MAX_MS = 15_000;
 const END_MAX_MS = 4000;
@@ -68,16 +69,6 @@ export async function listening(started: Started, port: number): Promise<void> {
   );
 }
 
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect({ host: '127.0.0.1', port }, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
-}
-
 /** Ends every process that was started, first politely. */
 export async function endAll(): Promise<void> {
   const ending = [...running];
@@ -93,18 +84,6 @@ function signalGroup({ pid }: Started, signal: NodeJS.Signals): void {
   } catch {
     // the group is gone already
   }
-}
-
-/** A port that was free a moment ago, for programs that cannot be told to choose one. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** User and system CPU of a process and its descendants so far, in seconds; resolution 10 ms. */

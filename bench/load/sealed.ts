@@ -1,6 +1,7 @@
 // The sealed load, a process of its own that the runner pins to the load core and drives by IPC: every request is
 // sealed anew with its own number and nonce, every response opened and its Binary HTTP compared with what the upstream
 // sends. wrk cannot do this, and the SDK's fetch would measure the SDK; so bare sockets and the synchronous provider.
+
 import { Buffer } from 'node:buffer';
 import {
   BhttpDecoder,
@@ -9,23 +10,19 @@ import {
   ChunkSealer,
   ChunkSplitter,
   CONTENT_TYPE_MESSAGE,
-  CONTENT_TYPE_PAIRING,
   encodeMessageHeader,
   encodeRequest,
   MESSAGE_HEADER_BYTES,
   MESSAGE_NONCE_BYTES,
   MESSAGE_TYPE_EXCHANGE,
-  PATH_DISCOVERY,
   PATH_EXCHANGE,
-  PATH_PAIR,
   type ResponseHead,
   requestKey,
   responseKey,
   SINGLE_CHUNK_OVERHEAD_BYTES,
-  type SyncExpandKey,
-  startPairing,
 } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
 import { Latencies } from './latency.ts';
 import type { LoadResult, SealedJob } from './load.ts';
 import { RawConnection, type RawResponse } from './raw-connection.ts';
@@ -39,45 +36,9 @@ const FINAL_CHUNK_PREFIX_BYTES = 1;
 
 const suite = nodeSuite();
 
-interface Session {
-  readonly sid: Bytes;
-  readonly requestSecret: SyncExpandKey;
-  readonly responseSecret: SyncExpandKey;
-  readonly messageLimit: number;
-  nextNumber: number;
-}
-
-async function pair(port: number): Promise<Session> {
-  const origin = `http://127.0.0.1:${port}`;
-  const discovery = await fetch(origin + PATH_DISCOVERY, { signal: AbortSignal.timeout(5000) });
-  const relayPublicKey = publicKeyOf(await discovery.json());
-  const attempt = await startPairing(suite, relayPublicKey, { authority: `127.0.0.1:${port}` });
-  const reply = await fetch(origin + PATH_PAIR, {
-    method: 'POST',
-    headers: { 'content-type': CONTENT_TYPE_PAIRING },
-    body: attempt.message,
-    signal: AbortSignal.timeout(5000),
-  });
-  if (reply.status !== 200) throw new Error(`pairing answered ${reply.status}: ${(await reply.text()).slice(0, 200)}`);
-  const { parameters, secrets } = await attempt.finish(new Uint8Array(await reply.arrayBuffer()));
-  return {
-    sid: parameters.sid,
-    requestSecret: suite.importExpandKey(secrets.request),
-    responseSecret: suite.importExpandKey(secrets.response),
-    messageLimit: parameters.messageLimit,
-    nextNumber: 0,
-  };
-}
-
-function publicKeyOf(discovery: unknown): Bytes {
-  const { publicKey } = discovery as { publicKey?: unknown };
-  if (typeof publicKey !== 'string') throw new Error('discovery names no publicKey');
-  return new Uint8Array(Buffer.from(publicKey, 'base64'));
-}
-
 /** One connection with one request in flight, again and again until told to stop. */
 class SealedLane {
-  readonly #session: Session;
+  readonly #session: SealedClient;
   readonly #run: Run;
   readonly #request: Buffer;
   readonly #plaintext: Bytes;
@@ -86,7 +47,7 @@ class SealedLane {
   #sentAtMs = 0;
   connection: RawConnection | undefined;
 
-  constructor(session: Session, run: Run, port: number, plaintext: Bytes) {
+  constructor(session: SealedClient, run: Run, port: number, plaintext: Bytes) {
     this.#session = session;
     this.#run = run;
     this.#plaintext = plaintext;
@@ -97,17 +58,16 @@ class SealedLane {
   }
 
   sendNext(): void {
-    const session = this.#session;
-    const n = session.nextNumber;
-    session.nextNumber += 1;
-    if (n >= session.messageLimit) {
-      this.#run.laneFailed(`the session's ${session.messageLimit} messages are used up: measure for a shorter time`);
+    const { keys, parameters } = this.#session;
+    const n = this.#session.nextN++;
+    if (n >= parameters.messageLimit) {
+      this.#run.laneFailed(`the session's ${parameters.messageLimit} messages are used up: measure for a shorter time`);
       return;
     }
     this.#sentAtMs = performance.now();
-    const header = encodeMessageHeader(MESSAGE_TYPE_EXCHANGE, session.sid, n, suite.randomBytes(MESSAGE_NONCE_BYTES));
+    const header = encodeMessageHeader(MESSAGE_TYPE_EXCHANGE, keys.sid, n, suite.randomBytes(MESSAGE_NONCE_BYTES));
     this.#header = header;
-    const ciphertext = new ChunkSealer(requestKey(session.requestSecret, header)).sealFinal(this.#plaintext);
+    const ciphertext = new ChunkSealer(requestKey(keys.requestSecret, header)).sealFinal(this.#plaintext);
     const request = this.#request;
     request.set(header, this.#messageStart);
     request.set(ciphertext, this.#messageStart + MESSAGE_HEADER_BYTES + FINAL_CHUNK_PREFIX_BYTES);
@@ -129,7 +89,7 @@ class SealedLane {
   #check({ status, body }: RawResponse): void {
     if (status !== 200) throw new Error(`status ${status}: ${body.toString('latin1', 0, 200)}`);
     const responseNonce = new Uint8Array(body.subarray(0, MESSAGE_NONCE_BYTES));
-    const opener = new ChunkOpener(responseKey(this.#session.responseSecret, this.#header, responseNonce));
+    const opener = new ChunkOpener(responseKey(this.#session.keys.responseSecret, this.#header, responseNonce));
     const splitter = new ChunkSplitter();
     const decoder = new BhttpDecoder<ResponseHead>('response', new ExpectedResponse());
     splitter.push(body.subarray(MESSAGE_NONCE_BYTES) as Bytes);
@@ -213,7 +173,7 @@ class Run {
 }
 
 async function measure({ port, connections, seconds }: SealedJob): Promise<LoadResult> {
-  const session = await pair(port);
+  const session = await SealedClient.pair(port);
   const plaintext = encodeRequest(
     {
       method: 'POST',

@@ -2,9 +2,10 @@
 // core; `direct` is that upstream itself, and so the ceiling of what the load core can offer.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { freePort } from '@mte-relay/testing/free-port';
 import { type Load, sealedLoad, wrkLoad } from './load.ts';
 import { startNginxProxy, startUpstream } from './nginx.ts';
-import { freePort, listening, type Started, start } from './processes.ts';
+import { listening, type Started, start } from './processes.ts';
 import { PATH } from './workload.ts';
 
 export const SUBJECT_NAMES = ['direct', 'nginx', 'fastify', 'sealed', 'passthrough'] as const;

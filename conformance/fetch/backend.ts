@@ -1,7 +1,8 @@
 // The backend of the fetch cases, over a real socket: answers by the case's data and keeps what it saw.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { deflateSync, gzipSync } from 'node:zlib';
+import { serve } from '@mte-relay/testing/servers';
 import { type AnswerGiven, type BytesSeen, bytesSeen, type FetchCase, patternOf } from './format.ts';
 
 /** One request as it came. */
@@ -25,24 +26,20 @@ export interface CaseBackend {
 
 export async function startCaseBackend(cases: readonly FetchCase[]): Promise<CaseBackend> {
   const seen = new Map<number, RequestSeen[]>();
-  const server: Server = createServer((req, res) => void serve(cases, seen, req, res).catch(() => res.destroy()));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { url, close } = await serve((req, res) => answerCase(cases, seen, req, res));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url,
     casePath: (index) => `/case/${index}`,
     take(index) {
       const taken = seen.get(index) ?? [];
       seen.delete(index);
       return taken;
     },
-    close() {
-      server.closeAllConnections();
-      server.close();
-    },
+    close,
   };
 }
 
-async function serve(
+async function answerCase(
   cases: readonly FetchCase[],
   seen: Map<number, RequestSeen[]>,
   req: IncomingMessage,

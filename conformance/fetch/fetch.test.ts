@@ -1,7 +1,10 @@
 // Every fetch case in this Node: through a real relay by the client, and straight to the backend by the platform's own
 // fetch, so that the cases say what fetch does and not what we believe.
+
 import { createRelayClient, type RelayClient } from '@mte-relay/client';
-import { createRelay, type Relay } from '@mte-relay/server';
+import type { Relay } from '@mte-relay/server';
+import { relayTo } from '@mte-relay/testing/relay';
+import { urlOf } from '@mte-relay/testing/servers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CaseBackend, startCaseBackend } from './backend.ts';
 import { FETCH_CASES } from './cases.ts';
@@ -15,16 +18,8 @@ let client: RelayClient;
 
 beforeAll(async () => {
   backend = await startCaseBackend(FETCH_CASES);
-  relay = createRelay({
-    environment: {
-      UPSTREAM: backend.url,
-      CORS_ORIGINS: 'http://localhost:1',
-      CLIENT_ID_SECRET: 'Jv3dT8mQpX1wZ6nK4sBhR9yLc2uEfA7g',
-      LOG_LEVEL: 'off',
-      SHUTDOWN_TIMEOUT_MS: '0',
-    },
-  });
-  relayUrl = `http://127.0.0.1:${await relay.listen(0)}`;
+  relay = relayTo(backend.url);
+  relayUrl = urlOf(await relay.listen(0));
   client = createRelayClient(relayUrl, { pins: [relay.pin] });
 });
 

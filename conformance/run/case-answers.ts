@@ -1,10 +1,10 @@
 // The backend of the fetch cases without sockets: answers as fetch/backend.ts does, from the same data, and keeps what it
 // saw.
-import type { Bytes, RequestHead } from '@mte-relay/protocol';
+
+import type { ApiRequest, ApiResponse } from '@mte-relay/testing/mini-relay';
 import { bytesSeen, type FetchCase, patternOf } from '../fetch/format.ts';
 import { hex } from '../twin/bytes.ts';
 import { utf8 } from './case.ts';
-import type { InnerAnswer } from './relay.ts';
 
 /** One inner request as the backend of fetch/backend.ts would report it; its content as hex. */
 export interface InnerSeen {
@@ -25,7 +25,7 @@ export class CaseAnswers {
   }
 
   /** Undefined: the case wants no answer. */
-  answer(head: RequestHead, content: Bytes): InnerAnswer | undefined {
+  answer({ content, ...head }: ApiRequest): ApiResponse | undefined {
     const [, path = '', number = '', target = ''] = /^(\/case\/(\d+))(.*)$/.exec(head.path) ?? [];
     const headers: Record<string, string> = {};
     for (const [name, value] of head.headers) {
@@ -42,7 +42,11 @@ export class CaseAnswers {
       : 'text' in given.body
         ? utf8(given.body.text)
         : patternOf(given.body.patternBytes);
-    const fields = (given.headers ?? []).map(([name, value]) => [name, value.replace('{case}', path)] as const);
-    return { status: given.status ?? 200, headers: fields, body };
+    const { status = 200 } = given;
+    const fields = (given.headers ?? []).map(
+      ([name, value]) => [name.toLowerCase(), value.replace('{case}', path)] as const,
+    );
+    if (status !== 204 && status !== 304) fields.push(['content-length', `${body.length}`]);
+    return { status, headers: fields, content: head.method === 'HEAD' ? utf8('') : body };
   }
 }

@@ -1,19 +1,23 @@
 // Two relays as one would watch them, one with sessions in memory and one with Redis: an API behind them, clients and
 // everything that goes wrong in front, a Prometheus beside them.
+
 import { readFileSync } from 'node:fs';
-import { createServer, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { createRelayClient, type RelayClient } from '@mte-relay/client';
 import { createRelayForwarder } from '@mte-relay/client/forward';
 import { CONTENT_TYPE_PAIRING, PATH_PAIR } from '@mte-relay/protocol';
+import { contentOf } from '@mte-relay/testing/content';
+import { printed } from '@mte-relay/testing/processes';
+import { type Prometheus, startPrometheus } from '@mte-relay/testing/prometheus';
+import { type RedisServer, startRedis } from '@mte-relay/testing/redis';
+import { type RelayProcess, startRelay } from '@mte-relay/testing/relay-process';
+import { type Served, serve } from '@mte-relay/testing/servers';
+import { requiredSettings } from '@mte-relay/testing/settings';
+import { until } from '@mte-relay/testing/until';
 import { WebSocket, WebSocketServer } from 'ws';
 import { parse } from 'yaml';
-import { printed, type RunningProcess, startScript } from '../../scripts/test/programs/process.ts';
-import { type Prometheus, startPrometheus } from '../../scripts/test/programs/prometheus.ts';
-import { type RedisServer, startRedis } from '../../scripts/test/programs/redis.ts';
-import { until } from '../../scripts/test/programs/until.ts';
 
 const PROMETHEUS_FILES = join(import.meta.dirname, '../prometheus');
 const SCRAPED_WITHIN_MS = 20_000;
@@ -21,11 +25,8 @@ const SCRAPED_WITHIN_MS = 20_000;
 /** How long the API takes, at least. */
 export const UPSTREAM_TAKES_MS = 10;
 
-interface ObservedRelay extends RunningProcess {
+interface ObservedRelay extends RelayProcess {
   readonly pod: string;
-  readonly port: number;
-  readonly adminPort: number;
-  readonly pin: string;
 }
 
 export interface Observed {
@@ -41,16 +42,15 @@ export interface Observed {
 
 /** Starts all of it; whoever starts it closes it. */
 export async function startObserved(): Promise<Observed> {
-  const upstream = startUpstream();
-  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  const upstream = await startUpstream();
   const redis = await startRedis();
   const relays = await Promise.all([
-    startRelay('relay-memory', upstream, {}),
-    startRelay('relay-redis', upstream, { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '2000' }),
+    startObservedRelay('relay-memory', upstream.url, {}),
+    startObservedRelay('relay-redis', upstream.url, { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '2000' }),
   ]);
   const prometheus = await startPrometheus(scraping(relays));
   await until(async () => (await prometheus.now('up == 1')).length === relays.length, SCRAPED_WITHIN_MS);
-  const clients = relays.map(({ port, pin }) => createRelayClient(`http://127.0.0.1:${port}`, { pins: [pin] }));
+  const clients = relays.map(({ url, pin }) => createRelayClient(url, { pins: [pin] }));
   const sockets = await Promise.all(relays.map(({ port }) => openWebSocket(port)));
   let answered = 0;
   return {
@@ -81,44 +81,41 @@ export async function startObserved(): Promise<Observed> {
       await prometheus.stop();
       await Promise.all(relays.map((relay) => relay.stop('SIGKILL')));
       await redis.remove();
-      upstream.closeAllConnections();
       upstream.close();
     },
   };
 }
 
 /** Echoes; breaks off under /break; takes WebSockets. */
-function startUpstream(): Server {
-  const server = createServer((req, res) => {
+async function startUpstream(): Promise<Served> {
+  const upstream = await serve(async (req, res) => {
     if (req.url?.startsWith('/break')) return void req.socket.destroy();
-    const parts: Buffer[] = [];
-    req.on('data', (part: Buffer) => parts.push(part));
-    req.on('end', () => setTimeout(() => res.end(Buffer.concat(parts)), UPSTREAM_TAKES_MS * (1 + Math.random())));
+    const body = await contentOf(req);
+    setTimeout(() => res.end(body), UPSTREAM_TAKES_MS * (1 + Math.random()));
   });
   const sockets = new WebSocketServer({ noServer: true });
-  server.on('upgrade', (req, socket, head) => sockets.handleUpgrade(req, socket, head, () => {}));
-  return server;
+  upstream.server.on('upgrade', (req, socket, head) => sockets.handleUpgrade(req, socket, head, () => {}));
+  return upstream;
 }
 
-async function startRelay(pod: string, upstream: Server, environment: Record<string, string>): Promise<ObservedRelay> {
-  const relay = startScript('packages/server/bin/mte-relay-server.js', ['start'], {
-    UPSTREAM: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
+async function startObservedRelay(
+  pod: string,
+  upstreamUrl: string,
+  environment: Record<string, string>,
+): Promise<ObservedRelay> {
+  const relay = await startRelay({
+    ...requiredSettings(upstreamUrl),
     UPSTREAM_CA: rootCertificates[0] as string, // of no use to plain http, but watched
-    CORS_ORIGINS: 'https://app.example',
-    CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
     PASS_THROUGH_ROUTES: '/plain/*',
     // Small, so that their use is to be seen.
     EXCHANGES_MAX: '50',
     SESSIONS_MAX: '250',
     CONNECTIONS_MAX: '100',
     WEBSOCKETS_MAX: '20',
-    PORT: '0',
     ...environment,
   });
-  const [line] = await printed(relay, /\{.*"relay is listening"\}/);
-  const { port, adminPort, pin } = JSON.parse(line) as { port: number; adminPort: number; pin: string };
   if (environment['REDIS_URL']) await printed(relay, /"ready":true/);
-  return { ...relay, pod, port, adminPort, pin };
+  return { ...relay, pod };
 }
 
 /** The project's own configuration for Kubernetes and its rules, with the pods that its discovery would have found. */
@@ -156,8 +153,7 @@ async function refused(): Promise<false> {
 }
 
 /** What operators see of a bad day, each by a real request. */
-async function oneOfEachFault({ port, pin }: ObservedRelay): Promise<void> {
-  const origin = `http://127.0.0.1:${port}`;
+async function oneOfEachFault({ port, pin, url: origin }: ObservedRelay): Promise<void> {
   let sendAgain: () => Promise<unknown> = async () => undefined;
   const client = createRelayForwarder(origin, {
     pins: [pin],

@@ -2,10 +2,10 @@
 // needed: a real Prometheus evaluates the queries of mte-relay.json, the panels become HTML and SVG on Grafana's grid of 24
 // columns, and Chromium photographs the page.
 import { join } from 'node:path';
-import { openBrowser } from '../../scripts/test/programs/chromium.ts';
-import type { Series } from '../../scripts/test/programs/prometheus.ts';
+import { openBrowser } from '@mte-relay/testing/chromium';
+import type { Series } from '@mte-relay/testing/prometheus';
+import { toolPath } from '@mte-relay/testing/tools';
 import { requireTools } from '../../scripts/test/provide.ts';
-import { toolPath } from '../../scripts/test/tools.ts';
 import { type Observed, startObserved } from './observed.ts';
 import { type Panel, type PanelQuery, readPanels } from './queries.ts';
 

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type RunningProcess, startProgram } from '../../scripts/test/programs/process.ts';
+import { type RunningProcess, startProgram } from '@mte-relay/testing/processes';
 import { writeClosure } from '../docker/closure.ts';
 
 /** The image that the commands build and run. */
@@ -126,7 +126,7 @@ function contained({ root, config, folders, commandLine, environment }: Containe
   const program = startProgram(
     '/usr/bin/setpriv',
     ['--clear-groups', '--no-new-privs', '/usr/bin/unshare', ...namespaces, ...enter, ...binds, '--', ...commandLine],
-    { env: environment },
+    environment,
   );
   const childOf = (pid: number): number =>
     Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
@@ -141,7 +141,7 @@ export function closureContent(): Content {
   const runOther = (commandLine: readonly string[], environment: Environment): ContainerProcess => {
     const [command, ...args] = commandLine;
     const env = { NODE_ENV: 'production', ...environment };
-    const program = startProgram(command as string, args, { cwd: app, env });
+    const program = startProgram(command as string, args, env, app);
     return containerProcess(program, () => program.child.pid as number);
   };
   return {

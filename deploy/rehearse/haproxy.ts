@@ -1,10 +1,11 @@
 // A real load balancer in front of the replicas. HAProxy asks each for its readiness, as Kubernetes and an Application
 // Gateway do, and learns of a pod's end only by that: a moment after the pod was told.
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startProgram } from '../../scripts/test/programs/process.ts';
-import { toolPath } from '../../scripts/test/tools.ts';
+import { startProgram } from '@mte-relay/testing/processes';
+import { toolPath } from '@mte-relay/testing/tools';
 
 /** Where one replica is. */
 export interface Slot {

@@ -1,8 +1,8 @@
 // Load by the real SDK, and what became of each request: what the client was told against what the upstream ran.
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRelayClient, type RelayClient } from '@mte-relay/client';
+import { serve } from '@mte-relay/testing/servers';
 
 const METHODS = ['POST', 'GET', 'PUT', 'POST'] as const;
 const BODY = 'x'.repeat(1024);
@@ -21,21 +21,13 @@ export interface LoggingUpstream {
 
 export async function startUpstream(): Promise<LoggingUpstream> {
   const runs = new Map<string, number>();
-  const server: Server = createServer((req, res) => {
+  const { url, close } = await serve((req, res) => {
     req.resume();
     const id = req.url as string;
     runs.set(id, (runs.get(id) ?? 0) + 1);
     setTimeout(() => res.end(id), 5 + (runs.size % 20)); // some are quick, some under way when a relay is told to end
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    runs,
-    close() {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
+  return { url, runs, close };
 }
 
 /** What has happened so far. */

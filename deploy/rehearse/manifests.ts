@@ -1,8 +1,8 @@
 // Manifests as they are rendered, and the environment that a container of theirs would start with.
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
+import { toolPath } from '@mte-relay/testing/tools';
 import { parseAllDocuments } from 'yaml';
-import { toolPath } from '../../scripts/test/tools.ts';
 
 /** Folder of the manifests. */
 export const KUBERNETES: string = join(import.meta.dirname, '../kubernetes');

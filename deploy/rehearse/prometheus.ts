@@ -2,7 +2,7 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startPrometheus } from '../../scripts/test/programs/prometheus.ts';
+import { startPrometheus } from '@mte-relay/testing/prometheus';
 
 export interface ScrapeTarget {
   readonly adminPort: number;

@@ -5,9 +5,9 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../../scripts/test/programs/free-port.ts';
-import { startRedis } from '../../scripts/test/programs/redis.ts';
-import { until } from '../../scripts/test/programs/until.ts';
+import { freePort } from '@mte-relay/testing/free-port';
+import { startRedis } from '@mte-relay/testing/redis';
+import { until } from '@mte-relay/testing/until';
 import type { Content } from './content.ts';
 import { type Slot, startHaproxy } from './haproxy.ts';
 import { type Load, startLoad, startUpstream } from './load.ts';

@@ -1,7 +1,9 @@
 // What a Deployment does, for real processes on this machine: as many replicas as asked for, and rolling updates in the
 // order that maxSurge 1 and maxUnavailable 0 give: a new one is ready, an old one is told to end, the next.
+
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../../scripts/test/programs/until.ts';
+import { readiness } from '@mte-relay/testing/readiness';
+import { until } from '@mte-relay/testing/until';
 import type { ContainerProcess, Content } from './content.ts';
 import type { Slot } from './haproxy.ts';
 
@@ -83,7 +85,7 @@ export class Replicas {
     this.#replicas.push({ pod, slot, process: relay, state: 'live' });
     this.#changed();
     const ended = (): boolean => relay.child.exitCode !== null;
-    await until(async () => ended() || (await isReady(slot)), 30_000);
+    await until(async () => ended() || (await readiness(slot)) === 200, 30_000);
     if (ended()) throw new Error(`${pod} did not start:\n${relay.output()}`);
   }
 
@@ -103,11 +105,4 @@ export class Replicas {
   #changed(): void {
     this.#onChange(this.#replicas.filter(({ state }) => state !== 'gone'));
   }
-}
-
-async function isReady({ adminPort }: Slot): Promise<boolean> {
-  return fetch(`http://127.0.0.1:${adminPort}/readyz`, { headers: { connection: 'close' } }).then(
-    ({ ok }) => ok,
-    () => false,
-  );
 }

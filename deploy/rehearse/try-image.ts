@@ -2,20 +2,20 @@
 // debootstrap) and without an engine (its content is run in namespaces). Takes root on Debian; about three minutes the
 // first time. An image of another commit, or of files that no commit has, is built anew; so is any with --rebuild. The
 // base is kept.
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createRelayClient } from '@mte-relay/client';
-import { freePort } from '../../scripts/test/programs/free-port.ts';
-import { until } from '../../scripts/test/programs/until.ts';
+import { freePort } from '@mte-relay/testing/free-port';
+import { serve } from '@mte-relay/testing/servers';
+import { IMAGE_TOOLS } from '@mte-relay/testing/tools';
+import { until } from '@mte-relay/testing/until';
 import { requireTools } from '../../scripts/test/provide.ts';
-import { IMAGE_TOOLS } from '../../scripts/test/tools.ts';
 import { type ContainerProcess, type Content, IMAGE, imageConfig, imageContent } from './content.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -69,15 +69,14 @@ async function tryCommands(image: Content): Promise<void> {
 }
 
 async function tryServing(image: Content): Promise<void> {
-  const upstream = createServer((req, res) => {
+  const upstream = await serve((req, res) => {
     req.resume();
     const after = req.url === '/slow' ? 3 * DRAIN_DELAY_MS : 0;
     setTimeout(() => res.end(`${req.method} ${req.url}`), after);
   });
-  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
   const [PORT, ADMIN_PORT] = [String(await freePort()), String(await freePort())];
   const relay = image.run(['start'], {
-    UPSTREAM: `http://localhost:${(upstream.address() as AddressInfo).port}`, // a name: the C library resolves it
+    UPSTREAM: `http://localhost:${upstream.port}`, // a name: the C library resolves it
     CORS_ORIGINS: 'https://app.example',
     CLIENT_ID_SECRET: randomBytes(32).toString('base64'),
     PORT,
@@ -115,7 +114,6 @@ async function tryServing(image: Content): Promise<void> {
     held('the health check of a relay that is gone says unhealthy');
   } finally {
     relay.kill();
-    upstream.closeAllConnections();
     upstream.close();
   }
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 
 interface Manifest {
+  readonly private?: boolean;
   readonly exports?: Readonly<Record<string, unknown>>;
   readonly bin?: Readonly<Record<string, string>>;
 }
@@ -24,6 +25,7 @@ process.exitCode = problems.length > 0 ? 1 : 0;
 function checkPackage(name: string): void {
   const path = join(root, 'packages', name);
   const manifest = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as Manifest;
+  if (manifest.private) return; // is never published
   const { filename, files } = pack(path);
   const tarball = join(folder, filename);
   console.log(`${name}: ${files.length} files`);

@@ -2,9 +2,9 @@
 // `toolPath`, and whether the packages of the runtimes are needed.
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { TOOLS, type ToolName } from '@mte-relay/testing/tools';
 import { build } from 'esbuild';
 import { createVitest, parseCLI } from 'vitest/node';
-import { TOOLS, type ToolName } from './tools.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -30,6 +30,8 @@ export async function toolsOf(files: readonly string[]): Promise<ToolName[]> {
     entryPoints: [...files],
     absWorkingDir: ROOT,
     bundle: true, // follows imports, except those of types
+    alias: { '@mte-relay/testing': join(ROOT, 'packages/testing/src') },
+    resolveExtensions: ['.ts'],
     packages: 'external',
     platform: 'node',
     format: 'esm',

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { TOOLS, type Tool, type ToolName, toolPath, toolVariable } from './tools.ts';
+import { TOOLS, type Tool, type ToolName, toolPath, toolVariable } from '@mte-relay/testing/tools';
 
 /** Paths, by variable, of the programs that are there after what is missing has been installed where that is allowed. */
 export function provideTools(names: readonly ToolName[]): Record<string, string> {

@@ -6,10 +6,10 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { IMAGE_TOOLS, TOOLS, type ToolName } from '@mte-relay/testing/tools';
 import { conformanceLine, type TestResult } from './conformance-line.ts';
 import { needsSidePackages, testFiles, toolsOf } from './needs.ts';
 import { provideTools } from './provide.ts';
-import { IMAGE_TOOLS, TOOLS, type ToolName } from './tools.ts';
 
 const root = join(import.meta.dirname, '../..');
 

@@ -1,32 +1,24 @@
 // The container's files, as far as they can be judged without an engine, and its content, which is laid out and serves.
 // `npm run image:try` builds and runs the image itself.
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
-import { createRelayClient } from '@mte-relay/client';
+import { freePort } from '@mte-relay/testing/free-port';
+import { startScript } from '@mte-relay/testing/processes';
+import { runRelayCommand } from '@mte-relay/testing/relay-process';
+import { sdkClient } from '@mte-relay/testing/sdk-client';
+import { serve, urlOf } from '@mte-relay/testing/servers';
+import { requiredSettings, TEST_SECRET } from '@mte-relay/testing/settings';
+import { temporaryFiles } from '@mte-relay/testing/temporary-files';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { until } from '@mte-relay/testing/until';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { writeClosure } from '../../deploy/docker/closure.ts';
 import { type Content, closureContent } from '../../deploy/rehearse/content.ts';
 import { DOMAIN_SETTINGS } from '../../packages/server/src/config/domain-settings.ts';
 import { PROCESS_SETTINGS } from '../../packages/server/src/config/process-settings.ts';
-import { runCommand } from '../../packages/server/test/support/command.ts';
-import { freePort } from '../../scripts/test/programs/free-port.ts';
-import { until } from '../../scripts/test/programs/until.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -114,8 +106,7 @@ describe('Dockerfile', () => {
 });
 
 test('the build’s commands find everything that they read among what the build is sent', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'mte-relay-context-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFiles();
   for (const { name, value } of instructions) {
     const [target = '', ...sources] = value.split(/\s+/).reverse();
     if (name !== 'COPY' || value.startsWith('--from')) continue;
@@ -194,7 +185,7 @@ describe('compose file', () => {
 
   test('the relay knows its variables and accepts its environment', async () => {
     const given: Record<string, string> = {
-      CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
+      CLIENT_ID_SECRET: TEST_SECRET,
       RELAY_IDENTITY_SEED: Buffer.alloc(32, 7).toString('base64'),
     };
     const environment = Object.fromEntries(
@@ -205,7 +196,7 @@ describe('compose file', () => {
     );
     for (const name of Object.keys(environment))
       expect({ ...DOMAIN_SETTINGS, ...PROCESS_SETTINGS }).toHaveProperty(name);
-    expect(await runCommand(['check'], environment)).toMatchObject({ code: 0, stderr: '' });
+    expect(await runRelayCommand(['check'], environment)).toMatchObject({ code: 0, stderr: '' });
   });
 
   test('the relay is given the time that its drain and shutdown take', () => {
@@ -215,11 +206,7 @@ describe('compose file', () => {
 
 test('the sample API of the compose file and the trial answers, and ends when it is told to', async () => {
   const port = String(await freePort());
-  const api = spawn(process.execPath, [join(ROOT, 'deploy/kubernetes/overlays/trial/sample-api.mjs')], {
-    env: { PORT: port },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  onTestFinished(() => void api.kill('SIGKILL'));
+  const api = endsWithTest(startScript('deploy/kubernetes/overlays/trial/sample-api.mjs', [], { PORT: port }));
   const url = `http://127.0.0.1:${port}`;
   await until(() =>
     fetch(`${url}/health`).then(
@@ -229,8 +216,8 @@ test('the sample API of the compose file and the trial answers, and ends when it
   );
   const answer = await fetch(`${url}/notes?x=1`, { method: 'POST', body: 'hello' });
   expect(await answer.json()).toEqual({ method: 'POST', path: '/notes?x=1', body: 'hello' });
-  api.kill('SIGTERM');
-  expect(await once(api, 'exit')).toEqual([0, null]);
+  await api.stop();
+  expect(await api.exited).toEqual({ code: 0, signal: null });
 });
 
 describe('the production closure', () => {
@@ -241,14 +228,10 @@ describe('the production closure', () => {
   afterAll(() => content.release());
 
   test('starts, serves sealed calls, is healthy by the image’s own check, and ends with 0', async () => {
-    const upstream = createServer((req, res) => res.end(`${req.method} ${req.url}`));
-    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => void upstream.close());
+    const upstream = endsWithTest(await serve((req, res) => res.end(`${req.method} ${req.url}`)));
     const [PORT, ADMIN_PORT] = [String(await freePort()), String(await freePort())];
     const relay = content.run(['start'], {
-      UPSTREAM: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
-      CORS_ORIGINS: 'https://app.example',
-      CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
+      ...requiredSettings(upstream.url),
       DRAIN_DELAY_MS: '0',
       PORT,
       ADMIN_PORT,
@@ -256,9 +239,8 @@ describe('the production closure', () => {
     onTestFinished(() => void relay.kill());
     await until(() => /relay is listening/.test(relay.output()) || relay.child.exitCode !== null);
     const pin = /"pin":"([^"]+)"/.exec(relay.output())?.[1] as string;
-    const client = createRelayClient(`http://127.0.0.1:${PORT}`, { pins: [pin] });
+    const client = sdkClient({ url: urlOf(Number(PORT)), pin });
     expect(await (await client.fetch('/x', { method: 'POST', body: 'y' })).text()).toBe('POST /x');
-    client.close();
     for (const name of ['mte-relay-client.js', 'mte-relay-sw.js', 'mte-relay-licenses.txt']) {
       expect((await fetch(`http://127.0.0.1:${PORT}/public/${name}`)).status, name).toBe(200);
     }
@@ -285,8 +267,5 @@ describe('the production closure', () => {
 });
 
 test('a closure is refused a folder that has something in it', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'mte-relay-closure-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  writeFileSync(join(folder, 'x'), '');
-  expect(() => writeClosure(folder)).toThrow('is not empty');
+  expect(() => writeClosure(temporaryFiles({ x: '' }))).toThrow('is not empty');
 });

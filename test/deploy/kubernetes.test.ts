@@ -1,9 +1,12 @@
 // What is rendered for Kubernetes: valid by its schemas, without privilege, consistent in itself, and with an environment
 // that the relay accepts.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { runRelayCommand } from '@mte-relay/testing/relay-process';
+import { temporaryFiles } from '@mte-relay/testing/temporary-files';
+import { toolPath } from '@mte-relay/testing/tools';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   type Container,
   containers,
@@ -15,8 +18,6 @@ import {
 } from '../../deploy/rehearse/manifests.ts';
 import { DOMAIN_SETTINGS } from '../../packages/server/src/config/domain-settings.ts';
 import { PROCESS_SETTINGS } from '../../packages/server/src/config/process-settings.ts';
-import { runCommand } from '../../packages/server/test/support/command.ts';
-import { toolPath } from '../../scripts/test/tools.ts';
 import { reference, schemaProblems, secretFiles } from './support/manifests.ts';
 
 const HAS_KUBECTL = toolPath('kubectl') !== undefined;
@@ -109,8 +110,7 @@ describe.each(SOURCES)('%s', (name, relayName, read) => {
   });
 
   test('gives an environment that mte-relay-server check accepts', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'mte-relay-manifest-'));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const folder = temporaryFiles();
     const environment = relayEnvironment();
     for (const [path, variable] of fileVariables(environment)) {
       const file = join(folder, path);
@@ -118,7 +118,7 @@ describe.each(SOURCES)('%s', (name, relayName, read) => {
       writeFileSync(file, SECRET_VALUES[variable] as string);
       environment[`${variable}_FILE`] = file;
     }
-    expect(await runCommand(['check'], environment)).toEqual({
+    expect(await runRelayCommand(['check'], environment)).toEqual({
       code: 0,
       stdout: 'configuration is valid\n',
       stderr: '',

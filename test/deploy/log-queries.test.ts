@@ -1,13 +1,13 @@
 // The queries for Azure Monitor name no field and no message that is not in the log lines of a real relay.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { startCollector } from '@mte-relay/testing/collector';
+import { REDIS_SERVER, startRedis } from '@mte-relay/testing/redis';
+import { relayBefore } from '@mte-relay/testing/relay-process';
+import { plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { LOG_LEVELS } from '../../packages/server/src/config/settings.ts';
-import { startCollector } from '../../packages/server/test/support/collector.ts';
-import { startRelayProcess } from '../../packages/server/test/support/relay-process.ts';
-import { plaintextOf, SealedClient, send } from '../../packages/server/test/support/sealed-client.ts';
-import { REDIS_SERVER, startRedis } from '../../scripts/test/programs/redis.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const FOLDER = join(ROOT, 'deploy/azure/queries');
@@ -17,15 +17,12 @@ const QUERIES = readdirSync(FOLDER).map((name) => ({ name, text: readFileSync(jo
 async function linesOfALife(): Promise<{ lines: Record<string, unknown>[]; output: string }> {
   const redis = await startRedis();
   const collector = await startCollector();
-  const relay = await startRelayProcess(
-    (req, res) => (req.url === '/break' ? req.socket.destroy() : res.end('hello')),
-    {
-      REDIS_URL: redis.url,
-      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-      PASS_THROUGH_ROUTES: '/plain',
-      DRAIN_DELAY_MS: '0',
-    },
-  );
+  const relay = await relayBefore((req, res) => (req.url === '/break' ? req.socket.destroy() : res.end('hello')), {
+    REDIS_URL: redis.url,
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    PASS_THROUGH_ROUTES: '/plain',
+    DRAIN_DELAY_MS: '0',
+  });
   await expect.poll(() => relay.lines().some(({ ready }) => ready === true), { timeout: 10_000 }).toBe(true);
   const client = await SealedClient.pair(relay.port);
   const { message } = await client.seal(plaintextOf({}));

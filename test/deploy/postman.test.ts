@@ -1,17 +1,18 @@
 // The Postman collection against a real relay: every request is sent, and every check of its scripts is run. Postman's own
 // runner brings 150 packages for this; of `pm` the scripts use the few parts below.
+
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
+import { Backend } from '@mte-relay/testing/backend';
+import { type RelayProcess, startRelay } from '@mte-relay/testing/relay-process';
+import { urlOf } from '@mte-relay/testing/servers';
+import { requiredSettings, TEST_ORIGIN } from '@mte-relay/testing/settings';
 import { afterAll, beforeAll, chai, describe, expect, test } from 'vitest';
-import { startRelay } from '../../packages/cli/test/support/egress.ts';
-import type { RunningProcess } from '../../scripts/test/programs/process.ts';
 
 const FILE = join(import.meta.dirname, '../../deploy/postman/mte-relay.postman_collection.json');
-const ORIGIN = 'https://app.example';
 
 interface Item {
   readonly name: string;
@@ -36,23 +37,19 @@ const items = collection.item.flatMap((folder) =>
   folder.item.map((item) => [`${folder.name}: ${item.name}`, item] as const),
 );
 
-let relay: RunningProcess;
-const upstream = createServer((_req, res) => res.end('well'));
+let relay: RelayProcess;
+const upstream = new Backend((_req, res) => res.end('well'));
 
 beforeAll(async () => {
-  upstream.listen(0, '127.0.0.1');
-  await once(upstream, 'listening');
-  const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
-  const started = await startRelay(url, 0, { PASS_THROUGH_ROUTES: '/health', CORS_ORIGINS: ORIGIN });
-  relay = started.process;
-  const [, adminPort] = /"adminPort":(\d+)/.exec(relay.output()) as RegExpExecArray;
-  variables['baseUrl'] = `http://127.0.0.1:${started.port}`;
-  variables['adminUrl'] = `http://127.0.0.1:${adminPort}`;
-  variables['origin'] = ORIGIN;
+  const { url } = await upstream.start();
+  relay = await startRelay({ ...requiredSettings(url), PASS_THROUGH_ROUTES: '/health' });
+  variables['baseUrl'] = relay.url;
+  variables['adminUrl'] = urlOf(relay.adminPort);
+  variables['origin'] = TEST_ORIGIN;
 });
 afterAll(async () => {
   await relay.stop('SIGKILL');
-  upstream.close();
+  upstream.stop();
 });
 
 function filled(text: string): string {

@@ -2,11 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { toolPath } from '@mte-relay/testing/tools';
 import { expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { ALERTS, conditionOf, GROUPS, runbookOf } from '../../deploy/prometheus/rules.ts';
 import { familyNames } from '../../scripts/docs/metrics-document.ts';
-import { toolPath } from '../../scripts/test/tools.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PROMTOOL = toolPath('promtool');

@@ -1,8 +1,8 @@
 // docs/quick-starts.md and docs/migrating.md: every snippet runs in the place it is for, prints what it says, and is short.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CHROMIUM } from '@mte-relay/testing/chromium';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHROMIUM } from '../../scripts/test/programs/chromium.ts';
 import { type Guide, GuideStage, guidesIn, promised } from './support/guides.ts';
 
 const QUICK_START_LINES_MAX = 20;

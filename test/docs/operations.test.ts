@@ -1,15 +1,15 @@
 // docs/operations.md and docs/azure.md: every block of commands is run here, or says that it needs a cluster or a cloud
 // account and is parsed; every symptom names tests that are there; every name of a metric, log line or alert is a real one.
+
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { Backend } from '@mte-relay/testing/backend';
+import { type RelayProcess, startRelay } from '@mte-relay/testing/relay-process';
+import { urlOf } from '@mte-relay/testing/servers';
+import { requiredSettings } from '@mte-relay/testing/settings';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startRelay } from '../../packages/cli/test/support/egress.ts';
-import type { RunningProcess } from '../../scripts/test/programs/process.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const DOCUMENTS = ['docs/operations.md', 'docs/azure.md'];
@@ -34,20 +34,16 @@ const blocks = DOCUMENTS.flatMap((document) =>
 const operations = read('docs/operations.md');
 
 describe('commands', () => {
-  const upstream = createServer((_req, res) => res.end('well'));
-  let relay: { process: RunningProcess; port: number; pin: string };
-  let adminPort = '';
+  const upstream = new Backend((_req, res) => res.end('well'));
+  let relay: RelayProcess;
 
   beforeAll(async () => {
-    upstream.listen(0, '127.0.0.1');
-    await once(upstream, 'listening');
-    const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
-    relay = await startRelay(url, 0, { CORS_ORIGINS: ORIGIN, PASS_THROUGH_ROUTES: '/health' });
-    adminPort = /"adminPort":(\d+)/.exec(relay.process.output())?.[1] as string;
+    const { url } = await upstream.start();
+    relay = await startRelay({ ...requiredSettings(url), CORS_ORIGINS: ORIGIN, PASS_THROUGH_ROUTES: '/health' });
   });
   afterAll(async () => {
-    await relay.process.stop('SIGKILL');
-    upstream.close();
+    await relay.stop('SIGKILL');
+    upstream.stop();
   });
 
   test('every block runs, or says what it needs', () => {
@@ -72,7 +68,7 @@ describe('commands', () => {
     async (_, { code }) => {
       const here = code
         .replaceAll('http://localhost:8080', `http://127.0.0.1:${relay.port}`)
-        .replaceAll('http://localhost:9090', `http://127.0.0.1:${adminPort}`)
+        .replaceAll('http://localhost:9090', urlOf(relay.adminPort))
         .replaceAll('sha256-… ', `${relay.pin} `);
       const PATH = [join(ROOT, 'node_modules/.bin'), process.env['PATH'] ?? ''].join(delimiter);
       const { stdout } = await run('bash', ['-euc', here], {

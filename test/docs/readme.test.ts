@@ -3,14 +3,14 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { contentOf } from '@mte-relay/testing/content';
+import { freePort } from '@mte-relay/testing/free-port';
+import { type Served, serve } from '@mte-relay/testing/servers';
+import { toolPath } from '@mte-relay/testing/tools';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../scripts/test/programs/free-port.ts';
-import { toolPath } from '../../scripts/test/tools.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -34,14 +34,14 @@ const snippets: readonly Snippet[] = [...readme.matchAll(/^```(\w+) run ?(\w*)\n
 );
 
 const requestsSeen: string[] = [];
-let upstream: Server;
+let upstream: Served;
 let relay: ChildProcess;
 let relayUrl = '';
 let pin = '';
 
 beforeAll(async () => {
-  upstream = createServer(async (req, res) => {
-    const body = await textOf(req);
+  upstream = await serve(async (req, res) => {
+    const body = (await contentOf(req)).toString();
     requestsSeen.push(`${req.method} ${req.url} ${body}`);
     if (req.url === '/events') {
       res.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: one\n\n');
@@ -50,15 +50,12 @@ beforeAll(async () => {
       res.end(JSON.stringify({ id: 1, text: (JSON.parse(body) as { text: string }).text }));
     }
   });
-  upstream.listen(0, '127.0.0.1');
-  await once(upstream, 'listening');
   const relayPort = await freePort();
   relayUrl = `http://localhost:${relayPort}`;
 
   const [start] = snippets.filter((snippet) => snippet.purpose === 'relay');
   if (!start) throw new Error('the README has no snippet marked "sh run relay"');
-  const upstreamUrl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
-  relay = spawn('bash', ['-euc', start.code.replace('http://localhost:3000', upstreamUrl)], {
+  relay = spawn('bash', ['-euc', start.code.replace('http://localhost:3000', upstream.url)], {
     cwd: root,
     env: { ...environment, PORT: String(relayPort), ADMIN_PORT: 'off', LOG_LEVEL: 'warning' },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -210,10 +207,4 @@ async function untilReady(url: string): Promise<void> {
     await sleep(100);
   }
   throw new Error(`the relay was not ready after ${START_DEADLINE_MS} ms`);
-}
-
-async function textOf(req: IncomingMessage): Promise<string> {
-  const pieces: Buffer[] = [];
-  for await (const piece of req) pieces.push(piece as Buffer);
-  return Buffer.concat(pieces).toString();
 }

@@ -1,9 +1,10 @@
 // A page of another origin uses the relay in real Chromium: CORS, one pairing, one preflight, every kind of body,
 // streaming answers, abort.
-import type { IncomingMessage } from 'node:http';
+
+import { CHROMIUM, type OpenBrowser, openBrowser } from '@mte-relay/testing/chromium';
+import { contentOf } from '@mte-relay/testing/content';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHROMIUM, type OpenBrowser, openBrowser } from '../../scripts/test/programs/chromium.ts';
 import { type PageStage, startPageStage } from './support/stage-for-pages.ts';
 
 describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
@@ -23,7 +24,8 @@ describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
         });
         return;
       }
-      void bodyOf(req).then((body) => {
+      void contentOf(req).then((content) => {
+        const body = content.toString('latin1');
         const { 'content-type': type, origin } = req.headers;
         res.setHeader('content-type', 'application/json');
         res.end(JSON.stringify({ type, body, origin }));
@@ -133,12 +135,6 @@ describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
     expect(error).toBe('unreachable');
   });
 });
-
-async function bodyOf(req: IncomingMessage): Promise<string> {
-  const parts: Buffer[] = [];
-  for await (const part of req) parts.push(part as Buffer);
-  return Buffer.concat(parts).toString('latin1');
-}
 
 function latin1(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');

@@ -1,12 +1,13 @@
 // Every query of every panel and every rule, evaluated by a real Prometheus that scraped two real relays under load, with
 // everything provoked that the panels are for.
+
+import type { Series } from '@mte-relay/testing/prometheus';
+import { REDIS_SERVER } from '@mte-relay/testing/redis';
+import { toolPath } from '@mte-relay/testing/tools';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Observed, startObserved, UPSTREAM_TAKES_MS } from '../../deploy/grafana/observed.ts';
 import { readPanels } from '../../deploy/grafana/queries.ts';
 import { ALERTS, GROUPS } from '../../deploy/prometheus/rules.ts';
-import type { Series } from '../../scripts/test/programs/prometheus.ts';
-import { REDIS_SERVER } from '../../scripts/test/programs/redis.ts';
-import { toolPath } from '../../scripts/test/tools.ts';
 
 const LOAD_SECONDS = 12;
 const CONCURRENCY = 3;

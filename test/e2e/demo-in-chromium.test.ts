@@ -1,8 +1,9 @@
 // The demo page in a real browser, from log-in to a restarted relay, and what a capture of the wire shows of it.
+
+import { CHROMIUM, type OpenBrowser, openBrowser } from '@mte-relay/testing/chromium';
+import { printed, type RunningProcess, startScript } from '@mte-relay/testing/processes';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHROMIUM, type OpenBrowser, openBrowser } from '../../scripts/test/programs/chromium.ts';
-import { printed, type RunningProcess, startScript } from '../../scripts/test/programs/process.ts';
 import { type Capture, capturePort, TCPDUMP } from './support/capture.ts';
 
 const PASSWORD = 'only-the-backend-reads-this';

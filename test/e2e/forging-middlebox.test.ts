@@ -1,10 +1,11 @@
 // A box that ends TLS forwards a sealed POST, lets it run, swallows the answer and makes up a refusal of its own. The
 // client must not run the request twice, whatever is made up and however the cancel is treated (SPEC §7).
+
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { RelayClientError } from '@mte-relay/client';
+import { REDIS_SERVER, type RedisServer, startRedis } from '@mte-relay/testing/redis';
+import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { REDIS_SERVER, type RedisServer, startRedis } from '../../scripts/test/programs/redis.ts';
 import { type RelayPair, sdk, startRelayPair } from './support/relay-pair.ts';
 
 const MESSAGE_TYPE_AT = 1;
@@ -78,15 +79,13 @@ async function startBox(relayPort: number): Promise<Box> {
     out.on('error', () => res.destroy());
     out.end(body);
   };
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const box: Box = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: urlOf(await listen(server)),
     plan: undefined,
     forged: [],
     kept: undefined,
     close() {
-      server.closeAllConnections();
-      server.close();
+      closeServer(server);
       agent.destroy();
     },
   };

@@ -1,22 +1,23 @@
 // 200 MB up and 200 MB down through a real relay process, whose memory does not grow with them.
+
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createRelayClient, type RelayClient } from '@mte-relay/client';
+import { type RelayProcess, startRelay } from '@mte-relay/testing/relay-process';
+import { type Served, serve } from '@mte-relay/testing/servers';
+import { requiredSettings } from '@mte-relay/testing/settings';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { printed, type RunningProcess, startScript } from '../../scripts/test/programs/process.ts';
 
 const TOTAL_BYTES = 200_000_000;
 const PIECE = new Uint8Array(100_000).fill(7);
 const GROWTH_MAX_BYTES = 64 * 1024 * 1024;
 
-let upstream: Server;
-let relay: RunningProcess;
+let upstream: Served;
+let relay: RelayProcess;
 let client: RelayClient;
 
 beforeAll(async () => {
-  upstream = createServer(async (req, res) => {
+  upstream = await serve(async (req, res) => {
     if (req.method === 'POST') {
       const hash = createHash('sha256');
       let length = 0;
@@ -32,23 +33,13 @@ beforeAll(async () => {
     }
     res.end();
   });
-  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
-  relay = startScript('packages/server/bin/mte-relay-server.js', ['start'], {
-    UPSTREAM: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
-    CORS_ORIGINS: 'https://app.example',
-    CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
-    PORT: '0',
-    ADMIN_PORT: '0',
-  });
-  const [, port] = await printed(relay, /"port":(\d+)/);
-  const [, pin] = await printed(relay, /"pin":"([^"]+)"/);
-  client = createRelayClient(`http://127.0.0.1:${port}`, { pins: [pin as string] });
+  relay = await startRelay(requiredSettings(upstream.url));
+  client = createRelayClient(relay.url, { pins: [relay.pin] });
 });
 
 afterAll(async () => {
   client?.close();
   await relay?.stop('SIGKILL');
-  upstream?.closeAllConnections();
   upstream?.close();
 });
 

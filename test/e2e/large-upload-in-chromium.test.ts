@@ -6,9 +6,9 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } fro
 import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CHROMIUM, type OpenBrowser, openBrowser } from '@mte-relay/testing/chromium';
 import type { CDPSession, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHROMIUM, type OpenBrowser, openBrowser } from '../../scripts/test/programs/chromium.ts';
 import { type PageStage, startPageStage } from './support/stage-for-pages.ts';
 
 const FILE_BYTES = Number(process.env['MTE_RELAY_UPLOAD_BYTES'] ?? 100_000_000);

@@ -1,7 +1,8 @@
 // The far side goes away while a large POST is under way, and node ends the live connection with the errors that connect
 // gives too. Only connect's mean that nothing was sent.
+
+import { printed, type RunningProcess } from '@mte-relay/testing/processes';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { printed, type RunningProcess } from '../../scripts/test/programs/process.ts';
 import { FAR_ADDRESS, IP, type Loss, Network, type Side } from './support/network.ts';
 
 const LARGE_BYTES = 32 * 1024 * 1024;

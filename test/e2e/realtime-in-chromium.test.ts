@@ -1,15 +1,17 @@
 // One script and one list of cases, run in real Chromium against the platform's own WebSocket and EventSource straight to
 // the API, and against the client's through the relay: the results are equal. The platform's are kept in
 // support/realtime-*.txt, which the other runtimes are held to (test/runtimes).
+
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { join } from 'node:path';
-import { createRelay, type Relay } from '@mte-relay/server';
+import type { Relay } from '@mte-relay/server';
+import { CHROMIUM, type OpenBrowser, openBrowser } from '@mte-relay/testing/chromium';
+import { EVENT_STREAM_CASES, EVENT_TYPES } from '@mte-relay/testing/event-stream-cases';
+import { relayTo } from '@mte-relay/testing/relay';
+import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { EVENT_STREAM_CASES, EVENT_TYPES } from '../../packages/client/test/support/event-stream-cases.ts';
-import { CHROMIUM, type OpenBrowser, openBrowser } from '../../scripts/test/programs/chromium.ts';
-import { listen } from './support/listen.ts';
 import { realtimeApi } from './support/realtime-api.ts';
 import { eventSourceScript, eventStreamScript, webSocketScript } from './support/realtime-scripts.ts';
 
@@ -33,16 +35,7 @@ describe.skipIf(!CHROMIUM)('WebSocket and EventSource in Chromium', () => {
     });
     const [apiPort, appPort] = await Promise.all([listen(api), listen(app)]);
     const origin = `http://localhost:${appPort}`;
-    relay = createRelay({
-      environment: {
-        UPSTREAM: `http://127.0.0.1:${apiPort}`,
-        CORS_ORIGINS: origin,
-        CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
-        LOG_LEVEL: 'off',
-        ADMIN_PORT: 'off',
-        SHUTDOWN_TIMEOUT_MS: '100',
-      },
-    });
+    relay = relayTo(urlOf(apiPort), { CORS_ORIGINS: origin });
     const relayPort = await relay.listen(0);
     browser = await openBrowser(CHROMIUM as string);
     page = browser.page;
@@ -58,10 +51,7 @@ describe.skipIf(!CHROMIUM)('WebSocket and EventSource in Chromium', () => {
   afterAll(async () => {
     await browser?.close();
     await relay?.close();
-    for (const server of [api, app]) {
-      server?.closeAllConnections();
-      server?.close();
-    }
+    for (const server of [api, app]) if (server) closeServer(server);
   });
 
   test('the same script sees the same WebSocket', async () => {

@@ -1,10 +1,11 @@
 // Two relay processes over Redis serve one client without sticky routing while Redis and a relay are killed and started
 // again under it: what the client is told is what the upstream's log says.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '@mte-relay/testing/free-port';
+import { REDIS_SERVER, RedisServer } from '@mte-relay/testing/redis';
+import { startCluster, startSentinelGroup } from '@mte-relay/testing/redis-topologies';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { startCluster, startSentinelGroup } from '../../packages/server/test/support/redis-topologies.ts';
-import { freePort } from '../../scripts/test/programs/free-port.ts';
-import { REDIS_SERVER, RedisServer } from '../../scripts/test/programs/redis.ts';
-import { pause } from '../../scripts/test/programs/until.ts';
 import { expectTruth, postAll, type RelayPair, sdk, startRelayPair, type Told } from './support/relay-pair.ts';
 
 const EXCHANGES = 1_000;
@@ -22,7 +23,7 @@ async function throughOutage(relays: RelayPair, outage: () => Promise<void>): Pr
   const client = sdk(relays);
   onTestFinished(() => client.close());
   const told = await postAll(client, EXCHANGES, outage);
-  await pause(1_500); // what was still on its way anywhere
+  await sleep(1_500); // what was still on its way anywhere
   expectTruth(told, relays.ran);
   expect(told.answered.length + told.mayHaveRun.length + told.didNotRun.length).toBe(EXCHANGES);
   const before = relays.ran.length;
@@ -46,7 +47,7 @@ async function healed(relays: RelayPair): Promise<void> {
     } catch (error) {
       successes = 0;
       if (performance.now() > deadlineMs) throw error;
-      await pause(200);
+      await sleep(200);
     } finally {
       probe.close();
     }
@@ -89,7 +90,7 @@ describe.skipIf(REDIS_SERVER === undefined)('1,000 concurrent exchanges over Red
     const startedMs = performance.now();
     const told = await throughOutage(relays, async () => {
       await Promise.all([redis.kill(), relays.kill(1)]);
-      await pause(300);
+      await sleep(300);
       await Promise.all([redis.start(), relays.start(1)]);
     });
     expect(told.answered.length).toBeGreaterThanOrEqual(EXCHANGES / 4);
@@ -104,7 +105,7 @@ describe.skipIf(REDIS_SERVER === undefined)('1,000 concurrent exchanges over Red
     await throughOutage(relays, async () => {
       const [, second] = cluster.masters as [RedisServer, RedisServer];
       await Promise.all([second.kill(), relays.kill(0)]);
-      await pause(300);
+      await sleep(300);
       await Promise.all([second.start(), relays.start(0)]);
       await cluster.whole();
     });
@@ -117,7 +118,7 @@ describe.skipIf(REDIS_SERVER === undefined)('1,000 concurrent exchanges over Red
     const relays = await started(cluster.url);
     await throughOutage(relays, async () => {
       await Promise.all(cluster.masters.map((master) => master.kill()));
-      await pause(300);
+      await sleep(300);
       await Promise.all(cluster.masters.map((master) => master.start()));
       await cluster.whole();
     });
@@ -131,7 +132,7 @@ describe.skipIf(REDIS_SERVER === undefined)('1,000 concurrent exchanges over Red
     await throughOutage(relays, async () => {
       const old = await group.master();
       await Promise.all([old.kill(), relays.kill(1)]);
-      await Promise.all([relays.start(1), pause(1_000)]);
+      await Promise.all([relays.start(1), sleep(1_000)]);
     });
     expect(performance.now() - startedMs).toBeLessThan(LIMIT_MS);
   });

@@ -1,59 +1,36 @@
 // The relay is killed and started again under its client, in the middle of traffic: the next call heals, and the
 // upstream's own log shows nothing twice.
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { createRelayClient, RelayClientError } from '@mte-relay/client';
+
+import { RelayClientError } from '@mte-relay/client';
+import { Backend } from '@mte-relay/testing/backend';
+import { type RelayProcess, startRelay } from '@mte-relay/testing/relay-process';
+import { sdkClient } from '@mte-relay/testing/sdk-client';
+import { requiredSettings } from '@mte-relay/testing/settings';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { printed, type RunningProcess, startScript } from '../../scripts/test/programs/process.ts';
 
-let upstream: Server;
-let ran: string[];
-let relay: RunningProcess;
-let port: number;
-
-/** Starts the real command; the first time on any free port, later on the same. */
-async function startRelay(): Promise<void> {
-  relay = startScript('packages/server/bin/mte-relay-server.js', ['start'], {
-    UPSTREAM: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
-    CORS_ORIGINS: 'https://app.example',
-    CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
-    PORT: String(port),
-    ADMIN_PORT: 'off',
-    DRAIN_DELAY_MS: '0',
-  });
-  const [, listening] = await printed(relay, /"port":(\d+)/);
-  port = Number(listening);
-}
+let upstream: Backend;
+let relay: RelayProcess;
 
 async function restartRelay(): Promise<void> {
   await relay.stop('SIGKILL');
-  await startRelay();
-}
-
-function pinOf(running: RunningProcess): string {
-  return /"pin":"([^"]+)"/.exec(running.output())?.[1] as string;
+  relay = await startRelay({ ...requiredSettings(upstream.url), PORT: String(relay.port) });
 }
 
 beforeEach(async () => {
-  ran = [];
-  port = 0;
-  upstream = createServer((req, res) => {
+  upstream = await new Backend((req, res) => {
     req.resume();
-    ran.push(`${req.method} ${req.url}`);
     setTimeout(() => res.end(req.url), 5);
-  });
-  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
-  await startRelay();
+  }).start();
+  relay = await startRelay(requiredSettings(upstream.url));
 });
 
 afterEach(async () => {
   await relay.stop('SIGKILL');
-  upstream.closeAllConnections();
-  upstream.close();
+  upstream.stop();
 });
 
 test('the next call heals after a restart, GET and POST alike, under the same pin', async () => {
-  const client = createRelayClient(`http://127.0.0.1:${port}`, { pins: [pinOf(relay)] });
+  const client = sdkClient(relay);
   const events: string[] = [];
   client.on('pair', () => events.push('pair'));
   expect(await (await client.fetch('/first', { method: 'POST', body: 'x' })).text()).toBe('/first');
@@ -65,13 +42,12 @@ test('the next call heals after a restart, GET and POST alike, under the same pi
     const response = await client.fetch(path, { method });
     expect(await response.text()).toBe(path);
   }
-  expect(ran).toEqual(['POST /first', 'POST /second', 'GET /third']);
+  expect(upstream.ran).toEqual(['POST /first', 'POST /second', 'GET /third']);
   expect(events).toEqual(['pair', 'pair', 'pair']);
-  client.close();
 });
 
 test('with traffic under way, every call answers or says that it may have run, and none runs twice', async () => {
-  const client = createRelayClient(`http://127.0.0.1:${port}`, { pins: [pinOf(relay)] });
+  const client = sdkClient(relay);
   const outcomes = { answered: 0, mayHaveRun: 0, didNotRun: 0 };
   let stop = false;
   let next = 0;
@@ -89,7 +65,7 @@ test('with traffic under way, every call answers or says that it may have run, a
         const { mayHaveRun } = error as RelayClientError;
         outcomes[mayHaveRun ? 'mayHaveRun' : 'didNotRun'] += 1;
         // What is said not to have run has not, now or later.
-        if (!mayHaveRun) expect(ran).not.toContain(`POST ${path}`);
+        if (!mayHaveRun) expect(upstream.ran).not.toContain(`POST ${path}`);
         await new Promise((resolve) => setTimeout(resolve, 50)); // the relay is down: no busy loop
       }
     }
@@ -107,8 +83,7 @@ test('with traffic under way, every call answers or says that it may have run, a
   await flowing();
   stop = true;
   await Promise.all(workers);
-  expect(new Set(ran).size).toBe(ran.length);
+  expect(new Set(upstream.ran).size).toBe(upstream.ran.length);
   expect(outcomes.answered).toBeGreaterThanOrEqual(160);
   expect(await (await client.fetch('/last', { method: 'POST' })).text()).toBe('/last');
-  client.close();
 });

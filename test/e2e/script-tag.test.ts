@@ -1,13 +1,15 @@
 // The script tag of the README in real Chromium: a page of another origin loads the client from the relay by its
 // integrity hash and calls the API; a client with one changed byte is not run.
+
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
-import { createRelay, type Relay } from '@mte-relay/server';
+import type { Relay } from '@mte-relay/server';
+import { CHROMIUM, type OpenBrowser, openBrowser } from '@mte-relay/testing/chromium';
+import { relayTo } from '@mte-relay/testing/relay';
+import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHROMIUM, type OpenBrowser, openBrowser } from '../../scripts/test/programs/chromium.ts';
-import { listen } from './support/listen.ts';
 
 const CLIENT = '/public/mte-relay-client.js';
 const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
@@ -35,19 +37,10 @@ describe.skipIf(!CHROMIUM)('the script tag of the README in Chromium', () => {
     const app = createServer((_req, res) => void res.writeHead(200, { 'content-type': 'text/html' }).end(html));
     const box = createServer((req, res) => void tampered(req.url ?? '', res.writeHead.bind(res), res.end.bind(res)));
     servers = [api, app, box];
-    const [apiPort, appPort, boxPort] = await Promise.all(servers.map(listen));
+    const [apiPort, appPort, boxPort] = await Promise.all([listen(api), listen(app), listen(box)]);
     appOrigin = `http://localhost:${appPort}`;
     boxOrigin = `http://localhost:${boxPort}`;
-    relay = createRelay({
-      environment: {
-        UPSTREAM: `http://127.0.0.1:${apiPort}`,
-        CORS_ORIGINS: appOrigin,
-        CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
-        ADMIN_PORT: 'off',
-        LOG_LEVEL: 'off',
-        SHUTDOWN_TIMEOUT_MS: '100',
-      },
-    });
+    relay = relayTo(urlOf(apiPort), { CORS_ORIGINS: appOrigin });
     relayOrigin = `http://localhost:${await relay.listen(0)}`;
     browser = await openBrowser(CHROMIUM as string);
     page = browser.page;
@@ -58,10 +51,7 @@ describe.skipIf(!CHROMIUM)('the script tag of the README in Chromium', () => {
   afterAll(async () => {
     await browser?.close();
     await relay?.close();
-    for (const server of servers ?? []) {
-      server.closeAllConnections();
-      server.close();
-    }
+    for (const server of servers ?? []) closeServer(server);
   });
 
   async function tampered(

@@ -2,9 +2,9 @@
 // it is in a capture of the wire, and ended workers, updates and relays that go away lose nothing and run nothing twice.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CHROMIUM } from '@mte-relay/testing/chromium';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CHROMIUM } from '../../scripts/test/programs/chromium.ts';
 import { type Capture, capturePort, TCPDUMP } from './support/capture.ts';
 import { openSealed, openSealedApp, type SealedApp } from './support/sealed-app.ts';
 import { callHeld, isOldWorkerGone, updateWorker } from './support/sealed-app-page.ts';

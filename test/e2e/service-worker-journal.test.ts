@@ -1,13 +1,13 @@
 // The service worker's notes of what was under way, in a real browser's database: whichever later worker a request comes back
 // to, it is refused there once, also when the worker in between was ended before it came back.
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+
 import { join } from 'node:path';
+import { serve } from '@mte-relay/testing/servers';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { toolPath } from '@mte-relay/testing/tools';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { toolPath } from '../../scripts/test/tools.ts';
 
 const CHROMIUM = toolPath('chromium');
 const JOURNAL = join(import.meta.dirname, '../../packages/client/dist/service-worker/journal.js');
@@ -24,18 +24,14 @@ describe.skipIf(!CHROMIUM)('notes of requests under way', () => {
       globalName: 'bundled',
       conditions: ['browser'],
     });
-    const server = createServer((_req, res) => res.end('<!doctype html>')).listen(0, '127.0.0.1');
-    await once(server, 'listening');
+    const { port } = endsWithTest(await serve((_req, res) => res.end('<!doctype html>')));
     const browser = await chromium.launch({
       executablePath: CHROMIUM as string,
       args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
     });
-    onTestFinished(async () => {
-      await browser.close();
-      server.close();
-    });
+    onTestFinished(() => browser.close());
     const page = await browser.newPage();
-    await page.goto(`http://localhost:${(server.address() as AddressInfo).port}`);
+    await page.goto(`http://localhost:${port}`);
     await page.addScriptTag({ content: outputFiles?.[0]?.text as string });
     const outcomes = await page.evaluate(async () => {
       const { Journal } = bundled;

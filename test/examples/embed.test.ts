@@ -1,53 +1,49 @@
 // The examples under examples/embed, run as they are.
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { createRelayClient } from '@mte-relay/client';
+
+import { printed, startScript } from '@mte-relay/testing/processes';
+import { sdkClient } from '@mte-relay/testing/sdk-client';
+import { type Served, serve, urlOf } from '@mte-relay/testing/servers';
+import { requiredSettings } from '@mte-relay/testing/settings';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { SignJWT } from 'jose';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { printed, startScript } from '../../scripts/test/programs/process.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const JWT_SECRET = 'a-secret-that-only-this-test-knows';
 
-let upstream: Server;
+let upstream: Served;
 const seen: { url: string; user: string | undefined }[] = [];
 
 beforeAll(async () => {
-  upstream = createServer((req, res) => {
+  upstream = await serve((req, res) => {
     seen.push({ url: req.url ?? '', user: req.headers['x-user'] as string | undefined });
     req.resume();
     res.end(`upstream ${req.method} ${req.url}`);
   });
-  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
 });
 
-afterAll(() => {
-  upstream.closeAllConnections();
-  upstream.close();
-});
+afterAll(() => upstream.close());
 
-async function run(example: string): Promise<{ origin: string; pin: string }> {
-  const running = startScript(`examples/embed/${example}.js`, [], {
-    UPSTREAM: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
-    CORS_ORIGINS: 'https://app.example',
-    CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
-    PASS_THROUGH_ROUTES: '/health',
-    LOG_LEVEL: 'error',
-    PORT: '0',
-    JWT_SECRET,
-  });
-  onTestFinished(() => running.stop());
+async function run(example: string): Promise<{ url: string; pin: string }> {
+  const running = endsWithTest(
+    startScript(`examples/embed/${example}.js`, [], {
+      ...requiredSettings(upstream.url),
+      PASS_THROUGH_ROUTES: '/health',
+      LOG_LEVEL: 'error',
+      PORT: '0',
+      JWT_SECRET,
+    }),
+  );
   const [, port, pin] = await printed(running, /^ready (\d+) (sha256-\S+)$/m);
-  return { origin: `http://127.0.0.1:${port}`, pin: pin as string };
+  return { url: urlOf(Number(port)), pin: pin as string };
 }
 
 test.each(['node', 'express', 'fastify'])(
   'the relay works inside a %s server, beside its own pages',
   async (example) => {
-    const { origin, pin } = await run(example);
-    expect(await (await fetch(`${origin}/`)).text()).toBe('my own page\n');
-    expect(await (await fetch(`${origin}/health`)).text()).toBe('upstream GET /health');
-    const client = createRelayClient(origin, { pins: [pin] });
-    onTestFinished(() => client.close());
+    const relay = await run(example);
+    expect(await (await fetch(`${relay.url}/`)).text()).toBe('my own page\n');
+    expect(await (await fetch(`${relay.url}/health`)).text()).toBe('upstream GET /health');
+    const client = sdkClient(relay);
     expect(await (await client.fetch('/sealed', { method: 'POST', body: 'x' })).text()).toBe('upstream POST /sealed');
     const large = new Uint8Array(300_000);
     expect(await (await client.fetch('/large', { method: 'PUT', body: large })).text()).toBe('upstream PUT /large');
@@ -55,9 +51,7 @@ test.each(['node', 'express', 'fastify'])(
 );
 
 test('a hook that checks a JWT refuses inside the seal, and annotates what it lets through', async () => {
-  const { origin, pin } = await run('jwt');
-  const client = createRelayClient(origin, { pins: [pin] });
-  onTestFinished(() => client.close());
+  const client = sdkClient(await run('jwt'));
   const token = await new SignJWT({ sub: 'user-7' })
     .setProtectedHeader({ alg: 'HS256' })
     .setExpirationTime('1m')

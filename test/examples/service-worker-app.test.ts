@@ -1,17 +1,14 @@
 // The start script of examples/service-worker-app, in both of its modes; what a browser makes of them is in test/e2e.
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
-import { printed, startScript } from '../../scripts/test/programs/process.ts';
+
+import { freePort } from '@mte-relay/testing/free-port';
+import { printed, startScript } from '@mte-relay/testing/processes';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { expect, test } from 'vitest';
 
 async function start(...args: string[]): Promise<{ page: string; apiStatus: number }> {
-  const probe = createServer().listen(0);
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  await probe[Symbol.asyncDispose]();
-  const running = startScript('examples/service-worker-app/start.js', args, { PORT: String(port) });
-  onTestFinished(() => running.stop());
+  const running = endsWithTest(
+    startScript('examples/service-worker-app/start.js', args, { PORT: String(await freePort()) }),
+  );
   const [, origin] = await printed(running, /^ready (http:\/\/localhost:\d+)$/m);
   return {
     page: await (await fetch(`${origin}/`)).text(),

@@ -1,7 +1,8 @@
 // The conformance cases in a page of the system's Chromium.
+
+import { CHROMIUM, openBrowser } from '@mte-relay/testing/chromium';
 import { describe, test } from 'vitest';
 import { RUNTIMES } from '../../conformance/runtimes.ts';
-import { CHROMIUM, openBrowser } from '../../scripts/test/programs/chromium.ts';
 import { conformanceIn, overSockets, type RuntimeRun } from './support/conformance.ts';
 import { servePage } from './support/page.ts';
 

@@ -1,7 +1,8 @@
 // The conformance cases in a page of the system's Firefox ESR, and in the same page WebSocket and EventSource.
+
+import { EVENT_STREAM_CASES, EVENT_TYPES } from '@mte-relay/testing/event-stream-cases';
 import { describe, test } from 'vitest';
 import { RUNTIMES } from '../../conformance/runtimes.ts';
-import { EVENT_STREAM_CASES, EVENT_TYPES } from '../../packages/client/test/support/event-stream-cases.ts';
 import { eventSourceScript, eventStreamScript, webSocketScript } from '../e2e/support/realtime-scripts.ts';
 import { conformanceIn, overSockets, type RuntimeRun } from './support/conformance.ts';
 import { FIREFOX, type FirefoxPage, openFirefox } from './support/firefox.ts';

@@ -2,8 +2,8 @@
 // and show the failure of that one alone.
 import { join } from 'node:path';
 import { MESSAGE_TYPE_EXCHANGE } from '@mte-relay/protocol';
+import { type OuterAnswer, TestRelay } from '@mte-relay/testing/test-relay';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type OuterAnswer, TestRelay } from '../../packages/client/test/support/relay.ts';
 import { INSTALLED, outputOf } from './support/conformance.ts';
 
 const RUNTIMES: [string, string, string[]][] = [

@@ -1,9 +1,9 @@
 // What `npm test -- FILE` installs for a file, and that the list of programs is whole.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { IMAGE_TOOLS, TOOLS, type ToolName } from '@mte-relay/testing/tools';
 import { expect, test } from 'vitest';
 import { needsSidePackages, testFiles, toolsOf } from '../../scripts/test/needs.ts';
-import { IMAGE_TOOLS, TOOLS, type ToolName } from '../../scripts/test/tools.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const TEST_TOOLS = (Object.keys(TOOLS) as ToolName[]).filter((name) => !IMAGE_TOOLS.includes(name));

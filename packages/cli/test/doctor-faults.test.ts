@@ -1,22 +1,20 @@
 // `mte-relay doctor` before deployments that are ill: each fault is made for real, found by its own check, and told in
 // words that lead to its cause.
+
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import {
-  type ClientRequest,
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  request,
-  type Server,
-} from 'node:http';
+import { type ClientRequest, createServer, type IncomingMessage, type RequestListener, request } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { toolPath } from '../../../scripts/test/tools.ts';
+import { contentOf } from '@mte-relay/testing/content';
+import { freePort } from '@mte-relay/testing/free-port';
+import { relayProcessTo } from '@mte-relay/testing/relay-process';
+import { listen, urlOf } from '@mte-relay/testing/servers';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { toolPath } from '@mte-relay/testing/tools';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   balanceConnections,
   examineQuickly as examine,
@@ -25,7 +23,6 @@ import {
   runDoctorWith,
   useRelay,
 } from './support/doctor.ts';
-import { contentOf, freePort, startRelay } from './support/egress.ts';
 
 const WRONG_PIN = `sha256-${Buffer.alloc(32).toString('base64')}`;
 const OPENSSL = toolPath('openssl');
@@ -52,19 +49,9 @@ const dayOf = (days: number): string => new Date(Date.now() + days * DAY_MS).toI
 const relay = useRelay();
 const { backend } = relay;
 
-async function another(settings: Record<string, string>, upstream = backend.url) {
-  const started = await startRelay(upstream, 0, settings);
-  onTestFinished(() => started.process.stop('SIGKILL'));
-  return { ...started, url: `http://127.0.0.1:${started.port}` };
-}
-
 /** A server of the test's own; gives its port. */
-async function serve(server: Pick<Server, 'listen' | 'address' | 'close' | 'once'>): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server as Server, 'listening');
-  onTestFinished(() => void server.close());
-  return (server.address() as AddressInfo).port;
-}
+const serve = (server: Parameters<typeof listen>[0] & { close(): unknown }): Promise<number> =>
+  listen(endsWithTest(server));
 
 /** To the relay, as a gateway sends it that knows no WebSockets: fields of this hop alone stay behind (RFC 9110 §7.6.1). */
 function onwardOf({ method, url: path, headers }: IncomingMessage): ClientRequest {
@@ -102,7 +89,7 @@ const gatheringBox: RequestListener = (req, res) => {
 
 describe('what answers', () => {
   test('nothing that listens is 7, and where to look', async () => {
-    const { exitCode, found } = await examine(`http://127.0.0.1:${await freePort()}`);
+    const { exitCode, found } = await examine(urlOf(await freePort()));
     expect(exitCode).toBe(7);
     expect(found['connection']).toEqual(finding('failed', /ECONNREFUSED/, /NSG/));
   });
@@ -114,7 +101,7 @@ describe('what answers', () => {
   });
 
   test('a server that is silent costs no more than --timeout', async () => {
-    const port = await serve(createTcpServer(() => undefined) as unknown as Server);
+    const port = await serve(createTcpServer(() => undefined));
     const beganMs = performance.now();
     const { exitCode, found } = await examine(`http://127.0.0.1:${port}`, '--timeout', '1');
     expect(exitCode).toBe(7);
@@ -172,7 +159,7 @@ describe('what answers', () => {
       createTcpServer((socket) => {
         socket.on('error', () => undefined);
         socket.once('data', () => socket.write('HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'));
-      }) as unknown as Server,
+      }),
     );
     const { exitCode, found } = await examine(`http://127.0.0.1:${port}`);
     expect(exitCode).toBe(7);
@@ -180,7 +167,7 @@ describe('what answers', () => {
   });
 
   test('pairings that are used up behind one address are named with TRUSTED_PROXIES', async () => {
-    const limited = await another({ PAIRINGS_BURST: '1', PAIRINGS_PER_MINUTE: '1' });
+    const limited = await relayProcessTo(backend.url, { PAIRINGS_BURST: '1', PAIRINGS_PER_MINUTE: '1' });
     expect((await examine(limited.url, '--pin', limited.pin)).exitCode).toBe(0);
     const { found } = await examine(limited.url, '--pin', limited.pin);
     expect(found['pairing']).toEqual(finding('failed', /429 too-many/, /TRUSTED_PROXIES/));
@@ -218,7 +205,7 @@ describe('whose key', () => {
 
 describe('the upstream', () => {
   test('one that is not there is the relay’s own 502', async () => {
-    const away = await another({}, `http://127.0.0.1:${await freePort()}`);
+    const away = await relayProcessTo(urlOf(await freePort()));
     const { exitCode, found } = await examine(away.url, '--pin', away.pin, '--path', '/health');
     expect(exitCode).toBe(3);
     expect(found['upstream']).toEqual(
@@ -227,7 +214,7 @@ describe('the upstream', () => {
   });
 
   test('one that does not answer is the relay’s own 504', async () => {
-    const slow = await another({ UPSTREAM_HEADERS_TIMEOUT_MS: '200' });
+    const slow = await relayProcessTo(backend.url, { UPSTREAM_HEADERS_TIMEOUT_MS: '200' });
     backend.handler = () => undefined;
     const { found } = await examine(slow.url, '--pin', slow.pin, '--path', '/health');
     expect(found['upstream']).toEqual(finding('failed', /504 upstream-timeout/, /UPSTREAM_HEADERS_TIMEOUT_MS/));
@@ -243,7 +230,7 @@ describe('the upstream', () => {
   });
 
   test('a stream that is refused is told from one that is held back', async () => {
-    const away = await another({}, `http://127.0.0.1:${await freePort()}`);
+    const away = await relayProcessTo(urlOf(await freePort()));
     const refused = await examine(away.url, '--pin', away.pin, '--stream', '/events');
     expect(refused.found['answer stream']).toEqual(finding('failed', /502 upstream-unreachable/, /UPSTREAM/));
     backend.handler = (_req, res) => res.writeHead(404).end('no such stream');
@@ -254,7 +241,7 @@ describe('the upstream', () => {
   });
 
   test('a path outside MTE_ROUTES is named', async () => {
-    const routed = await another({ MTE_ROUTES: '/api/v1/*' });
+    const routed = await relayProcessTo(backend.url, { MTE_ROUTES: '/api/v1/*' });
     const { found } = await examine(routed.url, '--pin', routed.pin, '--path', '/health');
     expect(found['upstream']).toEqual(finding('failed', /404 route-refused/, /MTE_ROUTES/));
   });
@@ -262,7 +249,7 @@ describe('the upstream', () => {
 
 describe('pods', () => {
   test('two without a shared store are found by one session', async () => {
-    const pods = [await another({}), await another({})];
+    const pods = [await relayProcessTo(backend.url), await relayProcessTo(backend.url)];
     const balancer = await balanceConnections(pods);
     const { exitCode, found } = await examine(balancer.url, '--pin', relay.pin);
     expect(exitCode).toBe(3);
@@ -270,9 +257,8 @@ describe('pods', () => {
   });
 
   test('an admin port that is open to the outside is named', async () => {
-    const open = await another({});
-    const [, adminPort] = /"adminPort":(\d+)/.exec(open.process.output()) as RegExpExecArray;
-    const { exitCode, found } = await examine(open.url, '--pin', open.pin, '--admin-port', adminPort as string);
+    const open = await relayProcessTo(backend.url);
+    const { exitCode, found } = await examine(open.url, '--pin', open.pin, '--admin-port', String(open.adminPort));
     expect(exitCode).toBe(3);
     expect(found['admin port']).toEqual(
       finding('failed', /shows \/readyz and \/metrics to everybody/, /NetworkPolicy/),
@@ -378,7 +364,7 @@ describe.skipIf(!OPENSSL)('certificates', () => {
       createTlsServer(
         files,
         box(() => undefined),
-      ) as unknown as Server,
+      ),
     );
     const httpPort = await serve(
       createServer((_req, res) => res.writeHead(308, { location: 'https://localhost/' }).end()),
@@ -423,7 +409,7 @@ describe.skipIf(!OPENSSL)('certificates', () => {
       createTlsServer(
         files,
         box(() => undefined),
-      ) as unknown as Server,
+      ),
     );
     const { output } = await runDoctorWith(
       { NODE_EXTRA_CA_CERTS: file('ca.pem') },
@@ -440,7 +426,7 @@ describe.skipIf(!OPENSSL)('certificates', () => {
       createTlsServer(
         files,
         box(() => undefined),
-      ) as unknown as Server,
+      ),
     );
     const { output } = await runDoctor(
       `https://localhost:${unpinned}`,
@@ -465,7 +451,7 @@ describe.skipIf(!OPENSSL)('certificates', () => {
         files,
         box(() => undefined),
       );
-      ports.push({ port: await serve(server as unknown as Server) });
+      ports.push({ port: await serve(server) });
     }
     const { url: balanced } = await balanceConnections(ports);
     const { found } = await examine(

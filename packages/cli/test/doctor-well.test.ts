@@ -1,20 +1,16 @@
 // `mte-relay doctor` before deployments that are well: it says so, and leaves nothing behind at the upstream.
+
+import { REDIS_SERVER, startRedis } from '@mte-relay/testing/redis';
+import { relayProcessTo } from '@mte-relay/testing/relay-process';
+import { TEST_ORIGIN, TEST_SECRET } from '@mte-relay/testing/settings';
+import { TcpForwarder } from '@mte-relay/testing/tcp-forwarder';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { expect, onTestFinished, test } from 'vitest';
-import { REDIS_SERVER, startRedis } from '../../../scripts/test/programs/redis.ts';
 import { doctorOptions } from '../src/doctor/options.ts';
 import { balanceConnections, examine, finding, runDoctor, useRelay } from './support/doctor.ts';
-import { startRelay, Tap } from './support/egress.ts';
-
-const ORIGIN = 'https://app.example';
 
 const relay = useRelay();
 const { backend } = relay;
-
-async function another(settings: Record<string, string>): Promise<{ port: number; pin: string }> {
-  const started = await startRelay(backend.url, 0, settings);
-  onTestFinished(() => started.process.stop('SIGKILL'));
-  return started;
-}
 
 test('a deployment that is well gets 0, every check made, and one request upstream', async () => {
   const { exitCode, checks, found } = await examine(
@@ -22,7 +18,7 @@ test('a deployment that is well gets 0, every check made, and one request upstre
     '--pin',
     relay.pin,
     '--origin',
-    ORIGIN,
+    TEST_ORIGIN,
     '--path',
     '/health',
   );
@@ -51,9 +47,7 @@ test('without a pin it says which key it saw, warns, and ends with 2', async () 
 });
 
 test('a path and a stream that it is given are never on the wire in clear', async () => {
-  const tap = new Tap(relay.port);
-  const tapUrl = await tap.start();
-  onTestFinished(() => tap.stop());
+  const tap = endsWithTest(await new TcpForwarder(() => relay.port, { keeps: true }).start());
   backend.handler = (req, res) => {
     if (req.url !== '/walnut') {
       res.end();
@@ -62,11 +56,11 @@ test('a path and a stream that it is given are never on the wire in clear', asyn
     res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: hazelnut\n\n');
     setTimeout(() => res.end('data: last\n\n'), 200);
   };
-  const { exitCode, found } = await examine(tapUrl, '--pin', relay.pin, '--path', '/medlar', '--stream', '/walnut');
+  const { exitCode, found } = await examine(tap.url, '--pin', relay.pin, '--path', '/medlar', '--stream', '/walnut');
   expect(found['answer stream']).toEqual(finding('ok', /first piece came after .* while it goes on/));
   expect(exitCode).toBe(0);
   expect(backend.ran).toEqual(['HEAD /medlar', 'GET /walnut']);
-  const wire = tap.recorded.toString('latin1');
+  const wire = tap.crossed.toString('latin1');
   expect(wire).toContain('POST /api/mte HTTP/1.1');
   for (const word of ['medlar', 'walnut', 'hazelnut']) expect(wire).not.toContain(word);
 });
@@ -74,23 +68,25 @@ test('a path and a stream that it is given are never on the wire in clear', asyn
 test('while a key is rotated it says which of the two the pin is', async () => {
   const old = relay.pin;
   const newSecret = 'elKJL0CKrkehO8cifDktdF92DkV4DDab';
-  const rotating = await another({ CLIENT_ID_SECRET: `${newSecret},2DkV4DDabehO8cifDktdF9elKJL0CKrk` });
-  const at = `http://127.0.0.1:${rotating.port}`;
+  const rotating = await relayProcessTo(backend.url, { CLIENT_ID_SECRET: `${newSecret},${TEST_SECRET}` });
   expect(rotating.pin).not.toBe(old);
-  const withOld = await examine(at, '--pin', old);
+  const withOld = await examine(rotating.url, '--pin', old);
   expect(withOld.found['pin']).toEqual(finding('warning', /older key/, /newest pin too/));
   expect(withOld.found['pin']?.saw).toContain(rotating.pin);
   expect(withOld.exitCode).toBe(2);
-  const withNew = await examine(at, '--pin', rotating.pin);
+  const withNew = await examine(rotating.url, '--pin', rotating.pin);
   expect(withNew.found['pin']).toEqual(finding('ok', /newest key; the relay also still holds/));
-  const withBoth = await examine(at, '--pin', old, '--pin', rotating.pin);
+  const withBoth = await examine(rotating.url, '--pin', old, '--pin', rotating.pin);
   expect(withBoth.found['pin']).toEqual(finding('ok', /both keys/));
 });
 
 test.skipIf(!REDIS_SERVER)('two pods that share a store both know the session, and both refuse a replay', async () => {
   const redis = await startRedis();
   onTestFinished(() => redis.remove());
-  const pods = [await another({ REDIS_URL: redis.url }), await another({ REDIS_URL: redis.url })];
+  const pods = [
+    await relayProcessTo(backend.url, { REDIS_URL: redis.url }),
+    await relayProcessTo(backend.url, { REDIS_URL: redis.url }),
+  ];
   const balancer = await balanceConnections(pods);
   const { found, checks } = await examine(balancer.url, '--pin', relay.pin, '--calls', '4');
   expect(checks('failed', 'warning')).toEqual([]);

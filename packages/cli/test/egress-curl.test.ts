@@ -1,14 +1,21 @@
 // curl through the egress, the real relay and a real backend.
+
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { RunningProcess } from '../../../scripts/test/programs/process.ts';
-import { toolPath } from '../../../scripts/test/tools.ts';
-import { Backend, contentOf, startEgress, startRelay, Tap, until } from './support/egress.ts';
+import { Backend } from '@mte-relay/testing/backend';
+import { contentOf } from '@mte-relay/testing/content';
+import type { RunningProcess } from '@mte-relay/testing/processes';
+import { startRelay } from '@mte-relay/testing/relay-process';
+import { requiredSettings } from '@mte-relay/testing/settings';
+import { TcpForwarder } from '@mte-relay/testing/tcp-forwarder';
+import { temporaryFiles } from '@mte-relay/testing/temporary-files';
+import { toolPath } from '@mte-relay/testing/tools';
+import { until } from '@mte-relay/testing/until';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startEgress } from './support/egress.ts';
 
 const CURL = toolPath('curl');
 const UPLOAD_BYTES = 20_000_000;
@@ -20,7 +27,7 @@ interface Result {
 
 const backend = new Backend();
 const processes: RunningProcess[] = [];
-let tap: Tap;
+let tap: TcpForwarder;
 let url: string;
 
 async function curl(args: string[], onData?: (text: string) => void): Promise<Result> {
@@ -34,28 +41,22 @@ async function curl(args: string[], onData?: (text: string) => void): Promise<Re
   return { code, stdout: Buffer.concat(pieces) };
 }
 
-async function directory(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'mte-relay-egress-'));
-  onTestFinished(() => rm(path, { recursive: true }));
-  return path;
-}
-
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 describe.skipIf(!CURL)(`curl${CURL ? '' : ' (skipped: no curl)'}`, () => {
   beforeAll(async () => {
     await backend.start();
-    const relay = await startRelay(backend.url, 0);
-    processes.push(relay.process);
-    tap = new Tap(relay.port);
-    const egress = await startEgress(['--relay', await tap.start(), '--pin', relay.pin]);
-    processes.push(egress.process);
+    const relay = await startRelay(requiredSettings(backend.url));
+    processes.push(relay);
+    tap = await new TcpForwarder(() => relay.port, { keeps: true }).start();
+    const egress = await startEgress(['--relay', tap.url, '--pin', relay.pin]);
+    processes.push(egress);
     url = egress.url;
   });
 
   afterAll(async () => {
     await Promise.all(processes.map((running) => running.stop('SIGKILL')));
-    tap?.stop();
+    await tap?.stop();
     backend.stop();
   });
 
@@ -72,7 +73,7 @@ describe.skipIf(!CURL)(`curl${CURL ? '' : ' (skipped: no curl)'}`, () => {
     const post = await curl(['--data', 'loquat', '-H', 'X-Secret: s', `${url}/medlar`]);
     expect(post).toMatchObject({ code: 0, stdout: Buffer.from('quince POST /medlar s loquat') });
 
-    const wire = tap.recorded.toString('latin1');
+    const wire = tap.crossed.toString('latin1');
     expect(wire).toContain('POST /api/mte HTTP/1.1'); // it is the sealed hop that was recorded
     for (const word of ['medlar', 'persimmon', 'hazelnut', 'walnut', 'loquat', 'quince', 'x-secret', 'curl']) {
       expect(wire.toLowerCase()).not.toContain(word);
@@ -80,7 +81,7 @@ describe.skipIf(!CURL)(`curl${CURL ? '' : ' (skipped: no curl)'}`, () => {
   });
 
   test('a file of 20 MB goes up with its length, and comes down, byte for byte', async () => {
-    const folder = await directory();
+    const folder = temporaryFiles();
     const data = randomBytes(UPLOAD_BYTES);
     await writeFile(join(folder, 'in'), data);
     let announced: string | undefined;
@@ -120,12 +121,12 @@ describe.skipIf(!CURL)(`curl${CURL ? '' : ' (skipped: no curl)'}`, () => {
     const running = curl(['-N', '--max-time', '2', `${url}/events`], (text) => {
       seen += text;
     });
-    await until(() => seen === 'data: one\n\n', 'the first event');
+    await until(() => seen === 'data: one\n\n');
     sendSecond();
-    await until(() => seen === 'data: one\n\ndata: two\n\n', 'the second event');
+    await until(() => seen === 'data: one\n\ndata: two\n\n');
     expect(ended).toBe(false);
     expect((await running).code).toBe(28); // curl: operation timed out
-    await until(() => ended, 'the end of the request upstream', 1_000);
+    await until(() => ended, 1_000);
   });
 
   test('--max-time ends the work of the backend before it has answered', async () => {
@@ -136,7 +137,7 @@ describe.skipIf(!CURL)(`curl${CURL ? '' : ' (skipped: no curl)'}`, () => {
       });
     };
     expect((await curl(['--max-time', '1', '--data', 'x', `${url}/slow`])).code).toBe(28);
-    await until(() => ended, 'the end of the request upstream', 1_000);
+    await until(() => ended, 1_000);
   });
 
   test('HEAD gives the fields of the answer, its length among them, and no body', async () => {

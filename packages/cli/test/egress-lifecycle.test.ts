@@ -1,12 +1,20 @@
 // The egress from start to stop: pairing, relays that are wrong, gone, restarted or hostile, and the way out.
+
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { printed, type RunningProcess, startScript } from '../../../scripts/test/programs/process.ts';
-import { TestRelay } from '../../client/test/support/relay.ts';
-import { inPieces, never } from '../../client/test/support/setup.ts';
-import { Backend, call, contentOf, freePort, spawnEgress, startEgress, startRelay, until } from './support/egress.ts';
+import { Backend } from '@mte-relay/testing/backend';
+import { contentOf } from '@mte-relay/testing/content';
+import { freePort } from '@mte-relay/testing/free-port';
+import { inPieces, never } from '@mte-relay/testing/pieces';
+import { printed, type RunningProcess, startScript } from '@mte-relay/testing/processes';
+import { relayProcessTo } from '@mte-relay/testing/relay-process';
+import { urlOf } from '@mte-relay/testing/servers';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { TestRelay } from '@mte-relay/testing/test-relay';
+import { until } from '@mte-relay/testing/until';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { call, spawnEgress, startEgress } from './support/egress.ts';
 
 const WRONG_PIN = `sha256-${Buffer.alloc(32).toString('base64')}`;
 
@@ -18,26 +26,17 @@ beforeEach(() => {
   backend.handler = (req, res) => req.resume().on('end', () => res.end(`at ${req.url}`));
 });
 
-function ending(running: RunningProcess): RunningProcess {
-  onTestFinished(() => running.stop('SIGKILL'));
-  return running;
-}
-
 async function exitCode({ child }: RunningProcess): Promise<number | null> {
   if (child.exitCode === null) await once(child, 'exit');
   return child.exitCode;
 }
 
 async function testRelay(): Promise<TestRelay> {
-  const relay = await TestRelay.start();
-  onTestFinished(() => relay.stop());
-  return relay;
+  return endsWithTest(await TestRelay.start());
 }
 
 async function egressTo(relay: TestRelay): Promise<string> {
-  const { process, url } = await startEgress(['--relay', relay.url, '--pin', relay.pin]);
-  ending(process);
-  return url;
+  return endsWithTest(await startEgress(['--relay', relay.url, '--pin', relay.pin])).url;
 }
 
 const listeningAt = async (egress: RunningProcess): Promise<string> =>
@@ -45,7 +44,7 @@ const listeningAt = async (egress: RunningProcess): Promise<string> =>
 
 test('a wrong pin is exit code 60, and ready is never said', async () => {
   const relay = await testRelay();
-  const egress = ending(spawnEgress(['--relay', relay.url, '--pin', WRONG_PIN]));
+  const egress = endsWithTest(spawnEgress(['--relay', relay.url, '--pin', WRONG_PIN]));
   expect(await exitCode(egress)).toBe(60);
   expect(egress.output()).toContain(`shows key ${relay.pin}, pinned: ${WRONG_PIN}`);
   expect(egress.output()).not.toMatch(/^ready/m);
@@ -53,8 +52,8 @@ test('a wrong pin is exit code 60, and ready is never said', async () => {
 
 test('a reader of its log that goes away does not take the egress along', async () => {
   const relay = await testRelay();
-  const { process: egress, url } = await startEgress(['--relay', relay.url, '--pin', relay.pin]);
-  ending(egress);
+  const egress = endsWithTest(await startEgress(['--relay', relay.url, '--pin', relay.pin]));
+  const { url } = egress;
   egress.child.stderr?.destroy();
   egress.child.stdout?.destroy();
   // Each logs a line; that nobody reads it is told after the first.
@@ -65,9 +64,9 @@ test('a reader of its log that goes away does not take the egress along', async 
 
 test('while the relay is down callers are told 503 that nothing ran; ready is said when it comes up', async () => {
   const port = await freePort();
-  const first = await startRelay(backend.url, 0);
-  await first.process.stop('SIGKILL');
-  const egress = ending(spawnEgress(['--relay', `http://127.0.0.1:${port}`, '--pin', first.pin]));
+  const first = await relayProcessTo(backend.url);
+  await first.stop('SIGKILL');
+  const egress = endsWithTest(spawnEgress(['--relay', urlOf(port), '--pin', first.pin]));
   const url = await listeningAt(egress);
   const answer = await call(url, '/early', { method: 'POST' });
   expect(answer).toMatchObject({ status: 503, headers: { 'content-type': 'application/problem+json' } });
@@ -76,24 +75,21 @@ test('while the relay is down callers are told 503 that nothing ran; ready is sa
   expect(egress.output()).toContain('ECONNREFUSED');
   expect(egress.output()).not.toMatch(/^ready/m);
 
-  const relay = await startRelay(backend.url, port);
-  ending(relay.process);
+  await relayProcessTo(backend.url, { PORT: String(port) });
   await printed(egress, new RegExp(`^ready ${url}$`, 'm'));
   expect((await call(url, '/later', { method: 'POST' })).body.toString()).toBe('at /later');
   expect(backend.ran).not.toContain('POST /early');
 });
 
 test('a relay that is restarted underneath is paired with anew, and nothing runs twice', async () => {
-  const relay = await startRelay(backend.url, 0);
-  ending(relay.process);
-  const egress = await startEgress(['--relay', `http://127.0.0.1:${relay.port}`, '--pin', relay.pin]);
-  ending(egress.process);
+  const relay = await relayProcessTo(backend.url);
+  const egress = endsWithTest(await startEgress(['--relay', relay.url, '--pin', relay.pin]));
   const before = backend.ran.length;
   await call(egress.url, '/one', { method: 'POST' }, 'x');
-  await relay.process.stop('SIGKILL');
+  await relay.stop('SIGKILL');
   const down = await call(egress.url, '/down', { method: 'POST' }, 'x');
   expect(down.status).toBeGreaterThanOrEqual(502);
-  ending((await startRelay(backend.url, relay.port)).process);
+  await relayProcessTo(backend.url, { PORT: String(relay.port) });
   const healed = await call(egress.url, '/two', { method: 'POST' }, 'x');
   expect(healed).toMatchObject({ status: 200, body: Buffer.from('at /two') });
   expect(backend.ran.slice(before)).toEqual(['POST /one', 'POST /two']);
@@ -158,11 +154,11 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s lets what is under way finish, and
     finish = resolve;
   });
   relay.upstream = () => ({ content: inPieces([Buffer.from('begun, and finished')], hold) });
-  const { process: egress, url } = await startEgress(['--relay', relay.url, '--pin', relay.pin]);
-  ending(egress);
+  const egress = endsWithTest(await startEgress(['--relay', relay.url, '--pin', relay.pin]));
+  const { url } = egress;
   const idle = connect(Number(new URL(url).port), '127.0.0.1');
   const running = call(url, '/');
-  await until(() => relay.ran.length === 1, 'the request upstream');
+  await until(() => relay.ran.length === 1);
   egress.child.kill(signal);
   await printed(egress, /"msg":"stopping"/);
   await expect(call(url, '/late')).rejects.toThrow(/ECONNREFUSED|socket hang up|ECONNRESET/);
@@ -177,8 +173,8 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s lets what is under way finish, and
 test('what does not finish is broken off after 10 s', async () => {
   const relay = await testRelay();
   relay.upstream = () => ({ content: inPieces([Buffer.from('begun')], never()) });
-  const { process: egress, url } = await startEgress(['--relay', relay.url, '--pin', relay.pin]);
-  ending(egress);
+  const egress = endsWithTest(await startEgress(['--relay', relay.url, '--pin', relay.pin]));
+  const { url } = egress;
   const req = request(`${url}/events`).end();
   const [res] = (await once(req, 'response')) as [IncomingMessage];
   const reading = contentOf(res);
@@ -192,7 +188,7 @@ test('what does not finish is broken off after 10 s', async () => {
 
 test('told to listen where others can reach it, it warns', async () => {
   const relay = await testRelay();
-  const egress = ending(
+  const egress = endsWithTest(
     startScript('packages/cli/bin/mte-relay.js', ['egress'], {
       MTE_RELAY_URL: relay.url,
       MTE_RELAY_PINS: relay.pin,
@@ -207,7 +203,7 @@ test('told to listen where others can reach it, it warns', async () => {
 test('an address that is taken ends it with the reason', async () => {
   const relay = await testRelay();
   const taken = new URL(backend.url).host;
-  const egress = ending(
+  const egress = endsWithTest(
     startScript('packages/cli/bin/mte-relay.js', ['egress', '--relay', relay.url, '--listen', taken], {}),
   );
   expect(await exitCode(egress)).toBe(1);
@@ -225,8 +221,8 @@ test.each([
   [['--relay', 'http://a', '--log-level', 'loud'], 'log-level expected one of'],
   [['--relay', 'http://a', '--nope'], '--nope'],
 ])('wrong usage %j is exit code 64 and shows the options', async (args, said) => {
-  const egress = ending(startScript('packages/cli/bin/mte-relay.js', ['egress', ...args], {}));
+  const egress = endsWithTest(startScript('packages/cli/bin/mte-relay.js', ['egress', ...args], {}));
   expect(await exitCode(egress)).toBe(64);
-  await until(() => egress.output().includes('MTE_RELAY_LISTEN'), 'the help');
+  await until(() => egress.output().includes('MTE_RELAY_LISTEN'));
   expect(egress.output()).toContain(said);
 });

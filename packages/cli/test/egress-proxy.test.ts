@@ -1,11 +1,18 @@
 // The fine points of the egress as a proxy, by node:http and bare sockets, before the real relay and a real backend.
+
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Backend } from '@mte-relay/testing/backend';
+import { contentOf } from '@mte-relay/testing/content';
+import type { RunningProcess } from '@mte-relay/testing/processes';
+import { relayProcessTo, startRelay } from '@mte-relay/testing/relay-process';
+import { requiredSettings } from '@mte-relay/testing/settings';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { until } from '@mte-relay/testing/until';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { RunningProcess } from '../../../scripts/test/programs/process.ts';
-import { type Answer, Backend, call, contentOf, startEgress, startRelay, until } from './support/egress.ts';
+import { type Answer, call, type Egress, startEgress } from './support/egress.ts';
 
 const UPLOAD_BYTES = 40_000_000;
 const MAX_CONCURRENT = 250;
@@ -14,19 +21,18 @@ const backend = new Backend();
 const processes: RunningProcess[] = [];
 let url: string;
 let relayAuthority: string;
-let egress: RunningProcess;
+let egress: Egress;
 
 beforeAll(async () => {
   await backend.start();
-  const relay = await startRelay(backend.url, 0);
+  const relay = await startRelay(requiredSettings(backend.url));
   relayAuthority = `127.0.0.1:${relay.port}`;
-  const started = await startEgress(['--max-concurrent', String(MAX_CONCURRENT), '--log-level', 'trace'], {
+  egress = await startEgress(['--max-concurrent', String(MAX_CONCURRENT), '--log-level', 'trace'], {
     MTE_RELAY_URL: `http://${relayAuthority}`,
     MTE_RELAY_PINS: `sha256-${Buffer.alloc(32).toString('base64')}, ${relay.pin}`,
   });
-  egress = started.process;
-  url = started.url;
-  processes.push(relay.process, egress);
+  url = egress.url;
+  processes.push(relay, egress);
 });
 
 afterAll(async () => {
@@ -240,7 +246,7 @@ test('a slow reader pauses the backend', async () => {
     before = written;
     await sleep(300);
     return still;
-  }, 'the backend to be paused');
+  });
   expect(written).toBeLessThan(total / 2);
   let received = 0;
   for await (const piece of res) received += (piece as Buffer).length;
@@ -267,7 +273,7 @@ test('a slow backend pauses the caller, until it reads', async () => {
     const before = writtenPieces;
     await sleep(500);
     return writtenPieces === before;
-  }, 'the caller to be paused');
+  });
   expect(writtenPieces).toBeLessThan(750);
   read();
   const [res] = (await once(req, 'response')) as [IncomingMessage];
@@ -289,9 +295,9 @@ test('a caller that breaks its upload off breaks it off upstream: it never looks
   req.on('error', () => undefined);
   const before = backend.ran.length;
   req.write('some of it');
-  await until(() => backend.ran.length > before, 'the request upstream');
+  await until(() => backend.ran.length > before);
   req.destroy();
-  await until(() => outcome !== '', 'the end of the request upstream', 1_000);
+  await until(() => outcome !== '', 1_000);
   expect(outcome).toBe('broken off');
 });
 
@@ -304,10 +310,8 @@ test('an answer that the backend breaks off is broken off for the caller', async
 });
 
 test("a body beyond the relay's limit is the relay's 413", async () => {
-  const relay = await startRelay(backend.url, 0, { REQUEST_BODY_MAX_BYTES: '1000' });
-  processes.push(relay.process);
-  const small = await startEgress(['--relay', `http://127.0.0.1:${relay.port}`, '--pin', relay.pin]);
-  processes.push(small.process);
+  const relay = await relayProcessTo(backend.url, { REQUEST_BODY_MAX_BYTES: '1000' });
+  const small = endsWithTest(await startEgress(['--relay', relay.url, '--pin', relay.pin]));
   backend.handler = (req, res) => req.resume().on('end', () => res.end());
   const post = (bytes: number): Promise<Answer> => call(small.url, '/', { method: 'POST' }, Buffer.alloc(bytes));
   expect((await post(1000)).status).toBe(200);
@@ -379,7 +383,7 @@ test('more requests at a time than allowed are 503 at once, and the others go on
   backend.handler = (_req, res) => held.push(() => res.end('done'));
   const agent = new Agent({ maxSockets: Number.POSITIVE_INFINITY });
   const running = Array.from({ length: MAX_CONCURRENT }, () => call(url, '/', { agent }));
-  await until(() => held.length === MAX_CONCURRENT, 'all requests upstream');
+  await until(() => held.length === MAX_CONCURRENT);
   const refused = await call(url, '/', { agent });
   expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '1', 'mte-relay-failure': 'too-many' } });
   expect(JSON.parse(refused.body.toString())).toMatchObject({ code: 'too-many', mayHaveRun: false });
@@ -392,7 +396,7 @@ test('nothing of a request gets into the log, at any level', async () => {
   backend.handler = (_req, res) => res.writeHead(200, { 'x-a': 'walnut' }).end('quince');
   const headers = { authorization: 'hazelnut', 'content-length': 6 };
   await call(url, '/medlar?persimmon', { method: 'POST', headers }, 'loquat');
-  await until(() => /"msg":"request"\}\n$/.test(egress.output()), 'the log');
+  await until(() => /"msg":"request"\}\n$/.test(egress.output()));
   expect(egress.output()).toContain('"method":"POST"');
   expect(egress.output()).not.toMatch(/medlar|persimmon|hazelnut|walnut|loquat|quince/);
 });

@@ -1,12 +1,14 @@
 // `mte-relay fetch` as a process, against a relay over a real socket.
+
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, onTestFinished, test } from 'vitest';
-import { field, TestRelay } from '../../client/test/support/relay.ts';
-import { inPieces } from '../../client/test/support/setup.ts';
+import { inPieces } from '@mte-relay/testing/pieces';
+import { temporaryFiles } from '@mte-relay/testing/temporary-files';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { field, TestRelay } from '@mte-relay/testing/test-relay';
+import { expect, test } from 'vitest';
 
 const BIN = fileURLToPath(new URL('../bin/mte-relay.js', import.meta.url));
 
@@ -32,15 +34,7 @@ function run(args: string[], input?: string | Uint8Array): Promise<Result> {
 }
 
 async function setUp(): Promise<TestRelay> {
-  const relay = await TestRelay.start();
-  onTestFinished(() => relay.stop());
-  return relay;
-}
-
-async function directory(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'mte-relay-cli-'));
-  onTestFinished(() => rm(path, { recursive: true }));
-  return path;
+  return endsWithTest(await TestRelay.start());
 }
 
 test('prints the body, and nothing else on standard output', async () => {
@@ -64,7 +58,7 @@ test('sends method, fields and data; -d makes it a form POST', async () => {
 
 test('sends a file and standard input byte for byte, and writes a file', async () => {
   const relay = await setUp();
-  const folder = await directory();
+  const folder = temporaryFiles();
   const data = Buffer.alloc(300_000, 'line\r\n\0');
   await writeFile(join(folder, 'in'), data);
   relay.upstream = ({ content }) => ({ content });

@@ -1,7 +1,9 @@
 // The signal ends a call at every phase, with its own reason, and nothing stays behind.
+
+import { inPieces, never } from '@mte-relay/testing/pieces';
+import type { OuterCall, TestRelay } from '@mte-relay/testing/test-relay';
 import { expect, test } from 'vitest';
-import type { OuterCall, TestRelay } from './support/relay.ts';
-import { inPieces, never, setUp } from './support/setup.ts';
+import { setUp } from './support/setup.ts';
 
 const REASON = new Error('the user left');
 

@@ -1,8 +1,10 @@
 // Answers that were cut, changed or swapped never look complete (ATTACKS: cryptography in use).
 import { MESSAGE_TYPE_EXCHANGE } from '@mte-relay/protocol';
+import { refusal } from '@mte-relay/testing/mini-relay';
+import { inPieces } from '@mte-relay/testing/pieces';
+import type { OuterAnswer, OuterCall } from '@mte-relay/testing/test-relay';
 import { expect, test } from 'vitest';
-import { type OuterAnswer, type OuterCall, refusal } from './support/relay.ts';
-import { inPieces, setUp } from './support/setup.ts';
+import { setUp } from './support/setup.ts';
 
 /** Three sealed chunks: head, and two pieces of content. */
 const streamed = (): { content: AsyncIterable<Uint8Array> } => ({

@@ -1,23 +1,17 @@
 // A WebSocket's message and a stream's event that do not end: what the client holds of them is bounded, also where the
 // relay's own bound is set higher, and it says so.
-import { createRelayClient, type RelayClient } from '@mte-relay/client';
-import { expect, onTestFinished, test } from 'vitest';
-import { stage } from '../../server/test/support/stage.ts';
-import { webSocketStage } from '../../server/test/support/websocket-stage.ts';
+import { sdkClient } from '@mte-relay/testing/sdk-client';
+import { stage } from '@mte-relay/testing/stage';
+import { webSocketStage } from '@mte-relay/testing/websocket-stage';
+import { expect, test } from 'vitest';
 import { EventStreamReader } from '../src/realtime/event-stream.ts';
 import { MESSAGE_MAX } from '../src/realtime/limits.ts';
 
 const PIECE_BYTES = 1_048_576;
 
-function clientOf({ port, relay }: { port: number; relay: { pin: string } }): RelayClient {
-  const client = createRelayClient(`http://127.0.0.1:${port}`, { pins: [relay.pin] });
-  onTestFinished(() => client.close());
-  return client;
-}
-
 test('a WebSocket whose message is longer ends with an error that says so', async () => {
   const on = await webSocketStage({ environment: { WEBSOCKET_MESSAGE_MAX_BYTES: '1073741824' } });
-  const socket = new (clientOf(on).WebSocket)('/');
+  const socket = new (sdkClient(on).WebSocket)('/');
   socket.binaryType = 'arraybuffer';
   const sizes: number[] = [];
   socket.onmessage = ({ data }) => sizes.push((data as ArrayBuffer).byteLength);
@@ -53,7 +47,7 @@ test.each([
     res.on('drain', more);
     more();
   });
-  const source = new (clientOf(on).EventSource)('/');
+  const source = new (sdkClient(on).EventSource)('/');
   const error = await new Promise<ErrorEvent>((resolve) => {
     source.onerror = (event) => resolve(event as ErrorEvent);
   });

@@ -1,7 +1,8 @@
 // Words of a hostile upstream that every object inherits, and a relay's URL with a secret in it.
 import { createRelayClient } from '@mte-relay/client';
+import { inPieces } from '@mte-relay/testing/pieces';
 import { expect, test } from 'vitest';
-import { inPieces, setUp } from './support/setup.ts';
+import { setUp } from './support/setup.ts';
 
 test.each(['constructor', '__proto__', 'toString', 'valueOf'])(
   'content-encoding: %s is one that is unknown',

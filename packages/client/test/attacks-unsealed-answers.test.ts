@@ -1,8 +1,8 @@
 // What comes unsealed can be made up by any box on the way: a cache that it has filled, and answers without an end.
 import { createRelayClient } from '@mte-relay/client';
 import type { Bytes } from '@mte-relay/protocol';
+import { type OuterAnswer, TestRelay } from '@mte-relay/testing/test-relay';
 import { expect, onTestFinished, test } from 'vitest';
-import { type OuterAnswer, TestRelay } from './support/relay.ts';
 import { setUp } from './support/setup.ts';
 
 /** A browser's cache, filled by a box before the page came to a network without one. */

@@ -1,10 +1,9 @@
 // WebSocket and EventSource where a runtime has none of the platform's event classes, as React Native had for long, and
 // where its URL is as poor as React Native's: a program that takes away what is missing before it loads the client.
 import { execFile } from 'node:child_process';
-import { createServer } from 'node:http';
 import { promisify } from 'node:util';
-import { createRelay } from '@mte-relay/server';
-import { expect, onTestFinished, test } from 'vitest';
+import { stage } from '@mte-relay/testing/stage';
+import { expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
 
 const PROGRAM = `
@@ -52,34 +51,16 @@ test.each([
   ['in Node', []],
   ['as React Native resolves the package', ['--conditions=react-native']],
 ])('they work the same, and a listener that throws stops no other: %s', async (_, conditions) => {
-  const api = createServer((_req, res) => {
+  const { upstream, url, pin } = await stage((_req, res) => {
     res.writeHead(200, { 'content-type': 'text/event-stream' });
     res.end('event: tick\nid: 7\ndata: now\n\n'); // where there are no streams, it comes when it has ended
   });
-  new WebSocketServer({ server: api }).on('connection', (ws) => ws.on('message', (data) => ws.send(`${data}!`)));
-  await new Promise<void>((resolve) => api.listen(0, '127.0.0.1', resolve));
-  const { port } = api.address() as { port: number };
-  const relay = createRelay({
-    environment: {
-      UPSTREAM: `http://127.0.0.1:${port}`,
-      CORS_ORIGINS: 'https://app.example',
-      CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
-      LOG_LEVEL: 'off',
-      ADMIN_PORT: 'off',
-      SHUTDOWN_TIMEOUT_MS: '0',
-    },
-  });
-  const url = `http://127.0.0.1:${await relay.listen(0)}`;
-  onTestFinished(async () => {
-    await relay.close();
-    api.closeAllConnections();
-    api.close();
-  });
+  new WebSocketServer({ server: upstream }).on('connection', (ws) => ws.on('message', (data) => ws.send(`${data}!`)));
   const { stdout, stderr } = await promisify(execFile)(
     process.execPath,
     [...conditions, '--input-type=module', '--eval', PROGRAM],
     {
-      env: { ...process.env, RELAY: url, PIN: relay.pin, BARE: `${conditions.length}` },
+      env: { ...process.env, RELAY: url, PIN: pin, BARE: `${conditions.length}` },
       cwd: import.meta.dirname,
       timeout: 25_000,
     },

@@ -1,16 +1,17 @@
 // The calls of the reference's client packages, as their apps write them, against the real relay: same names, same
 // options, everything sealed.
+
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { createRelayClient } from '@mte-relay/client';
 import {
   initMteRelayClient,
   type MteRelayClientOptions,
   mteFetch,
   type RelayClientError,
 } from '@mte-relay/client/compat';
-import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import { type Stage, stage } from '../../server/test/support/stage.ts';
+import { sdkClient } from '@mte-relay/testing/sdk-client';
+import { stage } from '@mte-relay/testing/stage';
+import { beforeEach, expect, test, vi } from 'vitest';
 
 const warnings = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
 
@@ -29,10 +30,6 @@ function watchedFetch(): { fetch: typeof fetch; sent: { url: string; body: strin
   };
 }
 
-function urlOf({ port }: Stage): string {
-  return `http://127.0.0.1:${port}`;
-}
-
 const bodyOf = async (response: Response): Promise<{ method: string; url: string; body: string }> =>
   await response.json();
 
@@ -41,9 +38,9 @@ test('the quick start of the reference, with pins added', async () => {
   await initMteRelayClient({
     licenseCompany: 'COMPANY_NAME_HERE',
     licenseKey: 'LICENSE_KEY_HERE',
-    pins: [on.relay.pin],
+    pins: [on.pin],
   });
-  const response = await mteFetch(`${urlOf(on)}/api/login`, {
+  const response = await mteFetch(`${on.url}/api/login`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ email: 'someone@example.com', password: 'P@ssw0rd!' }),
@@ -71,7 +68,7 @@ test('every option that has nothing to do is accepted, and named in one notice w
     pathPrefix: '',
     storage: new Map(),
     fetch: fetch,
-    pins: { [urlOf(on)]: [on.relay.pin] },
+    pins: { [on.url]: [on.pin] },
   });
   expect(warnings).toHaveBeenCalledTimes(1);
   const [notice] = warnings.mock.calls[0] as [string];
@@ -86,7 +83,7 @@ test('every option that has nothing to do is accepted, and named in one notice w
   ])
     expect(notice).toContain(name);
   expect(notice).not.toContain('LICENSE_KEY_HERE');
-  const request = new Request(`${urlOf(on)}/api/admin/new-user`, {
+  const request = new Request(`${on.url}/api/admin/new-user`, {
     method: 'POST',
     headers: { authorization: 'bearer 123456' },
     body: 'a secret body',
@@ -115,8 +112,8 @@ test.each([
 ])('a request with %s in %j is refused by name, and nothing is sent', async (name, mteOptions) => {
   const on = await stage();
   const { fetch, sent } = watchedFetch();
-  await initMteRelayClient({ fetch, pins: [on.relay.pin] });
-  const error = await mteFetch(`${urlOf(on)}/`, {}, mteOptions).catch((failure: RelayClientError) => failure);
+  await initMteRelayClient({ fetch, pins: [on.pin] });
+  const error = await mteFetch(`${on.url}/`, {}, mteOptions).catch((failure: RelayClientError) => failure);
   expect(error).toMatchObject({ code: 'option-unsupported', message: expect.stringContaining(name) });
   expect(sent).toEqual([]);
   expect(on.seen).toEqual([]);
@@ -139,22 +136,22 @@ test('the relay is that of the URL’s origin; several are used at once, each wi
     stage(),
     stage(undefined, { environment: { CLIENT_ID_SECRET: 'x'.repeat(40) } }),
   ]);
-  await initMteRelayClient({ pins: { [urlOf(one)]: [one.relay.pin], [urlOf(two)]: [two.relay.pin] } });
+  await initMteRelayClient({ pins: { [one.url]: [one.pin], [two.url]: [two.pin] } });
   const answers = await Promise.all(
-    [one, two, one].map(async (on, at) => await bodyOf(await mteFetch(`${urlOf(on)}/${at}`))),
+    [one, two, one].map(async (on, at) => await bodyOf(await mteFetch(`${on.url}/${at}`))),
   );
   expect(answers.map(({ url }) => url)).toEqual(['/0', '/1', '/2']);
   expect([one.seen.length, two.seen.length]).toEqual([2, 1]);
   await expect(mteFetch('https://elsewhere.example/')).rejects.toMatchObject({ code: 'origin-not-relayed' });
-  await initMteRelayClient({ pins: { [urlOf(one)]: [two.relay.pin] } });
-  await expect(mteFetch(`${urlOf(one)}/`)).rejects.toMatchObject({ code: 'pin-mismatch' });
+  await initMteRelayClient({ pins: { [one.url]: [two.pin] } });
+  await expect(mteFetch(`${one.url}/`)).rejects.toMatchObject({ code: 'pin-mismatch' });
   expect(one.seen.length).toBe(2);
 });
 
 test('a server that is no relay is never spoken to in clear', async () => {
   const on = await stage();
-  await initMteRelayClient({ pins: [on.relay.pin] });
-  const api = `http://127.0.0.1:${on.upstreamPort}`;
+  await initMteRelayClient({ pins: [on.pin] });
+  const api = on.upstreamUrl;
   await expect(mteFetch(`${api}/api/login`, { method: 'POST', body: 'secret' })).rejects.toMatchObject({
     code: expect.stringMatching(/pairing-failed|relay-refused/),
   });
@@ -175,10 +172,9 @@ test('bad pins are refused when they are given, and calls before that as misuse'
 
 test('calls of the old client and of the new one can stand side by side', async () => {
   const on = await stage();
-  await initMteRelayClient({ pins: [on.relay.pin] });
-  const client = createRelayClient(urlOf(on), { pins: [on.relay.pin] });
-  onTestFinished(() => client.close());
-  const [before, after] = await Promise.all([mteFetch(`${urlOf(on)}/same`), client.fetch('/same')]);
+  await initMteRelayClient({ pins: [on.pin] });
+  const client = sdkClient(on);
+  const [before, after] = await Promise.all([mteFetch(`${on.url}/same`), client.fetch('/same')]);
   expect(await bodyOf(before)).toEqual(await bodyOf(after));
 });
 

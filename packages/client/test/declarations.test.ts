@@ -1,10 +1,11 @@
 // The declarations compile in projects that check them too (`skipLibCheck: false`), whatever their `lib`.
+
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
+import { temporaryFiles } from '@mte-relay/testing/temporary-files';
+import { expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '../../..');
 const client = join(root, 'packages/client');
@@ -17,8 +18,6 @@ test.each([
   ['a browser, with old libraries', { lib: ['ES2020', 'DOM', 'DOM.Iterable'], types: [] }],
   ['a web worker', { lib: ['ES2020', 'WebWorker'], types: [] }],
 ])('of a project for %s', async (_name, { lib, types }) => {
-  const folder = mkdtempSync(join(tmpdir(), 'mte-relay-declarations-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const compilerOptions = {
     lib,
     types,
@@ -31,7 +30,7 @@ test.each([
     noEmit: true,
   };
   const files = Object.values(manifest.exports).map((entry) => join(client, entry.types));
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
+  const folder = temporaryFiles({ 'tsconfig.json': JSON.stringify({ compilerOptions, files }) });
   const tsc = join(root, 'node_modules/.bin/tsc');
   const said = await promisify(execFile)(tsc, ['-p', folder]).then(
     () => '',

@@ -1,18 +1,15 @@
 // client.EventSource against the real relay and a real upstream: the cases of the specification, reconnection, refusals.
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRelayClient, type RelayClient, type RelayClientError } from '@mte-relay/client';
+import { EVENT_STREAM_CASES, EVENT_TYPES } from '@mte-relay/testing/event-stream-cases';
+import { sdkStage } from '@mte-relay/testing/sdk-client';
 import { expect, onTestFinished, test } from 'vitest';
-import { stage } from '../../server/test/support/stage.ts';
-import { EVENT_STREAM_CASES, EVENT_TYPES } from './support/event-stream-cases.ts';
 
 async function setUp(
   upstream: (req: IncomingMessage, res: ServerResponse) => void,
 ): Promise<{ client: RelayClient; url: string; seen: { url: string; headers: IncomingMessage['headers'] }[] }> {
-  const on = await stage(upstream);
-  const url = `http://127.0.0.1:${on.port}`;
-  const client = createRelayClient(url, { pins: [on.relay.pin] });
-  onTestFinished(() => client.close());
-  return { client, url, seen: on.seen };
+  return await sdkStage(upstream);
 }
 
 function stream(res: ServerResponse, ...pieces: string[]): void {

@@ -1,6 +1,7 @@
 // fetch as the platform has it: inputs, bodies, answers (Fetch Standard), through a relay over a real socket.
+
+import { bytes, field } from '@mte-relay/testing/test-relay';
 import { expect, test } from 'vitest';
-import { bytes, field } from './support/relay.ts';
 import { setUp } from './support/setup.ts';
 
 test('a call is answered sealed, and a second one costs exactly one HTTP request', async () => {

@@ -1,71 +1,27 @@
 // A network that goes and comes, over real sockets: calls fail while it is away and work as soon as it is back, with the
 // same client and the same session; no failure disables the origin, and nothing runs twice.
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { createRelayClient, type RelayClient } from '@mte-relay/client';
-import { expect, onTestFinished, test } from 'vitest';
-import { read, setUpRelay } from './support/real-relay.ts';
 
-/** A TCP proxy in front of the relay that a test cuts and mends. */
-class Wire {
-  readonly #target: number;
-  readonly #sockets = new Set<Socket>();
-  #server: Server | undefined;
-  port = 0;
+import type { RelayClient } from '@mte-relay/client';
+import { contentOf } from '@mte-relay/testing/content';
+import { sdkClient } from '@mte-relay/testing/sdk-client';
+import { stage } from '@mte-relay/testing/stage';
+import { TcpForwarder } from '@mte-relay/testing/tcp-forwarder';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { expect, test } from 'vitest';
 
-  constructor(target: number) {
-    this.#target = target;
-  }
-
-  async up(): Promise<void> {
-    this.#server = createServer((client) => {
-      const relay = connect(this.#target, '127.0.0.1');
-      for (const [from, to] of [
-        [client, relay],
-        [relay, client],
-      ] as const) {
-        this.#sockets.add(from);
-        from.on('error', () => to.destroy());
-        from.on('close', () => {
-          this.#sockets.delete(from);
-          to.destroy();
-        });
-        from.pipe(to);
-      }
-    });
-    await new Promise<void>((resolve) => this.#server?.listen(this.port, '127.0.0.1', resolve));
-    this.port = (this.#server.address() as { port: number }).port;
-  }
-
-  /** Resets what is open; new connections still come. */
-  reset(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
-  }
-
-  async down(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server?.close(resolve));
-    this.reset();
-    await closed;
-  }
-}
-
-async function setUp(): Promise<{ wire: Wire; client: RelayClient; ran: string[]; pairings: () => number }> {
+async function setUp(): Promise<{ wire: TcpForwarder; client: RelayClient; ran: string[]; pairings: () => number }> {
   const ran: string[] = [];
-  const { url, relay } = await setUpRelay((request, response) => {
-    void read(request).then((body) => {
+  const { port, pin } = await stage((request, response) => {
+    void contentOf(request).then((body) => {
       ran.push(`${request.method} ${request.url} ${body}`);
       setTimeout(() => response.end('ok'), 5);
     });
   });
-  const wire = new Wire(Number(new URL(url).port));
-  await wire.up();
-  const client = createRelayClient(`http://127.0.0.1:${wire.port}`, { pins: [relay.pin] });
+  const wire = endsWithTest(await new TcpForwarder(() => port).start());
+  const client = sdkClient({ url: wire.url, pin });
   let pairings = 0;
   client.on('pair', () => {
     pairings += 1;
-  });
-  onTestFinished(async () => {
-    client.close();
-    await wire.down();
   });
   return { wire, client, ran, pairings: () => pairings };
 }
@@ -74,12 +30,12 @@ test('away, back, away, back: each call says what is true at its time, and one s
   const { wire, client, ran, pairings } = await setUp();
   for (let round = 0; round < 4; round += 1) {
     expect(await (await client.fetch(`/up/${round}`, { method: 'POST', body: 'x' })).text()).toBe('ok');
-    await wire.down();
+    await wire.stop();
     // The first may still meet the connection that was cut; the second finds none, so nothing of it left this machine.
     await expect(client.fetch('/down')).rejects.toMatchObject({ code: 'unreachable' });
     const refused = client.fetch('/down', { method: 'POST' });
     await expect(refused).rejects.toMatchObject({ code: 'unreachable', mayHaveRun: false });
-    await wire.up();
+    await wire.start();
   }
   expect(ran).toEqual([0, 1, 2, 3].map((round) => `POST /up/${round} x`));
   expect(pairings()).toBe(1);
@@ -87,10 +43,10 @@ test('away, back, away, back: each call says what is true at its time, and one s
 
 test('away at the first call: the next one pairs', async () => {
   const { wire, client, pairings } = await setUp();
-  await wire.down();
+  await wire.stop();
   const failed = await Promise.allSettled([client.fetch('/a'), client.fetch('/b'), client.pair()]);
   for (const result of failed) expect(result).toMatchObject({ status: 'rejected', reason: { code: 'unreachable' } });
-  await wire.up();
+  await wire.start();
   expect((await client.fetch('/')).status).toBe(200);
   expect(pairings()).toBe(1);
 });

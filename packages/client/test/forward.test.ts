@@ -1,7 +1,8 @@
 // `forward`, for proxies: what fetch would change goes through as it is.
 import { gzipSync } from 'node:zlib';
+import { inPieces, never } from '@mte-relay/testing/pieces';
 import { expect, test } from 'vitest';
-import { inPieces, never, setUpForwarder } from './support/setup.ts';
+import { setUpForwarder } from './support/setup.ts';
 
 async function contentOf(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const pieces: Uint8Array[] = [];

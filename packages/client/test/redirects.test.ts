@@ -1,6 +1,7 @@
 // Redirects inside the seal (Fetch §4.4).
+
+import { field } from '@mte-relay/testing/test-relay';
 import { expect, test } from 'vitest';
-import { field } from './support/relay.ts';
 import { setUp } from './support/setup.ts';
 
 test.each([

@@ -1,8 +1,9 @@
 // A hostile box on the way forwards, swallows, forges and cuts (SPEC §7): nothing runs twice, what is
 // proven not to have run is sent again, and the rest fails with `may-have-run`.
 import { MESSAGE_TYPE_CANCEL, MESSAGE_TYPE_EXCHANGE } from '@mte-relay/protocol';
+import { refusal, sealedAnswer } from '@mte-relay/testing/mini-relay';
+import { bytes, type OuterAnswer, type OuterCall, type TestRelay } from '@mte-relay/testing/test-relay';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { bytes, type OuterAnswer, type OuterCall, refusal, sealedAnswer, type TestRelay } from './support/relay.ts';
 import { setUp } from './support/setup.ts';
 
 type Box = (call: OuterCall) => Promise<OuterAnswer | undefined>;

@@ -1,11 +1,13 @@
 // Pairing, pins, rekey and close.
+
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createRelayClient } from '@mte-relay/client';
+import { refusal } from '@mte-relay/testing/mini-relay';
+import { never } from '@mte-relay/testing/pieces';
+import { serve } from '@mte-relay/testing/servers';
+import { field, TestRelay } from '@mte-relay/testing/test-relay';
 import { afterEach, expect, test, vi } from 'vitest';
-import { field, refusal, TestRelay } from './support/relay.ts';
-import { never, setUp } from './support/setup.ts';
+import { setUp } from './support/setup.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -197,17 +199,13 @@ test('one pin instead of a list is refused as what it is', () => {
 });
 
 test('an address where no relay answers is named', async () => {
-  const server = createServer((_request, response) => response.writeHead(404).end());
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { server, url, close } = await serve((_request, response) => response.writeHead(404).end());
   const client = createRelayClient(url);
   await expect(client.fetch('/')).rejects.toMatchObject({
     code: 'relay-refused',
     message: `${url}/api/mte-relay was refused outside the seal with 404`,
   });
-  server.closeAllConnections();
-  server.close();
+  close();
   await once(server, 'close');
   await expect(client.fetch('/')).rejects.toMatchObject({
     code: 'unreachable',

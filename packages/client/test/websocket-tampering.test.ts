@@ -1,8 +1,10 @@
 // A box on the outer hop of a client's WebSocket: whatever it changes, repeats, drops, cuts or makes up ends the
 // WebSocket with 1006, delivers nothing of it, and makes the client connect nothing again.
-import { createRelayClient, type RelayClientError } from '@mte-relay/client';
-import { expect, onTestFinished, test } from 'vitest';
-import { type WebSocketStage, webSocketStage } from '../../server/test/support/websocket-stage.ts';
+
+import type { RelayClientError } from '@mte-relay/client';
+import { sdkClient } from '@mte-relay/testing/sdk-client';
+import { type WebSocketStage, webSocketStage } from '@mte-relay/testing/websocket-stage';
+import { expect, test } from 'vitest';
 import { type BoxedHop, type WebSocketBox, webSocketBox } from './support/websocket-box.ts';
 
 interface Boxed {
@@ -23,8 +25,7 @@ interface Watched {
 async function boxed(): Promise<Boxed> {
   const on = await webSocketStage();
   const box = await webSocketBox(on.port);
-  const client = createRelayClient(`http://127.0.0.1:${on.port}`, { pins: [on.relay.pin], WebSocket: box.WebSocket });
-  onTestFinished(() => client.close());
+  const client = sdkClient(on, { WebSocket: box.WebSocket });
   let pairings = 0;
   client.on('pair', () => {
     pairings += 1;

@@ -1,15 +1,14 @@
 // client.WebSocket against the real relay and a real WebSocket upstream: the platform's interface, message by message.
+
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createRelayClient, type RelayClient, type RelayClientError, type RelayClientOptions } from '@mte-relay/client';
+import type { RelayClient, RelayClientError, RelayClientOptions } from '@mte-relay/client';
 import { FrameSealer } from '@mte-relay/protocol';
-import { createRelay } from '@mte-relay/server';
+import { relayTo } from '@mte-relay/testing/relay';
+import { sdkClient } from '@mte-relay/testing/sdk-client';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { type WebSocketStage, type WebSocketStageOptions, webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import {
-  type WebSocketStage,
-  type WebSocketStageOptions,
-  webSocketStage,
-} from '../../server/test/support/websocket-stage.ts';
 
 interface Setup {
   readonly on: WebSocketStage;
@@ -19,10 +18,7 @@ interface Setup {
 
 async function setUp(options: WebSocketStageOptions = {}, clientOptions: RelayClientOptions = {}): Promise<Setup> {
   const on = await webSocketStage(options);
-  const url = `http://127.0.0.1:${on.port}`;
-  const client = createRelayClient(url, { pins: [on.relay.pin], ...clientOptions });
-  onTestFinished(() => client.close());
-  return { on, client, url };
+  return { on, client: sdkClient(on, clientOptions), url: on.url };
 }
 
 /** Everything that a WebSocket dispatches, in order. */
@@ -272,27 +268,15 @@ test('handlers of on… attributes are listeners in their place', async () => {
 
 test('a relay that has forgotten the session is paired with anew before a WebSocket opens', async () => {
   const first = await webSocketStage();
-  const client = createRelayClient(`http://127.0.0.1:${first.port}`, { pins: [first.relay.pin] });
-  onTestFinished(() => client.close());
+  const client = sdkClient(first);
   let pairings = 0;
   client.on('pair', () => {
     pairings += 1;
   });
   await client.pair();
   await first.relay.close();
-  const again = createRelay({
-    environment: {
-      UPSTREAM: `http://127.0.0.1:${first.upstreamPort}`,
-      CORS_ORIGINS: 'https://app.example',
-      CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
-      LOG_LEVEL: 'off',
-      ADMIN_PORT: 'off',
-      SHUTDOWN_TIMEOUT_MS: '0',
-    },
-  });
-  await again.listen(first.port);
+  await endsWithTest(relayTo(first.upstreamUrl)).listen(first.port);
   await sleep(50); // Node's fetch would try the old relay's connection before it has seen its end
-  onTestFinished(() => again.close());
   const socket = new client.WebSocket('/');
   await opened(socket);
   expect(pairings).toBe(2);

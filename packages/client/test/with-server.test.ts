@@ -1,11 +1,15 @@
 // The client against the real relay in front of a real backend, both over sockets.
-import { createRelayClient } from '@mte-relay/client';
-import { expect, onTestFinished, test } from 'vitest';
-import { read, relayFor, setUpRelay as setUp } from './support/real-relay.ts';
+
+import { contentOf } from '@mte-relay/testing/content';
+import { relayTo } from '@mte-relay/testing/relay';
+import { sdkClient, sdkStage } from '@mte-relay/testing/sdk-client';
+import { urlOf } from '@mte-relay/testing/servers';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { expect, test } from 'vitest';
 
 test('method, path, fields, body, status and fields of the answer go through', async () => {
-  const { client } = await setUp((request, response) => {
-    void read(request).then((body) => {
+  const { client } = await sdkStage((request, response) => {
+    void contentOf(request).then((body) => {
       response.writeHead(201, {
         'x-method': request.method,
         'x-path': request.url,
@@ -26,7 +30,7 @@ test('method, path, fields, body, status and fields of the answer go through', a
 
 test('20 MB go up and come down byte-equal, with progress', async () => {
   const data = new Uint8Array(20_000_000).map((_, i) => (i * 31) % 256);
-  const { client } = await setUp((request, response) => {
+  const { client } = await sdkStage((request, response) => {
     response.writeHead(200, { 'content-length': request.headers['content-length'] ?? data.length });
     request.pipe(response);
   });
@@ -47,7 +51,7 @@ test('20 MB go up and come down byte-equal, with progress', async () => {
 });
 
 test('cookies and redirects go through inside the seal', async () => {
-  const { client } = await setUp((request, response) => {
+  const { client } = await sdkStage((request, response) => {
     if (request.url === '/login') {
       response.writeHead(302, { 'set-cookie': ['a=1; HttpOnly', 'b=2'], location: '/home' });
       response.end();
@@ -65,7 +69,7 @@ test('cookies and redirects go through inside the seal', async () => {
 
 test('events arrive as they are flushed, and abort reaches the backend', async () => {
   let closed = false;
-  const { client } = await setUp((_request, response) => {
+  const { client } = await sdkStage((_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write('data: 1\n\n');
     response.on('close', () => {
@@ -83,25 +87,21 @@ test('events arrive as they are flushed, and abort reaches the backend', async (
 
 test('a restarted relay heals on the next call, and a POST runs once', async () => {
   const ran: string[] = [];
-  const { client, relay, url, upstream } = await setUp((request, response) => {
+  const { client, relay, port, upstreamUrl } = await sdkStage((request, response) => {
     ran.push(`${request.method} ${request.url}`);
     response.end('ok');
   });
   await (await client.fetch('/before')).text();
   await relay.close();
-  const second = relayFor(upstream);
-  await second.listen(Number(new URL(url).port));
-  onTestFinished(() => second.close());
+  await endsWithTest(relayTo(upstreamUrl)).listen(port);
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect((await client.fetch('/pay', { method: 'POST', body: 'x' })).status).toBe(200);
   expect(ran).toEqual(['GET /before', 'POST /pay']);
 });
 
 test('an unreachable backend is a sealed 502 that says so', async () => {
-  const relay = relayFor('http://127.0.0.1:1');
-  const url = `http://127.0.0.1:${await relay.listen(0)}`;
-  onTestFinished(() => relay.close());
-  const client = createRelayClient(url, { pins: [relay.pin] });
+  const relay = endsWithTest(relayTo('http://127.0.0.1:1'));
+  const client = sdkClient({ url: urlOf(await relay.listen(0)), pin: relay.pin });
   const answer = await client.fetch('/', { method: 'POST' });
   expect(answer.status).toBe(502);
   expect(answer.headers.get('mte-relay-failure')).toBe('upstream-unreachable');

@@ -1,12 +1,12 @@
 // A rejected setting is reported with the wrong item, and with an expected form that the rejected value does not have.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFiles } from '@mte-relay/testing/temporary-files';
 import { describe, expect, test } from 'vitest';
 import { DOMAIN_SETTINGS } from '../src/config/domain-settings.ts';
 import { PROCESS_SETTINGS } from '../src/config/process-settings.ts';
 import { ConfigError, type ConfigProblem, loadSettings, readEnvironment } from '../src/index.ts';
 import { selfSigned } from './support/certificate.ts';
-import { temporaryFiles } from './support/command.ts';
 
 const SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
 const GOOD = { UPSTREAM: 'https://api.example', CLIENT_ID_SECRET: SECRET, CORS_ORIGINS: 'https://a.example' };

@@ -1,16 +1,19 @@
 // Snippets of the guides, run as they stand: in Node, Deno or Bun, in a page of a real browser, or in a shell. Only the relay's address
 // and the pin are replaced; what "prints:" comments say must be what is printed.
+
 import { execFile } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { createRelay, type Relay } from '@mte-relay/server';
+import type { Relay } from '@mte-relay/server';
+import { openBrowser } from '@mte-relay/testing/chromium';
+import { contentOf } from '@mte-relay/testing/content';
+import { relayTo } from '@mte-relay/testing/relay';
+import { closeServer, listen, serverOf, urlOf } from '@mte-relay/testing/servers';
 import { build } from 'esbuild';
 import { WebSocketServer } from 'ws';
-import { openBrowser } from '../../../scripts/test/programs/chromium.ts';
-import { listen } from '../../e2e/support/listen.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const RUN_TIMEOUT_MS = 60_000;
@@ -78,25 +81,13 @@ export class GuideStage {
     const api = apiServer(seen);
     const pages = createServer();
     const [apiPort, pagePort] = await Promise.all([listen(api), listen(pages)]);
-    const relay = createRelay({
-      environment: {
-        UPSTREAM: `http://127.0.0.1:${apiPort}`,
-        CORS_ORIGINS: `http://localhost:${pagePort}`,
-        CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
-        LOG_LEVEL: 'off',
-        ADMIN_PORT: 'off',
-        SHUTDOWN_TIMEOUT_MS: '100',
-      },
-    });
+    const relay = relayTo(urlOf(apiPort), { CORS_ORIGINS: `http://localhost:${pagePort}` });
     return new GuideStage(api, pages, relay, await relay.listen(0), seen);
   }
 
   async close(): Promise<void> {
     await this.#relay.close();
-    for (const server of [this.#api, this.#pages]) {
-      server.closeAllConnections();
-      server.close();
-    }
+    for (const server of [this.#api, this.#pages]) closeServer(server);
   }
 
   /** The snippet's code for this stage. */
@@ -166,10 +157,8 @@ export class GuideStage {
 }
 
 function apiServer(seen: string[]): Server {
-  const server = createServer(async (req, res) => {
-    const pieces: Buffer[] = [];
-    for await (const piece of req) pieces.push(piece as Buffer);
-    const body = Buffer.concat(pieces).toString();
+  const server = serverOf(async (req, res) => {
+    const body = (await contentOf(req)).toString();
     seen.push(`${req.method} ${req.url} ${body}`);
     if (req.url === '/events') {
       res.writeHead(200, { 'content-type': 'text/event-stream' });

@@ -1,6 +1,7 @@
 // A load balancer without sticky routing: consecutive requests go to the relays in turn.
+
 import { Agent, createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { closeServer, listen } from '@mte-relay/testing/servers';
 
 export interface Balancer {
   readonly port: number;
@@ -50,13 +51,11 @@ export async function startBalancer(relayPorts: () => readonly number[]): Promis
     });
   });
   server.keepAliveTimeout = 60_000;
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    port: (server.address() as AddressInfo).port,
+    port: await listen(server),
     counts,
     close() {
-      server.closeAllConnections();
-      server.close();
+      closeServer(server);
       agent.destroy();
     },
   };

@@ -1,10 +1,10 @@
 // A capture of one TCP port on the loopback interface, by tcpdump.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { toolPath } from '../../../scripts/test/tools.ts';
+import { printed, startProgram } from '@mte-relay/testing/processes';
+import { toolPath } from '@mte-relay/testing/tools';
 
 /** Where `npm test` found tcpdump. Capturing also needs the right to; without it the test says so and is skipped. */
 export const TCPDUMP: string | undefined = toolPath('tcpdump');
@@ -20,27 +20,17 @@ export async function capturePort(tcpdump: string, port: number): Promise<Captur
   const folder = mkdtempSync(join(tmpdir(), 'mte-relay-capture-'));
   const file = join(folder, 'wire.pcap');
   const args = ['-i', 'lo', '-B', String(BUFFER_KIB), '-s', '0', '-U', '-w', file];
-  const child: ChildProcess = spawn(tcpdump, [...args, '-Z', 'root', `tcp port ${port}`], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let said = '';
-  child.stderr?.on('data', (bytes: Buffer) => {
-    said += bytes.toString();
-  });
-  const deadlineMs = performance.now() + 10_000;
-  while (!said.includes('listening on')) {
-    if (child.exitCode !== null || performance.now() > deadlineMs) throw new Error(`tcpdump did not start: ${said}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
+  const running = startProgram(tcpdump, [...args, '-Z', 'root', `tcp port ${port}`]);
+  await printed(running, /listening on/);
   return {
     async finish() {
       await new Promise((resolve) => setTimeout(resolve, 1000)); // what is still in the kernel's buffer
-      child.kill('SIGINT');
-      await once(child, 'close');
+      running.child.kill('SIGINT');
+      await running.exited;
       const captured = readFileSync(file);
       rmSync(folder, { recursive: true, force: true });
-      const dropped = Number(/(\d+) packets dropped by kernel/.exec(said)?.[1]);
-      if (dropped !== 0) throw new Error(`the capture is not whole: ${said}`);
+      const dropped = Number(/(\d+) packets dropped by kernel/.exec(running.output())?.[1]);
+      if (dropped !== 0) throw new Error(`the capture is not whole: ${running.output()}`);
       return captured;
     },
   };

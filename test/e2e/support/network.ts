@@ -2,8 +2,8 @@
 // node gets the kernel's own errors. Nothing of it can be reached from outside.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { type RunningProcess, startProgram } from '../../../scripts/test/programs/process.ts';
-import { toolPath } from '../../../scripts/test/tools.ts';
+import { type RunningProcess, startProgram } from '@mte-relay/testing/processes';
+import { toolPath } from '@mte-relay/testing/tools';
 
 const ROOT = join(import.meta.dirname, '../../..');
 /** Where `npm test` found `ip` of iproute2. Namespaces also need the right to; without it the test says so and is skipped. */
@@ -87,9 +87,7 @@ export class Network {
   /** Starts a script in a side's namespace. @param script path from the project's root. */
   start(side: Side, script: string, args: string[], environment: Record<string, string> = {}): RunningProcess {
     const command = ['netns', 'exec', this.#names[side], process.execPath, join(ROOT, script), ...args];
-    const running = startProgram(this.#ip, command, {
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
-    });
+    const running = startProgram(this.#ip, command, environment);
     this.#running.push(running);
     return running;
   }

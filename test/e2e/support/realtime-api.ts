@@ -1,7 +1,7 @@
 // The API that the scripts of realtime-scripts.ts talk to.
 import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { EVENT_STREAM_CASES } from '@mte-relay/testing/event-stream-cases';
 import { WebSocketServer } from 'ws';
-import { EVENT_STREAM_CASES } from '../../../packages/client/test/support/event-stream-cases.ts';
 
 /** Keeps the headers of what it is asked in these lists. */
 export function realtimeApi(

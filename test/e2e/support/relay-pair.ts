@@ -1,10 +1,13 @@
 // Two relay processes of one identity behind a balancer, an upstream that logs what it ran, and the check that this
 // log agrees with everything that a client was told.
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+
 import { createRelayClient, type RelayClient, RelayClientError } from '@mte-relay/client';
+import { contentOf } from '@mte-relay/testing/content';
+import { printed } from '@mte-relay/testing/processes';
+import { type RelayProcess, startRelay } from '@mte-relay/testing/relay-process';
+import { serve, urlOf } from '@mte-relay/testing/servers';
+import { requiredSettings } from '@mte-relay/testing/settings';
 import { expect } from 'vitest';
-import { printed, type RunningProcess, startScript } from '../../../scripts/test/programs/process.ts';
 import { type Balancer, startBalancer } from './balancer.ts';
 
 const UPSTREAM_TAKES_MS = 30;
@@ -25,45 +28,33 @@ export interface RelayPair {
 /** Two `mte-relay-server start` with this environment besides the usual. */
 export async function startRelayPair(environment: Record<string, string>): Promise<RelayPair> {
   const ran: string[] = [];
-  const upstream = createServer((req, res) => {
-    const parts: Buffer[] = [];
-    req.on('data', (part: Buffer) => parts.push(part));
-    req.on('end', () => {
-      if (req.method === 'POST') ran.push(Buffer.concat(parts).toString());
-      setTimeout(() => res.end(`${req.url} ${Buffer.concat(parts)}`), UPSTREAM_TAKES_MS);
-    });
+  const upstream = await serve(async (req, res) => {
+    const body = (await contentOf(req)).toString();
+    if (req.method === 'POST') ran.push(body);
+    setTimeout(() => res.end(`${req.url} ${body}`), UPSTREAM_TAKES_MS);
   });
-  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
   const ports = [0, 0];
-  const relays: RunningProcess[] = [];
+  const relays: RelayProcess[] = [];
   const start = async (index: number): Promise<void> => {
-    const relay = startScript('packages/server/bin/mte-relay-server.js', ['start'], {
-      UPSTREAM: `http://127.0.0.1:${portOf(upstream)}`,
-      CORS_ORIGINS: 'https://app.example',
-      CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
-      PORT: String(ports[index]),
-      ADMIN_PORT: 'off',
-      DRAIN_DELAY_MS: '0',
-      ...environment,
-    });
+    const settings = { ...requiredSettings(upstream.url), PORT: String(ports[index]), ...environment };
+    const relay = await startRelay(settings);
     relays[index] = relay;
-    ports[index] = Number((await printed(relay, /"port":(\d+)/))[1]);
+    ports[index] = relay.port;
   };
   await Promise.all([start(0), start(1)]);
   if (environment['REDIS_URL']) await Promise.all(relays.map((relay) => printed(relay, /"ready":true/)));
   const balancer = await startBalancer(() => ports);
   return {
     balancer,
-    url: `http://127.0.0.1:${balancer.port}`,
-    pin: /"pin":"([^"]+)"/.exec((relays[0] as RunningProcess).output())?.[1] as string,
+    url: urlOf(balancer.port),
+    pin: (relays[0] as RelayProcess).pin,
     ran,
     port: (index) => ports[index] as number,
     start,
-    kill: (index) => (relays[index] as RunningProcess).stop('SIGKILL'),
+    kill: (index) => (relays[index] as RelayProcess).stop('SIGKILL'),
     async close() {
       balancer.close();
       await Promise.all(relays.map((relay) => relay.stop('SIGKILL')));
-      upstream.closeAllConnections();
       upstream.close();
     },
   };
@@ -111,8 +102,4 @@ export function expectTruth(told: Pick<Told, 'answered' | 'didNotRun'>, ran: rea
 
 export function sdk(relays: Pick<RelayPair, 'url' | 'pin'>): RelayClient {
   return createRelayClient(relays.url, { pins: [relays.pin] });
-}
-
-function portOf(server: Server): number {
-  return (server.address() as AddressInfo).port;
 }

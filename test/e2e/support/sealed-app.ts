@@ -1,14 +1,16 @@
 // The app of examples/service-worker-app behind a relay: with routes of its own that the tests hold back, and a relay that
 // they restart; below it the same app opened in Chromium.
+
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createRelay, type Relay } from '@mte-relay/server';
+import type { Relay } from '@mte-relay/server';
+import { CHROMIUM, type OpenBrowser, openBrowser } from '@mte-relay/testing/chromium';
+import { freePort } from '@mte-relay/testing/free-port';
+import { relayTo } from '@mte-relay/testing/relay';
+import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
 import type { Page } from 'playwright-core';
-import { CHROMIUM, type OpenBrowser, openBrowser } from '../../../scripts/test/programs/chromium.ts';
-import { freePort } from '../../../scripts/test/programs/free-port.ts';
-import { listen } from './listen.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const EXAMPLE = join(ROOT, 'examples/service-worker-app');
@@ -66,18 +68,11 @@ export async function serveSealedApp(): Promise<ServedApp> {
   const directOrigin = `http://localhost:${directPort}`;
   let relay: Relay;
   const startRelay: SealedApp['startRelay'] = async (environment = {}) => {
-    relay = createRelay({
-      environment: {
-        UPSTREAM: `http://127.0.0.1:${behindPort}`,
-        CORS_ORIGINS: `${origin},${directOrigin}`,
-        CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
-        PASS_THROUGH_ROUTES: '/,/thanks.html,/app.js,/seal.js,/axios.js,/style.css,/assets/*,/public/*',
-        MTE_ROUTES: '/api/v1/*',
-        ADMIN_PORT: 'off',
-        LOG_LEVEL: 'off',
-        SHUTDOWN_TIMEOUT_MS: '100',
-        ...environment,
-      },
+    relay = relayTo(urlOf(behindPort), {
+      CORS_ORIGINS: `${origin},${directOrigin}`,
+      PASS_THROUGH_ROUTES: '/,/thanks.html,/app.js,/seal.js,/axios.js,/style.css,/assets/*,/public/*',
+      MTE_ROUTES: '/api/v1/*',
+      ...environment,
     });
     await relay.listen(relayPort);
   };
@@ -98,10 +93,7 @@ export async function serveSealedApp(): Promise<ServedApp> {
     startRelay,
     async close() {
       await relay.close();
-      for (const server of [direct, behind]) {
-        server.closeAllConnections();
-        server.close();
-      }
+      for (const server of [direct, behind]) closeServer(server);
     },
   };
 }

@@ -1,10 +1,11 @@
 // What a page of another origin needs to call a relay: an app server with the client's bundle, and, in front of the
 // relay, a counter of every HTTP request that reaches the wire, preflights included.
+
 import { readFileSync } from 'node:fs';
 import { createServer, request as httpRequest, type RequestListener } from 'node:http';
 import { join } from 'node:path';
-import { createRelay, type Relay } from '@mte-relay/server';
-import { listen } from './listen.ts';
+import { relayTo } from '@mte-relay/testing/relay';
+import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
 
 const DIST = join(import.meta.dirname, '../../../packages/client/dist');
 
@@ -57,16 +58,8 @@ export async function startPageStage(answer: RequestListener, bundle: string): P
       globalThis.client = createRelayClient(relay, { pins: [pin] });
     </script>`);
   });
-  const [backendPort, counterPort, appPort] = await Promise.all([backend, counter, app].map(listen));
-  const relay: Relay = createRelay({
-    environment: {
-      UPSTREAM: `http://127.0.0.1:${backendPort}`,
-      CORS_ORIGINS: `http://localhost:${appPort}`,
-      CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
-      LOG_LEVEL: 'off',
-      SHUTDOWN_TIMEOUT_MS: '100',
-    },
-  });
+  const [backendPort, counterPort, appPort] = await Promise.all([listen(backend), listen(counter), listen(app)]);
+  const relay = relayTo(urlOf(backendPort), { CORS_ORIGINS: `http://localhost:${appPort}` });
   relayPort = await relay.listen(0);
   const relayUrl = `http://localhost:${counterPort}`;
   return {
@@ -76,10 +69,7 @@ export async function startPageStage(answer: RequestListener, bundle: string): P
     loaded,
     async close() {
       await relay.close();
-      for (const server of [backend, counter, app]) {
-        server.closeAllConnections();
-        server.close();
-      }
+      for (const server of [backend, counter, app]) closeServer(server);
     },
   };
 }

@@ -2,13 +2,12 @@
 // Request, FormData, AbortController). Bundled by the Metro of examples/react-native; prints one line of JSON per case.
 import 'react-native/Libraries/Core/setUpXHR';
 import { createRelayClient } from '@mte-relay/client';
-import type { RequestHead } from '@mte-relay/protocol';
 import { xwingKeyPairFromSeed as keyPair, nobleSuite } from '@mte-relay/protocol/noble';
+import { type ApiRequest, type ApiResponse, MiniRelay } from '@mte-relay/testing/mini-relay';
 import { FETCH_CASES } from '../../../conformance/fetch/cases.ts';
 import { patternOf } from '../../../conformance/fetch/format.ts';
 import { CaseAnswers } from '../../../conformance/run/case-answers.ts';
 import { type RunConfiguration, runConformance } from '../../../conformance/run/conformance.ts';
-import { type InnerAnswer, RelayInEngine } from '../../../conformance/run/relay.ts';
 import type { Vectors } from '../../../conformance/run/vectors.ts';
 import { hex } from '../../../conformance/twin/bytes.ts';
 import { connectTo } from './native-network.ts';
@@ -39,9 +38,9 @@ async function main(): Promise<void> {
   const noble = { suite: nobleSuite(), keyPair };
   const backend = new CaseAnswers(FETCH_CASES);
   const bodies: BodySeen[] = [];
-  const relay = RelayInEngine.start(
+  const relay = MiniRelay.start(
     noble,
-    (head, content) => (head.path === '/body' ? kept(bodies, head, content) : backend.answer(head, content)),
+    (request) => (request.path === '/body' ? kept(bodies, request) : backend.answer(request)),
     noble.suite.randomBytes(32),
   );
   connectTo(relay, new Map([[FILE, patternOf(FILE_BYTES)]]));
@@ -65,7 +64,7 @@ async function sendBodies(fetch: typeof globalThis.fetch): Promise<void> {
   for (const body of [form, blob]) await fetch(`${relayUrl}/body`, { method: 'POST', body });
 }
 
-function kept(bodies: BodySeen[], { headers }: RequestHead, content: Uint8Array): InnerAnswer {
+function kept(bodies: BodySeen[], { headers, content }: ApiRequest): ApiResponse {
   bodies.push({ type: new Map(headers).get('content-type') ?? '', content: hex(content) });
-  return { status: 200, headers: [], body: new Uint8Array(0) };
+  return {};
 }

@@ -1,6 +1,7 @@
 // What React Native's native code does for XMLHttpRequest, with a relay in the engine where it would open a socket.
+
+import type { MiniRelay } from '@mte-relay/testing/mini-relay';
 import RCTDeviceEventEmitter from 'react-native/Libraries/EventEmitter/RCTDeviceEventEmitter';
-import type { OuterAnswer, RelayInEngine } from '../../../conformance/run/relay.ts';
 
 declare global {
   /** Called by hermes-globals.js. */
@@ -14,24 +15,28 @@ declare global {
 type NativeRequest = [method: string, url: string, id: number, headers: [string, string][], body: { base64?: string }];
 
 /** From here on every XMLHttpRequest goes to this relay, whatever its host. @param files of the device, by their URI. */
-export function connectTo(relay: Promise<RelayInEngine>, files: ReadonlyMap<string, Uint8Array> = new Map()): void {
+export function connectTo(relay: Promise<MiniRelay>, files: ReadonlyMap<string, Uint8Array> = new Map()): void {
   const aborted = new Set<number>();
   globalThis.abortNatively = (id) => aborted.add(id);
   globalThis.sendNatively = (_method, url, id, _headers, { base64 = '' }) => {
     const file = files.get(url);
-    if (file) return void setTimeout(() => deliver(id, url, { status: 200, contentType: '', body: file }));
+    if (file) return void setTimeout(() => deliver(id, url, 200, '', file));
     const body = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
     emit('didSendNetworkData', id, body.length, body.length);
     relay
-      .then((started) => started.answer(url.replace(/^\w+:\/\/[^/]+/, ''), body))
+      .then((started) => started.respond(url.replace(/^\w+:\/\/[^/]+/, ''), body))
       .then(
-        (answer) => answer && !aborted.has(id) && deliver(id, url, answer),
+        (response) => {
+          if (!response || aborted.has(id)) return;
+          // None of its APIs responds with a stream.
+          deliver(id, url, response.status, response.headers['content-type'] ?? '', response.body as Uint8Array);
+        },
         (error) => emit('didCompleteNetworkResponse', id, String(error), false),
       );
   };
 }
 
-function deliver(id: number, url: string, { status, contentType, body }: OuterAnswer): void {
+function deliver(id: number, url: string, status: number, contentType: string, body: Uint8Array): void {
   let binary = '';
   for (const byte of body) binary += String.fromCharCode(byte);
   emit('didReceiveNetworkResponse', id, status, { 'Content-Type': contentType }, url);

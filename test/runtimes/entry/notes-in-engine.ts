@@ -2,7 +2,7 @@
 // front of an API that keeps notes.
 import 'react-native/Libraries/Core/setUpXHR';
 import { xwingKeyPairFromSeed as keyPair, nobleSuite } from '@mte-relay/protocol/noble';
-import { RelayInEngine } from '../../../conformance/run/relay.ts';
+import { MiniRelay } from '@mte-relay/testing/mini-relay';
 import { notesApi } from '../support/notes-api.ts';
 import { connectTo } from './native-network.ts';
 
@@ -11,4 +11,4 @@ declare global {
   var RELAY_SEED: readonly number[];
 }
 
-connectTo(RelayInEngine.start({ suite: nobleSuite(), keyPair }, notesApi, Uint8Array.from(RELAY_SEED)));
+connectTo(MiniRelay.start({ suite: nobleSuite(), keyPair }, notesApi, Uint8Array.from(RELAY_SEED)));

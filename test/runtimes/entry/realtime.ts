@@ -2,7 +2,7 @@
 // JSON. Argument: where the relay is, as JSON.
 import { argv, exit } from 'node:process';
 import { createRelayClient } from '@mte-relay/client';
-import { EVENT_STREAM_CASES, EVENT_TYPES } from '../../../packages/client/test/support/event-stream-cases.ts';
+import { EVENT_STREAM_CASES, EVENT_TYPES } from '@mte-relay/testing/event-stream-cases';
 import { eventSourceScript, eventStreamScript, webSocketScript } from '../../e2e/support/realtime-scripts.ts';
 import type { RealtimePlace } from '../support/realtime.ts';
 

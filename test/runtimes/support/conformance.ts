@@ -1,9 +1,10 @@
 // Runs the conformance cases in a runtime and makes a test of each, by the list that this process has: a case that the
 // runtime left out fails. `npm test` counts them by the name of the runtime.
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { createRelay } from '@mte-relay/server';
+import { relayTo } from '@mte-relay/testing/relay';
 import { describe, expect, test } from 'vitest';
 import { type RequestSeen, startCaseBackend } from '../../../conformance/fetch/backend.ts';
 import { FETCH_CASES } from '../../../conformance/fetch/cases.ts';
@@ -75,15 +76,9 @@ export async function overSockets(
   origin = 'http://localhost:1',
 ): Promise<RuntimeRun> {
   const backend = await startCaseBackend(FETCH_CASES);
-  const relay = createRelay({
-    environment: {
-      UPSTREAM: backend.url,
-      CORS_ORIGINS: origin,
-      CORS_METHODS: 'GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS',
-      CLIENT_ID_SECRET: 'q7VbN2xLrT9wKe4YhZc8JmPd6GfUs3Aa',
-      LOG_LEVEL: 'off',
-      SHUTDOWN_TIMEOUT_MS: '0',
-    },
+  const relay = relayTo(backend.url, {
+    CORS_ORIGINS: origin,
+    CORS_METHODS: 'GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS',
   });
   try {
     const relayUrl = `http://localhost:${await relay.listen(0)}`;

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { toolPath } from '../../../scripts/test/tools.ts';
+import { toolPath } from '@mte-relay/testing/tools';
 import { INSTALLED } from './conformance.ts';
 
 /** Where `npm test` found Firefox; without it the tests that need it are skipped. */

@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { xwingKeyPairFromSeed as keyPair, nobleSuite } from '@mte-relay/protocol/noble';
-import { RelayInEngine } from '../../../conformance/run/relay.ts';
+import { MiniRelay } from '@mte-relay/testing/mini-relay';
 import { type Guide, writtenFor } from '../../docs/support/guides.ts';
 import { INSTALLED, outputOf, ROOT } from './conformance.ts';
 import { notesApi } from './notes-api.ts';
@@ -51,7 +51,7 @@ export async function runInHermes(
 /** What a quick start prints, by lines, bundled by the app that it is for. Randomness comes from native code, as there. */
 export async function quickStartInHermes(guide: Guide): Promise<string[]> {
   const seed = randomBytes(32);
-  const { pin } = await RelayInEngine.start({ suite: nobleSuite(), keyPair }, notesApi, new Uint8Array(seed));
+  const { pin } = await MiniRelay.start({ suite: nobleSuite(), keyPair }, notesApi, new Uint8Array(seed));
   const name = `test/runtimes/quick-start-${guide.where}-${process.pid}`;
   const snippet = join(ROOT, `${name}.js`);
   const entry = join(ROOT, `${name}-entry.js`);

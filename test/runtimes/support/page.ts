@@ -1,8 +1,8 @@
 // A page that runs the conformance cases with the bundle that apps load, for browsers.
+
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { serve } from '@mte-relay/testing/servers';
 import { build } from 'esbuild';
 import { vectors } from '../../../conformance/providers.ts';
 import type { CaseReport, RunConfiguration } from '../../../conformance/run/conformance.ts';
@@ -41,17 +41,10 @@ export async function servePage(): Promise<CasesPage> {
     '/mte-relay-client.mjs': ['text/javascript', readFileSync(join(CLIENT_DIST, 'mte-relay-client.mjs'))],
     '/mte-relay-crypto.mjs': ['text/javascript', readFileSync(join(CLIENT_DIST, 'mte-relay-crypto.mjs'))],
   };
-  const server = createServer((request, response) => {
+  const { port, close } = await serve((request, response) => {
     const [type, content] = files[request.url ?? ''] ?? [];
     if (!type) return void response.writeHead(404).end();
     response.writeHead(200, { 'content-type': type }).end(content);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    origin: `http://localhost:${(server.address() as AddressInfo).port}`,
-    close() {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
+  return { origin: `http://localhost:${port}`, close };
 }

@@ -1,11 +1,12 @@
 // WebSocket and EventSource of the client in a runtime, held to what Chromium's own classes give: the same scripts, the
 // same API, their results as test/e2e/realtime-in-chromium.test.ts keeps them.
+
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { createRelay } from '@mte-relay/server';
+import { EVENT_STREAM_CASES } from '@mte-relay/testing/event-stream-cases';
+import { relayTo } from '@mte-relay/testing/relay';
+import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
 import { describe, expect, test } from 'vitest';
-import { EVENT_STREAM_CASES } from '../../../packages/client/test/support/event-stream-cases.ts';
 import { realtimeApi } from '../../e2e/support/realtime-api.ts';
 import { outputOf, ROOT } from './conformance.ts';
 
@@ -28,23 +29,12 @@ export async function withRealtimeRelay<T>(
   origin = 'http://localhost:1',
 ): Promise<T> {
   const api = realtimeApi();
-  await new Promise<void>((resolve) => api.listen(0, '127.0.0.1', resolve));
-  const relay = createRelay({
-    environment: {
-      UPSTREAM: `http://127.0.0.1:${(api.address() as AddressInfo).port}`,
-      CORS_ORIGINS: origin,
-      CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
-      LOG_LEVEL: 'off',
-      ADMIN_PORT: 'off',
-      SHUTDOWN_TIMEOUT_MS: '0',
-    },
-  });
+  const relay = relayTo(urlOf(await listen(api)), { CORS_ORIGINS: origin });
   try {
     return await run({ relayUrl: `http://localhost:${await relay.listen(0)}`, pin: relay.pin });
   } finally {
     await relay.close();
-    api.closeAllConnections();
-    api.close();
+    closeServer(api);
   }
 }
 

@@ -1,9 +1,13 @@
 // The doctor as a process, and what it found.
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished } from 'vitest';
-import { type RunningProcess, startScript } from '../../../../scripts/test/programs/process.ts';
-import { Backend, startRelay, until } from './egress.ts';
+import { Backend } from '@mte-relay/testing/backend';
+import { startScript } from '@mte-relay/testing/processes';
+import { type RelayProcess, startRelay } from '@mte-relay/testing/relay-process';
+import { requiredSettings } from '@mte-relay/testing/settings';
+import { TcpForwarder } from '@mte-relay/testing/tcp-forwarder';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { until } from '@mte-relay/testing/until';
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 
 export interface Found {
   readonly state: 'ok' | 'warning' | 'failed' | 'skipped';
@@ -32,17 +36,17 @@ export interface HealthyRelay {
 /** One for all tests of a file; each begins with a backend that has run nothing. */
 export function useRelay(): HealthyRelay {
   const backend = new Backend();
-  let relay: { process: RunningProcess; port: number; pin: string };
+  let relay: RelayProcess;
   beforeAll(async () => {
     await backend.start();
-    relay = await startRelay(backend.url, 0);
+    relay = await startRelay(requiredSettings(backend.url));
   });
   afterAll(async () => {
-    await relay.process.stop('SIGKILL');
+    await relay.stop('SIGKILL');
     backend.stop();
   });
   beforeEach(() => {
-    backend.ran.length = 0;
+    backend.forget();
     backend.handler = (_req, res) => res.end('well');
   });
   return {
@@ -51,7 +55,7 @@ export function useRelay(): HealthyRelay {
       return relay.port;
     },
     get url() {
-      return `http://127.0.0.1:${relay.port}`;
+      return relay.url;
     },
     get pin() {
       return relay.pin;
@@ -88,7 +92,7 @@ export async function runDoctorWith(
 ): Promise<{ exitCode: number | null; output: string }> {
   const running = startScript('packages/cli/bin/mte-relay.js', ['doctor', ...args], environment);
   if (running.child.exitCode === null) await once(running.child, 'close');
-  await until(() => running.output() !== '', 'what the doctor says');
+  await until(() => running.output() !== '');
   return { exitCode: running.child.exitCode, output: running.output() };
 }
 
@@ -106,27 +110,13 @@ export async function balanceConnections(
   pods: readonly { readonly port: number }[],
 ): Promise<{ readonly url: string; readonly counts: readonly number[] }> {
   const counts = pods.map(() => 0);
-  const sockets = new Set<Socket>();
   let turn = 0;
-  const server = createServer((near) => {
+  const balancer = new TcpForwarder(() => {
     const at = turn % pods.length;
     turn += 1;
     counts[at] = (counts[at] as number) + 1;
-    const far = connect((pods[at] as { port: number }).port, '127.0.0.1');
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(from);
-      from.on('error', () => to.destroy());
-      from.pipe(to);
-    }
+    return (pods[at] as { port: number }).port;
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, counts };
+  const { url } = endsWithTest(await balancer.start());
+  return { url, counts };
 }

@@ -1,13 +1,14 @@
 // A real nginx in front of the relay, as the box that an ingress is. Loopback only, ended with the test.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@mte-relay/testing/free-port';
+import { startProgram } from '@mte-relay/testing/processes';
+import { accepts, urlOf } from '@mte-relay/testing/servers';
+import { toolPath } from '@mte-relay/testing/tools';
+import { until } from '@mte-relay/testing/until';
 import { onTestFinished } from 'vitest';
-import { toolPath } from '../../../../scripts/test/tools.ts';
-import { freePort, until } from './egress.ts';
 
 /** Where `npm test` found nginx; tests that need it are skipped without. */
 export const NGINX: string | undefined = toolPath('nginx');
@@ -43,36 +44,14 @@ http {
 }
 `,
   );
-  const child: ChildProcess = spawn(NGINX as string, ['-e', 'stderr', '-p', folder, '-c', file], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let said = '';
-  child.stderr?.on('data', (bytes: Buffer) => {
-    said += bytes.toString();
-  });
+  const nginx = startProgram(NGINX as string, ['-e', 'stderr', '-p', folder, '-c', file]);
   onTestFinished(async () => {
-    if (child.exitCode === null) {
-      const ended = once(child, 'exit');
-      child.kill('SIGTERM');
-      await ended;
-    }
+    await nginx.stop(); // by SIGTERM, or its worker stays
     rmSync(folder, { recursive: true, force: true });
   });
   await until(() => {
-    if (child.exitCode !== null) throw new Error(`nginx ended: ${said}`);
+    if (nginx.child.exitCode !== null) throw new Error(`nginx ended: ${nginx.output()}`);
     return accepts(port);
-  }, 'nginx listening');
-  return `http://127.0.0.1:${port}`;
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
+  });
+  return urlOf(port);
 }

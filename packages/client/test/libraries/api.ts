@@ -1,7 +1,8 @@
 // What the libraries call: JSON, statuses, a slow answer, an upload, and one operation of GraphQL.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RelayClient } from '@mte-relay/client';
-import { read, setUpRelay } from '../support/real-relay.ts';
+import { contentOf } from '@mte-relay/testing/content';
+import { sdkStage } from '@mte-relay/testing/sdk-client';
 
 export interface Call {
   readonly method: string;
@@ -14,13 +15,13 @@ export interface Call {
 /** A client whose backend keeps what it saw. @returns `seen`, in order. */
 export async function setUpApi(): Promise<{ url: string; client: RelayClient; seen: Call[] }> {
   const seen: Call[] = [];
-  const { url, client } = await setUpRelay((request, response) => void serve(seen, request, response));
+  const { url, client } = await sdkStage((request, response) => void serve(seen, request, response));
   return { url, client, seen };
 }
 
 async function serve(seen: Call[], request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { method = '', url = '', headers } = request;
-  const body = (await read(request)).toString('latin1');
+  const body = (await contentOf(request)).toString('latin1');
   seen.push({ method, url, type: headers['content-type'], own: headers['x-own'] as string | undefined, body });
   const json = (status: number, value: unknown): void => {
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));

@@ -1,37 +1,17 @@
-// One relay and one pinned client per test, ended with it.
-import { createRelayClient, type RelayClient, type RelayClientOptions } from '@mte-relay/client';
+// One small relay and one pinned client per test, ended with it.
+import type { RelayClient, RelayClientOptions } from '@mte-relay/client';
 import { createRelayForwarder, type RelayForwarder } from '@mte-relay/client/forward';
-import { onTestFinished } from 'vitest';
-import { TestRelay } from './relay.ts';
+import { sdkClient } from '@mte-relay/testing/sdk-client';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { TestRelay } from '@mte-relay/testing/test-relay';
 
 export async function setUp(options: RelayClientOptions = {}): Promise<{ relay: TestRelay; client: RelayClient }> {
-  const relay = await TestRelay.start();
-  const client = createRelayClient(relay.url, { pins: [relay.pin], ...options });
-  onTestFinished(async () => {
-    client.close();
-    await relay.stop();
-  });
-  return { relay, client };
+  const relay = endsWithTest(await TestRelay.start());
+  return { relay, client: sdkClient(relay, options) };
 }
 
 /** The same with a forwarder, as a proxy has it. */
 export async function setUpForwarder(): Promise<{ relay: TestRelay; client: RelayForwarder }> {
-  const relay = await TestRelay.start();
-  const client = createRelayForwarder(relay.url, { pins: [relay.pin] });
-  onTestFinished(async () => {
-    client.close();
-    await relay.stop();
-  });
-  return { relay, client };
-}
-
-/** Content in pieces, each flushed, with nothing behind them until `hold` resolves. */
-export async function* inPieces(pieces: readonly Uint8Array[], hold?: Promise<unknown>): AsyncGenerator<Uint8Array> {
-  yield* pieces;
-  await hold;
-}
-
-/** A promise that stays open. */
-export function never<T>(): Promise<T> {
-  return new Promise<T>(() => undefined);
+  const relay = endsWithTest(await TestRelay.start());
+  return { relay, client: endsWithTest(createRelayForwarder(relay.url, { pins: [relay.pin] })) };
 }

@@ -1,10 +1,11 @@
 // Requests and answers whose framing two parsers could read differently: CVE-2026-1525, 2026-29057, 2026-6733,
 // 2026-48931, 2024-27982, 2024-22019, 2025-23167, 2022-32213 to 32215, and what inner messages could smuggle.
+
 import { connect, createServer, type Socket } from 'node:net';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { listen, urlOf } from '@mte-relay/testing/servers';
+import { pairedTo, stage } from '@mte-relay/testing/stage';
 import { expect, onTestFinished, test } from 'vitest';
-import { createRelay } from '../../src/index.ts';
-import { SealedClient } from '../support/sealed-client.ts';
-import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const ROUTES = { environment: { PASS_THROUGH_ROUTES: '/pub/*' } };
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n';
@@ -94,20 +95,11 @@ test('an answer that nobody asked for is given to nobody', async () => {
       setTimeout(() => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\npoisoned'), 20);
     });
   });
-  const relay = createRelay({
-    environment: {
-      UPSTREAM: `http://127.0.0.1:${await listenOn(upstream)}`,
-      CORS_ORIGINS: TEST_ORIGIN,
-      CLIENT_ID_SECRET: TEST_SECRET,
-      LOG_LEVEL: 'off',
-    },
-  });
-  onTestFinished(async () => {
-    await relay.close();
+  onTestFinished(() => {
     for (const socket of sockets) socket.destroy();
     upstream.close();
   });
-  const client = await SealedClient.pair(await relay.listen(0));
+  const client = await pairedTo(urlOf(await listen(upstream)));
   const texts: string[] = [];
   for (let i = 0; i < 4; i += 1) {
     texts.push((await client.fetch({ method: 'POST', body: 'x' })).text);
@@ -126,16 +118,7 @@ test.each([
     socket.on('data', () => socket.end(`HTTP/1.1 200 OK\r\n${rest}`));
   });
   onTestFinished(() => void upstream.close());
-  const relay = createRelay({
-    environment: {
-      UPSTREAM: `http://127.0.0.1:${await listenOn(upstream)}`,
-      CORS_ORIGINS: TEST_ORIGIN,
-      CLIENT_ID_SECRET: TEST_SECRET,
-      LOG_LEVEL: 'off',
-    },
-  });
-  onTestFinished(() => relay.close());
-  const answer = await (await SealedClient.pair(await relay.listen(0))).fetch({});
+  const answer = await (await pairedTo(urlOf(await listen(upstream)))).fetch({});
   expect(answer.head.status).toBe(502);
 });
 
@@ -161,9 +144,6 @@ test('whitespace around an upstream’s field values is no part of them', async 
     );
   });
   onTestFinished(() => void upstream.close());
-  const { port } = await stage(undefined, {
-    environment: { UPSTREAM: `http://127.0.0.1:${await listenOn(upstream)}` },
-  });
-  const answer = await (await SealedClient.pair(port)).fetch({});
+  const answer = await (await pairedTo(urlOf(await listen(upstream)))).fetch({});
   expect([answer.header('x-a'), answer.header('x-b'), answer.text]).toEqual(['padded', '', 'ok']);
 });

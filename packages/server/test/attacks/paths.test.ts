@@ -2,11 +2,11 @@
 // CVE-2026-55602, GHSA-v574-6498-x57v, CVE-2026-29057, CVE-2026-3635, CVE-2026-25223, CVE-2026-33805.
 import { connect } from 'node:net';
 import { nodeSuite } from '@mte-relay/protocol/node';
-import { expect, onTestFinished, test } from 'vitest';
-import { createRelay } from '../../src/index.ts';
+import { plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { TEST_ORIGIN, TEST_SECRET } from '@mte-relay/testing/settings';
+import { stage } from '@mte-relay/testing/stage';
+import { expect, test } from 'vitest';
 import { CookieJacket } from '../../src/secrets/cookies.ts';
-import { plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
-import { stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const ROUTES = { environment: { PASS_THROUGH_ROUTES: '/pub/*' } };
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n';
@@ -150,19 +150,13 @@ test('a redirect to an origin that only begins like the upstream’s stays as it
 });
 
 test('a redirect below the path in UPSTREAM does not name that path', async () => {
-  const { upstreamPort } = await stage((req, res) => {
-    res.writeHead(302, { location: `http://${req.headers.host}/internal/there` }).end();
-  });
-  const relay = createRelay({
-    environment: {
-      UPSTREAM: `http://127.0.0.1:${upstreamPort}/internal`,
-      CORS_ORIGINS: TEST_ORIGIN,
-      CLIENT_ID_SECRET: TEST_SECRET,
-      LOG_LEVEL: 'off',
+  const { port } = await stage(
+    (req, res) => {
+      res.writeHead(302, { location: `http://${req.headers.host}/internal/there` }).end();
     },
-  });
-  onTestFinished(() => relay.close());
-  const client = await SealedClient.pair(await relay.listen(0));
+    { basePath: '/internal' },
+  );
+  const client = await SealedClient.pair(port);
   expect((await client.fetch({})).header('location')).toBe('/there');
 });
 

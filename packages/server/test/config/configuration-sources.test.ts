@@ -1,10 +1,6 @@
 // The sources of settings (environment, NAME_FILE, YAML, adapter): their precedence, and the problems that they report.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
-import { DOMAIN_SETTINGS } from '../../src/config/domain-settings.ts';
-import { loadModules } from '../../src/config/modules.ts';
-import { readAllSources } from '../../src/config/sources.ts';
 import {
   ConfigError,
   type ConfigProblem,
@@ -12,8 +8,13 @@ import {
   loadSettings,
   readEnvironment,
   type Settings,
-} from '../../src/index.ts';
-import { runCommand, temporaryFiles } from '../support/command.ts';
+} from '@mte-relay/server';
+import { runRelayCommand } from '@mte-relay/testing/relay-process';
+import { temporaryFiles } from '@mte-relay/testing/temporary-files';
+import { describe, expect, test } from 'vitest';
+import { DOMAIN_SETTINGS } from '../../src/config/domain-settings.ts';
+import { loadModules } from '../../src/config/modules.ts';
+import { readAllSources } from '../../src/config/sources.ts';
 
 const SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
 const GOOD = { UPSTREAM: 'https://api.my-company.com', CLIENT_ID_SECRET: SECRET, CORS_ORIGINS: 'https://a.example' };
@@ -70,7 +71,10 @@ describe('NAME_FILE', () => {
   test('with a wrong secret in it does not show the secret', async () => {
     const folder = temporaryFiles({ secret: 'hunter2\n' });
     const { CLIENT_ID_SECRET: _, ...rest } = GOOD;
-    const { code, stderr } = await runCommand(['check'], { ...rest, CLIENT_ID_SECRET_FILE: join(folder, 'secret') });
+    const { code, stderr } = await runRelayCommand(['check'], {
+      ...rest,
+      CLIENT_ID_SECRET_FILE: join(folder, 'secret'),
+    });
     expect(code).toBe(78);
     expect(stderr).toContain('CLIENT_ID_SECRET: got 7 characters (not shown) as item 1');
     expect(stderr).not.toContain('hunter2');
@@ -200,7 +204,7 @@ describe('the settings adapter', () => {
     });
     const seen = async (name: string): Promise<string> => {
       const args = ['check', '--settings', join(folder, name)];
-      const { code, stderr } = await runCommand(args, { ...GOOD, LOG_LEVEL: 'loud' });
+      const { code, stderr } = await runRelayCommand(args, { ...GOOD, LOG_LEVEL: 'loud' });
       expect(code, name).toBe(78);
       expect(stderr).toContain('invalid configuration, 2 problems');
       expect(stderr).toMatch(/^ {2}LOG_LEVEL: got "loud"/m);
@@ -255,7 +259,7 @@ describe('the settings adapter', () => {
 
 test('problems of all sources and modules are reported at once', async () => {
   const folder = temporaryFiles({ 'relay.yaml': 'COLOUR: red\nPORT: 99999\n' });
-  const { code, stderr } = await runCommand(
+  const { code, stderr } = await runRelayCommand(
     [
       'start',
       '--config',
@@ -286,7 +290,7 @@ test('SESSIONS_MODULE excludes REDIS_URL', () => {
 
 test('check --print shows the settings in force with every secret masked', async () => {
   const folder = temporaryFiles({ 'relay.yaml': 'PORT: 3000\n' });
-  const { code, stdout } = await runCommand(['check', '--print', '--config', join(folder, 'relay.yaml')], {
+  const { code, stdout } = await runRelayCommand(['check', '--print', '--config', join(folder, 'relay.yaml')], {
     ...GOOD,
     HEADERS: '{"x-key":"hunter2"}',
     LOG_LEVEL: 'debug',
@@ -316,13 +320,13 @@ describe('an unknown variable', () => {
     ['RELAY_IDENTITY_SEED_FLIE', 'RELAY_IDENTITY_SEED_FILE'],
   ])('%s causes a warning that suggests %s', async (name, meant) => {
     const { [meant as 'UPSTREAM']: required, ...rest } = GOOD;
-    const { code, stderr } = await runCommand(['check'], { ...rest, [name]: 'x' });
+    const { code, stderr } = await runRelayCommand(['check'], { ...rest, [name]: 'x' });
     expect(code).toBe(required ? 78 : 0); // the warning explains the missing setting
     expect(stderr).toContain(`warning: ${name} is not a setting of the relay and is ignored; did you mean ${meant}?`);
   });
 
   test('that resembles a setting which is set causes no warning', async () => {
-    expect((await runCommand(['check'], { ...GOOD, UPSTREAMS: 'a,b' })).stderr).toBe('');
+    expect((await runRelayCommand(['check'], { ...GOOD, UPSTREAMS: 'a,b' })).stderr).toBe('');
   });
 
   test('that does not resemble a setting causes no warning', async () => {
@@ -336,7 +340,7 @@ describe('an unknown variable', () => {
         UPSTREAM_PORT: 'tcp://x',
       },
     };
-    const { code, stderr } = await runCommand(['check'], { ...GOOD, ...others });
+    const { code, stderr } = await runRelayCommand(['check'], { ...GOOD, ...others });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   });
 });

@@ -1,33 +1,13 @@
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { type ConfigError, loadSettings, settingsWarnings } from '@mte-relay/server';
+import { runRelayCommand } from '@mte-relay/testing/relay-process';
 import { describe, expect, test } from 'vitest';
-import { type ConfigError, loadSettings, settingsWarnings } from '../../src/index.ts';
 import { selfSigned } from '../support/certificate.ts';
 
-const COMMAND = join(import.meta.dirname, '../../bin/mte-relay-server.js');
 const GOOD = {
   UPSTREAM: 'https://api.my-company.com',
   CLIENT_ID_SECRET: '2DkV4DDabehO8cifDktdF9elKJL0CKrk',
   CORS_ORIGINS: 'https://www.my-company.com,https://dashboard.my-company.com',
 };
-
-function run(
-  args: string[],
-  environment: Record<string, string>,
-): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, [COMMAND, ...args], { env: { PATH: process.env['PATH'], ...environment } });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (text: Buffer) => {
-      stdout += text.toString();
-    });
-    child.stderr.on('data', (text: Buffer) => {
-      stderr += text.toString();
-    });
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
-}
 
 function problemsOf(environment: Record<string, string>): string[] {
   try {
@@ -55,7 +35,7 @@ test('the minimal configuration is enough, and has the documented defaults', () 
 test.each(['start', 'check'])(
   '%s reports every problem at once and exits with 78, secrets not shown',
   async (command) => {
-    const { code, stderr } = await run([command], {
+    const { code, stderr } = await runRelayCommand([command], {
       UPSTREAM: 'ftp://api',
       CORS_ORIGINS: 'https://a.example/path',
       CLIENT_ID_SECRET: 'too-short-secret',
@@ -72,7 +52,7 @@ test.each(['start', 'check'])(
 );
 
 test('with nothing set, the three required variables are listed', async () => {
-  const { code, stderr } = await run(['start'], {});
+  const { code, stderr } = await runRelayCommand(['start'], {});
   expect(code).toBe(78);
   expect(stderr).toContain('3 problems');
   expect(stderr).toMatch(/UPSTREAM: not set[\s\S]*CORS_ORIGINS: not set[\s\S]*CLIENT_ID_SECRET: not set/);
@@ -142,10 +122,10 @@ describe('certificates and keys', () => {
 test.each([{ PORT: '9090' }, { PORT: '8000', ADMIN_PORT: '8000' }])(
   'one port for both, as of %j, is reported by check, before either port is opened',
   async (ports) => {
-    const { code, stderr } = await run(['check'], { ...GOOD, ...ports });
+    const { code, stderr } = await runRelayCommand(['check'], { ...GOOD, ...ports });
     expect(code).toBe(78);
     expect(stderr).toMatch(/PORT: got \d+, which is ADMIN_PORT (?:by default|too); expected a port that differs/);
-    expect((await run(['check'], { ...GOOD, ...ports, ADMIN_PORT: 'off' })).code).toBe(0);
+    expect((await runRelayCommand(['check'], { ...GOOD, ...ports, ADMIN_PORT: 'off' })).code).toBe(0);
   },
 );
 
@@ -157,7 +137,7 @@ test.each(['http://user:hunter2@api', 'http://u:x/hunter2@api', 'http://u:x@hunt
 );
 
 test('the password in UPSTREAM is not shown', async () => {
-  const { stderr } = await run(['check'], { ...GOOD, UPSTREAM: 'https://user:hunter2@api.example' });
+  const { stderr } = await runRelayCommand(['check'], { ...GOOD, UPSTREAM: 'https://user:hunter2@api.example' });
   expect(stderr).toContain('UPSTREAM');
   expect(stderr).not.toContain('hunter2');
 });
@@ -172,17 +152,19 @@ test('a secret that looks made by a person causes a warning, and a random one do
 });
 
 test('identity prints one pin for one secret, and --new a fresh seed with its pin', async () => {
-  const first = await run(['identity'], GOOD);
+  const first = await runRelayCommand(['identity'], GOOD);
   expect(first.stdout).toMatch(/^sha256-[A-Za-z0-9+/]{43}=\n$/);
-  expect((await run(['identity'], { CLIENT_ID_SECRET: GOOD.CLIENT_ID_SECRET })).stdout).toBe(first.stdout);
-  const fresh = await run(['identity', '--new'], {});
+  expect((await runRelayCommand(['identity'], { CLIENT_ID_SECRET: GOOD.CLIENT_ID_SECRET })).stdout).toBe(first.stdout);
+  const fresh = await runRelayCommand(['identity', '--new'], {});
   const [, seed, pin] = /^RELAY_IDENTITY_SEED=(\S+)\npin (sha256-\S+)\n$/.exec(fresh.stdout) ?? [];
-  expect((await run(['identity'], { ...GOOD, RELAY_IDENTITY_SEED: seed as string })).stdout).toBe(`${pin}\n`);
+  expect((await runRelayCommand(['identity'], { ...GOOD, RELAY_IDENTITY_SEED: seed as string })).stdout).toBe(
+    `${pin}\n`,
+  );
 });
 
 test('an unknown command or option prints the usage and exits 64', async () => {
   for (const args of [[], ['stop'], ['start', '--fast'], ['start', 'twice']]) {
-    const { code, stderr } = await run(args, GOOD);
+    const { code, stderr } = await runRelayCommand(args, GOOD);
     expect(code, args.join(' ')).toBe(64);
     expect(stderr).toContain('usage: mte-relay-server');
   }

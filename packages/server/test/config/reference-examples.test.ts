@@ -1,14 +1,15 @@
 // The minimal and the full example of the reference document start as they are written there: read by a shell, run by
 // the command. Only addresses are overridden at the end: ports, which a test must be free to choose, and that of Redis.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+
 import { join } from 'node:path';
+import { freePort } from '@mte-relay/testing/free-port';
+import { printed, startProgram } from '@mte-relay/testing/processes';
+import { REDIS_SERVER, startRedis } from '@mte-relay/testing/redis';
+import { SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { expect, onTestFinished, test } from 'vitest';
-import { freePort, REDIS_SERVER, startRedis } from '../support/redis.ts';
-import { SealedClient, send } from '../support/sealed-client.ts';
 
 const COMMAND = join(import.meta.dirname, '../../bin/mte-relay-server.js');
-const READY_MS = 20_000;
 
 const MINIMAL = `
 UPSTREAM='https://api.my-company.com'
@@ -32,27 +33,9 @@ HEADERS='{"x-service-name":"mte-relay"}'
 async function started(variables: string, redisUrl = ''): Promise<{ port: number; output: () => string }> {
   const port = await freePort();
   const script = `set -eu; set -a\n${variables}\n${redisUrl}\nPORT=${port}\nADMIN_PORT=0\nexec "$NODE" "$COMMAND" start`;
-  const child = spawn('sh', ['-c', script], {
-    env: { PATH: process.env['PATH'], NODE: process.execPath, COMMAND },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (text: Buffer) => {
-      output += text.toString();
-    });
-  }
-  onTestFinished(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-  });
-  const deadlineMs = performance.now() + READY_MS;
-  while (!output.includes('relay is listening')) {
-    if (child.exitCode !== null || performance.now() > deadlineMs) throw new Error(`it did not start:\n${output}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  return { port, output: () => output };
+  const relay = endsWithTest(startProgram('sh', ['-c', script], { NODE: process.execPath, COMMAND }));
+  await printed(relay, /relay is listening/);
+  return { port, output: relay.output };
 }
 
 test('the minimal example starts and serves discovery and the echo route', async () => {

@@ -1,11 +1,12 @@
 // Which fields cross the relay, and which are the relay's own: base path, request id, HEADERS, CORS, cookies, the hop's own
 // and the forwarding ones.
+
+import { TEST_ORIGIN } from '@mte-relay/testing/settings';
 import { expect } from 'vitest';
 import type { Route, Way } from '../support/four-ways.ts';
 import type { Seen } from '../support/four-ways-callers.ts';
 import type { FourWaysOptions } from '../support/four-ways-stage.ts';
 import type { Behaviour } from '../support/four-ways-upstream.ts';
-import { TEST_ORIGIN } from '../support/stage.ts';
 import {
   ask,
   beyondTheLimit,

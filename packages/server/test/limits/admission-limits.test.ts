@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
 import { closing, relaySeries } from '../support/admin.ts';
-import { SealedClient, send } from '../support/sealed-client.ts';
-import { stage } from '../support/stage.ts';
 
 const limited = (limit: string): string => `mte_relay_limited_total{limit="${limit}"}`;
 

@@ -1,30 +1,17 @@
 import { connect, type Socket } from 'node:net';
-import { CONTENT_TYPE_PAIRING, startPairing } from '@mte-relay/protocol';
-import { nodeSuite } from '@mte-relay/protocol/node';
+import { CONTENT_TYPE_PAIRING } from '@mte-relay/protocol';
+import { MemorySessionStore, type SessionLifetimes } from '@mte-relay/server';
+import { beginPairing, type OuterAnswer, postPairing, SealedClient } from '@mte-relay/testing/sealed-client';
+import { stage } from '@mte-relay/testing/stage';
 import { describe, expect, test } from 'vitest';
-import { MemorySessionStore, type SessionLifetimes } from '../../src/index.ts';
 import { ADDRESSES_MAX, AddressBuckets, networkOf } from '../../src/limits/admission.ts';
 import { closing, relaySeries } from '../support/admin.ts';
-import { type OuterAnswer, SealedClient, send } from '../support/sealed-client.ts';
-import { stage } from '../support/stage.ts';
-
-/** A pairing request that the relay would grant. */
-async function pairingRequest(port: number): Promise<Uint8Array> {
-  const { body } = await send(port, '/api/mte-relay', { method: 'GET' });
-  const { publicKey } = JSON.parse(Buffer.from(body).toString()) as { publicKey: string };
-  const key = new Uint8Array(Buffer.from(publicKey, 'base64'));
-  return (await startPairing(nodeSuite(), key, { authority: 'a' })).message;
-}
-
-function postPairing(port: number, body: Uint8Array, headers: Record<string, string> = {}): Promise<OuterAnswer> {
-  return send(port, '/api/mte-pair', { headers: { 'content-type': CONTENT_TYPE_PAIRING, ...headers }, body });
-}
 
 const limited = (limit: string): string => `mte_relay_limited_total{limit="${limit}"}`;
 
 test('a flood of pairings from one address is refused with 429 and Retry-After, and passes', async () => {
   const staged = await stage(undefined, { environment: { PAIRINGS_BURST: '5', PAIRINGS_PER_MINUTE: '60' } });
-  const message = await pairingRequest(staged.port);
+  const { message } = await beginPairing(staged.port);
   const answers: OuterAnswer[] = [];
   for (let i = 0; i < 12; i += 1) answers.push(await postPairing(staged.port, message));
   expect(answers.map(({ status }) => status)).toEqual([...Array<number>(5).fill(200), ...Array<number>(7).fill(429)]);
@@ -45,7 +32,7 @@ test('what does not even parse counts against its address too, and exchanges do 
 
 test('each client behind a trusted proxy has its own measure', async () => {
   const staged = await stage(undefined, { environment: { PAIRINGS_BURST: '2', TRUSTED_PROXIES: '127.0.0.1' } });
-  const message = await pairingRequest(staged.port);
+  const { message } = await beginPairing(staged.port);
   const from = async (address: string): Promise<number> =>
     (await postPairing(staged.port, message, { 'x-forwarded-for': address })).status;
   expect([await from('192.0.2.1'), await from('192.0.2.1'), await from('192.0.2.1')]).toEqual([200, 200, 429]);
@@ -57,7 +44,7 @@ test('each client behind a trusted proxy has its own measure', async () => {
 
 test('an address that only the client itself claims does not help', async () => {
   const staged = await stage(undefined, { environment: { PAIRINGS_BURST: '2' } });
-  const message = await pairingRequest(staged.port);
+  const { message } = await beginPairing(staged.port);
   const statuses: number[] = [];
   for (let i = 0; i < 4; i += 1) {
     statuses.push((await postPairing(staged.port, message, { 'x-forwarded-for': `192.0.2.${i}` })).status);
@@ -67,7 +54,7 @@ test('an address that only the client itself claims does not help', async () => 
 
 test('more pairings at once than PAIRINGS_CONCURRENT_MAX are refused with 503, and counted off again', async () => {
   const staged = await stage(undefined, { environment: { PAIRINGS_CONCURRENT_MAX: '2' } });
-  const message = await pairingRequest(staged.port);
+  const { message } = await beginPairing(staged.port);
   const slow = [halfPairing(staged.port), halfPairing(staged.port)];
   await expect.poll(async () => (await relaySeries(staged)).get('mte_relay_in_flight{kind="pairing"}')).toBe(2);
   const refused = await postPairing(staged.port, message);
@@ -99,7 +86,7 @@ test('sessions that are never confirmed fill SESSIONS_MAX only for their short t
   const staged = await stage(undefined, { sessions });
   const confirmed = await SealedClient.pair(staged.port);
   await confirmed.fetch({});
-  const message = await pairingRequest(staged.port);
+  const { message } = await beginPairing(staged.port);
   const statuses: number[] = [];
   for (let i = 0; i < 8; i += 1) statuses.push((await postPairing(staged.port, message)).status);
   expect(statuses).toEqual([200, 200, 200, 200, 503, 503, 503, 503]);

@@ -1,10 +1,10 @@
 import { connect, type Socket } from 'node:net';
 import { encodeContent, encodeRequestStart, FLAG_OUTER_COOKIES, SealedExchange } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
+import { plaintextOf, SealedClient } from '@mte-relay/testing/sealed-client';
+import { type Stage, stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
 import { closing, relaySeries } from '../support/admin.ts';
-import { plaintextOf, SealedClient } from '../support/sealed-client.ts';
-import { type Stage, stage } from '../support/stage.ts';
 
 const HEAD_LIMIT = 'mte_relay_limited_total{limit="CLIENT_HEAD_TIMEOUT_MS"}';
 const IDLE_LIMIT = 'mte_relay_limited_total{limit="CLIENT_IDLE_TIMEOUT_MS"}';

@@ -1,11 +1,12 @@
 // What an operator's own part does not say in time is not waited for: a store of theirs, and a hook.
+
+import { MemorySessionStore, type SessionStore, StoreUnavailableError } from '@mte-relay/server';
+import { plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { stage } from '@mte-relay/testing/stage';
 import { pino } from 'pino';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { decide } from '../../src/hooks.ts';
-import { MemorySessionStore, type SessionStore, StoreUnavailableError } from '../../src/index.ts';
 import { PatientStore, STORE_TIMEOUT_MS } from '../../src/sessions/patient.ts';
-import { plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
-import { stage } from '../support/stage.ts';
 
 const never = (): Promise<never> => new Promise(() => undefined);
 const silent: SessionStore = { ready: true, birth: never, create: never, find: never, claim: never, close: never };

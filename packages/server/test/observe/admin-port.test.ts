@@ -1,9 +1,11 @@
 import { createServer } from 'node:net';
+import { MemorySessionStore } from '@mte-relay/server';
+import { relayTo } from '@mte-relay/testing/relay';
+import { SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { listen } from '@mte-relay/testing/servers';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import { createRelay, MemorySessionStore } from '../../src/index.ts';
 import { adminGet } from '../support/admin.ts';
-import { SealedClient, send } from '../support/sealed-client.ts';
-import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const ADMIN = { environment: { ADMIN_PORT: '0' } };
 
@@ -104,17 +106,8 @@ test('ADMIN_HOST decides where it is reached', async () => {
 
 test('a taken admin port fails the start and says which setting it is', async () => {
   const holder = createServer();
-  const taken = await listenOn(holder);
-  const relay = createRelay({
-    environment: {
-      UPSTREAM: 'http://127.0.0.1:9',
-      CORS_ORIGINS: TEST_ORIGIN,
-      CLIENT_ID_SECRET: TEST_SECRET,
-      LOG_LEVEL: 'off',
-      ADMIN_PORT: String(taken),
-      ADMIN_HOST: '127.0.0.1',
-    },
-  });
+  const taken = await listen(holder);
+  const relay = relayTo('http://127.0.0.1:9', { ADMIN_PORT: String(taken), ADMIN_HOST: '127.0.0.1' });
   await expect(relay.listen(0)).rejects.toThrow(`ADMIN_PORT ${taken}: EADDRINUSE`);
   await relay.close();
   holder.close();

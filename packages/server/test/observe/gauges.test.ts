@@ -1,10 +1,10 @@
 // What the relay is, holds and may hold, as it stands when it is scraped.
 import { readFileSync } from 'node:fs';
+import { MemorySessionStore } from '@mte-relay/server';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import { MemorySessionStore } from '../../src/index.ts';
 import { relaySeries } from '../support/admin.ts';
-import { SealedClient } from '../support/sealed-client.ts';
-import { stage } from '../support/stage.ts';
 
 test('every limit on things at once is told with how much of it is used', async () => {
   const answers: (() => void)[] = [];

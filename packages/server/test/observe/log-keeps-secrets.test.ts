@@ -1,18 +1,16 @@
 // What is sealed, secret or said in a request is in no line of the log, at its most talkative: a whole mix of traffic is
 // sent with marked contents, and everything that the process has printed is searched for each mark in every encoding.
+
 import { connect, createServer as createTcpServer, type Socket } from 'node:net';
-import { CONTENT_TYPE_PAIRING, FLAG_OUTER_COOKIES, startPairing } from '@mte-relay/protocol';
-import { nodeSuite } from '@mte-relay/protocol/node';
+import { CONTENT_TYPE_PAIRING, FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
+import { type RelayProcess, relayBefore, runRelayCommand } from '@mte-relay/testing/relay-process';
+import { beginPairing, plaintextOf, postPairing, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { listen } from '@mte-relay/testing/servers';
+import { TEST_SECRET } from '@mte-relay/testing/settings';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { closing } from '../support/admin.ts';
-import { runCommand } from '../support/command.ts';
-import { type RelayProcess, startRelayProcess } from '../support/relay-process.ts';
-import { plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
-import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
-import { listenOn, TEST_SECRET } from '../support/stage.ts';
-
-const suite = nodeSuite();
 
 /** Strings that stand where a secret would, each in one place of the traffic only, so that a find says where from. */
 const marks = new Map<string, string>();
@@ -46,15 +44,10 @@ async function pairKeepingSecrets(
   port: number,
   flags = 0,
 ): Promise<{ client: SealedClient; secrets: Map<string, Uint8Array> }> {
-  const { body } = await send(port, '/api/mte-relay', { method: 'GET' });
-  const { publicKey } = JSON.parse(Buffer.from(body).toString()) as { publicKey: string };
-  const attempt = await startPairing(suite, new Uint8Array(Buffer.from(publicKey, 'base64')), {
-    authority: 'a',
-    flags,
-  });
-  const headers = { 'content-type': CONTENT_TYPE_PAIRING };
-  const reply = await send(port, '/api/mte-pair', { headers, body: attempt.message });
-  const { parameters, secrets } = await attempt.finish(reply.body);
+  const attempt = await beginPairing(port, { flags });
+  const reply = await postPairing(port, attempt.message);
+  const pairing = await attempt.finish(reply.body);
+  const { parameters, secrets } = pairing;
   const kept = new Map<string, Uint8Array>([
     ['request secret', secrets.request.slice()],
     ['response secret', secrets.response.slice()],
@@ -62,17 +55,12 @@ async function pairKeepingSecrets(
     ['whole session id', parameters.sid.slice()],
     ['client id token', parameters.clientId.slice()],
   ]);
-  const keys = {
-    sid: parameters.sid,
-    requestSecret: suite.importExpandKey(secrets.request),
-    responseSecret: suite.importExpandKey(secrets.response),
-  };
-  return { client: new SealedClient(port, keys, parameters), secrets: kept };
+  return { client: new SealedClient(port, pairing), secrets: kept };
 }
 
 test('the most talkative log has no content, no secret and no path of any traffic', async () => {
   const answerMark = mark('answer body');
-  const relay = await startRelayProcess(
+  const relay = await relayBefore(
     (req, res) => {
       if (req.url?.startsWith('/break')) return void req.socket.destroy();
       if (req.url?.startsWith('/garbage')) {
@@ -150,7 +138,7 @@ test('no printed problem of a configuration shows a secret in it', async () => {
     LOG_LEVEL: 'trace',
   };
   for (const command of ['start', 'check']) {
-    const { code, stdout, stderr } = await runCommand([command], bad);
+    const { code, stdout, stderr } = await runRelayCommand([command], bad);
     expect(code).toBe(78);
     for (const name of ['UPSTREAM', 'CLIENT_ID_SECRET', 'RELAY_IDENTITY_SEED', 'REDIS_URL']) {
       expect(stderr).toContain(`${name}: `);
@@ -265,8 +253,8 @@ async function failingUpstream(): Promise<string> {
   const odd = createTcpServer((socket) => socket.end(`${mark('no HTTP answer')}\r\n\r\n`));
   onTestFinished(() => void odd.close());
   let printed = '';
-  for (const upstream of ['http://127.0.0.1:9', `http://127.0.0.1:${await listenOn(odd)}`, 'https://127.0.0.1:9']) {
-    const relay = await startRelayProcess(() => {}, {
+  for (const upstream of ['http://127.0.0.1:9', `http://127.0.0.1:${await listen(odd)}`, 'https://127.0.0.1:9']) {
+    const relay = await relayBefore(() => {}, {
       LOG_LEVEL: 'trace',
       UPSTREAM: upstream,
       PASS_THROUGH_ROUTES: '/plain/*',

@@ -1,9 +1,9 @@
+import { plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { type Stage, stage } from '@mte-relay/testing/stage';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { createLogger } from '../../src/observe/log.ts';
 import { LogSink } from '../support/admin.ts';
-import { plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
-import { type Stage, stage } from '../support/stage.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 

@@ -1,9 +1,10 @@
 // A reader of the log that hangs: the relay goes on, holds a bounded number of lines, and says what it has dropped.
+
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { temporaryFiles } from '@mte-relay/testing/temporary-files';
 import { expect, onTestFinished, test } from 'vitest';
 import { createLogger, LINES_WAITING_MAX_BYTES } from '../../src/observe/log.ts';
 
@@ -11,8 +12,7 @@ const LINE_BYTES = 100_000;
 const LINES = 2 * Math.ceil(LINES_WAITING_MAX_BYTES / LINE_BYTES);
 
 test('lines that nobody takes are bounded, and the next reader is told how many are missing', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'mte-relay-log-'));
-  const pipe = join(folder, 'log');
+  const pipe = join(temporaryFiles(), 'log');
   execFileSync('mkfifo', [pipe]);
   const fd = openSync(pipe, 'r+'); // or it would wait for a reader
   const log = createLogger('info', undefined, fd);
@@ -23,7 +23,6 @@ test('lines that nobody takes are bounded, and the next reader is told how many 
   onTestFinished(() => {
     reader.destroy();
     closeSync(fd);
-    rmSync(folder, { recursive: true, force: true });
   });
   let read = '';
   for await (const piece of reader) {

@@ -1,11 +1,11 @@
 import { request } from 'node:http';
+import { MemorySessionStore, type SessionStore } from '@mte-relay/server';
+import { plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { type Stage, stage } from '@mte-relay/testing/stage';
+import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
-import { MemorySessionStore, type SessionStore } from '../../src/index.ts';
 import { relaySeries } from '../support/admin.ts';
-import { plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
-import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
-import { type Stage, stage } from '../support/stage.ts';
-import { webSocketStage } from '../support/websocket-stage.ts';
 
 /** What changed in the series while something ran; zero changes left out. */
 async function changes(staged: Stage, run: () => Promise<unknown>): Promise<Record<string, number>> {

@@ -1,15 +1,15 @@
 // One span per exchange and one per call of the upstream, as a collector gets them; nothing of what is sealed in them.
 
 import { CONTENT_TYPE_PAIRING } from '@mte-relay/protocol';
+import { type CollectedSpan, type Collector, startCollector } from '@mte-relay/testing/collector';
+import { type RelayProcess, relayBefore, runRelayCommand } from '@mte-relay/testing/relay-process';
+import { plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { requiredSettings } from '@mte-relay/testing/settings';
+import { stage } from '@mte-relay/testing/stage';
 import * as openTelemetry from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { expect, onTestFinished, test } from 'vitest';
-import { type CollectedSpan, type Collector, startCollector } from '../support/collector.ts';
-import { runCommand } from '../support/command.ts';
-import { type RelayProcess, startRelayProcess } from '../support/relay-process.ts';
-import { plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
-import { stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const PARENT = 'b7ad6b7169203331';
@@ -26,7 +26,7 @@ interface Traced extends RelayProcess {
 async function startTraced(environment: Record<string, string> = {}): Promise<Traced> {
   const collector = await startCollector();
   const seenParents: (string | undefined)[] = [];
-  const relay = await startRelayProcess(
+  const relay = await relayBefore(
     (req, res) => {
       seenParents.push(req.headers['traceparent'] as string | undefined);
       if (req.url?.startsWith('/break')) return void req.socket.destroy();
@@ -250,10 +250,8 @@ test('in a program with a tracer provider of its own, spans are that provider’
 });
 
 test('wrong settings of traces are found before the relay starts', async () => {
-  const { code, stderr } = await runCommand(['check'], {
-    UPSTREAM: 'http://localhost:1',
-    CORS_ORIGINS: TEST_ORIGIN,
-    CLIENT_ID_SECRET: TEST_SECRET,
+  const { code, stderr } = await runRelayCommand(['check'], {
+    ...requiredSettings('http://localhost:1'),
     OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318',
     OTEL_EXPORTER_OTLP_HEADERS: 'authorization Bearer hunter2',
     OTEL_TRACES_SAMPLER: 'sometimes',

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
+import { SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { TEST_ORIGIN } from '@mte-relay/testing/settings';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import { SealedClient, send } from '../support/sealed-client.ts';
-import { stage, TEST_ORIGIN } from '../support/stage.ts';
 
 const ROUTES = { environment: { PASS_THROUGH_ROUTES: '/health,/pub/*' } };
 

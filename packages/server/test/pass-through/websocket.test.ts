@@ -4,13 +4,13 @@ import { type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { send } from '@mte-relay/testing/sealed-client';
+import { TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { TEST_ORIGIN } from '@mte-relay/testing/settings';
+import { type WebSocketStageOptions, webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { relaySeries } from '../support/admin.ts';
-import { send } from '../support/sealed-client.ts';
-import { TestWebSocket } from '../support/sealed-websocket.ts';
-import { TEST_ORIGIN } from '../support/stage.ts';
-import { type WebSocketStageOptions, webSocketStage } from '../support/websocket-stage.ts';
 
 function passing(options: WebSocketStageOptions = {}) {
   return webSocketStage({ ...options, environment: { PASS_THROUGH_ROUTES: '/live/*', ...options.environment } });

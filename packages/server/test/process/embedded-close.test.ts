@@ -1,29 +1,19 @@
 // A relay on another program's server, which it does not close: what that server let in is finished all the same.
-import { createServer } from 'node:http';
-import { expect, onTestFinished, test } from 'vitest';
-import { createRelay } from '../../src/index.ts';
-import { SealedClient } from '../support/sealed-client.ts';
-import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
+
+import { relayTo } from '@mte-relay/testing/relay';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { serve } from '@mte-relay/testing/servers';
+import { stage } from '@mte-relay/testing/stage';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { expect, test } from 'vitest';
 
 /** One exchange that the upstream has not answered, and how to have it answered. */
 async function underWay(timeoutMs: string) {
   const finish: (() => void)[] = [];
-  const { upstreamPort } = await stage((_req, res) => finish.push(() => res.end('done')));
-  const relay = createRelay({
-    environment: {
-      UPSTREAM: `http://127.0.0.1:${upstreamPort}`,
-      CORS_ORIGINS: TEST_ORIGIN,
-      CLIENT_ID_SECRET: TEST_SECRET,
-      LOG_LEVEL: 'off',
-      SHUTDOWN_TIMEOUT_MS: timeoutMs,
-    },
-  });
-  const server = createServer((req, res) => relay.handler(req, res));
-  const client = await SealedClient.pair(await listenOn(server));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  const { upstreamUrl } = await stage((_req, res) => finish.push(() => res.end('done')));
+  const relay = relayTo(upstreamUrl, { SHUTDOWN_TIMEOUT_MS: timeoutMs });
+  const { port } = endsWithTest(await serve((req, res) => relay.handler(req, res)));
+  const client = await SealedClient.pair(port);
   const answer = client.fetch({});
   answer.catch(() => undefined);
   await expect.poll(() => finish.length).toBe(1);

@@ -3,10 +3,12 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { runRelayCommand, startRelay } from '@mte-relay/testing/relay-process';
+import { send } from '@mte-relay/testing/sealed-client';
+import { requiredSettings } from '@mte-relay/testing/settings';
+import { stage } from '@mte-relay/testing/stage';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { expect, test } from 'vitest';
-import { runCommand, startCommand } from '../support/command.ts';
-import { send } from '../support/sealed-client.ts';
-import { stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const PATHS = ['/public/mte-relay-client.js', '/public/mte-relay-client.mjs', '/public/mte-relay-sw.js'];
 const built = (path: string): Buffer => readFileSync(join(import.meta.dirname, '../..', path));
@@ -125,7 +127,7 @@ test('PUBLIC_FILES=off: those paths are the upstream’s too', async () => {
 
 test('the hashes are printed by the command and in the line that says that the relay listens', async () => {
   const expected = Object.fromEntries(PATHS.map((path) => [path, sha384(built(path))]));
-  const { code, stdout } = await runCommand(['integrity']);
+  const { code, stdout } = await runRelayCommand(['integrity']);
   expect(code).toBe(0);
   expect(
     Object.fromEntries(
@@ -135,12 +137,7 @@ test('the hashes are printed by the command and in the line that says that the r
         .map((line) => line.split(' ')),
     ),
   ).toEqual(expected);
-  const relay = await startCommand({
-    UPSTREAM: 'http://127.0.0.1:9',
-    CORS_ORIGINS: TEST_ORIGIN,
-    CLIENT_ID_SECRET: TEST_SECRET,
-    ADMIN_PORT: 'off',
-  });
-  const line = relay.logged().find(({ msg }) => msg === 'relay is listening');
+  const relay = endsWithTest(await startRelay({ ...requiredSettings('http://127.0.0.1:9'), ADMIN_PORT: 'off' }));
+  const line = relay.lines().find(({ msg }) => msg === 'relay is listening');
   expect(line?.['integrity']).toEqual(expected);
 });

@@ -1,12 +1,14 @@
 // The relay needs no privilege: it runs as nobody, writes no file, and serves.
+
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, cpSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
-import { SealedClient } from '../support/sealed-client.ts';
-import { stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { requiredSettings } from '@mte-relay/testing/settings';
+import { stage } from '@mte-relay/testing/stage';
+import { temporaryFiles } from '@mte-relay/testing/temporary-files';
+import { expect, test } from 'vitest';
 
 const NOBODY_UID = 65_534;
 const COMMAND = join(import.meta.dirname, '../../bin/mte-relay-server.js');
@@ -19,9 +21,8 @@ const skipped = canBeNobody ? '' : ' (skipped: takes root, and a checkout that n
 test.skipIf(!canBeNobody)(
   `as nobody, in an empty read-only folder, the relay starts and answers${skipped}`,
   async () => {
-    const { upstreamPort } = await stage();
-    const folder = mkdtempSync(join(tmpdir(), 'mte-relay-nobody-'));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const { upstreamUrl } = await stage();
+    const folder = temporaryFiles();
     const node = join(folder, 'node'); // where nobody may read it
     cpSync(process.execPath, node);
     chmodSync(folder, 0o555);
@@ -31,9 +32,7 @@ test.skipIf(!canBeNobody)(
       gid: NOBODY_UID,
       stdio: ['ignore', 'pipe', 'inherit'],
       env: {
-        UPSTREAM: `http://127.0.0.1:${upstreamPort}`,
-        CORS_ORIGINS: TEST_ORIGIN,
-        CLIENT_ID_SECRET: TEST_SECRET,
+        ...requiredSettings(upstreamUrl),
         PORT: '0',
         DRAIN_DELAY_MS: '0',
       },

@@ -1,31 +1,17 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent } from 'node:http';
-import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
-import { closing } from '../support/admin.ts';
-import { type RelayProcess, startRelayProcess } from '../support/relay-process.ts';
-import { SealedClient, send } from '../support/sealed-client.ts';
-
-/** True while a connection to the port can be opened. */
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = closing(connect(port, '127.0.0.1'));
-    socket.on('connect', () => resolve(true));
-    socket.on('error', () => resolve(false));
-  });
-}
-
-const readiness = (relay: RelayProcess): Promise<number> =>
-  fetch(`http://127.0.0.1:${relay.adminPort}/readyz`, { headers: { connection: 'close' } }).then(
-    ({ status }) => status,
-    () => 0,
-  );
+import { readiness } from '@mte-relay/testing/readiness';
+import { relayBefore, spawnRelay } from '@mte-relay/testing/relay-process';
+import { SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { accepts } from '@mte-relay/testing/servers';
+import { requiredSettings } from '@mte-relay/testing/settings';
+import { temporaryFiles } from '@mte-relay/testing/temporary-files';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { expect, test } from 'vitest';
 
 test('SIGTERM: not ready at once, serving on for DRAIN_DELAY_MS, then no new connections, then exit 0', async () => {
   const finish: (() => void)[] = [];
-  const relay = await startRelayProcess((_req, res) => finish.push(() => res.end('done')), { DRAIN_DELAY_MS: '3000' });
+  const relay = await relayBefore((_req, res) => finish.push(() => res.end('done')), { DRAIN_DELAY_MS: '3000' });
   const client = await SealedClient.pair(relay.port);
   const underWay = client.fetch({});
   await expect.poll(() => finish.length).toBe(1);
@@ -44,7 +30,7 @@ test('SIGTERM: not ready at once, serving on for DRAIN_DELAY_MS, then no new con
 });
 
 test('an idle kept-alive connection does not hold the end up, and is not broken off before', async () => {
-  const relay = await startRelayProcess((_req, res) => res.end(), {
+  const relay = await relayBefore((_req, res) => res.end(), {
     DRAIN_DELAY_MS: '500',
     SHUTDOWN_TIMEOUT_MS: '60000',
   });
@@ -61,7 +47,7 @@ test('an idle kept-alive connection does not hold the end up, and is not broken 
 });
 
 test('what is not done by SHUTDOWN_TIMEOUT_MS is broken off, never ended as if it were whole', async () => {
-  const relay = await startRelayProcess(
+  const relay = await relayBefore(
     (_req, res) => {
       res.write('begun');
     },
@@ -70,7 +56,7 @@ test('what is not done by SHUTDOWN_TIMEOUT_MS is broken off, never ended as if i
   const client = await SealedClient.pair(relay.port);
   const stream = client.fetch({});
   stream.catch(() => {});
-  await expect.poll(() => relay.seen()).toBe(1);
+  await expect.poll(() => relay.seen.length).toBe(1);
   relay.child.kill('SIGTERM');
   await expect(stream).rejects.toThrow();
   expect(await relay.exited).toEqual({ code: 0, signal: null });
@@ -80,7 +66,7 @@ test.each([
   ['SIGTERM', 143],
   ['SIGINT', 130],
 ] as const)('a second signal, %s, ends at once', async (signal, code) => {
-  const relay = await startRelayProcess(() => {}, { DRAIN_DELAY_MS: '60000' });
+  const relay = await relayBefore(() => {}, { DRAIN_DELAY_MS: '60000' });
   relay.child.kill('SIGTERM');
   await expect.poll(() => readiness(relay), { interval: 10 }).toBe(503);
   const beganMs = performance.now();
@@ -99,11 +85,8 @@ test.each([
     "setTimeout(() => Promise.reject(Object.assign(new TypeError('marker-8f2c'), { code: 'EWHY' })), 200)",
   ],
 ])('%s that nobody catches is logged at panic, without its message, and ends the process', async (_what, statement) => {
-  const folder = mkdtempSync(join(tmpdir(), 'mte-relay-fault-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const module = join(folder, 'startup.mjs');
-  writeFileSync(module, `export default () => { ${statement}; };\n`);
-  const relay = await startRelayProcess(() => {}, { STARTUP_MODULE: module });
+  const folder = temporaryFiles({ 'startup.mjs': `export default () => { ${statement}; };\n` });
+  const relay = await relayBefore(() => {}, { STARTUP_MODULE: join(folder, 'startup.mjs') });
   expect(await relay.exited).toEqual({ code: 1, signal: null });
   const panic = relay.lines().find(({ level }) => level === 'panic');
   expect(panic).toMatchObject({
@@ -114,8 +97,9 @@ test.each([
 });
 
 test('a port that is taken ends the start with a sentence that names it', async () => {
-  const first = await startRelayProcess(() => {});
-  const second = await startRelayProcess(() => {}, { PORT: String(first.port), ADMIN_PORT: '0' }, { listens: false });
+  const first = await relayBefore(() => {});
+  const settings = { ...requiredSettings('http://127.0.0.1:9'), PORT: String(first.port), ADMIN_PORT: '0' };
+  const second = endsWithTest(spawnRelay(settings));
   expect(await second.exited).toEqual({ code: 1, signal: null });
   expect(second.output()).toContain(`cannot listen on PORT ${first.port}: EADDRINUSE`);
 });

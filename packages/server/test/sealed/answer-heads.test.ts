@@ -2,11 +2,11 @@
 // that no client reads, since the request has run by then.
 import type { ServerResponse } from 'node:http';
 import { FIELD_COUNT_MAX } from '@mte-relay/protocol';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { stage } from '@mte-relay/testing/stage';
+import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
-import { SealedClient } from '../support/sealed-client.ts';
-import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
-import { stage } from '../support/stage.ts';
-import { webSocketStage } from '../support/websocket-stage.ts';
 
 const OWN_FIELDS = 4; // of node:http, at most
 

@@ -2,8 +2,8 @@
 // unread bytes would reset the connection, and the reset can overtake the answer (RFC 9112 §9.6).
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import { stage } from '../support/stage.ts';
 
 const UPLOADS = 25;
 const UPLOAD_BYTES = 4_000_000;

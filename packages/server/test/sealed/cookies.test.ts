@@ -1,10 +1,10 @@
 import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { stage } from '@mte-relay/testing/stage';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { CookieJacket } from '../../src/secrets/cookies.ts';
-import { SealedClient } from '../support/sealed-client.ts';
-import { stage } from '../support/stage.ts';
 
 const SECRET = 's'.repeat(32);
 

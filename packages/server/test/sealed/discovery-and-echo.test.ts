@@ -1,6 +1,6 @@
+import { send } from '@mte-relay/testing/sealed-client';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import { send } from '../support/sealed-client.ts';
-import { stage } from '../support/stage.ts';
 
 const text = (body: Uint8Array): string => Buffer.from(body).toString();
 

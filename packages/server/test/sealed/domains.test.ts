@@ -1,10 +1,11 @@
 // DOMAIN_MAP with real relays: which domain a request belongs to, what is its own, and that none reaches another's.
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+
 import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
+import { type ConfigError, createRelay, loadSettings, type Relay } from '@mte-relay/server';
+import { discoveredKey, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { serve } from '@mte-relay/testing/servers';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { expect, onTestFinished, test } from 'vitest';
-import { type ConfigError, createRelay, loadSettings, type Relay } from '../../src/index.ts';
-import { SealedClient, send } from '../support/sealed-client.ts';
-import { listenOn } from '../support/stage.ts';
 
 const ONE = 'one.example';
 const TWO = 'two.example:8443';
@@ -19,13 +20,14 @@ interface Scene {
 }
 
 async function upstreamOf(seen: string[], name: string): Promise<string> {
-  const server = createServer((req: IncomingMessage, res: ServerResponse) => {
-    seen.push(`${req.method} ${req.url} ${req.headers.cookie ?? ''}`.trim());
-    res.setHeader('set-cookie', `sid=of-${name}; HttpOnly`);
-    res.end(name);
-  });
-  onTestFinished(() => void server.close());
-  return `http://127.0.0.1:${await listenOn(server)}`;
+  const { url } = endsWithTest(
+    await serve((req, res) => {
+      seen.push(`${req.method} ${req.url} ${req.headers.cookie ?? ''}`.trim());
+      res.setHeader('set-cookie', `sid=of-${name}; HttpOnly`);
+      res.end(name);
+    }),
+  );
+  return url;
 }
 
 async function scene(environment: Record<string, string> = {}): Promise<Scene> {
@@ -153,7 +155,7 @@ test('a cookie that one domain sealed does not open in another', async () => {
 test('behind an ingress that rewrites Host, pairing and exchange work', async () => {
   const { port } = await scene();
   const headers = { host: 'relay.internal.svc' };
-  const publicKey = await keyOf(port, { host: ONE });
+  const publicKey = await discoveredKey(port, { host: ONE });
   const client = await SealedClient.pair(port, { authority: ONE, headers, publicKey });
   expect((await client.fetch({ path: '/' }, headers)).text).toBe('one');
 });
@@ -204,10 +206,3 @@ test('DOMAIN_MAP excludes UPSTREAM', () => {
     'UPSTREAM: set together with DOMAIN_MAP; expected only one of the two',
   );
 });
-
-async function keyOf(port: number, headers: Record<string, string>): Promise<Uint8Array<ArrayBuffer>> {
-  const { body } = await send(port, '/api/mte-relay', { method: 'GET', headers });
-  return new Uint8Array(
-    Buffer.from((JSON.parse(Buffer.from(body).toString()) as { publicKey: string }).publicKey, 'base64'),
-  );
-}

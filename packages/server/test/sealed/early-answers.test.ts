@@ -12,11 +12,12 @@ import {
   encodeRequestStart,
   type ResponseHead,
 } from '@mte-relay/protocol';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { listen } from '@mte-relay/testing/servers';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, onTestFinished, test } from 'vitest';
 import { selfSigned } from '../support/certificate.ts';
-import { SealedClient } from '../support/sealed-client.ts';
 import { openUpload } from '../support/sealed-upload.ts';
-import { listenOn, stage } from '../support/stage.ts';
 
 const UPLOADS = 25;
 const ANSWER_BYTES = 20_000;
@@ -62,7 +63,7 @@ async function expectHeard(
   scheme: string,
   headers: [string, string][],
 ) {
-  const upstreamPort = await listenOn(server);
+  const upstreamPort = await listen(server);
   onTestFinished(() => void server.close());
   const { port } = await stage(undefined, {
     environment: { UPSTREAM: `${scheme}://localhost:${upstreamPort}`, ...environment },

@@ -2,9 +2,9 @@
 // the upstream is not asked.
 import { once } from 'node:events';
 import { request } from 'node:http';
+import { openAnswer, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import { openAnswer, plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
-import { stage } from '../support/stage.ts';
 
 /** Sends the body when it is told to, and only then. */
 async function askAndSend(port: number, path: string, headers: Record<string, string>, body: Uint8Array) {

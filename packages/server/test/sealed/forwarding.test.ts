@@ -1,7 +1,7 @@
+import { SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
 import { isAddressRange, TrustedProxies } from '../../src/http/forwarding.ts';
-import { SealedClient, send } from '../support/sealed-client.ts';
-import { stage } from '../support/stage.ts';
 
 const ROUTES = { PASS_THROUGH_ROUTES: '/pub/*' };
 const CLAIMS = {

@@ -1,7 +1,7 @@
+import type { RelayHooks } from '@mte-relay/server';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { type Stage, stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import type { RelayHooks } from '../../src/index.ts';
-import { SealedClient } from '../support/sealed-client.ts';
-import { type Stage, stage } from '../support/stage.ts';
 
 async function hooked(hooks: RelayHooks): Promise<{ client: SealedClient; seen: Stage['seen'] }> {
   const { port, seen } = await stage(undefined, { hooks });

@@ -2,10 +2,10 @@
 // secret signed and sealed stays good. That clients of every pin go on is tested with the client.
 import { createHash } from 'node:crypto';
 import { CLIENT_ID_FIELD, FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
+import { runRelayCommand } from '@mte-relay/testing/relay-process';
+import { SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { type Stage, stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import { runCommand } from '../support/command.ts';
-import { SealedClient, send } from '../support/sealed-client.ts';
-import { type Stage, stage } from '../support/stage.ts';
 
 const OLD = 'kJ8m2QwX0zTgVn5rB7cYhL4pD9sFeA1u';
 const NEW = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
@@ -79,7 +79,7 @@ test('cookies and client ids of the old secret stay good until it is gone', asyn
 
 test('identity prints every pin, newest first, and with several domains each with its host', async () => {
   const pinOf = async (environment: Record<string, string>): Promise<string> =>
-    (await runCommand(['identity'], environment)).stdout;
+    (await runRelayCommand(['identity'], environment)).stdout;
   const [before, after] = [await pinOf({ CLIENT_ID_SECRET: OLD }), await pinOf({ CLIENT_ID_SECRET: NEW })];
   expect(await pinOf({ CLIENT_ID_SECRET: `${NEW},${OLD}` })).toBe(after + before);
   const DOMAIN_MAP = JSON.stringify({ a: {}, b: { client_id_secret: NEW } });

@@ -1,8 +1,9 @@
 import { concatBytes, encodeCancel, MESSAGE_TYPE_CANCEL, SealedExchange } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
+import { beginPairing, openAnswer, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { TEST_ORIGIN } from '@mte-relay/testing/settings';
+import { stage } from '@mte-relay/testing/stage';
 import { describe, expect, test } from 'vitest';
-import { openAnswer, plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
-import { stage, TEST_ORIGIN } from '../support/stage.ts';
 
 const MESSAGE = { 'content-type': 'application/mte-relay' };
 const PAIRING = { 'content-type': 'application/mte-relay-pairing' };
@@ -170,7 +171,7 @@ describe('before a message is authenticated', () => {
 
   test('a pairing request that is truncated or changed anywhere is refused', async () => {
     const { port } = await stage();
-    const whole = await pairingMessage(port);
+    const whole = (await beginPairing(port)).message;
     expect((await send(port, '/api/mte-pair', { headers: PAIRING, body: whole })).status).toBe(200);
     for (let at = 0; at < whole.length; at += at < 64 ? 1 : 97) {
       const truncated = await send(port, '/api/mte-pair', { headers: PAIRING, body: whole.subarray(0, at) });
@@ -241,12 +242,4 @@ class SealedExchangeOf {
     const exchange = await SealedExchange.begin(nodeSuite(), keys, 1, 0);
     return concatBytes([exchange.header, await exchange.sealFinal(plaintextOf({}))]);
   }
-}
-
-async function pairingMessage(port: number): Promise<Uint8Array<ArrayBuffer>> {
-  const { startPairing } = await import('@mte-relay/protocol');
-  const { body } = await send(port, '/api/mte-relay', { method: 'GET' });
-  const { publicKey } = JSON.parse(Buffer.from(body).toString()) as { publicKey: string };
-  return (await startPairing(nodeSuite(), new Uint8Array(Buffer.from(publicKey, 'base64')), { authority: 'a' }))
-    .message;
 }

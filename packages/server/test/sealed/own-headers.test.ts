@@ -1,8 +1,10 @@
 // HEADERS: on every request to the upstream and on every answer, over what anybody else says, and within bounds.
+
+import { type ConfigError, loadSettings } from '@mte-relay/server';
+import { SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { requiredSettings, TEST_ORIGIN } from '@mte-relay/testing/settings';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import { type ConfigError, loadSettings } from '../../src/index.ts';
-import { SealedClient, send } from '../support/sealed-client.ts';
-import { stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const OWN = {
   environment: { HEADERS: '{"X-Service-Name":"mte-relay"}', PASS_THROUGH_ROUTES: '/health', MTE_ROUTES: '/api/*' },
@@ -88,12 +90,7 @@ test.each([{ 'a b': '1' }, { a: '1\r\nb: 2' }, { a: 1 }, { a: 'ü' }, { '': '1' 
 
 function problemOf(headers: object): ConfigError['problems'][number] | undefined {
   try {
-    loadSettings({
-      UPSTREAM: 'http://x',
-      CORS_ORIGINS: TEST_ORIGIN,
-      CLIENT_ID_SECRET: TEST_SECRET,
-      HEADERS: JSON.stringify(headers),
-    });
+    loadSettings({ ...requiredSettings('http://x'), HEADERS: JSON.stringify(headers) });
   } catch (error) {
     return (error as ConfigError).problems[0];
   }

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import { SealedClient } from '../support/sealed-client.ts';
-import { stage } from '../support/stage.ts';
 
 test('method, path, query, body and end-to-end headers reach the upstream and the answer comes back', async () => {
   const { port, seen } = await stage((req, res) => {

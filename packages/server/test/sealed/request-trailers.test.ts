@@ -15,10 +15,10 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '@mte-relay/protocol';
+import { openAnswer, SealedClient } from '@mte-relay/testing/sealed-client';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import { openAnswer, SealedClient } from '../support/sealed-client.ts';
 import { openUpload } from '../support/sealed-upload.ts';
-import { stage } from '../support/stage.ts';
 
 const CONTENT = new TextEncoder().encode('content');
 const MAY_NOT_CROSS: Fields = [

@@ -1,6 +1,7 @@
+import { openAnswer, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { TEST_ORIGIN } from '@mte-relay/testing/settings';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import { openAnswer, plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
-import { stage, TEST_ORIGIN } from '../support/stage.ts';
 
 const MESSAGE = { 'content-type': 'application/mte-relay' };
 

@@ -7,10 +7,10 @@ import {
   encodeRequestStart,
   type ResponseHead,
 } from '@mte-relay/protocol';
+import { plaintextOf, SealedClient } from '@mte-relay/testing/sealed-client';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import { plaintextOf, SealedClient } from '../support/sealed-client.ts';
 import { openUpload } from '../support/sealed-upload.ts';
-import { stage } from '../support/stage.ts';
 
 const HEAD = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers: [] };
 

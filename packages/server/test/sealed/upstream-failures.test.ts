@@ -1,29 +1,15 @@
 import { createServer as createTcpServer, type Socket } from 'node:net';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { listen } from '@mte-relay/testing/servers';
+import { pairedTo, stage } from '@mte-relay/testing/stage';
 import { expect, onTestFinished, test } from 'vitest';
-import { createRelay } from '../../src/index.ts';
 import { upstreamFailureCode } from '../../src/upstream/failures.ts';
-import { SealedClient } from '../support/sealed-client.ts';
-import { listenOn, stage, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
-
-async function relayTo(upstream: string, environment: Record<string, string> = {}): Promise<SealedClient> {
-  const relay = createRelay({
-    environment: {
-      UPSTREAM: upstream,
-      CORS_ORIGINS: TEST_ORIGIN,
-      CLIENT_ID_SECRET: TEST_SECRET,
-      LOG_LEVEL: 'off',
-      ...environment,
-    },
-  });
-  onTestFinished(() => relay.close());
-  return SealedClient.pair(await relay.listen(0));
-}
 
 test('an upstream that is not there answers 502 inside the seal, and says that it has not seen the request', async () => {
   const gone = createTcpServer();
-  const port = await listenOn(gone);
+  const port = await listen(gone);
   await new Promise((resolve) => gone.close(resolve));
-  const client = await relayTo(`http://127.0.0.1:${port}`);
+  const client = await pairedTo(`http://127.0.0.1:${port}`);
   const answer = await client.fetch({ method: 'POST', body: 'x' });
   expect(answer.head.status).toBe(502);
   expect(answer.header('mte-relay-failure')).toBe('upstream-unreachable');
@@ -61,7 +47,7 @@ test('a vanished host is unreachable only to who connects: a request under way m
 
 test('an upstream that does not speak HTTP is 502', async () => {
   const server = createTcpServer((socket) => socket.end('SMTP ready\r\n\r\n'));
-  const client = await relayTo(`http://127.0.0.1:${await listenOn(server)}`);
+  const client = await pairedTo(`http://127.0.0.1:${await listen(server)}`);
   onTestFinished(() => void server.close());
   expect((await client.fetch({})).head.status).toBe(502);
 });
@@ -152,7 +138,7 @@ test('an upstream that pauses too long inside its answer is cut off, and the ans
 test('connecting to an upstream has a time of its own', async () => {
   const sockets: Socket[] = [];
   const silent = createTcpServer((socket) => void sockets.push(socket)); // accepts, and never shakes hands
-  const client = await relayTo(`https://127.0.0.1:${await listenOn(silent)}`, { UPSTREAM_CONNECT_TIMEOUT_MS: '300' });
+  const client = await pairedTo(`https://127.0.0.1:${await listen(silent)}`, { UPSTREAM_CONNECT_TIMEOUT_MS: '300' });
   onTestFinished(() => {
     for (const socket of sockets) socket.destroy();
     silent.close();

@@ -1,10 +1,11 @@
 // An upstream whose status is none (RFC 9110 §15: three digits, 100 to 599). It costs that one request an answer of the
 // upstream's own, and never the process, which an exception in a callback of node:http would end.
 import { createServer } from 'node:net';
+import { SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { listen } from '@mte-relay/testing/servers';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, onTestFinished, test } from 'vitest';
-import { SealedClient, send } from '../support/sealed-client.ts';
-import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
-import { listenOn, stage } from '../support/stage.ts';
 
 const HANDSHAKE = {
   connection: 'upgrade',
@@ -21,7 +22,7 @@ async function answering(status: string): Promise<number> {
   });
   onTestFinished(() => void upstream.close());
   const environment = {
-    UPSTREAM: `http://127.0.0.1:${await listenOn(upstream)}`,
+    UPSTREAM: `http://127.0.0.1:${await listen(upstream)}`,
     PASS_THROUGH_ROUTES: '/pub/*',
   };
   return (await stage(undefined, { environment })).port;

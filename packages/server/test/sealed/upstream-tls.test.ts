@@ -1,12 +1,14 @@
 import { X509Certificate } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { ConfigError, createRelay } from '../../src/index.ts';
+import { ConfigError } from '@mte-relay/server';
+import { relayTo } from '@mte-relay/testing/relay';
+import { closeServer, listen } from '@mte-relay/testing/servers';
+import { pairedTo } from '@mte-relay/testing/stage';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { relaySeries } from '../support/admin.ts';
 import { selfSigned } from '../support/certificate.ts';
-import { SealedClient } from '../support/sealed-client.ts';
-import { listenOn, TEST_ORIGIN, TEST_SECRET } from '../support/stage.ts';
 
 const PAIRS = { server: selfSigned(), client: selfSigned('relay') };
 let server: Server;
@@ -23,26 +25,15 @@ beforeAll(async () => {
     },
     (req, res) => res.end(String((req.socket as TLSSocket).authorized)),
   );
-  port = await listenOn(server);
+  port = await listen(server);
 });
 
 afterAll(() => {
-  server.closeAllConnections();
-  server.close();
+  closeServer(server);
 });
 
 async function ask(environment: Record<string, string>): Promise<string> {
-  const relay = createRelay({
-    environment: {
-      UPSTREAM: `https://localhost:${port}`,
-      CORS_ORIGINS: TEST_ORIGIN,
-      CLIENT_ID_SECRET: TEST_SECRET,
-      LOG_LEVEL: 'off',
-      ...environment,
-    },
-  });
-  onTestFinished(() => relay.close());
-  const answer = await (await SealedClient.pair(await relay.listen(0))).fetch({});
+  const answer = await (await pairedTo(`https://localhost:${port}`, environment)).fetch({});
   return answer.header('mte-relay-failure') ?? answer.text;
 }
 
@@ -65,20 +56,15 @@ test('UPSTREAM_CERT and UPSTREAM_KEY prove the relay to it', async () => {
 });
 
 test('metrics tell when certificates of the settings expire, the first of several', async () => {
-  const relay = createRelay({
-    environment: {
-      UPSTREAM: `https://localhost:${port}`,
-      CORS_ORIGINS: TEST_ORIGIN,
-      CLIENT_ID_SECRET: TEST_SECRET,
-      LOG_LEVEL: 'off',
+  const relay = endsWithTest(
+    relayTo(`https://localhost:${port}`, {
       UPSTREAM_CA: PAIRS.server.cert + PAIRS.client.cert,
       UPSTREAM_CERT: PAIRS.client.cert,
       UPSTREAM_KEY: PAIRS.client.key,
       REDIS_URL: 'rediss://127.0.0.1:1',
       REDIS_CA: PAIRS.server.cert,
-    },
-  });
-  onTestFinished(() => relay.close());
+    }),
+  );
   const series = await relaySeries({ relay });
   const expiries = ['UPSTREAM_CA', 'UPSTREAM_CERT', 'REDIS_CA'].map((setting) =>
     series.get(`mte_relay_certificate_expires_seconds{domain="*",setting="${setting}"}`),
@@ -95,15 +81,7 @@ test('a certificate authority does not make another host’s certificate good', 
 
 test('what is no PEM is refused by name, and a key is not shown', () => {
   try {
-    createRelay({
-      environment: {
-        UPSTREAM: 'https://a',
-        CORS_ORIGINS: TEST_ORIGIN,
-        CLIENT_ID_SECRET: TEST_SECRET,
-        UPSTREAM_KEY: 'hunter2',
-        UPSTREAM_CA: 'x',
-      },
-    });
+    relayTo('https://a', { UPSTREAM_KEY: 'hunter2', UPSTREAM_CA: 'x' });
     expect.unreachable();
   } catch (error) {
     expect(error).toBeInstanceOf(ConfigError);

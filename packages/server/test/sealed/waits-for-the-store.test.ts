@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto';
 import { Agent, type ClientRequest, request } from 'node:http';
 import { CONTENT_TYPE_MESSAGE, encodeRequestStart, MESSAGE_TYPE_EXCHANGE, SealedExchange } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
-import { expect, test } from 'vitest';
 import {
   type ClaimPurpose,
   MemorySessionStore,
@@ -14,9 +13,10 @@ import {
   type StoreBirth,
   type StoreClaim,
   StoreUnavailableError,
-} from '../../src/index.ts';
-import { plaintextOf, SealedClient } from '../support/sealed-client.ts';
-import { stage } from '../support/stage.ts';
+} from '@mte-relay/server';
+import { plaintextOf, SealedClient } from '@mte-relay/testing/sealed-client';
+import { stage } from '@mte-relay/testing/stage';
+import { expect, test } from 'vitest';
 
 const suite = nodeSuite();
 

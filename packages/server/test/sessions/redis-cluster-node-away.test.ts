@@ -1,11 +1,13 @@
 // A relay over a Redis Cluster of which one master is away, the one with the store's own record: sessions of the other
 // masters are served, new ones made, and only what is kept there is refused.
+
+import { REDIS_SERVER, type RedisServer } from '@mte-relay/testing/redis';
+import { type Cluster, startCluster } from '@mte-relay/testing/redis-topologies';
+import { plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { stage } from '@mte-relay/testing/stage';
+import { until } from '@mte-relay/testing/until';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { REDIS_SERVER, type RedisServer, until } from '../support/redis.ts';
 import { created, openedStore } from '../support/redis-store.ts';
-import { type Cluster, startCluster } from '../support/redis-topologies.ts';
-import { plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
-import { stage } from '../support/stage.ts';
 
 const SLOTS = 16_384;
 const SESSIONS = 24; // all of them on the same side of three: one time in 16,000

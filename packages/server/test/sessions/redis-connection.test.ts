@@ -1,24 +1,18 @@
 // The way to Redis: accounts, TLS, a server that is away, hangs, restarts or refuses.
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+
 import { createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '@mte-relay/testing/free-port';
+import { REDIS_SERVER, RedisServer, startRedis, WITHOUT_PERSISTENCE } from '@mte-relay/testing/redis';
+import { listen } from '@mte-relay/testing/servers';
+import { temporaryFiles } from '@mte-relay/testing/temporary-files';
+import { until } from '@mte-relay/testing/until';
 import pino from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { toolPath } from '../../../../scripts/test/tools.ts';
 import { StoreUnavailableError } from '../../src/sessions/store.ts';
-import {
-  freePort,
-  pause,
-  REDIS_SERVER,
-  RedisServer,
-  startRedis,
-  until,
-  WITHOUT_PERSISTENCE,
-} from '../support/redis.ts';
+import { selfSigned } from '../support/certificate.ts';
 import { created, openedStore, openStore } from '../support/redis-store.ts';
-import { listenOn } from '../support/stage.ts';
 
 async function startedRedis(...args: string[]): Promise<RedisServer> {
   const redis = await startRedis(...args);
@@ -40,31 +34,24 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
     expect(await store.birth()).toMatchObject({ bound: true });
     const wrong = openStore(url.replace('word', 'ward'), { keyPrefix: 'relay:' });
-    await pause(300);
+    await sleep(300);
     expect(wrong.ready).toBe(false);
   });
 
   test('rediss is checked against REDIS_CA, and against nothing less', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'mte-relay-tls-'));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const pair = selfSigned();
+    const folder = temporaryFiles({ 'key.pem': pair.key, 'cert.pem': pair.cert });
     const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-    const subject = ['-subj', '/CN=redis', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-    execFileSync(
-      toolPath('openssl') ?? 'openssl',
-      ['req', '-x509', ...kind, '-keyout', key, '-out', cert, ...subject],
-      { stdio: 'ignore' },
-    );
     const port = await freePort();
     const tls = ['--port', '0', '--tls-port', String(port), '--tls-cert-file', cert, '--tls-key-file', key];
     const args = [...tls, '--tls-ca-cert-file', cert, '--tls-auth-clients', 'no', ...WITHOUT_PERSISTENCE];
     const redis = await new RedisServer(port, args, { tls: true }).start();
     onTestFinished(() => redis.remove());
-    const store = await openedStore(redis.url, { ca: readFileSync(cert, 'utf8') });
+    const store = await openedStore(redis.url, { ca: pair.cert });
     expect(await store.claim(await created(store), 0, 'exchange')).toBe('fresh');
     const unchecked = openStore(redis.url);
     const plain = openStore(redis.url.replace('rediss:', 'redis:'));
-    await pause(700);
+    await sleep(700);
     expect([unchecked.ready, plain.ready]).toEqual([false, false]);
   });
 
@@ -85,7 +72,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     const redis = await startedRedis();
     for (const waitMs of [0, 1, 2, 4, 8, 16, 200]) {
       const store = openStore(redis.url);
-      await pause(waitMs);
+      await sleep(waitMs);
       const startedMs = performance.now();
       await store.close();
       expect(performance.now() - startedMs).toBeLessThan(10_000);
@@ -113,7 +100,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     redis.freeze(true);
     await expect(store.claim(session, 0, 'exchange')).rejects.toThrow('within 200 ms');
     await until(() => !store.ready, 3_000);
-    await pause(500);
+    await sleep(500);
     const laterMs = performance.now();
     await expect(store.claim(session, 1, 'exchange')).rejects.toBeInstanceOf(StoreUnavailableError);
     expect(performance.now() - laterMs).toBeLessThan(10_000); // not for as long as it hangs
@@ -132,7 +119,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
         onTestFinished(() => void socket.destroy());
       });
       onTestFinished(() => void server.close());
-      return listenOn(server);
+      return listen(server);
     };
     const hanging = await listening(() => {
       asked += 1;
@@ -164,7 +151,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
   test('a server that is out of memory refuses pairings as unavailable', async () => {
     const redis = await startedRedis('--maxmemory', '1', '--maxmemory-policy', 'noeviction');
     const store = openStore(redis.url);
-    await pause(300);
+    await sleep(300);
     expect(store.ready).toBe(false);
     await expect(store.birth()).rejects.toBeInstanceOf(StoreUnavailableError);
   });
@@ -198,13 +185,13 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     const causes = (): string[] =>
       lines.map((line) => JSON.parse(line) as { cause?: string }).flatMap(({ cause }) => cause ?? []);
     await until(() => causes().length > 0);
-    await pause(500); // several tries
+    await sleep(500); // several tries
     expect(causes()).toEqual([expect.stringContaining('ECONNREFUSED')]);
     const args = [...WITHOUT_PERSISTENCE, '--requirepass', 'right'];
     const redis = await new RedisServer(port, args).start();
     onTestFinished(() => redis.remove());
     await until(() => causes().length > 1);
-    await pause(500);
+    await sleep(500);
     expect(causes()[1]).toContain('WRONGPASS');
     expect(causes()).toHaveLength(2);
     expect(store.ready).toBe(false);
@@ -221,7 +208,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     await until(() => lines.some((line) => line.includes('cannot be reached')));
     await redis.kill();
     await until(() => !store.ready && !refused.ready);
-    await pause(200);
+    await sleep(200);
     expect(lines.join('')).toContain(`redis://127.0.0.1:${redis.port}`);
     expect(lines.join('')).not.toMatch(/hunter[23]secret/);
   });

@@ -1,16 +1,12 @@
 // What a session is worth after Redis was restarted, replaced, promoted, split or rolled back: never a number twice,
 // and never more vouched for than is so (docs/decisions/2026-11-22-redis-failover.md).
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '@mte-relay/testing/free-port';
+import { REDIS_SERVER, RedisServer, startRedis, WITHOUT_PERSISTENCE } from '@mte-relay/testing/redis';
+import { until } from '@mte-relay/testing/until';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { SESSION_LIFETIMES, StoreUnavailableError } from '../../src/sessions/store.ts';
-import {
-  freePort,
-  pause,
-  REDIS_SERVER,
-  RedisServer,
-  startRedis,
-  until,
-  WITHOUT_PERSISTENCE,
-} from '../support/redis.ts';
 import { created, openedStore, openStore } from '../support/redis-store.ts';
 
 const SINCE_LONG = String(Date.now() - 24 * 60 * 60_000);
@@ -88,7 +84,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
     const master = await startedRedis();
     const replica = await startedReplicaOf(master);
     const store = openStore(replica.url);
-    await pause(500);
+    await sleep(500);
     expect(store.ready).toBe(false);
     await expect(store.birth()).rejects.toBeInstanceOf(StoreUnavailableError); // in the replica’s words, or between two tries
   });
@@ -121,7 +117,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
     test('a lone server with a past: for the time since its process began', async () => {
       const redis = await startedRedis();
       await redis.command('HSET', 'past:{store}', 'line', 'another', 'epoch', '5', 'since', SINCE_LONG);
-      await pause(2_100);
+      await sleep(2_100);
       const store = await openedStore(redis.url, { keyPrefix: 'past:' });
       const { epochMs, ageMs } = await store.birth();
       expect(Math.abs(Date.now() - ageMs - epochMs)).toBeLessThan(3_000); // against an epoch of long ago

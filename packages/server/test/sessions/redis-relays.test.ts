@@ -1,8 +1,10 @@
 // Two relays over one Redis: any message of a session to either of them.
+
+import { REDIS_SERVER, type RedisServer, startRedis } from '@mte-relay/testing/redis';
+import { type OuterAnswer, openAnswer, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { type Stage, stage } from '@mte-relay/testing/stage';
+import { until } from '@mte-relay/testing/until';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { REDIS_SERVER, type RedisServer, startRedis, until } from '../support/redis.ts';
-import { type OuterAnswer, openAnswer, plaintextOf, SealedClient, send } from '../support/sealed-client.ts';
-import { type Stage, stage } from '../support/stage.ts';
 
 async function twoRelays(timeoutMs = 300): Promise<{ redis: RedisServer; relays: [Stage, Stage] }> {
   const redis = await startRedis();

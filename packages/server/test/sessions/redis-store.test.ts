@@ -2,14 +2,15 @@
 // share, read, restart, lose and fill.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Bytes, ReplayWindow } from '@mte-relay/protocol';
+import { REDIS_SERVER, type RedisServer, startRedis } from '@mte-relay/testing/redis';
+import { TEST_SECRET } from '@mte-relay/testing/settings';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RedisSessionStore, RedisSessionStoreOptions } from '../../src/sessions/redis.ts';
 import type { Session } from '../../src/sessions/store.ts';
-import { pause, REDIS_SERVER, type RedisServer, startRedis } from '../support/redis.ts';
 import { created, newSession, openedStore, suite } from '../support/redis-store.ts';
-import { TEST_SECRET } from '../support/stage.ts';
 
 const SHORT = { unconfirmedMs: 400, idleMs: 600, absoluteMs: 2_500, messageLimit: 100 };
 
@@ -57,7 +58,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the session store in Redis (MTE_REL
     test('a session that no message confirms is gone after its short time', async () => {
       const store = await opened({ lifetimes: SHORT });
       const session = await created(store);
-      await pause(500);
+      await sleep(500);
       expect(await store.find(session.sid)).toBeUndefined();
       expect(await store.claim(session, 0, 'exchange')).toBe('gone');
     });
@@ -66,12 +67,12 @@ describe.skipIf(REDIS_SERVER === undefined)('the session store in Redis (MTE_REL
       const store = await opened({ lifetimes: SHORT });
       const session = await created(store);
       expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
-      await pause(700);
+      await sleep(700);
       expect(await store.claim(session, 1, 'exchange')).toBe('gone');
       expect(await store.claim(session, 1, 'cancel')).toBe('fresh');
       expect(await store.claim(session, 0, 'cancel')).toBe('seen');
       expect(await store.claim(session, 2, 'exchange')).toBe('gone'); // a cancel revives nothing
-      await pause(1_900);
+      await sleep(1_900);
       expect(await store.claim(session, 3, 'cancel')).toBe('gone');
       expect(await store.find(session.sid)).toBeUndefined();
     });
@@ -82,7 +83,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the session store in Redis (MTE_REL
       const claims: string[] = [];
       for (let n = 0; n < 9; n += 1) {
         claims.push(await store.claim(session, n, 'exchange'));
-        await pause(350);
+        await sleep(350);
       }
       expect(claims.slice(0, 5)).toEqual(Array(5).fill('fresh'));
       expect(claims.at(-1)).toBe('gone');

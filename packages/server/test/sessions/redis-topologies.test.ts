@@ -1,8 +1,11 @@
 // The store over a Redis Cluster and behind Sentinel, both of real processes.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { REDIS_SERVER, type RedisServer } from '@mte-relay/testing/redis';
+import { startCluster, startSentinelGroup } from '@mte-relay/testing/redis-topologies';
+import { until } from '@mte-relay/testing/until';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { pause, REDIS_SERVER, type RedisServer, until } from '../support/redis.ts';
 import { created, openedStore } from '../support/redis-store.ts';
-import { startCluster, startSentinelGroup } from '../support/redis-topologies.ts';
 
 describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_REDIS_SERVER)', () => {
   test('a cluster of three masters holds sessions on each, every one whole', async () => {
@@ -89,7 +92,7 @@ describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_RE
         else refused.add(`${claim} ${at}`);
       }
       rounds = n;
-      await pause(20);
+      await sleep(20);
     }
     await reloaded;
     expect(rounds).toBeGreaterThan(10);

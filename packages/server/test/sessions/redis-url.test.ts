@@ -1,8 +1,8 @@
+import { TEST_SECRET } from '@mte-relay/testing/settings';
 import { expect, test } from 'vitest';
 import { loadSettings } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problems.ts';
 import { describeTarget, parseRedisUrl } from '../../src/sessions/redis-url.ts';
-import { TEST_SECRET } from '../support/stage.ts';
 
 const NONE = { username: undefined, password: undefined, database: 0, masterName: undefined };
 const NO_SENTINEL_ACCOUNT = { sentinelUsername: undefined, sentinelPassword: undefined };

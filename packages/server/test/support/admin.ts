@@ -1,6 +1,7 @@
 // Reads the operators' port.
+
+import type { Stage } from '@mte-relay/testing/stage';
 import { onTestFinished } from 'vitest';
-import type { Stage } from './stage.ts';
 
 export async function adminGet(
   stage: Pick<Stage, 'relay'>,

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { toolPath } from '../../../../scripts/test/tools.ts';
+import { toolPath } from '@mte-relay/testing/tools';
 
 /** A key pair for localhost and 127.0.0.1, PEM. */
 export function selfSigned(commonName = 'localhost'): { readonly key: string; readonly cert: string } {

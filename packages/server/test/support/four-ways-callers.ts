@@ -2,7 +2,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { CONTENT_TYPE_MESSAGE, CONTENT_TYPE_PAIRING, type Fields, startPairing } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
-import { WebSocket } from 'ws';
 import {
   discoveredKey,
   type OuterAnswer,
@@ -11,8 +10,9 @@ import {
   readResponse,
   type SealedClient,
   send,
-} from './sealed-client.ts';
-import { type OuterClose, TestWebSocket } from './sealed-websocket.ts';
+} from '@mte-relay/testing/sealed-client';
+import { type OuterClose, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { WebSocket } from 'ws';
 
 /** A request as its caller makes it. */
 export interface Asked {

@@ -1,5 +1,7 @@
 // A relay with its upstream and a client, and an observer of its log and metrics. The way is the caller's choice.
 import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { type Stage, stage } from '@mte-relay/testing/stage';
 import { pino } from 'pino';
 import { expect, onTestFinished } from 'vitest';
 import type { RelayOptions } from '../../src/index.ts';
@@ -7,8 +9,6 @@ import { LogSink, relaySeries } from './admin.ts';
 import type { Route } from './four-ways.ts';
 import type { Asked, Seen } from './four-ways-callers.ts';
 import { type Arrived, type Behaviour, upstreamOf } from './four-ways-upstream.ts';
-import { SealedClient } from './sealed-client.ts';
-import { type Stage, stage } from './stage.ts';
 import { withinTurns } from './turns.ts';
 
 export interface FourWaysOptions extends Pick<RelayOptions, 'openTelemetry'> {

@@ -1,4 +1,7 @@
 // The four ways through the relay, and pairing: how each is asked, and what differs between them by nature, as data.
+
+import type { SealedClient } from '@mte-relay/testing/sealed-client';
+import { TEST_ORIGIN } from '@mte-relay/testing/settings';
 import { expect } from 'vitest';
 import {
   type Asked,
@@ -11,8 +14,6 @@ import {
   sealedExchange,
   sealedWebSocket,
 } from './four-ways-callers.ts';
-import type { SealedClient } from './sealed-client.ts';
-import { TEST_ORIGIN } from './stage.ts';
 
 /** A way to ask the relay for something. */
 export interface Route {

@@ -1,12 +1,12 @@
 // Stores in Redis with sessions in them.
 import { nodeSuite } from '@mte-relay/protocol/node';
+import { TEST_SECRET } from '@mte-relay/testing/settings';
+import { until } from '@mte-relay/testing/until';
 import pino from 'pino';
 import { onTestFinished } from 'vitest';
 import { RedisSessionStore, type RedisSessionStoreOptions } from '../../src/sessions/redis.ts';
 import { parseRedisUrl, type RedisTarget } from '../../src/sessions/redis-url.ts';
 import { type NewSession, SESSION_LIFETIMES, type Session } from '../../src/sessions/store.ts';
-import { until } from './redis.ts';
-import { TEST_SECRET } from './stage.ts';
 
 export const suite: ReturnType<typeof nodeSuite> = nodeSuite();
 

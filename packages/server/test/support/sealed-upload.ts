@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { type Bytes, MESSAGE_TYPE_EXCHANGE, SealedExchange } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
-import type { SealedClient } from './sealed-client.ts';
+import type { SealedClient } from '@mte-relay/testing/sealed-client';
 
 /** An open sealed POST whose chunks the test writes and whose answer it reads one by one. */
 export async function openUpload(client: SealedClient): Promise<{

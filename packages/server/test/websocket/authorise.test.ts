@@ -1,8 +1,8 @@
+import type { HookRequest } from '@mte-relay/server';
+import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { TEST_ORIGIN } from '@mte-relay/testing/settings';
+import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
-import type { HookRequest } from '../../src/index.ts';
-import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
-import { TEST_ORIGIN } from '../support/stage.ts';
-import { webSocketStage } from '../support/websocket-stage.ts';
 
 async function failureOf(
   client: Parameters<typeof TestWebSocket.open>[0],

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
-import { TestWebSocket } from '../support/sealed-websocket.ts';
-import { webSocketStage } from '../support/websocket-stage.ts';
 
 const MESSAGE_BYTES = 65_535;
 const MESSAGES = 1_000; // 65 MB: more than the kernel's buffers and the relay's take together

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
-import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
-import { webSocketStage } from '../support/websocket-stage.ts';
 
 test('a client’s close code and reason reach the upstream, whose answer ends both hops', async () => {
   const { client, socket } = await webSocketStage();

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import type { Stage } from '@mte-relay/testing/stage';
+import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
 import { relaySeries } from '../support/admin.ts';
-import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
-import type { Stage } from '../support/stage.ts';
-import { webSocketStage } from '../support/websocket-stage.ts';
 
 /** How often the relay has met a limit. */
 async function met(staged: Stage, limit: string): Promise<number | undefined> {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
-import { TestWebSocket } from '../support/sealed-websocket.ts';
-import { webSocketStage } from '../support/websocket-stage.ts';
 
 test('text and binary messages arrive as what they are, both ways', async () => {
   const { client, socket } = await webSocketStage();

@@ -1,34 +1,17 @@
 // What the wire between client and relay carries, seen by a TCP forwarder in between.
-import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
-import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
-import { listenOn } from '../support/stage.ts';
-import { webSocketStage } from '../support/websocket-stage.ts';
 
-/** Forwards a port and keeps what crosses; client frames are unmasked so that they can be searched. */
-async function tapped(port: number): Promise<{ port: number; toRelay: Buffer[]; toClient: Buffer[] }> {
-  const toRelay: Buffer[] = [];
-  const toClient: Buffer[] = [];
-  const sockets: Socket[] = [];
-  const server = createServer((near) => {
-    const far = connect(port, '127.0.0.1');
-    sockets.push(near, far);
-    near.on('data', (bytes: Buffer) => toRelay.push(bytes)).pipe(far);
-    far.on('data', (bytes: Buffer) => toClient.push(bytes)).pipe(near);
-  });
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return { port: await listenOn(server), toRelay, toClient };
-}
+import { once } from 'node:events';
+import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { TcpForwarder } from '@mte-relay/testing/tcp-forwarder';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { webSocketStage } from '@mte-relay/testing/websocket-stage';
+import { expect, test } from 'vitest';
 
 test('nothing of an inner WebSocket stands on the outer hop in clear', async () => {
   const { client, port, socket } = await webSocketStage({
     server: { noServer: true, handleProtocols: () => 'secret-protocol' },
   });
-  const tap = await tapped(port);
+  const tap = endsWithTest(await new TcpForwarder(() => port, { keeps: true }).start());
   // Unmasked (RFC 6455 masks what clients send), so that a plaintext would be seen.
   const unmasked = { generateMask: (mask: Buffer) => void mask.fill(0) };
   const outer = await openOuter(tap.port, {}, unmasked);
@@ -52,7 +35,7 @@ test('nothing of an inner WebSocket stands on the outer hop in clear', async () 
   const visible = await openOuter(tap.port, {}, unmasked);
   visible.send('a marker in clear');
   await once(visible, 'close');
-  const wire = Buffer.concat([...tap.toRelay, ...tap.toClient]).toString('latin1');
+  const wire = tap.crossed.toString('latin1');
   expect(wire).toContain('a marker in clear'); // so the tap does see plaintext where there is one
   expect(wire).not.toContain('secret');
   expect(wire).not.toContain('relay.example');

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
+import { TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
-import { TestWebSocket } from '../support/sealed-websocket.ts';
-import { webSocketStage } from '../support/websocket-stage.ts';
 
 test('a client’s ping reaches the upstream with its data, and the pong comes back', async () => {
   const { client, socket } = await webSocketStage();

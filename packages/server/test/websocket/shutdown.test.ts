@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
-import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
-import { webSocketStage } from '../support/websocket-stage.ts';
 
 test('a relay that closes says so inside the seal and to the upstream, with 1001', async () => {
   const { client, relay, socket } = await webSocketStage({ environment: { SHUTDOWN_TIMEOUT_MS: '60000' } });

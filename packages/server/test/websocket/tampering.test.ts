@@ -1,10 +1,10 @@
 // What a box on the way can do to the outer messages: none of it is delivered, all of it ends the WebSocket.
 import { setTimeout as delay } from 'node:timers/promises';
 import { encodeFrame, MESSAGE_TYPE_WEBSOCKET } from '@mte-relay/protocol';
+import { plaintextOf, SealedClient } from '@mte-relay/testing/sealed-client';
+import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
-import { plaintextOf, SealedClient } from '../support/sealed-client.ts';
-import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
-import { webSocketStage } from '../support/websocket-stage.ts';
 
 const text = (value: string) => ({ kind: 'text', final: true, data: new TextEncoder().encode(value) }) as const;
 

@@ -1,9 +1,10 @@
 // Every kind of upgrade that is not a welcome WebSocket handshake, and ordinary requests that ask for one in passing.
 import { connect } from 'node:net';
 import { WEBSOCKET_SUBPROTOCOL } from '@mte-relay/protocol';
+import { SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { TEST_ORIGIN } from '@mte-relay/testing/settings';
+import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
-import { SealedClient, send } from '../support/sealed-client.ts';
-import { stage, TEST_ORIGIN } from '../support/stage.ts';
 
 const HANDSHAKE: Record<string, string> = {
   host: 'relay.example',

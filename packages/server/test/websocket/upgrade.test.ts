@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
+import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { TEST_ORIGIN } from '@mte-relay/testing/settings';
+import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
-import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
-import { TEST_ORIGIN } from '../support/stage.ts';
-import { webSocketStage } from '../support/websocket-stage.ts';
 
 /** The answer to an upgrade that may be refused. */
 async function upgrade(

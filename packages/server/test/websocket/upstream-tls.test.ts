@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
+import { closeServer, listen } from '@mte-relay/testing/servers';
+import { stage } from '@mte-relay/testing/stage';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { selfSigned } from '../support/certificate.ts';
-import { SealedClient } from '../support/sealed-client.ts';
-import { openOuter, TestWebSocket } from '../support/sealed-websocket.ts';
-import { listenOn, stage } from '../support/stage.ts';
 
 const PAIR = selfSigned();
 let server: Server;
@@ -18,12 +19,11 @@ beforeAll(async () => {
   new WebSocketServer({ server }).on('connection', (ws, req) => {
     ws.on('message', (data) => ws.send(`${(req.socket as TLSSocket).authorized} ${data}`));
   });
-  port = await listenOn(server);
+  port = await listen(server);
 });
 
 afterAll(() => {
-  server.closeAllConnections();
-  server.close();
+  closeServer(server);
 });
 
 function relayTo(environment: Record<string, string>) {

@@ -2,9 +2,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { toolPath } from '../tools.ts';
 import { freePort } from './free-port.ts';
-import { printed, startProgram } from './process.ts';
+import { printed, startProgram } from './processes.ts';
+import { urlOf } from './servers.ts';
+import { toolPath } from './tools.ts';
 
 /** One series of a result; NaN and infinities as JavaScript has them. */
 export interface Series {
@@ -32,7 +33,7 @@ export async function startPrometheus(configuration: object): Promise<Prometheus
   const folder = mkdtempSync(join(tmpdir(), 'mte-relay-prometheus-'));
   const file = join(folder, 'prometheus.yml');
   writeFileSync(file, JSON.stringify(configuration)); // JSON is YAML
-  const origin = `http://127.0.0.1:${await freePort()}`;
+  const origin = urlOf(await freePort());
   const flags = [`--storage.tsdb.path=${join(folder, 'data')}`, `--web.listen-address=${new URL(origin).host}`];
   const program = startProgram(toolPath('prometheus') as string, [`--config.file=${file}`, ...flags]);
   await printed(program, /Server is ready to receive web requests/);

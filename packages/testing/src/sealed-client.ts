@@ -15,9 +15,11 @@ import {
   MESSAGE_TYPE_CANCEL,
   MESSAGE_TYPE_EXCHANGE,
   type MessageType,
+  type PairingAttempt,
   type ResponseHead,
   SealedExchange,
   type SessionParameters,
+  type SyncExpandKey,
   startPairing,
 } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
@@ -105,45 +107,63 @@ function problemCode(body: Bytes): string | undefined {
   }
 }
 
+export interface PairingOptions {
+  /** Default: none. */
+  readonly flags?: number;
+  /** What the client addresses; default: the relay's address. */
+  readonly authority?: string;
+  /** Of the outer requests. */
+  readonly headers?: Record<string, string>;
+  /** Default: the one that discovery shows first. */
+  readonly publicKey?: Bytes;
+}
+
+/** An attempt to pair with the relay of this port; its message is not sent yet. */
+export async function beginPairing(port: number, options: PairingOptions = {}): Promise<PairingAttempt> {
+  const { flags = 0, authority = `127.0.0.1:${port}`, headers = {} } = options;
+  const publicKey = options.publicKey ?? (await discoveredKey(port, headers));
+  return await startPairing(suite, publicKey, { authority, flags });
+}
+
+/** Posts a pairing request, or any bytes in its place. */
+export function postPairing(
+  port: number,
+  message: Uint8Array,
+  headers: Record<string, string> = {},
+): Promise<OuterAnswer> {
+  return send(port, '/api/mte-pair', { headers: { 'content-type': CONTENT_TYPE_PAIRING, ...headers }, body: message });
+}
+
+/** The keys of a session that can be used at once. */
+interface SessionKeys extends ClientKeys {
+  readonly requestSecret: SyncExpandKey;
+  readonly responseSecret: SyncExpandKey;
+}
+
 /** One session with a relay on this machine. */
 export class SealedClient {
   readonly port: number;
-  readonly keys: ClientKeys;
+  readonly keys: SessionKeys;
   readonly parameters: SessionParameters;
   nextN = 0;
 
-  constructor(port: number, keys: ClientKeys, parameters: SessionParameters) {
+  /** @param pairing what an attempt to pair has given */
+  constructor(port: number, { parameters, secrets }: Awaited<ReturnType<PairingAttempt['finish']>>) {
     this.port = port;
-    this.keys = keys;
     this.parameters = parameters;
-  }
-
-  /**
-   * @param options.authority what the client addresses; default the relay's address.
-   * @param options.headers of the outer requests.
-   * @param options.publicKey default the one that discovery shows first.
-   */
-  static async pair(
-    port: number,
-    options: { flags?: number; authority?: string; headers?: Record<string, string>; publicKey?: Bytes } = {},
-  ): Promise<SealedClient> {
-    const { headers = {}, authority = `127.0.0.1:${port}` } = options;
-    const attempt = await startPairing(suite, options.publicKey ?? (await discoveredKey(port, headers)), {
-      authority,
-      flags: options.flags ?? 0,
-    });
-    const reply = await send(port, '/api/mte-pair', {
-      headers: { 'content-type': CONTENT_TYPE_PAIRING, ...headers },
-      body: attempt.message,
-    });
-    if (reply.status !== 200) throw new Error(`pairing answered ${reply.status} ${reply.code}`);
-    const { parameters, secrets } = await attempt.finish(reply.body);
-    const keys = {
+    this.keys = {
       sid: parameters.sid,
       requestSecret: suite.importExpandKey(secrets.request),
       responseSecret: suite.importExpandKey(secrets.response),
     };
-    return new SealedClient(port, keys, parameters);
+  }
+
+  /** @throws Error with the status of a refusal */
+  static async pair(port: number, options: PairingOptions = {}): Promise<SealedClient> {
+    const attempt = await beginPairing(port, options);
+    const reply = await postPairing(port, attempt.message, options.headers);
+    if (reply.status !== 200) throw new Error(`pairing answered ${reply.status} ${reply.code}`);
+    return new SealedClient(port, await attempt.finish(reply.body));
   }
 
   /** A sealed message of one chunk, and what opens its answer. */
@@ -181,7 +201,7 @@ export class SealedClient {
   }
 }
 
-/** The public key that discovery shows first. */
+/** The key that discovery shows first. @throws Error with the status of a refusal */
 export async function discoveredKey(port: number, headers: Record<string, string> = {}): Promise<Bytes> {
   const { status, code, body } = await send(port, '/api/mte-relay', { method: 'GET', headers });
   if (status !== 200) throw new Error(`discovery answered ${status} ${code}`);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
-import { toolPath } from '../tools.ts';
+import { toolPath } from './tools.ts';
 
 /** Where `npm test` found Chromium; without it the tests that need it are skipped. */
 export const CHROMIUM: string | undefined = toolPath('chromium');

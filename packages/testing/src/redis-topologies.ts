@@ -1,5 +1,7 @@
 // Redis as it stands in production, from real processes: a master that sentinels watch, a cluster.
-import { freePort, QUICK_REPLICATION, RedisServer, until, WITHOUT_PERSISTENCE } from './redis.ts';
+import { freePort } from './free-port.ts';
+import { QUICK_REPLICATION, RedisServer, WITHOUT_PERSISTENCE } from './redis.ts';
+import { until } from './until.ts';
 
 const MASTER_NAME = 'main';
 const DOWN_AFTER_MS = 1_000;

@@ -1,9 +1,9 @@
 // A real WebSocket upstream behind a real relay.
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { RelayHooks, SessionStore } from '@mte-relay/server';
 import { onTestFinished } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { RelayHooks, SessionStore } from '../../src/index.ts';
 import { SealedClient } from './sealed-client.ts';
 import { type Stage, stage } from './stage.ts';
 

@@ -1,8 +1,8 @@
 // A collector of traces: takes OTLP over HTTP and decodes it by the protocol's own messages, apart from the exporter's code.
-import { createServer } from 'node:http';
 import protobuf from 'protobufjs';
-import { onTestFinished } from 'vitest';
-import { listenOn } from './stage.ts';
+import { contentOf } from './content.ts';
+import { serve } from './servers.ts';
+import { endsWithTest } from './test-end.ts';
 
 // The fields of opentelemetry/proto/{collector/trace,trace,resource,common}/v1 that are looked at, by their numbers there.
 const MESSAGES = `
@@ -47,11 +47,9 @@ export interface Collector {
 /** Listens until the test has ended. */
 export async function startCollector(): Promise<Collector> {
   const collected: Omit<Collector, 'url'> = { spans: [], bodies: [], headers: [] };
-  const server = createServer((req, res) => {
-    const parts: Buffer[] = [];
-    req.on('data', (part: Buffer) => parts.push(part));
-    req.on('end', () => {
-      const body = Buffer.concat(parts);
+  const { url } = endsWithTest(
+    await serve(async (req, res) => {
+      const body = await contentOf(req);
       const right = req.url === '/v1/traces' && req.headers['content-type'] === 'application/x-protobuf';
       if (right) {
         collected.bodies.push(body);
@@ -59,13 +57,8 @@ export async function startCollector(): Promise<Collector> {
         collected.spans.push(...decoded(body));
       }
       res.writeHead(right ? 200 : 400, { 'content-type': 'application/x-protobuf' }).end();
-    });
-  });
-  const url = `http://127.0.0.1:${await listenOn(server)}`;
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+    }),
+  );
   return { url, ...collected };
 }
 

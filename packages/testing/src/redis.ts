@@ -1,24 +1,15 @@
-// Real redis-server processes on free ports, ended with the process that started them.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+// Real redis-server processes on free ports, ended with the test.
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
-import { toolPath } from '../tools.ts';
 import { freePort } from './free-port.ts';
-import { pause } from './until.ts';
+import { printed, type RunningProcess, startProgram } from './processes.ts';
+import { toolPath } from './tools.ts';
 
 /** Where `npm test` found redis-server; tests that need it are skipped without. */
 export const REDIS_SERVER: string | undefined = toolPath('redis-server');
-
-const READY_WITHIN_MS = 10_000;
-
-// A run that is broken off leaves no server behind.
-const running = new Set<ChildProcess>();
-process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
 
 /** One server; it keeps its port and folder when it is killed and started again. */
 export class RedisServer {
@@ -27,8 +18,7 @@ export class RedisServer {
   readonly #args: readonly string[];
   readonly #scheme: 'redis' | 'rediss';
   readonly #mode: readonly string[];
-  #child: ChildProcess | undefined;
-  #said = '';
+  #running: RunningProcess | undefined;
 
   constructor(port: number, args: readonly string[], options: { tls?: boolean; sentinelConfig?: string } = {}) {
     this.port = port;
@@ -47,37 +37,19 @@ export class RedisServer {
   async start(): Promise<this> {
     const listening = this.#scheme === 'rediss' ? [] : ['--port', String(this.port)];
     const args = ['--bind', '127.0.0.1', ...listening, '--dir', this.folder, ...this.#args];
-    const child = spawn(toolPath('redis-server') as string, [join(this.folder, 'redis.conf'), ...args, ...this.#mode], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.#child = child;
-    running.add(child);
-    child.once('exit', () => running.delete(child));
-    this.#said = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (bytes: Buffer) => {
-        this.#said += bytes.toString();
-      });
-    }
-    const deadlineMs = performance.now() + READY_WITHIN_MS;
-    while (!/Ready to accept connections|Sentinel ID is/.test(this.#said)) {
-      if (child.exitCode !== null || performance.now() > deadlineMs) throw new Error(`redis-server: ${this.#said}`);
-      await pause(20);
-    }
+    this.#running = startProgram(REDIS_SERVER as string, [join(this.folder, 'redis.conf'), ...args, ...this.#mode]);
+    await printed(this.#running, /Ready to accept connections|Sentinel ID is/);
     return this;
   }
 
   /** Ends it at once, as a crash would. */
   async kill(): Promise<void> {
-    const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+    await this.#running?.stop('SIGKILL');
   }
 
   /** Stops its process where it is, or lets it go on: a server that hangs. */
   freeze(frozen: boolean): void {
-    this.#child?.kill(frozen ? 'SIGSTOP' : 'SIGCONT');
+    this.#running?.child.kill(frozen ? 'SIGSTOP' : 'SIGCONT');
   }
 
   async remove(): Promise<void> {
