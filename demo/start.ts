@@ -3,10 +3,8 @@
 //   browser ── localhost:PORT (tap) ── relay (child process) ── sample API (this process)
 
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { freePort } from '@mte-relay/testing/free-port';
+import { serve } from '@mte-relay/testing/servers';
 import { createSampleApi } from './api.ts';
 import { type RelayProcess, relayPin, startRelay, untilReady } from './relay-process.ts';
 import { newSeenFeed, recordRequest } from './seen.ts';
@@ -35,7 +33,7 @@ async function start(): Promise<void> {
   cleanups.unshift(() => tap.close());
   const origin = `http://localhost:${tap.port}`;
 
-  const backend = createServer((req, res) => {
+  const backend = await serve((req, res) => {
     if (stage && isStagePath((req.url ?? '').split('?', 1)[0] ?? '')) {
       answerStage(stage, req, res).catch(() => res.destroy());
       return;
@@ -43,8 +41,8 @@ async function start(): Promise<void> {
     recordRequest(seen, req, res, claimExchange(tap));
     api.handle(req, res);
   });
-  const observerOrigin = `http://127.0.0.1:${await listen(backend)}`;
-  cleanups.unshift(async () => backend.closeAllConnections());
+  const observerOrigin = backend.url;
+  cleanups.unshift(async () => backend.close());
 
   const env = {
     ...process.env,
@@ -96,10 +94,4 @@ function requestedPort(): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw new Error(`PORT must be a number from 0 (any free port) to 65535, not ${JSON.stringify(text)}`);
-}
-
-async function listen(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return (server.address() as AddressInfo).port;
 }

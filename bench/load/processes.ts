@@ -1,6 +1,5 @@
 // Starts what the bench needs, each in its own process group on a given core, knows what CPU it used, and ends all of
 // it whatever happens: at the end, on a failure, on Ctrl-C, and (by the parent-death signal) when the runner is killed.
-
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

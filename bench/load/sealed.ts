@@ -1,7 +1,6 @@
 // The sealed load, a process of its own that the runner pins to the load core and drives by IPC: every request is
 // sealed anew with its own number and nonce, every response opened and its Binary HTTP compared with what the upstream
 // sends. wrk cannot do this, and the SDK's fetch would measure the SDK; so bare sockets and the synchronous provider.
-
 import { Buffer } from 'node:buffer';
 import {
   BhttpDecoder,

@@ -1,5 +1,4 @@
 // The backend of the fetch cases, over a real socket: answers by the case's data and keeps what it saw.
-
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { serve } from '@mte-relay/testing/servers';

@@ -1,6 +1,5 @@
 // The backend of the fetch cases without sockets: answers as fetch/backend.ts does, from the same data, and keeps what it
 // saw.
-
 import type { ApiRequest, ApiResponse } from '@mte-relay/testing/mini-relay';
 import { bytesSeen, type FetchCase, patternOf } from '../fetch/format.ts';
 import { hex } from '../twin/bytes.ts';

@@ -1,6 +1,5 @@
 // Two relays as one would watch them, one with sessions in memory and one with Redis: an API behind them, clients and
 // everything that goes wrong in front, a Prometheus beside them.
-
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';

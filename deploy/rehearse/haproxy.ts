@@ -1,6 +1,5 @@
 // A real load balancer in front of the replicas. HAProxy asks each for its readiness, as Kubernetes and an Application
 // Gateway do, and learns of a pod's end only by that: a moment after the pod was told.
-
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

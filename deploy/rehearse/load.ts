@@ -1,5 +1,4 @@
 // Load by the real SDK, and what became of each request: what the client was told against what the upstream ran.
-
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRelayClient, type RelayClient } from '@mte-relay/client';
 import { serve } from '@mte-relay/testing/servers';

@@ -1,6 +1,5 @@
 // What a Deployment does, for real processes on this machine: as many replicas as asked for, and rolling updates in the
 // order that maxSurge 1 and maxUnavailable 0 give: a new one is ready, an old one is told to end, the next.
-
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readiness } from '@mte-relay/testing/readiness';
 import { until } from '@mte-relay/testing/until';

@@ -2,7 +2,6 @@
 // debootstrap) and without an engine (its content is run in namespaces). Takes root on Debian; about three minutes the
 // first time. An image of another commit, or of files that no commit has, is built anew; so is any with --rebuild. The
 // base is kept.
-
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';

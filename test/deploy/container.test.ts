@@ -1,6 +1,5 @@
 // The container's files, as far as they can be judged without an engine, and its content, which is laid out and serves.
 // `npm run image:try` builds and runs the image itself.
-
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';

@@ -1,9 +1,9 @@
 // What is rendered for Kubernetes: valid by its schemas, without privilege, consistent in itself, and with an environment
 // that the relay accepts.
-
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runRelayCommand } from '@mte-relay/testing/relay-process';
+import { TEST_SECRET } from '@mte-relay/testing/settings';
 import { temporaryFiles } from '@mte-relay/testing/temporary-files';
 import { toolPath } from '@mte-relay/testing/tools';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -21,15 +21,14 @@ import { PROCESS_SETTINGS } from '../../packages/server/src/config/process-setti
 import { reference, schemaProblems, secretFiles } from './support/manifests.ts';
 
 const HAS_KUBECTL = toolPath('kubectl') !== undefined;
-const SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
 const SECRET_VALUES: Readonly<Record<string, string>> = {
-  CLIENT_ID_SECRET: SECRET,
+  CLIENT_ID_SECRET: TEST_SECRET,
   RELAY_IDENTITY_SEED: Buffer.alloc(32, 7).toString('base64'),
   REDIS_URL: 'rediss+cluster://:aKey%2Bof%3DAzure@mte-relay.westeurope.redis.azure.net:10000',
 };
 const REFERENCE_VALUES = {
   CONTAINER_IMAGE: 'registry.example/mte-relay-server:0.1.0',
-  'YOUR CLIENT ID SECRET HERE': SECRET,
+  'YOUR CLIENT ID SECRET HERE': TEST_SECRET,
   'YOUR CORS ORIGINS HERE': 'https://www.my-company.com,https://dashboard.my-company.com',
   'UPSTREAM VALUE HERE': 'https://api.my-company.com',
 };

@@ -1,6 +1,5 @@
 // The Postman collection against a real relay: every request is sent, and every check of its scripts is run. Postman's own
 // runner brings 150 packages for this; of `pm` the scripts use the few parts below.
-
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';

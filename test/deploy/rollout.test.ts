@@ -1,6 +1,5 @@
 // `npm run rollout` in short: while CLIENT_ID_SECRET is rotated by three rolling updates, under load, no exchange fails and
 // none runs twice; clients, upstream and Prometheus count the same. The content is the production closure.
-
 import { type ToolName, toolPath } from '@mte-relay/testing/tools';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Content, closureContent } from '../../deploy/rehearse/content.ts';

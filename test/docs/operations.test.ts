@@ -1,6 +1,5 @@
 // docs/operations.md and docs/azure.md: every block of commands is run here, or says that it needs a cluster or a cloud
 // account and is parsed; every symptom names tests that are there; every name of a metric, log line or alert is a real one.
-
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';

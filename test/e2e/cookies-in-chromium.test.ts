@@ -1,6 +1,5 @@
 // Cookies of narrow paths in real Chromium, which posts every message to /api/mte: they come back with the requests that
 // their own path covers, across a reload, and a logout deletes them.
-
 import { CHROMIUM, type OpenBrowser, openBrowser } from '@mte-relay/testing/chromium';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

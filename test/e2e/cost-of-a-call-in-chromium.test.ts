@@ -1,6 +1,5 @@
 // What calls cost a page of another origin, in HTTP requests that reach the wire: the first one pairs in one round trip, or
 // one more for discovery on the very first visit; every later one is exactly one request, without preflight or probe.
-
 import { CHROMIUM, type OpenBrowser, openBrowser } from '@mte-relay/testing/chromium';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

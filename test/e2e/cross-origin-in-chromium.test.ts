@@ -1,6 +1,5 @@
 // A page of another origin uses the relay in real Chromium: CORS, one pairing, one preflight, every kind of body,
 // streaming answers, abort.
-
 import { CHROMIUM, type OpenBrowser, openBrowser } from '@mte-relay/testing/chromium';
 import { contentOf } from '@mte-relay/testing/content';
 import type { Page } from 'playwright-core';

@@ -1,6 +1,5 @@
 // Every query of every panel and every rule, evaluated by a real Prometheus that scraped two real relays under load, with
 // everything provoked that the panels are for.
-
 import type { Series } from '@mte-relay/testing/prometheus';
 import { REDIS_SERVER } from '@mte-relay/testing/redis';
 import { toolPath } from '@mte-relay/testing/tools';

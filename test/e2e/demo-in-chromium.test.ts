@@ -1,5 +1,4 @@
 // The demo page in a real browser, from log-in to a restarted relay, and what a capture of the wire shows of it.
-
 import { CHROMIUM, type OpenBrowser, openBrowser } from '@mte-relay/testing/chromium';
 import { printed, type RunningProcess, startScript } from '@mte-relay/testing/processes';
 import type { Page } from 'playwright-core';

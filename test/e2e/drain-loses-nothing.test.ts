@@ -1,6 +1,5 @@
 // A rolling update under load: the relay is told to end while a client sends, another process takes over behind a TCP
 // balancer that follows readiness, and every exchange answers.
-
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRelayClient } from '@mte-relay/client';
 import { Backend } from '@mte-relay/testing/backend';

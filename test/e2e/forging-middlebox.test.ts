@@ -1,6 +1,5 @@
 // A box that ends TLS forwards a sealed POST, lets it run, swallows the answer and makes up a refusal of its own. The
 // client must not run the request twice, whatever is made up and however the cancel is treated (SPEC §7).
-
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { RelayClientError } from '@mte-relay/client';
 import { REDIS_SERVER, type RedisServer, startRedis } from '@mte-relay/testing/redis';

@@ -1,5 +1,4 @@
 // 200 MB up and 200 MB down through a real relay process, whose memory does not grow with them.
-
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRelayClient, type RelayClient } from '@mte-relay/client';

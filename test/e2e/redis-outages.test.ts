@@ -1,6 +1,5 @@
 // Two relay processes over Redis serve one client without sticky routing while Redis and a relay are killed and started
 // again under it: what the client is told is what the upstream's log says.
-
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@mte-relay/testing/free-port';
 import { REDIS_SERVER, RedisServer } from '@mte-relay/testing/redis';

@@ -1,6 +1,5 @@
 // The relay is killed and started again under its client, in the middle of traffic: the next call heals, and the
 // upstream's own log shows nothing twice.
-
 import { RelayClientError } from '@mte-relay/client';
 import { Backend } from '@mte-relay/testing/backend';
 import { type RelayProcess, startRelay } from '@mte-relay/testing/relay-process';

@@ -1,6 +1,5 @@
 // The script tag of the README in real Chromium: a page of another origin loads the client from the relay by its
 // integrity hash and calls the API; a client with one changed byte is not run.
-
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';

@@ -7,7 +7,7 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Capture, capturePort, TCPDUMP } from './support/capture.ts';
 import { openSealed, openSealedApp, type SealedApp } from './support/sealed-app.ts';
-import { callHeld, isOldWorkerGone, updateWorker } from './support/sealed-app-page.ts';
+import { callHeld, isOldWorkerGone, loadPassedBy, updateWorker } from './support/sealed-app-page.ts';
 import {
   CONTROL_PATH,
   expectSealed,
@@ -80,17 +80,7 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
   test('GET navigations, EventSource and images pass by, and the relay refuses them what is not passed through', async () => {
     app.seen.length = 0;
     await openSealed(page, app.origin);
-    const outcome = await page.evaluate(async () => {
-      const image = new Image();
-      const source = new EventSource('/api/v1/events');
-      const failed = (target: EventTarget): Promise<string> =>
-        new Promise((resolve) => target.addEventListener('error', () => resolve('refused'), { once: true }));
-      image.src = '/api/v1/image.png';
-      const outcomes = await Promise.all([failed(image), failed(source)]);
-      source.close();
-      return outcomes;
-    });
-    expect(outcome).toEqual(['refused', 'refused']);
+    expect(await page.evaluate(loadPassedBy)).toEqual(['refused', 'refused']);
     expect((await page.goto(`${app.origin}/api/v1/notes`))?.status()).toBe(404);
     expect(app.seen).toEqual([]);
     await openSealed(page, app.origin);

@@ -1,6 +1,5 @@
 // The service worker's notes of what was under way, in a real browser's database: whichever later worker a request comes back
 // to, it is refused there once, also when the worker in between was ended before it came back.
-
 import { join } from 'node:path';
 import { serve } from '@mte-relay/testing/servers';
 import { endsWithTest } from '@mte-relay/testing/test-end';

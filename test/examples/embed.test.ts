@@ -1,5 +1,4 @@
 // The examples under examples/embed, run as they are.
-
 import { printed, startScript } from '@mte-relay/testing/processes';
 import { sdkClient } from '@mte-relay/testing/sdk-client';
 import { type Served, serve, urlOf } from '@mte-relay/testing/servers';

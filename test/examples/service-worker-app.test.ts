@@ -1,5 +1,4 @@
 // The start script of examples/service-worker-app, in both of its modes; what a browser makes of them is in test/e2e.
-
 import { freePort } from '@mte-relay/testing/free-port';
 import { printed, startScript } from '@mte-relay/testing/processes';
 import { endsWithTest } from '@mte-relay/testing/test-end';

@@ -1,5 +1,4 @@
 // The conformance cases in a page of the system's Chromium.
-
 import { CHROMIUM, openBrowser } from '@mte-relay/testing/chromium';
 import { describe, test } from 'vitest';
 import { RUNTIMES } from '../../conformance/runtimes.ts';

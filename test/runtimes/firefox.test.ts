@@ -1,5 +1,4 @@
 // The conformance cases in a page of the system's Firefox ESR, and in the same page WebSocket and EventSource.
-
 import { EVENT_STREAM_CASES, EVENT_TYPES } from '@mte-relay/testing/event-stream-cases';
 import { describe, test } from 'vitest';
 import { RUNTIMES } from '../../conformance/runtimes.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Capture, capturePort, TCPDUMP } from '../e2e/support/capture.ts';
 import { type ServedApp, serveSealedApp } from '../e2e/support/sealed-app.ts';
-import { callHeld, isOldWorkerGone, updateWorker } from '../e2e/support/sealed-app-page.ts';
+import { callHeld, isOldWorkerGone, loadPassedBy, updateWorker } from '../e2e/support/sealed-app-page.ts';
 import {
   CONTROL_PATH,
   expectSealed,
@@ -90,18 +90,8 @@ describe.skipIf(!FIREFOX)('an unchanged app and the service worker in Firefox', 
 
   test('EventSource and images pass by, a beacon is sealed', async () => {
     app.seen.length = 0;
-    const outcome = await page.evaluate(async () => {
-      const image = new Image();
-      const source = new EventSource('/api/v1/events');
-      const failed = (target: EventTarget): Promise<string> =>
-        new Promise((resolve) => target.addEventListener('error', () => resolve('refused'), { once: true }));
-      image.src = '/api/v1/image.png';
-      const outcomes = await Promise.all([failed(image), failed(source)]);
-      source.close();
-      navigator.sendBeacon('/api/v1/beacon', 'seen');
-      return outcomes;
-    });
-    expect(outcome).toEqual(['refused', 'refused']);
+    expect(await page.evaluate(loadPassedBy)).toEqual(['refused', 'refused']);
+    await page.evaluate(() => void navigator.sendBeacon('/api/v1/beacon', 'seen'));
     await expect.poll(() => app.seen).toEqual(['POST /api/v1/beacon']);
   });
 

@@ -1,6 +1,5 @@
 // `mte-relay doctor` before deployments that are ill: each fault is made for real, found by its own check, and told in
 // words that lead to its cause.
-
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type ClientRequest, createServer, type IncomingMessage, type RequestListener, request } from 'node:http';

@@ -1,5 +1,4 @@
 // `mte-relay doctor` through a real nginx, whose defaults are already most of what goes wrong in front of a relay.
-
 import { freePort } from '@mte-relay/testing/free-port';
 import { describe, expect, test } from 'vitest';
 import { examine, finding, useRelay } from './support/doctor.ts';

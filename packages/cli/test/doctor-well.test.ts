@@ -1,5 +1,4 @@
 // `mte-relay doctor` before deployments that are well: it says so, and leaves nothing behind at the upstream.
-
 import { REDIS_SERVER, startRedis } from '@mte-relay/testing/redis';
 import { relayProcessTo } from '@mte-relay/testing/relay-process';
 import { TEST_ORIGIN, TEST_SECRET } from '@mte-relay/testing/settings';

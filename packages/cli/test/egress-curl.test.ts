@@ -1,5 +1,4 @@
 // curl through the egress, the real relay and a real backend.
-
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';

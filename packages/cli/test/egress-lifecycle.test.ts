@@ -1,5 +1,4 @@
 // The egress from start to stop: pairing, relays that are wrong, gone, restarted or hostile, and the way out.
-
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';

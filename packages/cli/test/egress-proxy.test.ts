@@ -1,5 +1,4 @@
 // The fine points of the egress as a proxy, by node:http and bare sockets, before the real relay and a real backend.
-
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';

@@ -1,5 +1,4 @@
 // `mte-relay fetch` as a process, against a relay over a real socket.
-
 import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,4 @@
 // The signal ends a call at every phase, with its own reason, and nothing stays behind.
-
 import { inPieces, never } from '@mte-relay/testing/pieces';
 import type { OuterCall, TestRelay } from '@mte-relay/testing/test-relay';
 import { expect, test } from 'vitest';

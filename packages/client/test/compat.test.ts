@@ -1,6 +1,5 @@
 // The calls of the reference's client packages, as their apps write them, against the real relay: same names, same
 // options, everything sealed.
-
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import {

@@ -1,5 +1,4 @@
 // The declarations compile in projects that check them too (`skipLibCheck: false`), whatever their `lib`.
-
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

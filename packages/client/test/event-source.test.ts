@@ -1,5 +1,4 @@
 // client.EventSource against the real relay and a real upstream: the cases of the specification, reconnection, refusals.
-
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRelayClient, type RelayClient, type RelayClientError } from '@mte-relay/client';
 import { EVENT_STREAM_CASES, EVENT_TYPES } from '@mte-relay/testing/event-stream-cases';

@@ -1,5 +1,4 @@
 // fetch as the platform has it: inputs, bodies, answers (Fetch Standard), through a relay over a real socket.
-
 import { bytes, field } from '@mte-relay/testing/test-relay';
 import { expect, test } from 'vitest';
 import { setUp } from './support/setup.ts';

@@ -1,6 +1,5 @@
 // A network that goes and comes, over real sockets: calls fail while it is away and work as soon as it is back, with the
 // same client and the same session; no failure disables the origin, and nothing runs twice.
-
 import type { RelayClient } from '@mte-relay/client';
 import { contentOf } from '@mte-relay/testing/content';
 import { sdkClient } from '@mte-relay/testing/sdk-client';

@@ -1,5 +1,4 @@
 // Redirects inside the seal (Fetch §4.4).
-
 import { field } from '@mte-relay/testing/test-relay';
 import { expect, test } from 'vitest';
 import { setUp } from './support/setup.ts';

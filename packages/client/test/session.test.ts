@@ -1,5 +1,4 @@
 // Pairing, pins, rekey and close.
-
 import { once } from 'node:events';
 import { createRelayClient } from '@mte-relay/client';
 import { refusal } from '@mte-relay/testing/mini-relay';

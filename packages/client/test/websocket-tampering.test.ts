@@ -1,6 +1,5 @@
 // A box on the outer hop of a client's WebSocket: whatever it changes, repeats, drops, cuts or makes up ends the
 // WebSocket with 1006, delivers nothing of it, and makes the client connect nothing again.
-
 import type { RelayClientError } from '@mte-relay/client';
 import { sdkClient } from '@mte-relay/testing/sdk-client';
 import { type WebSocketStage, webSocketStage } from '@mte-relay/testing/websocket-stage';

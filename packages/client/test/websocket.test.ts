@@ -1,5 +1,4 @@
 // client.WebSocket against the real relay and a real WebSocket upstream: the platform's interface, message by message.
-
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RelayClient, RelayClientError, RelayClientOptions } from '@mte-relay/client';

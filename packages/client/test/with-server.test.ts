@@ -1,5 +1,4 @@
 // The client against the real relay in front of a real backend, both over sockets.
-
 import { contentOf } from '@mte-relay/testing/content';
 import { relayTo } from '@mte-relay/testing/relay';
 import { sdkClient, sdkStage } from '@mte-relay/testing/sdk-client';

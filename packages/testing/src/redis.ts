@@ -1,5 +1,4 @@
 // Real redis-server processes on free ports, ended with the test.
-
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,6 +1,5 @@
 // Snippets of the guides, run as they stand: in Node, Deno or Bun, in a page of a real browser, or in a shell. Only the relay's address
 // and the pin are replaced; what "prints:" comments say must be what is printed.
-
 import { execFile } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';

@@ -1,5 +1,4 @@
 // A load balancer without sticky routing: consecutive requests go to the relays in turn.
-
 import { Agent, createServer, request } from 'node:http';
 import { closeServer, listen } from '@mte-relay/testing/servers';
 

@@ -1,5 +1,4 @@
 // A capture of one TCP port on the loopback interface, by tcpdump.
-
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

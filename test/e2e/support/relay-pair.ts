@@ -1,6 +1,5 @@
 // Two relay processes of one identity behind a balancer, an upstream that logs what it ran, and the check that this
 // log agrees with everything that a client was told.
-
 import { createRelayClient, type RelayClient, RelayClientError } from '@mte-relay/client';
 import { contentOf } from '@mte-relay/testing/content';
 import { printed } from '@mte-relay/testing/processes';

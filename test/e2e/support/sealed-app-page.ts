@@ -27,3 +27,15 @@ export async function callHeld([method, id]: readonly [method: string, id: strin
     (error: Error) => error.message,
   );
 }
+
+/** Loads an image and an event stream, which no worker seals; what becomes of each. */
+export async function loadPassedBy(): Promise<string[]> {
+  const image = new Image();
+  const source = new EventSource('/api/v1/events');
+  const failed = (target: EventTarget): Promise<string> =>
+    new Promise((resolve) => target.addEventListener('error', () => resolve('refused'), { once: true }));
+  image.src = '/api/v1/image.png';
+  const outcomes = await Promise.all([failed(image), failed(source)]);
+  source.close();
+  return outcomes;
+}

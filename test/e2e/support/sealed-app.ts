@@ -1,6 +1,5 @@
 // The app of examples/service-worker-app behind a relay: with routes of its own that the tests hold back, and a relay that
 // they restart; below it the same app opened in Chromium.
-
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';

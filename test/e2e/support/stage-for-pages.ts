@@ -1,6 +1,5 @@
 // What a page of another origin needs to call a relay: an app server with the client's bundle, and, in front of the
 // relay, a counter of every HTTP request that reaches the wire, preflights included.
-
 import { readFileSync } from 'node:fs';
 import { createServer, request as httpRequest, type RequestListener } from 'node:http';
 import { join } from 'node:path';

@@ -1,6 +1,5 @@
 // Runs the conformance cases in a runtime and makes a test of each, by the list that this process has: a case that the
 // runtime left out fails. `npm test` counts them by the name of the runtime.
-
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';

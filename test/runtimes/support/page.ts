@@ -1,5 +1,4 @@
 // A page that runs the conformance cases with the bundle that apps load, for browsers.
-
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serve } from '@mte-relay/testing/servers';

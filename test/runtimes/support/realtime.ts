@@ -1,6 +1,5 @@
 // WebSocket and EventSource of the client in a runtime, held to what Chromium's own classes give: the same scripts, the
 // same API, their results as test/e2e/realtime-in-chromium.test.ts keeps them.
-
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EVENT_STREAM_CASES } from '@mte-relay/testing/event-stream-cases';

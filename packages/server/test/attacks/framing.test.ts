@@ -1,6 +1,5 @@
 // Requests and answers whose framing two parsers could read differently: CVE-2026-1525, 2026-29057, 2026-6733,
 // 2026-48931, 2024-27982, 2024-22019, 2025-23167, 2022-32213 to 32215, and what inner messages could smuggle.
-
 import { connect, createServer, type Socket } from 'node:net';
 import { SealedClient } from '@mte-relay/testing/sealed-client';
 import { listen, urlOf } from '@mte-relay/testing/servers';

@@ -10,14 +10,18 @@ import {
   type Settings,
 } from '@mte-relay/server';
 import { runRelayCommand } from '@mte-relay/testing/relay-process';
+import { TEST_SECRET } from '@mte-relay/testing/settings';
 import { temporaryFiles } from '@mte-relay/testing/temporary-files';
 import { describe, expect, test } from 'vitest';
 import { DOMAIN_SETTINGS } from '../../src/config/domain-settings.ts';
 import { loadModules } from '../../src/config/modules.ts';
 import { readAllSources } from '../../src/config/sources.ts';
 
-const SECRET = '2DkV4DDabehO8cifDktdF9elKJL0CKrk';
-const GOOD = { UPSTREAM: 'https://api.my-company.com', CLIENT_ID_SECRET: SECRET, CORS_ORIGINS: 'https://a.example' };
+const GOOD = {
+  UPSTREAM: 'https://api.my-company.com',
+  CLIENT_ID_SECRET: TEST_SECRET,
+  CORS_ORIGINS: 'https://a.example',
+};
 
 async function settingsOf(environment: Record<string, string>): Promise<Settings> {
   return loadSettings(await readEnvironment(environment));
@@ -34,18 +38,18 @@ async function problemsOf(environment: Record<string, string>): Promise<string[]
 
 describe('NAME_FILE', () => {
   test('is the content of the file without one newline at its end', async () => {
-    const folder = temporaryFiles({ secret: `${SECRET}\n`, crlf: 'https://b.example\r\n' });
+    const folder = temporaryFiles({ secret: `${TEST_SECRET}\n`, crlf: 'https://b.example\r\n' });
     const { CLIENT_ID_SECRET: _, CORS_ORIGINS: __, ...rest } = GOOD;
     const { domains } = await settingsOf({
       ...rest,
       CLIENT_ID_SECRET_FILE: join(folder, 'secret'),
       CORS_ORIGINS_FILE: join(folder, 'crlf'),
     });
-    expect(domains.get('*')).toMatchObject({ CLIENT_ID_SECRET: [SECRET], CORS_ORIGINS: ['https://b.example'] });
+    expect(domains.get('*')).toMatchObject({ CLIENT_ID_SECRET: [TEST_SECRET], CORS_ORIGINS: ['https://b.example'] });
   });
 
   test('together with NAME is rejected', async () => {
-    const folder = temporaryFiles({ secret: SECRET });
+    const folder = temporaryFiles({ secret: TEST_SECRET });
     expect(await problemsOf({ ...GOOD, CLIENT_ID_SECRET_FILE: join(folder, 'secret') })).toEqual([
       'CLIENT_ID_SECRET_FILE: set together with CLIENT_ID_SECRET; expected only one of the two',
     ]);
@@ -83,7 +87,7 @@ describe('NAME_FILE', () => {
 
 describe('the YAML file', () => {
   test('takes natural values, lists and mappings, and NAME_FILE too', async () => {
-    const folder = temporaryFiles({ secret: SECRET });
+    const folder = temporaryFiles({ secret: TEST_SECRET });
     const file = join(folder, 'relay.yaml');
     writeFileSync(
       file,
@@ -103,7 +107,7 @@ MTE_ROUTES: # not set
     expect(settings).toMatchObject({ PORT: 3000, SOLE_INSTANCE: 'true' });
     expect(settings.domains.get('*')).toMatchObject({
       CORS_ORIGINS: ['https://a.example', 'https://b.example'],
-      CLIENT_ID_SECRET: [SECRET],
+      CLIENT_ID_SECRET: [TEST_SECRET],
       HEADERS: [
         ['x-service-name', 'mte-relay'],
         ['x-zone', '1'],
@@ -130,7 +134,7 @@ MTE_ROUTES: # not set
   });
 
   test('that is not YAML is reported by line and column, and no setting is reported as missing', async () => {
-    const folder = temporaryFiles({ 'relay.yaml': `PORT: 1\nPORT: 2\nCLIENT_ID_SECRET: "${SECRET}\n` });
+    const folder = temporaryFiles({ 'relay.yaml': `PORT: 1\nPORT: 2\nCLIENT_ID_SECRET: "${TEST_SECRET}\n` });
     const file = join(folder, 'relay.yaml');
     const problems = await problemsOf({ CONFIG_FILE: file, LOG_LEVEL: 'loud' });
     expect(problems).toEqual(
@@ -140,7 +144,7 @@ MTE_ROUTES: # not set
       ]),
     );
     expect(problems.join()).not.toContain('not set');
-    expect(problems.join()).not.toContain(SECRET);
+    expect(problems.join()).not.toContain(TEST_SECRET);
     expect(await problemsOf({ ...GOOD, CONFIG_FILE: join(folder, 'none') })).toEqual([
       `CONFIG_FILE: cannot read ${join(folder, 'none')} (ENOENT); expected a readable file`,
     ]);
@@ -218,8 +222,8 @@ describe('the settings adapter', () => {
 
   test('that returns an object in place of a text or of settings is reported', async () => {
     const folder = temporaryFiles({
-      'object.js': `export default () => ({ CLIENT_ID_SECRET: { value: '${SECRET}' }, PORT: { value: 1 } });`,
-      'bytes.js': `export default () => ({ CLIENT_ID_SECRET: Buffer.from('${SECRET}') });`,
+      'object.js': `export default () => ({ CLIENT_ID_SECRET: { value: '${TEST_SECRET}' }, PORT: { value: 1 } });`,
+      'bytes.js': `export default () => ({ CLIENT_ID_SECRET: Buffer.from('${TEST_SECRET}') });`,
       'map.js': "export default () => new Map([['PORT', '1']]);",
     });
     const seen = (name: string): Promise<string[]> => problemsOf({ ...GOOD, SETTINGS_MODULE: join(folder, name) });
@@ -227,7 +231,7 @@ describe('the settings adapter', () => {
     expect(await seen('object.js')).toEqual([`CLIENT_ID_SECRET: ${source}`, `PORT: ${source}`]);
     expect(await seen('bytes.js')).toEqual([`CLIENT_ID_SECRET: ${source}`]);
     expect(await seen('map.js')).toEqual([expect.stringContaining('it did not return an object of settings')]);
-    const map = { 'a.example': { upstream: 'http://a', client_id_secret: { value: SECRET } } };
+    const map = { 'a.example': { upstream: 'http://a', client_id_secret: { value: TEST_SECRET } } };
     const { UPSTREAM: _, ...shared } = GOOD;
     expect(await problemsOf({ ...shared, DOMAIN_MAP: JSON.stringify(map) })).toEqual([
       'DOMAIN_MAP["a.example"].client_id_secret: got an object; expected text',
@@ -304,7 +308,7 @@ test('check --print shows the settings in force with every secret masked', async
     ]),
   );
   expect(stdout).not.toContain('hunter2');
-  expect(stdout).not.toContain(SECRET);
+  expect(stdout).not.toContain(TEST_SECRET);
 });
 
 describe('an unknown variable', () => {

@@ -1,6 +1,5 @@
 // The minimal and the full example of the reference document start as they are written there: read by a shell, run by
 // the command. Only addresses are overridden at the end: ports, which a test must be free to choose, and that of Redis.
-
 import { join } from 'node:path';
 import { freePort } from '@mte-relay/testing/free-port';
 import { printed, startProgram } from '@mte-relay/testing/processes';

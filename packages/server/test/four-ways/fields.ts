@@ -1,6 +1,5 @@
 // Which fields cross the relay, and which are the relay's own: base path, request id, HEADERS, CORS, cookies, the hop's own
 // and the forwarding ones.
-
 import { TEST_ORIGIN } from '@mte-relay/testing/settings';
 import { expect } from 'vitest';
 import type { Route, Way } from '../support/four-ways.ts';

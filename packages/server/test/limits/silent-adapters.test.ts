@@ -1,5 +1,4 @@
 // What an operator's own part does not say in time is not waited for: a store of theirs, and a hook.
-
 import { MemorySessionStore, type SessionStore, StoreUnavailableError } from '@mte-relay/server';
 import { plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';

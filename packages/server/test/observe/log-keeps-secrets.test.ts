@@ -1,6 +1,5 @@
 // What is sealed, secret or said in a request is in no line of the log, at its most talkative: a whole mix of traffic is
 // sent with marked contents, and everything that the process has printed is searched for each mark in every encoding.
-
 import { connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { CONTENT_TYPE_PAIRING, FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { type RelayProcess, relayBefore, runRelayCommand } from '@mte-relay/testing/relay-process';

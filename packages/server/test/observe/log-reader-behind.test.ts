@@ -1,5 +1,4 @@
 // A reader of the log that hangs: the relay goes on, holds a bounded number of lines, and says what it has dropped.
-
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';

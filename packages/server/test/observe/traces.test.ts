@@ -1,5 +1,4 @@
 // One span per exchange and one per call of the upstream, as a collector gets them; nothing of what is sealed in them.
-
 import { CONTENT_TYPE_PAIRING } from '@mte-relay/protocol';
 import { type CollectedSpan, type Collector, startCollector } from '@mte-relay/testing/collector';
 import { type RelayProcess, relayBefore, runRelayCommand } from '@mte-relay/testing/relay-process';

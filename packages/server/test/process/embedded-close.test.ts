@@ -1,5 +1,4 @@
 // A relay on another program's server, which it does not close: what that server let in is finished all the same.
-
 import { relayTo } from '@mte-relay/testing/relay';
 import { SealedClient } from '@mte-relay/testing/sealed-client';
 import { serve } from '@mte-relay/testing/servers';

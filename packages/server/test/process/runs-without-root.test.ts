@@ -1,5 +1,4 @@
 // The relay needs no privilege: it runs as nobody, writes no file, and serves.
-
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, cpSync } from 'node:fs';

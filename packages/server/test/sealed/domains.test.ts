@@ -1,5 +1,4 @@
 // DOMAIN_MAP with real relays: which domain a request belongs to, what is its own, and that none reaches another's.
-
 import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { type ConfigError, createRelay, loadSettings, type Relay } from '@mte-relay/server';
 import { discoveredKey, SealedClient, send } from '@mte-relay/testing/sealed-client';

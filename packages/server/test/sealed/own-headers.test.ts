@@ -1,5 +1,4 @@
 // HEADERS: on every request to the upstream and on every answer, over what anybody else says, and within bounds.
-
 import { type ConfigError, loadSettings } from '@mte-relay/server';
 import { SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { requiredSettings, TEST_ORIGIN } from '@mte-relay/testing/settings';

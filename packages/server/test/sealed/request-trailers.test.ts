@@ -1,7 +1,7 @@
 // Trailers of a request reach the upstream, sealed or passed through; names that must not stand in a trailer section do
 // not (RFC 9110 §6.5.1).
 import { once } from 'node:events';
-import { request } from 'node:http';
+import { type ClientRequest, request } from 'node:http';
 import {
   type Bytes,
   concatBytes,
@@ -212,15 +212,15 @@ test('a large upload and a large answer with trailers flow both ways', async () 
   expect(trailers).toEqual([['x-late', 'all']]);
 });
 
+/** A request on a pass-through route that announces a trailer. */
+function plainUpload(port: number): ClientRequest {
+  const headers = { trailer: 'X-Sum', 'transfer-encoding': 'chunked' };
+  return request({ port, host: '127.0.0.1', method: 'POST', path: '/pub/up', headers });
+}
+
 test('trailers of a passed-through request and of its answer cross', async () => {
   const { port, arrived } = await trailerStage();
-  const req = request({
-    port,
-    host: '127.0.0.1',
-    method: 'POST',
-    path: '/pub/up',
-    headers: { trailer: 'X-Sum', 'transfer-encoding': 'chunked' },
-  });
+  const req = plainUpload(port);
   req.write('content');
   // The framing ones are refused by Node's own parser.
   const sent = TRAILERS.filter(([name]) => !['trailer', 'transfer-encoding', 'content-length'].includes(name));
@@ -237,13 +237,7 @@ test('trailers of a passed-through request and of its answer cross', async () =>
 
 test('a passed-through upload with announced trailers that the client breaks off is broken off upstream', async () => {
   const { port, arrived } = await trailerStage();
-  const req = request({
-    port,
-    host: '127.0.0.1',
-    method: 'POST',
-    path: '/pub/up',
-    headers: { trailer: 'X-Sum', 'transfer-encoding': 'chunked' },
-  });
+  const req = plainUpload(port);
   req.on('error', () => undefined);
   req.write('content');
   setTimeout(() => req.destroy(), 150);

@@ -1,6 +1,5 @@
 // A relay over a Redis Cluster of which one master is away, the one with the store's own record: sessions of the other
 // masters are served, new ones made, and only what is kept there is refused.
-
 import { REDIS_SERVER, type RedisServer } from '@mte-relay/testing/redis';
 import { type Cluster, startCluster } from '@mte-relay/testing/redis-topologies';
 import { plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';

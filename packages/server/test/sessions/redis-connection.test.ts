@@ -1,5 +1,4 @@
 // The way to Redis: accounts, TLS, a server that is away, hangs, restarts or refuses.
-
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

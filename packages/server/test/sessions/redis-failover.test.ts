@@ -1,6 +1,5 @@
 // What a session is worth after Redis was restarted, replaced, promoted, split or rolled back: never a number twice,
 // and never more vouched for than is so (docs/decisions/2026-11-22-redis-failover.md).
-
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@mte-relay/testing/free-port';
 import { REDIS_SERVER, RedisServer, startRedis, WITHOUT_PERSISTENCE } from '@mte-relay/testing/redis';

@@ -1,5 +1,4 @@
 // Two relays over one Redis: any message of a session to either of them.
-
 import { REDIS_SERVER, type RedisServer, startRedis } from '@mte-relay/testing/redis';
 import { type OuterAnswer, openAnswer, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { type Stage, stage } from '@mte-relay/testing/stage';

@@ -1,5 +1,4 @@
 // The store over a Redis Cluster and behind Sentinel, both of real processes.
-
 import { setTimeout as sleep } from 'node:timers/promises';
 import { REDIS_SERVER, type RedisServer } from '@mte-relay/testing/redis';
 import { startCluster, startSentinelGroup } from '@mte-relay/testing/redis-topologies';

@@ -1,5 +1,4 @@
 // Reads the operators' port.
-
 import type { Stage } from '@mte-relay/testing/stage';
 import { onTestFinished } from 'vitest';
 

@@ -1,5 +1,4 @@
 // The four ways through the relay, and pairing: how each is asked, and what differs between them by nature, as data.
-
 import type { SealedClient } from '@mte-relay/testing/sealed-client';
 import { TEST_ORIGIN } from '@mte-relay/testing/settings';
 import { expect } from 'vitest';
