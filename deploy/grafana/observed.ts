@@ -156,9 +156,10 @@ async function oneOfEachFault({ port, pin, url: origin }: ObservedRelay): Promis
   let sendAgain: () => Promise<unknown> = async () => undefined;
   const client = createRelayForwarder(origin, {
     pins: [pin],
-    fetch: (input, init) => {
-      sendAgain = () => ended(fetch(input, init));
-      return fetch(input, init);
+    async fetch(input, init) {
+      const once = { ...init, body: await new Response(init?.body).bytes() }; // a stream could be sent once alone
+      sendAgain = () => ended(fetch(input, once));
+      return fetch(input, once);
     },
   });
   const forward = async (method: string, target: string): Promise<void> => {

@@ -1,11 +1,5 @@
-<<<<<<< OURS
 // The README's promises: its snippets run as they stand against a real relay. In a snippet only addresses and the pin
 // are replaced; what a "prints:" comment says must be what is printed.
-=======
-// The README's promises: its snippets run as they stand against a real relay, and its links lead somewhere. In a
-// snippet only addresses and the pin are replaced; what a "prints:" comment says must be what is printed.
->>>>>>> THEIRS
-
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
