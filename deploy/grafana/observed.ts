@@ -157,9 +157,10 @@ async function oneOfEachFault({ port, pin, url: origin }: ObservedRelay): Promis
   const client = createRelayForwarder(origin, {
     pins: [pin],
     async fetch(input, init) {
-      const once = { ...init, body: await new Response(init?.body).bytes() }; // a stream could be sent once alone
-      sendAgain = () => ended(fetch(input, once));
-      return fetch(input, once);
+      // A stream could not be sent a second time.
+      const replayable = init?.body ? { ...init, body: await new Response(init.body).bytes() } : init;
+      sendAgain = () => ended(fetch(input, replayable));
+      return fetch(input, replayable);
     },
   });
   const forward = async (method: string, target: string): Promise<void> => {
