@@ -26,10 +26,11 @@ const FLOORS = [
   ['secrets'],
   ['http'],
   ['timeout.ts'],
+  ['limits/fixed.ts'], // numbers that every floor may use
 ];
 
 const floorOf = (room: string): number => FLOORS.findIndex((floor) => floor.includes(room));
-const roomOf = (file: string): string => file.split('/')[0] as string;
+const roomOf = (file: string): string => (FLOORS.flat().includes(file) ? file : (file.split('/')[0] as string));
 
 test('every import of the server goes to a lower floor or stays in its room', () => {
   const files = readdirSync(SOURCES, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));

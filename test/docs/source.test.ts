@@ -35,6 +35,27 @@ test('half of the sources have fewer than 100 lines', () => {
   expect(small.length).toBeGreaterThan(sources.length / 2);
 });
 
+/** A constant with a number whose name bounds something. */
+const LIMIT = /^(?:export )?const \w*(?:_MAX|_MIN|_MS|_SECONDS|_TIMEOUTS)\w*(?:: number)? = [\d(A-Z]/;
+/** A number in groups of three digits, which is written down for its size. */
+const LARGE_NUMBER = /(?<![\w.])\d{1,3}(?:_\d{3})+\b/;
+/** The tables of settings have defaults and ranges; a Redis URL has ports. */
+const MAY_HAVE_NUMBERS = /^(?:limits\/|config\/(?:process|domain)-settings\.ts$|sessions\/redis-url\.ts$)/;
+
+test('every limit of the server that is not a setting is in limits/', () => {
+  const folder = join(PACKAGES, 'server/src');
+  const files = sourcesIn(folder).map((file) => relative(folder, file));
+  const strays = files
+    .filter((file) => !MAY_HAVE_NUMBERS.test(file))
+    .flatMap((file) => {
+      const lines = readFileSync(join(folder, file), 'utf8').split('\n');
+      return lines.filter((line) => LIMIT.test(line) || LARGE_NUMBER.test(line)).map((line) => `${file}: ${line}`);
+    });
+  expect(strays).toEqual([]);
+  const fixed = readFileSync(join(folder, 'limits/fixed.ts'), 'utf8').split('\n');
+  expect(fixed.filter((line) => LIMIT.test(line)).length).toBeGreaterThan(30);
+});
+
 test('no source imports a file outside of its own src: other packages come by name, test support and data never', () => {
   const outside = sources.filter((file) => {
     const ownSource = join(PACKAGES, relative(PACKAGES, file).split(sep)[0] as string, 'src', sep);

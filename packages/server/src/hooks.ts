@@ -3,6 +3,7 @@
 import { type Awaitable, FIELD_VALUE, type Fields, TOKEN } from '@mte-relay/protocol';
 import type { OwnResponse } from './failure/planes.ts';
 import { fieldValue, isFinalStatus, overrideFields } from './http/fields.ts';
+import { ADAPTER_TIMEOUT_MS } from './limits/fixed.ts';
 import { faultOf } from './observe/fault.ts';
 import type { Logger } from './observe/log.ts';
 import { isThenable, within } from './timeout.ts';
@@ -83,9 +84,6 @@ function refusalAnswer(refusal: HookRefusal): OwnResponse {
   return { head: { status: refusal.status, headers: overrides.applyTo([]) }, body };
 }
 
-/** How long a hook may take to decide: what it holds counts against EXCHANGES_MAX. */
-const HOOK_TIMEOUT_MS = 60_000;
-
 /**
  * The hook's word; a hook that fails refuses, and so does one whose refusal is none that can be answered, or that says
  * nothing in time.
@@ -94,7 +92,7 @@ export function decide(
   onRequest: NonNullable<RelayHooks['onRequest']>,
   request: HookRequest,
   log: Logger,
-  timeoutMs: number = HOOK_TIMEOUT_MS,
+  timeoutMs: number = ADAPTER_TIMEOUT_MS,
 ): Awaitable<OwnResponse | undefined> {
   const answerOf = (refusal: HookRefusal | undefined): OwnResponse | undefined => refusal && refusalAnswer(refusal);
   const refuse = (error: unknown): OwnResponse => {

@@ -7,13 +7,13 @@ export { ConfigError, type ConfigProblem } from './config/problems.ts';
 export type { Settings } from './config/settings.ts';
 export type { SettingsAdapter } from './config/sources.ts';
 export type { ExchangeRequest, HookRefusal, HookRequest, HookResponse, RelayHooks } from './hooks.ts';
+export type { SessionLifetimes } from './limits/fixed.ts';
 export { createRelay, type Relay, type RelayOptions } from './relay.ts';
 export { MemorySessionStore } from './sessions/memory.ts';
 export type {
   ClaimPurpose,
   NewSession,
   Session,
-  SessionLifetimes,
   SessionStore,
   StoreBirth,
   StoreClaim,

@@ -6,6 +6,7 @@ import { ANY_HOST, loadIdentitySettings } from './config/load.ts';
 import { ConfigError, type Environment, EXIT_CONFIG } from './config/problems.ts';
 import { effectiveSettings } from './config/shown.ts';
 import { readAllSources } from './config/sources.ts';
+import { EXIT_MS } from './limits/fixed.ts';
 import { PublicFiles } from './listen/public-files.ts';
 import { pinOf, relayIdentities, relayIdentity } from './secrets/identity.ts';
 
@@ -31,12 +32,10 @@ Exit status: 0 done, 64 wrong usage, ${EXIT_CONFIG} wrong configuration, 1 anyth
 `;
 
 const EXIT_USAGE = 64;
-/** How long a process that has done its work may take to end by itself. */
-const END_MS = 1_000;
 
 process.exitCode = await main(process.argv.slice(2));
 // What an operator's module has left running does not keep it.
-setTimeout(() => process.exit(), END_MS).unref();
+setTimeout(() => process.exit(), EXIT_MS).unref();
 
 async function main(args: string[]): Promise<number> {
   const command = parseCommand(args);

@@ -14,6 +14,7 @@ import { Domains } from './domain.ts';
 import type { RelayHooks } from './hooks.ts';
 import { TrustedProxies } from './http/forwarding.ts';
 import { Admission } from './limits/admission.ts';
+import { IN_PROGRESS_POLL_MS } from './limits/fixed.ts';
 import { createAdminServer } from './listen/admin.ts';
 import { PublicFiles } from './listen/public-files.ts';
 import { Router } from './listen/router.ts';
@@ -150,7 +151,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
       upgrades.close(settings.SHUTDOWN_TIMEOUT_MS);
       await closeHttpServer(server, settings.SHUTDOWN_TIMEOUT_MS);
       // What came by another server, which is not the relay's to close.
-      while (context.admission.underWay > 0 && performance.now() < deadlineMs) await setTimeout(UNDER_WAY_POLL_MS);
+      while (context.admission.underWay > 0 && performance.now() < deadlineMs) await setTimeout(IN_PROGRESS_POLL_MS);
       context.health.listening = false;
       await Promise.all([...context.domains.all()].map(({ upstream }) => upstream.destroy()));
       await closeStore(context);
@@ -169,8 +170,6 @@ async function closeStore({ log, sessions }: RelayContext): Promise<void> {
     log.error({ fault: faultOf(error) }, 'session store could not be closed');
   }
 }
-
-const UNDER_WAY_POLL_MS = 10;
 
 /** Loading a module takes time, which making a relay does not. */
 const STORE_NOT_GIVEN = {

@@ -7,14 +7,13 @@ import { nodeSuite } from '@mte-relay/protocol/node';
 import { readConfiguration } from './config/configuration.ts';
 import type { Environment } from './config/problems.ts';
 import { effectiveSettings } from './config/shown.ts';
+import { EXIT_MS } from './limits/fixed.ts';
 import { faultOf } from './observe/fault.ts';
 import { createLogger, type Logger } from './observe/log.ts';
 import { startOpenTelemetry } from './observe/open-telemetry.ts';
 import { createRelay, type Relay } from './relay.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-/** How long the last lines of the log may take to leave. */
-const FLUSH_MS = 1_000;
 
 /** What a process that starts has opened so far. */
 interface Opened {
@@ -132,5 +131,5 @@ function endOnFault(log: Logger): void {
 function exit(status: number, log: Logger | undefined): void {
   if (!log) process.exit(status);
   log.flush(() => process.exit(status));
-  setTimeout(FLUSH_MS).then(() => process.exit(status));
+  setTimeout(EXIT_MS).then(() => process.exit(status));
 }

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { SyncSuite } from '@mte-relay/protocol';
 import type { Logger } from 'pino';
+import { ADAPTER_TIMEOUT_MS } from '../limits/fixed.ts';
 import type { SessionStore } from '../sessions/store.ts';
 import { within } from '../timeout.ts';
 import { type ConfigProblem, type Environment, oneLine } from './problems.ts';
@@ -26,14 +27,11 @@ export interface Modules {
   readonly startup: StartupScript | undefined;
 }
 
-/** Time limit for a settings adapter, and for loading a module. */
-export const MODULE_TIMEOUT_MS = 60_000;
-
 /** Loads the modules that settings name. LOG_MODULE is loaded for its faults alone, before a log is needed. */
 export async function loadModules(
   environment: Environment,
   problems: ConfigProblem[],
-  timeoutMs: number = MODULE_TIMEOUT_MS,
+  timeoutMs: number = ADAPTER_TIMEOUT_MS,
 ): Promise<Modules> {
   const load = async (name: string, what: string): Promise<unknown> => {
     const specifier = environment[name];

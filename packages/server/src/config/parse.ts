@@ -1,5 +1,6 @@
 // From the text of each setting in a table to its value, or to a problem that names the wrong item and never a secret.
 import type * as z from 'zod';
+import { VALUE_SHOWN_MAX_CHARACTERS } from '../limits/fixed.ts';
 import { type ConfigProblem, type Environment, NOT_SET, placeOf, withoutCredentials } from './problems.ts';
 import type { Setting, SettingTable } from './settings.ts';
 import { kindOf } from './values.ts';
@@ -37,8 +38,6 @@ function problemOf(
   return { name, seen: seen + placeOf(path[0]), expected: message };
 }
 
-const SHOWN_MAX_LENGTH = 200;
-
 function shown(value: unknown, isSecret: boolean): string {
   if (typeof value !== 'string') return kindOf(value);
   // PEM may be the private key that belongs into another variable.
@@ -46,5 +45,7 @@ function shown(value: unknown, isSecret: boolean): string {
     return `${value.length} character${value.length === 1 ? '' : 's'} (not shown)`;
   }
   const text = withoutCredentials(value);
-  return JSON.stringify(text.length > SHOWN_MAX_LENGTH ? `${text.slice(0, SHOWN_MAX_LENGTH)}…` : text);
+  return JSON.stringify(
+    text.length > VALUE_SHOWN_MAX_CHARACTERS ? `${text.slice(0, VALUE_SHOWN_MAX_CHARACTERS)}…` : text,
+  );
 }

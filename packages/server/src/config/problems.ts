@@ -1,4 +1,5 @@
 // Problems of a configuration, and how they are reported.
+import { MESSAGE_SHOWN_MAX_CHARACTERS } from '../limits/fixed.ts';
 
 /** One problem of the configuration. */
 export interface ConfigProblem {
@@ -50,5 +51,6 @@ export function withoutCredentials(text: string): string {
 
 /** The message of an error in one line. */
 export function oneLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ').slice(0, 300);
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replaceAll(/\s+/g, ' ').slice(0, MESSAGE_SHOWN_MAX_CHARACTERS);
 }

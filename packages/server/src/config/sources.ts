@@ -3,10 +3,11 @@
 // The file has the settings that deployments share, and the environment has the changes of one deployment. The adapter
 // overrides both, because it receives them and reads a vault.
 import { LineCounter, parseDocument } from 'yaml';
+import { ADAPTER_TIMEOUT_MS, YAML_ALIASES_MAX } from '../limits/fixed.ts';
 import { within } from '../timeout.ts';
 import { DOMAIN_SETTINGS } from './domain-settings.ts';
 import type { FoundBefore } from './load.ts';
-import { importFunction, MODULE_TIMEOUT_MS } from './modules.ts';
+import { importFunction } from './modules.ts';
 import { type ConfigProblem, type Environment, oneLine } from './problems.ts';
 import { PROCESS_SETTINGS } from './process-settings.ts';
 import { suggestName } from './suggest.ts';
@@ -58,7 +59,7 @@ export function readSources(environment: Environment): Sources {
 /** Reads every source. Never rejects. */
 export async function readAllSources(
   environment: Environment,
-  timeoutMs: number = MODULE_TIMEOUT_MS,
+  timeoutMs: number = ADAPTER_TIMEOUT_MS,
 ): Promise<Sources> {
   const sources = readFileAndEnvironment(environment);
   const specifier = environment['SETTINGS_MODULE'];
@@ -111,7 +112,7 @@ function readConfigFile(path: string | undefined, problems: ConfigProblem[]): Re
     problems.push({ name: 'CONFIG_FILE', seen: `${path}:${line}:${col} ${fault.code}`, expected: 'YAML 1.2' });
   }
   if (document.errors.length > 0) return undefined;
-  const values: unknown = document.toJS({ maxAliasCount: 100 });
+  const values: unknown = document.toJS({ maxAliasCount: YAML_ALIASES_MAX });
   if (!isPlainObject(values)) {
     problems.push({ name: 'CONFIG_FILE', seen: `${path} is not a mapping`, expected: 'settings by variable name' });
     return undefined;

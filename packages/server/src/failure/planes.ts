@@ -12,6 +12,7 @@ import {
   ProtocolError,
   type ResponseHead,
 } from '@mte-relay/protocol';
+import { RETRY_AFTER_SECONDS } from '../limits/fixed.ts';
 
 /** Thrown on the way of a request to refuse it on the outer hop. */
 export class OuterRefusal extends Error {
@@ -81,9 +82,6 @@ export const OUTER_TITLE: Readonly<Record<OuterCode, string>> = {
 const OUTER_BODY = Object.fromEntries(
   Object.entries(OUTER_STATUS).map(([code, status]) => [code, problem(OUTER_TITLE[code as OuterCode], status, code)]),
 ) as Record<OuterCode, Buffer>;
-
-/** Seconds after which a refused client may try again, when nothing better is known. */
-const RETRY_AFTER_SECONDS = 2;
 
 /** The same for a connection that has no response to write it with. */
 export function rawRefusal(code: OuterCode): string {

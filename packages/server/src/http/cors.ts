@@ -1,8 +1,7 @@
 // Who may reach the relay from a page: exact origins, one preflight per two hours (Fetch §3.2, CORS protocol).
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { PREFLIGHT_MAX_AGE_SECONDS } from '../limits/fixed.ts';
 
-/** Browsers cap Access-Control-Max-Age at this. */
-const MAX_AGE_SECONDS = 7200;
 /** Methods that a page may always use: they need no preflight (Fetch §2.2.1). */
 const SAFELISTED_METHODS = ['GET', 'HEAD', 'POST'];
 
@@ -47,7 +46,7 @@ export class Cors {
     if (this.allows(req)) {
       res.setHeader('access-control-allow-methods', methods);
       res.setHeader('access-control-allow-headers', req.headers['access-control-request-headers'] ?? 'content-type');
-      res.setHeader('access-control-max-age', MAX_AGE_SECONDS);
+      res.setHeader('access-control-max-age', PREFLIGHT_MAX_AGE_SECONDS);
       res.setHeader('vary', 'Origin, Access-Control-Request-Headers');
     }
     res.writeHead(204).end();

@@ -3,9 +3,7 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-
-/** Addresses further back than this are not looked at. */
-const CHAIN_MAX = 32;
+import { FORWARDED_ADDRESSES_MAX } from '../limits/fixed.ts';
 
 /** The way of one request to this relay. */
 export interface Forwarding {
@@ -113,7 +111,7 @@ function forwardedFor(req: IncomingMessage): string[] {
   const text = req.headers['x-forwarded-for'];
   const listed = (Array.isArray(text) ? text.join(',') : (text ?? '')).split(',').map((item) => item.trim());
   const believed: string[] = [];
-  for (const item of listed.reverse().slice(0, CHAIN_MAX)) {
+  for (const item of listed.reverse().slice(0, FORWARDED_ADDRESSES_MAX)) {
     const address = addressIn(item);
     if (address === undefined) break;
     believed.unshift(address);

@@ -4,9 +4,7 @@ import { isIPv6 } from 'node:net';
 import type { Settings } from '../config/settings.ts';
 import type { Limit, Metrics } from '../observe/metrics.ts';
 import { Deadlines } from './deadlines.ts';
-
-/** Client addresses that are remembered; the one not seen for longest is forgotten, and starts anew. */
-export const ADDRESSES_MAX = 50_000;
+import { ADDRESSES_MAX } from './fixed.ts';
 
 /** Counts what is under way, and says when it is too much. */
 export class Admission {

@@ -1,11 +1,6 @@
 // How much of a request that has its response is still read (RFC 9112 §9.6).
 import type { IncomingMessage } from 'node:http';
-
-/**
- * Bytes of a request that are still read and thrown away once it has its response: closing on unread bytes resets the
- * connection, and a reset can overtake the response.
- */
-const DISCARD_MAX_BYTES = 67_108_864;
+import { DISCARDED_MAX_BYTES } from './fixed.ts';
 
 /** Counts what is thrown away of one request, and ends its connection when that is too much. */
 export class Discard {
@@ -19,6 +14,6 @@ export class Discard {
   /** Takes the length of a piece that nobody reads. */
   take(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes > DISCARD_MAX_BYTES) this.#req.destroy();
+    if (this.#bytes > DISCARDED_MAX_BYTES) this.#req.destroy();
   }
 }

@@ -1,24 +1,21 @@
 // The operators' port: /livez, /readyz and /metrics, apart from the public port so that no client can reach them.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { RelayContext } from '../context.ts';
+import { ADMIN_CONNECTIONS_MAX, ADMIN_IDLE_TIMEOUT_MS, ADMIN_TIMEOUT_MS } from '../limits/fixed.ts';
 import { faultOf } from '../observe/fault.ts';
 import { watchProcess } from '../observe/metrics.ts';
-
-/** Probes and scrapers are few, and quick. */
-const CONNECTIONS_MAX = 200;
-const TIMEOUT_MS = 10_000;
 
 /** A node:http server for operators; not listening yet. */
 export function createAdminServer(context: RelayContext): Server {
   watchProcess();
-  const server = createServer({ headersTimeout: TIMEOUT_MS, requestTimeout: TIMEOUT_MS }, (req, res) => {
+  const server = createServer({ headersTimeout: ADMIN_TIMEOUT_MS, requestTimeout: ADMIN_TIMEOUT_MS }, (req, res) => {
     answer(context, req, res).catch((error: unknown) => {
       context.log.error({ fault: faultOf(error) }, 'metrics could not be read');
       res.destroy();
     });
   });
-  server.maxConnections = CONNECTIONS_MAX;
-  server.timeout = 6 * TIMEOUT_MS;
+  server.maxConnections = ADMIN_CONNECTIONS_MAX;
+  server.timeout = ADMIN_IDLE_TIMEOUT_MS;
   return server;
 }
 

@@ -3,8 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { refuseAndCount } from '../failure/noted.ts';
-
-const DISCOVERY_MAX_AGE_SECONDS = 300;
+import { PUBLIC_MAX_AGE_SECONDS } from '../limits/fixed.ts';
 
 /** Responds with the discovery document (SPEC §9.1). */
 export function discover(
@@ -17,7 +16,7 @@ export function discover(
   res.writeHead(200, {
     'content-type': 'application/json',
     'content-length': discovery.length,
-    'cache-control': `public, max-age=${DISCOVERY_MAX_AGE_SECONDS}`,
+    'cache-control': `public, max-age=${PUBLIC_MAX_AGE_SECONDS}`,
   });
   res.end(req.method === 'HEAD' ? undefined : discovery);
 }

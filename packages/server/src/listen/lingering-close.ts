@@ -2,9 +2,7 @@
 // and a reset can overtake the answer; so the rest is read and thrown away first, within bounds (RFC 9112 §9.6).
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-
-/** How long the rest of a request may take. A client that sends nothing meets CLIENT_IDLE_TIMEOUT_MS before. */
-const LINGER_MAX_MS = 30_000;
+import { DISCARDING_MAX_MS } from '../limits/fixed.ts';
 
 /**
  * Has the connection linger when node:http closes it, which it does by `destroySoon`.
@@ -16,7 +14,7 @@ export function lingerOnClose(socket: Socket, request: () => IncomingMessage | u
     const req = request();
     if (!req || req.complete || socket.destroyed) return closeNow.call(socket);
     socket.end();
-    const deadline = setTimeout(() => socket.destroy(), LINGER_MAX_MS);
+    const deadline = setTimeout(() => socket.destroy(), DISCARDING_MAX_MS);
     socket.once('close', () => clearTimeout(deadline));
     req.once('end', () => closeNow.call(socket));
     req.resume();

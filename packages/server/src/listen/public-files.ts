@@ -4,21 +4,21 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, gzipSync } from 'node:zlib';
+import { PUBLIC_MAX_AGE_SECONDS } from '../limits/fixed.ts';
 
 const FOLDER = new URL('../../public/', import.meta.url);
 const PATH_PREFIX = '/public/';
-const CLIENT_MAX_AGE_SECONDS = 300;
 
 /** The notices that licences of parts of the scripts ask for. */
 const LICENSES = 'mte-relay-licenses.txt';
 
 /** The files by name, and how long a cache may keep each. no-transform: a changed byte would break its integrity hash. */
 const CACHE_CONTROL: Readonly<Record<string, string>> = {
-  'mte-relay-client.js': `public, max-age=${CLIENT_MAX_AGE_SECONDS}, no-transform`,
-  'mte-relay-client.mjs': `public, max-age=${CLIENT_MAX_AGE_SECONDS}, no-transform`,
+  'mte-relay-client.js': `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
+  'mte-relay-client.mjs': `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
   // Asked for anew by each registration, so that a worker is never older than the relay.
   'mte-relay-sw.js': 'public, no-cache, no-transform',
-  [LICENSES]: `public, max-age=${CLIENT_MAX_AGE_SECONDS}, no-transform`,
+  [LICENSES]: `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
 };
 
 interface PublicFile {

@@ -4,15 +4,13 @@ import { Socket } from 'node:net';
 import { OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import { rawRefusal } from '../failure/planes.ts';
+import { HEAD_CHECK_MS } from '../limits/fixed.ts';
 import { countOuter } from '../observe/account.ts';
 import type { Health } from '../observe/health.ts';
 import type { Limit } from '../observe/metrics.ts';
 import { lingerOnClose } from './lingering-close.ts';
 import type { Router } from './router.ts';
 import { isWebSocketHandshake } from './upgrade.ts';
-
-/** How often node:http looks for heads that take too long, at most. */
-const HEAD_CHECK_MS = 5_000;
 
 /** A node:http server that answers for this relay; not listening yet. */
 export function createHttpServer(context: RelayContext, router: Router): Server {

@@ -14,15 +14,13 @@ import { type Domain, setOwnHeaders } from '../domain.ts';
 import { refuseAndCount, refuseOuter } from '../failure/noted.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
+import { CLOSE_TIMEOUT_MS, OUTER_FRAGMENTS_MAX } from '../limits/fixed.ts';
 import { Account } from '../observe/account.ts';
 import { type PendingUpgrade, passThroughUpgrade } from '../pass-through/websocket.ts';
 import { SealedWebSocketRelay } from '../sealed/websocket.ts';
-import { CLOSE_TIMEOUT_MS } from '../upstream/websocket.ts';
 
 const WEBSOCKET_VERSION = '13'; // RFC 6455 §4.1
 const WEBSOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
-/** An intermediary may cut an outer message; nobody has a reason to cut it finer. */
-const OUTER_FRAGMENTS_MAX = 128;
 
 /** Options of `ws` that its type declarations do not have yet. */
 const LIMITS: object = { maxFragments: OUTER_FRAGMENTS_MAX, closeTimeout: CLOSE_TIMEOUT_MS };

@@ -1,6 +1,8 @@
 // What the log says of an error: its kind, its code and where it happened. Never its message: those of parsers and of
 // HTTP libraries quote what they met, and that may be a decoded header value or part of a body.
 
+import { CAUSES_MAX, FRAMES_MAX } from '../limits/fixed.ts';
+
 /** An error as it may be logged. */
 export interface Fault {
   readonly name: string;
@@ -10,8 +12,6 @@ export interface Fault {
   readonly cause?: Fault;
 }
 
-const FRAMES_MAX = 8;
-const CAUSES_MAX = 3;
 const WORD = /^[A-Za-z0-9_.-]{1,64}$/;
 const FRAME = /^ {4}at (?:async )?[^\n]{0,300}:\d+:\d+\)?$/;
 

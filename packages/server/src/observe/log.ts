@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { type Logger, type LoggerOptions, pino } from 'pino';
 import { resolveModule } from '../config/modules.ts';
 import type { Settings } from '../config/settings.ts';
+import { LOG_WAITING_MAX_BYTES } from '../limits/fixed.ts';
 
 export type { Logger } from 'pino';
 
@@ -17,8 +18,6 @@ const PINO_LEVEL: Record<Settings['LOG_LEVEL'], string> = {
 };
 
 const STANDARD_OUTPUT = 1;
-/** Lines that may wait for a reader that is behind, such as a collector that hangs; what is more is dropped, and counted. */
-export const LINES_WAITING_MAX_BYTES = 16_777_216;
 
 /** A logger to standard output, or to a pino transport (LOG_MODULE), which runs in a thread of its own. */
 export function createLogger(level: Settings['LOG_LEVEL'], module?: string, fd: number = STANDARD_OUTPUT): Logger {
@@ -42,7 +41,7 @@ export function createLogger(level: Settings['LOG_LEVEL'], module?: string, fd: 
  * line has, `flush` waits for the line that is being written; else the last ones would overtake it when the process ends.
  */
 function boundedLogger(options: LoggerOptions, fd: number): Logger {
-  const output = pino.destination({ dest: fd, sync: false, minLength: 1, maxLength: LINES_WAITING_MAX_BYTES });
+  const output = pino.destination({ dest: fd, sync: false, minLength: 1, maxLength: LOG_WAITING_MAX_BYTES });
   const log = pino(options, output);
   let dropped = 0;
   output.on('drop', () => {

@@ -4,6 +4,7 @@ import type { ExportResult } from '@opentelemetry/core';
 import type { ReadableSpan, Sampler, SpanExporter } from '@opentelemetry/sdk-trace';
 import { ConfigError } from '../config/problems.ts';
 import type { ProcessSettings } from '../config/settings.ts';
+import { SPANS_PER_EXPORT_MAX, TRACES_SHUTDOWN_MS } from '../limits/fixed.ts';
 import { faultOf } from './fault.ts';
 import type { Logger } from './log.ts';
 import { PACKAGE } from './package.ts';
@@ -12,12 +13,10 @@ import type { OpenTelemetry } from './trace.ts';
 /** OpenTelemetry at work. */
 export interface RunningOpenTelemetry {
   readonly api: OpenTelemetry;
-  /** Sends what waits and ends; takes no longer than {@link SHUTDOWN_MS}. Never rejects. */
+  /** Sends what waits and ends; takes no longer than {@link TRACES_SHUTDOWN_MS}. Never rejects. */
   shutdown(): Promise<void>;
 }
 
-/** What waits at the end of the process is not worth more. */
-const SHUTDOWN_MS = 3_000;
 const TRACES_PATH = '/v1/traces';
 
 /**
@@ -51,7 +50,7 @@ export async function startOpenTelemetry(
       new sdk.BatchSpanProcessor({
         exporter: new ToldExporter(sender, log),
         maxQueueSize: queue,
-        maxExportBatchSize: Math.min(512, queue),
+        maxExportBatchSize: Math.min(SPANS_PER_EXPORT_MAX, queue),
         scheduledDelayMillis: settings.OTEL_BSP_SCHEDULE_DELAY,
         exportTimeoutMillis: settings.OTEL_EXPORTER_OTLP_TIMEOUT,
       }),
@@ -66,7 +65,7 @@ export async function startOpenTelemetry(
       const ended = provider.shutdown().catch((error: unknown) => {
         log.warn({ fault: faultOf(error) }, 'the last traces could not be exported');
       });
-      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS).unref())]);
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, TRACES_SHUTDOWN_MS).unref())]);
     },
   };
 }

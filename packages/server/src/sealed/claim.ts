@@ -4,8 +4,9 @@ import type { IncomingMessage } from 'node:http';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { OuterRefusal } from '../failure/planes.ts';
+import { SESSION_LIFETIMES } from '../limits/fixed.ts';
 import type { Account } from '../observe/account.ts';
-import { type ClaimPurpose, SESSION_LIFETIMES, type Session, type StoreClaim } from '../sessions/store.ts';
+import type { ClaimPurpose, Session, StoreClaim } from '../sessions/store.ts';
 
 /** A session that a message may use, and the domain that it belongs to. */
 export interface Admitted {

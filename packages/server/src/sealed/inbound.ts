@@ -9,6 +9,7 @@ import {
   type RequestHead,
 } from '@mte-relay/protocol';
 import { decodeAuthentic, InnerRefusal } from '../failure/planes.ts';
+import { BUFFERED_MAX_BYTES } from '../limits/fixed.ts';
 
 /** Bounds of an inner request. */
 export interface InboundLimits {
@@ -62,7 +63,7 @@ export class Inbound implements BhttpSink<RequestHead> {
 
   /** True when the stream's reader is behind and no more should be read from the client. */
   get congested(): boolean {
-    return this.#stream !== undefined && !this.#stream.destroyed && this.#stream.readableLength > BODY_BUFFER_BYTES;
+    return this.#stream !== undefined && !this.#stream.destroyed && this.#stream.readableLength > BUFFERED_MAX_BYTES;
   }
 
   /** Breaks the body's stream off, so that the upstream's request is aborted and never ends gracefully. */
@@ -88,14 +89,11 @@ export class Inbound implements BhttpSink<RequestHead> {
   }
 }
 
-/** Opened bytes that may wait for the upstream before reading from the client pauses. */
-const BODY_BUFFER_BYTES = 262_144;
-
 class RequestBody extends Readable {
   readonly #wantMore: () => void;
 
   constructor(wantMore: () => void) {
-    super({ highWaterMark: BODY_BUFFER_BYTES });
+    super({ highWaterMark: BUFFERED_MAX_BYTES });
     this.#wantMore = wantMore;
     this.on('error', () => undefined); // whoever reads has its own listener, for as long as it reads
   }

@@ -23,8 +23,8 @@ import {
 import { REQUEST_ID_FIELD } from '../http/request-id.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
 import { trailerFields } from '../http/trailers.ts';
+import { COOKIE_MAX_BYTES } from '../limits/fixed.ts';
 import type { Account } from '../observe/account.ts';
-import { COOKIE_MAX_BYTES } from '../secrets/cookies.ts';
 import type { Session } from '../sessions/store.ts';
 import type { Admitted } from './claim.ts';
 

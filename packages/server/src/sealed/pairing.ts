@@ -5,8 +5,6 @@ import {
   type Bytes,
   CONTENT_TYPE_PAIRING,
   equalBytes,
-  KEM_CIPHERTEXT_BYTES,
-  KEM_PUBLIC_KEY_BYTES,
   type OuterCode,
   type PairingRequest,
   parsePairingRequest,
@@ -19,11 +17,9 @@ import type { Domain } from '../domain.ts';
 import { outerFailureOf } from '../failure/noted.ts';
 import { OuterRefusal, refuse } from '../failure/planes.ts';
 import type { Deadlines } from '../limits/deadlines.ts';
+import { PAIRING_REQUEST_MAX_BYTES, SESSION_LIFETIMES } from '../limits/fixed.ts';
 import type { Account, HttpExchange } from '../observe/account.ts';
-import { SESSION_LIFETIMES, StoreFullError, StoreUnavailableError } from '../sessions/store.ts';
-
-/** No pairing request is longer: the two KEM parts, the longest authority, and the small fields with room to spare. */
-const REQUEST_MAX_BYTES = KEM_CIPHERTEXT_BYTES + KEM_PUBLIC_KEY_BYTES + 512;
+import { StoreFullError, StoreUnavailableError } from '../sessions/store.ts';
 
 /** Responds to one pairing request; never rejects. */
 export async function pair(context: RelayContext, { req, res }: HttpExchange, account: Account): Promise<void> {
@@ -129,7 +125,7 @@ function readBody(req: IncomingMessage, deadlines: Deadlines): Promise<Bytes> {
     deadlines.add(pending);
     req.on('data', (part: Buffer) => {
       length += part.length;
-      if (length <= REQUEST_MAX_BYTES) parts.push(part);
+      if (length <= PAIRING_REQUEST_MAX_BYTES) parts.push(part);
       else reject(new OuterRefusal('too-large'));
     });
     req.on('end', () => resolve(new Uint8Array(Buffer.concat(parts))));

@@ -21,10 +21,8 @@ import {
 import type { WebSocket } from 'ws';
 import type { ProcessSettings } from '../config/settings.ts';
 import { outerCloseCode } from '../failure/planes.ts';
+import { BUFFERED_MAX_BYTES } from '../limits/fixed.ts';
 import type { Limit } from '../observe/metrics.ts';
-
-/** Bytes that may wait for a side before the other one is no longer read. */
-const WAITING_MAX_BYTES = 262_144;
 
 /** What an error of `ws` says of a message of the upstream. */
 const LIMIT_OF: Readonly<Record<string, Limit>> = {
@@ -143,7 +141,7 @@ export class WebSocketTunnel {
       default:
         this.#deliverData(frame);
     }
-    if (this.#upstream.bufferedAmount > WAITING_MAX_BYTES && !this.#ended) this.#outer.pause();
+    if (this.#upstream.bufferedAmount > BUFFERED_MAX_BYTES && !this.#ended) this.#outer.pause();
   }
 
   /** Piece by piece: the upstream never sees the last one of a message that did not arrive whole. */
@@ -157,7 +155,7 @@ export class WebSocketTunnel {
   }
 
   readonly #upstreamTook = (): void => {
-    if (this.#outer.isPaused && this.#upstream.bufferedAmount <= WAITING_MAX_BYTES) this.#outer.resume();
+    if (this.#outer.isPaused && this.#upstream.bufferedAmount <= BUFFERED_MAX_BYTES) this.#outer.resume();
   };
 
   // Upstream to client.
@@ -183,12 +181,12 @@ export class WebSocketTunnel {
     if (sealer.left === 1 && frame.kind !== 'close') return this.close(CLOSE_GOING_AWAY, 'frames used up');
     if (frame.kind === 'close') this.#closeSealed = true;
     this.#outer.send(sealer.seal(encodeFrame(frame)), this.#clientTook);
-    if (this.#outer.bufferedAmount > WAITING_MAX_BYTES) this.#upstream.pause();
+    if (this.#outer.bufferedAmount > BUFFERED_MAX_BYTES) this.#upstream.pause();
   }
 
   readonly #clientTook = (): void => {
     this.#lastSignMs = performance.now();
-    if (this.#upstream.isPaused && this.#outer.bufferedAmount <= WAITING_MAX_BYTES) this.#upstream.resume();
+    if (this.#upstream.isPaused && this.#outer.bufferedAmount <= BUFFERED_MAX_BYTES) this.#upstream.resume();
   };
 
   #onUpstreamClose(code: number, reason: string): void {

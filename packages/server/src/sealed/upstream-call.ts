@@ -14,6 +14,7 @@ import type { RelayContext } from '../context.ts';
 import { upstreamFailed } from '../failure/noted.ts';
 import { innerFailure } from '../failure/planes.ts';
 import { downstreamFields, flatten, isFinalStatus, type ParsedHeaders } from '../http/fields.ts';
+import { INFORMATIONAL_MAX, INFORMATIONAL_MAX_BYTES, WHOLE_BODY_MAX_BYTES } from '../limits/fixed.ts';
 import type { Account } from '../observe/account.ts';
 import type { UpstreamCall as TracedCall } from '../observe/trace.ts';
 import type { UpstreamRequest } from '../upstream/connection.ts';
@@ -22,12 +23,6 @@ import type { OpenedRequest } from './opened-request.ts';
 import type { Outbound } from './outbound.ts';
 
 type Controller = Dispatcher.DispatchController;
-
-/** Informational responses that are kept for the client, which opens no more of them and of the response's head together. */
-const INFORMATIONAL_MAX = 16;
-const INFORMATIONAL_MAX_BYTES = 16_384;
-/** A response that is not here whole is sent as a stream once this much of it is. */
-const WHOLE_RESPONSE_MAX_BYTES = 49_152;
 
 /** One call of the upstream; it tells the client nothing after {@link UpstreamCall.abort}. */
 export class UpstreamCall implements Dispatcher.DispatchHandler {
@@ -111,7 +106,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     }
     this.#pieces.push(chunk as Buffer<ArrayBuffer>);
     this.#held += chunk.length;
-    if (this.#held > WHOLE_RESPONSE_MAX_BYTES) this.#streamIfUnfinished();
+    if (this.#held > WHOLE_BODY_MAX_BYTES) this.#streamIfUnfinished();
   }
 
   onResponseEnd(_controller: Controller, trailers: ParsedHeaders): void {

@@ -2,12 +2,12 @@
 // and hooks; it grants nothing.
 import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import { type Bytes, concatBytes } from '@mte-relay/protocol';
+import { CLIENT_ID_LIFETIME_MS } from '../limits/fixed.ts';
 import { deriveFromSecret } from './derive.ts';
 
 const ID_BYTES = 16;
 const SIGNED_BYTES = ID_BYTES + 8;
 const TOKEN_BYTES = SIGNED_BYTES + 32;
-const LIFETIME_MS = 365 * 24 * 60 * 60 * 1000;
 
 /** Issues client ids under the newest secret and verifies them under every one. */
 export class ClientIds {
@@ -22,7 +22,7 @@ export class ClientIds {
   issue(nowMs: number): { id: string; token: Bytes } {
     const signed = Buffer.alloc(SIGNED_BYTES);
     randomBytes(ID_BYTES).copy(signed);
-    signed.writeBigUInt64BE(BigInt(nowMs + LIFETIME_MS), ID_BYTES);
+    signed.writeBigUInt64BE(BigInt(nowMs + CLIENT_ID_LIFETIME_MS), ID_BYTES);
     const [newest] = this.#keys as [KeyObject];
     return { id: idText(signed), token: concatBytes([signed, sign(newest, signed)]) };
   }

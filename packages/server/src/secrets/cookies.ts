@@ -27,9 +27,6 @@ const PATH_TAG_CHARS = 8;
 const NONCE_BYTES = 16;
 const LABEL: Bytes = asciiBytes('cookie');
 
-/** Browsers keep no cookie whose name and value are longer together (RFC 6265bis §5.7), and do not say so. */
-export const COOKIE_MAX_BYTES = 4096;
-
 /** Which values are sealed. */
 export type CookieSealing = 'httponly' | 'all' | 'off';
 

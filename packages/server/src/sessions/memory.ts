@@ -1,20 +1,20 @@
 // Sessions in this process's memory: the store of a single relay, and the default.
 import { type Bytes, ReplayWindow } from '@mte-relay/protocol';
 import {
+  SESSION_LIFETIMES,
+  type SessionLifetimes,
+  SWEEP_EVERY_MS,
+  SWEEP_PAUSE_PER_SESSION_MS,
+} from '../limits/fixed.ts';
+import {
   type ClaimPurpose,
   type NewSession,
-  SESSION_LIFETIMES,
   type Session,
-  type SessionLifetimes,
   type SessionStore,
   type StoreBirth,
   type StoreClaim,
   StoreFullError,
 } from './store.ts';
-
-const SWEEP_EVERY_MS = 10_000;
-/** How long a full store rests between two, per session that it looks at: many times as long as that takes. */
-const SWEEP_PAUSE_PER_SESSION_MS = 0.01;
 
 class MemorySession implements Session {
   readonly sid: Bytes;

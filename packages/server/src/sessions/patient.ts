@@ -1,6 +1,7 @@
 // A session store of the operator's own, with an end to waiting for it: one that never answered would hold each request
 // and each pairing for ever, and the end of the relay too. The relay's own stores keep their time themselves.
 import type { Awaitable, Bytes } from '@mte-relay/protocol';
+import { STORE_TIMEOUT_MS } from '../limits/fixed.ts';
 import { isThenable, within } from '../timeout.ts';
 import {
   type ClaimPurpose,
@@ -11,9 +12,6 @@ import {
   type StoreClaim,
   StoreUnavailableError,
 } from './store.ts';
-
-/** How long the store may take for one answer. */
-export const STORE_TIMEOUT_MS = 10_000;
 
 /** The store, whose answers come in time or not at all. */
 export class PatientStore implements SessionStore {

@@ -7,6 +7,15 @@
 import { randomInt } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Logger } from 'pino';
+import {
+  CLUSTER_REDIRECTIONS_MAX,
+  CLUSTER_SILENT_MS,
+  COMMANDS_WAITING_MAX,
+  RECONNECT_MAX_MS,
+  RECONNECT_MIN_MS,
+  SENTINEL_POLL_MS,
+  SILENT_TIMEOUTS,
+} from '../limits/fixed.ts';
 import type { RedisScript } from './redis-script.ts';
 import { describeTarget, type RedisNode, type RedisTarget } from './redis-url.ts';
 import { StoreUnavailableError } from './store.ts';
@@ -44,14 +53,6 @@ class Load {
   silentSinceMs = 0;
 }
 
-const RECONNECT_MIN_MS = 50;
-const RECONNECT_MAX_MS = 1_000;
-/** Commands that may be unanswered at once; one more is refused. */
-const UNANSWERED_MAX = 20_000;
-/** Silence of this many timeouts, with commands unanswered, makes a connection suspect. */
-const SILENT_TIMEOUTS = 2;
-/** Silence of a whole cluster: one node that hangs may be all that is asked between two heartbeats of the store. */
-const MANY_SILENT_MS = 3_000;
 /** Refusals by which a server says that it is not, or no longer, the one to ask. */
 const NOT_THE_MASTER = /READONLY|MASTERDOWN|LOADING/;
 
@@ -87,7 +88,8 @@ export class RedisConnection {
     const driver = this.#driver;
     if (!driver) return Promise.reject(new StoreUnavailableError('Redis is not connected'));
     const { load } = driver;
-    if (load.unanswered >= UNANSWERED_MAX) return Promise.reject(new StoreUnavailableError('Redis is overloaded'));
+    if (load.unanswered >= COMMANDS_WAITING_MAX)
+      return Promise.reject(new StoreUnavailableError('Redis is overloaded'));
     const { promise, resolve, reject } = Promise.withResolvers<RedisReply>();
     const timeout = setTimeout(() => {
       reject(new StoreUnavailableError(`Redis did not answer within ${this.#options.timeoutMs} ms`));
@@ -131,7 +133,7 @@ export class RedisConnection {
     const nowMs = performance.now();
     const patienceMs = SILENT_TIMEOUTS * this.#options.timeoutMs;
     const { bornMs, silentSinceMs } = driver.load;
-    const silentMs = driver.isMany ? Math.max(patienceMs, MANY_SILENT_MS) : patienceMs;
+    const silentMs = driver.isMany ? Math.max(patienceMs, CLUSTER_SILENT_MS) : patienceMs;
     if (nowMs - silentSinceMs >= silentMs) this.#give(driver, new Error('Redis is silent'));
     else if (driver.isMany && nowMs - bornMs >= 2 * patienceMs) void this.#renew(driver);
   }
@@ -367,9 +369,6 @@ type SocketOptions = {
   reconnectStrategy: false;
 } & ({ tls?: false } | { tls: true; ca?: string; servername?: string });
 
-const SENTINEL_POLL_MS = 1_000;
-/** Once for a slot that moved, and some more while it is moving. */
-const CLUSTER_REDIRECTIONS_MAX = 4;
 /** The client's own timer costs an AbortSignal per command and ends when the command was written. */
 const NO_TIMEOUT_OF_ITS_OWN = { timeout: 0 };
 

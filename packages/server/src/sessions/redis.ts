@@ -2,6 +2,14 @@
 // of them. Secrets are at hand for a minute in each relay; every claim is made in Redis, by one script (redis-script.ts).
 import type { Bytes, SyncSuite } from '@mte-relay/protocol';
 import type { Logger } from 'pino';
+import {
+  FENCE_MS,
+  HEARTBEAT_MS,
+  NODES_TRIED_MAX,
+  SESSION_CACHED_MS,
+  SESSION_LIFETIMES,
+  type SessionLifetimes,
+} from '../limits/fixed.ts';
 import { SessionSealer } from './record.ts';
 import { RedisConnection, type RedisReply } from './redis-connection.ts';
 import { CLAIM, CLAIM_ANSWERS, CREATE, HELLO } from './redis-script.ts';
@@ -9,9 +17,7 @@ import type { RedisTarget } from './redis-url.ts';
 import {
   type ClaimPurpose,
   type NewSession,
-  SESSION_LIFETIMES,
   type Session,
-  type SessionLifetimes,
   type SessionStore,
   type StoreBirth,
   type StoreClaim,
@@ -32,18 +38,8 @@ export interface RedisSessionStoreOptions {
   readonly lifetimes?: SessionLifetimes;
 }
 
-const CACHED_FOR_MS = 60_000;
-/** Nodes of a cluster that are asked for one greeting, while those before do not answer. */
-const NODES_ASKED_MAX = 4;
-/** Keys by which they are found: `{store}`, `{store1}`, … */
+/** Keys by which the nodes of a cluster are found: `{store}`, `{store1}`, … */
 const NODE_KEYS = 32;
-/** How often Redis is asked whether it is there, and which line of writes it continues. */
-const HEARTBEAT_MS = 1_000;
-/**
- * How long a master that its replicas have left may go on accepting claims: min-replicas-max-lag (10 s unless set) and
- * some. During that time a new master vouches for nothing.
- */
-const FENCE_MS = 30_000;
 
 interface Cached {
   readonly session: Session;
@@ -190,7 +186,7 @@ export class RedisSessionStore implements SessionStore {
   #remember(name: string, session: Session): void {
     const nowMs = performance.now();
     this.#cache.delete(name);
-    this.#cache.set(name, { session, untilMs: nowMs + CACHED_FOR_MS });
+    this.#cache.set(name, { session, untilMs: nowMs + SESSION_CACHED_MS });
     for (const [oldest, { untilMs }] of this.#cache) {
       if (untilMs > nowMs && this.#cache.size <= this.#options.sessionsCachedMax) break;
       this.#cache.delete(oldest);
@@ -238,7 +234,7 @@ export class RedisSessionStore implements SessionStore {
           String(FENCE_MS),
         ]);
       } catch (error) {
-        if (!mayAskOthers || asked === NODES_ASKED_MAX) throw error;
+        if (!mayAskOthers || asked === NODES_TRIED_MAX) throw error;
         // The keys fall to slots, and so to nodes, by chance.
         if (at === this.#nodeAsked) this.#nodeAsked = (at + 1) % NODE_KEYS;
       }

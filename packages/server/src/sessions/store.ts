@@ -73,20 +73,3 @@ export interface SessionStore {
   claim(session: Session, n: number, purpose: ClaimPurpose): Awaitable<StoreClaim>;
   close(): Awaitable<void>;
 }
-
-/** How long sessions live (SPEC §7). */
-export interface SessionLifetimes {
-  readonly idleMs: number;
-  readonly absoluteMs: number;
-  /** Until the first message has opened. */
-  readonly unconfirmedMs: number;
-  readonly messageLimit: number;
-}
-
-/** SPEC §7 */
-export const SESSION_LIFETIMES: SessionLifetimes = {
-  idleMs: 15 * 60_000,
-  absoluteMs: 60 * 60_000,
-  unconfirmedMs: 30_000,
-  messageLimit: 2 ** 20,
-};

@@ -5,6 +5,7 @@ import { connect, isIP, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
 import type { Trailers } from '../http/trailers.ts';
+import { TCP_KEEP_ALIVE_DELAY_MS } from '../limits/fixed.ts';
 
 /** A request ready to be sent upstream. */
 export interface UpstreamRequest {
@@ -33,8 +34,11 @@ export interface UpstreamTls {
   readonly key?: string;
 }
 
-/** An upstream that vanished without a word shows within minutes, also where nothing is sent to it. */
-export const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
+/** Socket options of connections outside of the pool. */
+export const KEEP_ALIVE: { readonly keepAlive: true; readonly keepAliveInitialDelay: number } = {
+  keepAlive: true,
+  keepAliveInitialDelay: TCP_KEEP_ALIVE_DELAY_MS,
+};
 
 /** A request on a connection of its own, which may be half closed as TCP allows. @param headers flat, `host` too. */
 export function connectionRequest(

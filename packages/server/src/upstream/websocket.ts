@@ -4,6 +4,7 @@ import type { Bytes } from '@mte-relay/protocol';
 import { WebSocket } from 'ws';
 import type { ProcessSettings } from '../config/settings.ts';
 import { downstreamFields, isHandshakeField } from '../http/fields.ts';
+import { CLOSE_TIMEOUT_MS, WHOLE_BODY_MAX_BYTES } from '../limits/fixed.ts';
 import { KEEP_ALIVE, type UpstreamConnection } from './connection.ts';
 import { timeLimitError } from './failures.ts';
 
@@ -25,11 +26,6 @@ export interface UpgradeOutcome {
   onRefused(status: number, fields: [string, string][], body: Bytes | undefined): void;
   onFailed(error: Error): void;
 }
-
-/** A refusal's body that is passed on: with its head it must fit one chunk. */
-const REFUSAL_BODY_MAX_BYTES = 49_152;
-/** How long the other side may take to answer a close frame. */
-export const CLOSE_TIMEOUT_MS = 5_000;
 
 /** Begins a handshake. Throws SyntaxError for a subprotocol that is no token or is offered twice. */
 export function openUpstream(
@@ -126,7 +122,7 @@ function readRefusal(res: IncomingMessage, done: (body: Bytes | undefined) => vo
   res.on('data', (piece: Buffer) => {
     pieces.push(piece);
     length += piece.length;
-    if (length > REFUSAL_BODY_MAX_BYTES) finish(undefined);
+    if (length > WHOLE_BODY_MAX_BYTES) finish(undefined);
   });
   res.on('end', () => finish(new Uint8Array(Buffer.concat(pieces))));
   res.on('error', () => undefined); // its close tells

@@ -4,7 +4,8 @@ import { MemorySessionStore, type SessionLifetimes } from '@mte-relay/server';
 import { beginPairing, type OuterAnswer, postPairing, SealedClient } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { describe, expect, test } from 'vitest';
-import { ADDRESSES_MAX, AddressBuckets, networkOf } from '../../src/limits/admission.ts';
+import { AddressBuckets, networkOf } from '../../src/limits/admission.ts';
+import { ADDRESSES_MAX } from '../../src/limits/fixed.ts';
 import { closing, relaySeries } from '../support/admin.ts';
 
 const limited = (limit: string): string => `mte_relay_limited_total{limit="${limit}"}`;

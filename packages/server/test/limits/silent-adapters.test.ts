@@ -5,7 +5,8 @@ import { stage } from '@mte-relay/testing/stage';
 import { pino } from 'pino';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { decide } from '../../src/hooks.ts';
-import { PatientStore, STORE_TIMEOUT_MS } from '../../src/sessions/patient.ts';
+import { STORE_TIMEOUT_MS } from '../../src/limits/fixed.ts';
+import { PatientStore } from '../../src/sessions/patient.ts';
 
 const never = (): Promise<never> => new Promise(() => undefined);
 const silent: SessionStore = { ready: true, birth: never, create: never, find: never, claim: never, close: never };

@@ -5,10 +5,11 @@ import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { temporaryFiles } from '@mte-relay/testing/temporary-files';
 import { expect, onTestFinished, test } from 'vitest';
-import { createLogger, LINES_WAITING_MAX_BYTES } from '../../src/observe/log.ts';
+import { LOG_WAITING_MAX_BYTES } from '../../src/limits/fixed.ts';
+import { createLogger } from '../../src/observe/log.ts';
 
 const LINE_BYTES = 100_000;
-const LINES = 2 * Math.ceil(LINES_WAITING_MAX_BYTES / LINE_BYTES);
+const LINES = 2 * Math.ceil(LOG_WAITING_MAX_BYTES / LINE_BYTES);
 
 test('lines that nobody takes are bounded, and the next reader is told how many are missing', async () => {
   const pipe = join(temporaryFiles(), 'log');
@@ -34,6 +35,6 @@ test('lines that nobody takes are bounded, and the next reader is told how many 
     .map((line) => JSON.parse(line) as { at?: number; lines?: number });
   const taken = lines.flatMap(({ at }) => at ?? []);
   expect(taken).toEqual(taken.map((_, at) => at)); // the first ones, in order
-  expect(taken.length * LINE_BYTES).toBeLessThanOrEqual(LINES_WAITING_MAX_BYTES);
+  expect(taken.length * LINE_BYTES).toBeLessThanOrEqual(LOG_WAITING_MAX_BYTES);
   expect(lines.at(-1)).toMatchObject({ level: 'error', lines: LINES - taken.length });
 });

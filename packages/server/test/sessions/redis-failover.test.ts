@@ -5,7 +5,8 @@ import { freePort } from '@mte-relay/testing/free-port';
 import { REDIS_SERVER, RedisServer, startRedis, WITHOUT_PERSISTENCE } from '@mte-relay/testing/redis';
 import { until } from '@mte-relay/testing/until';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { SESSION_LIFETIMES, StoreUnavailableError } from '../../src/sessions/store.ts';
+import { SESSION_LIFETIMES } from '../../src/limits/fixed.ts';
+import { StoreUnavailableError } from '../../src/sessions/store.ts';
 import { created, openedStore, openStore } from '../support/redis-store.ts';
 
 const SINCE_LONG = String(Date.now() - 24 * 60 * 60_000);

@@ -4,9 +4,10 @@ import { TEST_SECRET } from '@mte-relay/testing/settings';
 import { until } from '@mte-relay/testing/until';
 import pino from 'pino';
 import { onTestFinished } from 'vitest';
+import { SESSION_LIFETIMES, SESSION_LIFETIMES } from '../../src/limits/fixed.ts';
 import { RedisSessionStore, type RedisSessionStoreOptions } from '../../src/sessions/redis.ts';
 import { parseRedisUrl, type RedisTarget } from '../../src/sessions/redis-url.ts';
-import { type NewSession, SESSION_LIFETIMES, type Session } from '../../src/sessions/store.ts';
+import type { NewSession, Session } from '../../src/sessions/store.ts';
 
 export const suite: ReturnType<typeof nodeSuite> = nodeSuite();
 

@@ -1,0 +1,139 @@
+// Every limit of the relay that is not a setting, by what it bounds. This file is on the ground floor: it imports nothing
+// of the relay, so every other room may import it.
+import { KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_KEY_BYTES } from '@mte-relay/protocol';
+
+// Clients.
+
+/** Longest pairing request: the two KEM parts, the longest authority, and the small fields with room to spare (SPEC §3). */
+export const PAIRING_REQUEST_MAX_BYTES: number = KEM_CIPHERTEXT_BYTES + KEM_PUBLIC_KEY_BYTES + 512;
+/**
+ * Bytes of a request that the relay reads and discards after it has responded: to close on unread bytes resets the
+ * connection, and a reset can overtake the response (RFC 9112 §9.6).
+ */
+export const DISCARDED_MAX_BYTES = 67_108_864;
+/** How long the relay discards the rest of such a request. A client that sends nothing meets CLIENT_IDLE_TIMEOUT_MS first. */
+export const DISCARDING_MAX_MS = 30_000;
+/** How often node:http checks for heads that take too long, at most: a client is cut off this much after its time. */
+export const HEAD_CHECK_MS = 5_000;
+/** Fragments of an outer WebSocket message. An intermediary may fragment a message; none has a reason to fragment it more. */
+export const OUTER_FRAGMENTS_MAX = 128;
+/** Addresses of `X-Forwarded-For` that are read, nearest first: more than any chain of proxies adds. */
+export const FORWARDED_ADDRESSES_MAX = 32;
+/** Client addresses whose pairing rate is remembered; beyond it the one that asked longest ago is forgotten. */
+export const ADDRESSES_MAX = 50_000;
+/** Longest name and value of a cookie: browsers silently drop a longer one (RFC 6265bis §5.7). */
+export const COOKIE_MAX_BYTES = 4_096;
+/** How long a signed client id is valid: a client whose id has expired takes that of its session (SPEC §3.5). */
+export const CLIENT_ID_LIFETIME_MS: number = 365 * 24 * 60 * 60 * 1_000;
+/** How long a browser may cache a preflight: browsers cap Access-Control-Max-Age at this. */
+export const PREFLIGHT_MAX_AGE_SECONDS = 7_200;
+/** How long a cache may keep the discovery document (SPEC §9.1) and the client's scripts: a new key or version shows then. */
+export const PUBLIC_MAX_AGE_SECONDS = 300;
+/** Seconds after which a refused client may retry, unless the relay knows better; few, because a refusal is cheap. */
+export const RETRY_AFTER_SECONDS = 2;
+
+// Clients and upstreams alike.
+
+/** Bytes that wait for the slower side before the relay stops reading from the other one: four chunks. */
+export const BUFFERED_MAX_BYTES = 262_144;
+/** How long the other side of a WebSocket may take to respond to a close frame (RFC 6455 §7.1.1). */
+export const CLOSE_TIMEOUT_MS = 5_000;
+
+// Upstreams.
+
+/** Longest response body that is buffered until it is whole: with its head it then fits one chunk (SPEC §13.2). */
+export const WHOLE_BODY_MAX_BYTES = 49_152;
+/** Informational responses of one exchange that are kept for the client, which opens no more of them … */
+export const INFORMATIONAL_MAX = 16;
+/** … and no more bytes of them and of the response's head together. */
+export const INFORMATIONAL_MAX_BYTES = 16_384;
+/** TCP keep-alive outside of the pool: an upstream that vanished shows within minutes, even if nothing is sent to it. */
+export const TCP_KEEP_ALIVE_DELAY_MS = 60_000;
+
+// Session stores.
+
+/** How long sessions live. */
+export interface SessionLifetimes {
+  readonly idleMs: number;
+  readonly absoluteMs: number;
+  /** Until the first message has opened. */
+  readonly unconfirmedMs: number;
+  readonly messageLimit: number;
+}
+
+/** The lifetimes of SPEC §7, which a pairing tells the client; a session that no message confirms ends first. */
+export const SESSION_LIFETIMES: SessionLifetimes = {
+  idleMs: 15 * 60_000,
+  absoluteMs: 60 * 60_000,
+  unconfirmedMs: 30_000,
+  messageLimit: 2 ** 20,
+};
+
+/** How long one call of an operator's store may take: what waits for it counts against EXCHANGES_MAX. */
+export const STORE_TIMEOUT_MS = 10_000;
+/** How often the memory store looks for sessions whose time is over. */
+export const SWEEP_EVERY_MS = 10_000;
+/** Pause of a full memory store between two sweeps, per session: many times as long as looking at one takes. */
+export const SWEEP_PAUSE_PER_SESSION_MS = 0.01;
+/** How long a relay keeps the secrets of a session of Redis in its own memory, used or not. */
+export const SESSION_CACHED_MS = 60_000;
+
+// Redis.
+
+/** How often the store asks Redis whether it responds, and which line of writes it continues. */
+export const HEARTBEAT_MS = 1_000;
+/**
+ * How long a master that its replicas have left may go on accepting claims: min-replicas-max-lag (10 s unless set) and
+ * a margin. During that time a new master vouches for nothing.
+ */
+export const FENCE_MS = 30_000;
+/** Commands without a reply at once; the store refuses one more, because a queue beyond it only grows. */
+export const COMMANDS_WAITING_MAX = 20_000;
+/** Silence of this many timeouts, with commands waiting, makes a connection suspect. */
+export const SILENT_TIMEOUTS = 2;
+/** Silence of a whole cluster: between two heartbeats, commands may concern one node that hangs and no other. */
+export const CLUSTER_SILENT_MS = 3_000;
+/** Pause before the first reconnection, doubled with each further one … */
+export const RECONNECT_MIN_MS = 50;
+/** … up to this one, so that a Redis that is reachable again is found within a second. */
+export const RECONNECT_MAX_MS = 1_000;
+/** How often the sentinels are asked whether they still name the same master. */
+export const SENTINEL_POLL_MS = 1_000;
+/** Redirections that one command follows: one for a slot that moved, and some more while it is moving. */
+export const CLUSTER_REDIRECTIONS_MAX = 4;
+/** Nodes of a cluster that one greeting tries, while those before do not respond. */
+export const NODES_TRIED_MAX = 4;
+
+// The operator's own code and port.
+
+/** How long a module, a settings adapter or the onRequest hook may take: what waits for a hook counts against EXCHANGES_MAX. */
+export const ADAPTER_TIMEOUT_MS = 60_000;
+/** Aliases that a YAML file may use: a few that refer to each other could expand to more than memory holds. */
+export const YAML_ALIASES_MAX = 100;
+/** Characters of a refused value in the report of a configuration: enough to find it. */
+export const VALUE_SHOWN_MAX_CHARACTERS = 200;
+/** Characters of an error's message in that report, which has one line per problem. */
+export const MESSAGE_SHOWN_MAX_CHARACTERS = 300;
+/** Connections to ADMIN_PORT: probes and scrapers are few. */
+export const ADMIN_CONNECTIONS_MAX = 200;
+/** How long a request to ADMIN_PORT may take to arrive: it has no body. */
+export const ADMIN_TIMEOUT_MS = 10_000;
+/** How long a connection to ADMIN_PORT may be idle: scrapers keep theirs from one scrape to the next. */
+export const ADMIN_IDLE_TIMEOUT_MS = 60_000;
+
+// The process and its log.
+
+/** Log lines that wait for a reader that is too slow, such as a collector that hangs; the relay drops and counts the rest. */
+export const LOG_WAITING_MAX_BYTES = 16_777_216;
+/** Stack frames of a logged error, innermost first. */
+export const FRAMES_MAX = 8;
+/** Causes of a logged error, each the cause of the one before: a chain may lead back to its beginning. */
+export const CAUSES_MAX = 3;
+/** Spans in one request to the collector: the default of OpenTelemetry's OTEL_BSP_MAX_EXPORT_BATCH_SIZE. */
+export const SPANS_PER_EXPORT_MAX = 512;
+/** How long the last spans may take to be exported: they are not worth a longer shutdown. */
+export const TRACES_SHUTDOWN_MS = 3_000;
+/** How often a closing relay checks what another server still has in progress. */
+export const IN_PROGRESS_POLL_MS = 10;
+/** How long a process that has finished may take to exit by itself, and its last log lines to be written. */
+export const EXIT_MS = 1_000;
