@@ -66,7 +66,7 @@ export const ROWS: readonly RowSource[] = [
         title: 'Request Time [ms]',
         description: 'From the request’s head to the end of its answer, without answers that are streams.',
         unit: 'ms',
-        queries: times('request_seconds', 'answer="whole"'),
+        queries: times('request_seconds', 'response="whole"'),
       },
       {
         title: 'Upstream Proxy Time [ms]',

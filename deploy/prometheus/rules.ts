@@ -81,8 +81,8 @@ export const GROUPS: readonly Group[] = [
     recordings: [
       { record: 'mte_relay:requests:rate5m', expr: `sum by (${DEPLOYMENT}) (rate(mte_relay_requests_total[5m]))` },
       ...['5m', '30m', '1h', '6h'].map(errorRatio),
-      quantile('request_seconds', 0.5, '{answer="whole"}'),
-      quantile('request_seconds', 0.99, '{answer="whole"}'),
+      quantile('request_seconds', 0.5, '{response="whole"}'),
+      quantile('request_seconds', 0.99, '{response="whole"}'),
       quantile('upstream_seconds', 0.99),
       { record: 'mte_relay:limit_used:ratio', expr: `max by (${POD}, limit) (mte_relay_limit_used / mte_relay_limit)` },
       {

@@ -1,4 +1,4 @@
-// What every part of a running relay shares: made once at start, handed down, never global.
+// The parts of a running relay that every request uses: made once at start, handed down, never global.
 import type { SyncSuite } from '@mte-relay/protocol';
 import type { Settings } from './config/settings.ts';
 import type { Domains } from './domain.ts';
@@ -22,6 +22,6 @@ export interface RelayContext {
   readonly metrics: Metrics;
   readonly health: Health;
   readonly admission: Admission;
-  /** Undefined where nothing is traced. */
+  /** Undefined if the relay makes no spans. */
   readonly tracing: Tracing | undefined;
 }

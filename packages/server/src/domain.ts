@@ -1,4 +1,4 @@
-// One inbound domain: an upstream with the identity, rules and secrets that belong to it. Most relays have one.
+// An inbound domain: an upstream with its identity, rules and secrets. Most relays have one.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   PATH_EXCHANGE,
@@ -18,29 +18,29 @@ import { CookieJacket } from './secrets/cookies.ts';
 import { pinOf, relayIdentities } from './secrets/identity.ts';
 import { Upstream } from './upstream/pool.ts';
 
-/** What requests to one domain share. */
+/** An inbound domain. */
 export interface Domain {
   /** Inbound host in lower case, or `*`. */
   readonly name: string;
   readonly settings: DomainSettings;
   /** Names of HEADERS. */
   readonly ownNames: ReadonlySet<string>;
-  /** Newest first: more than one while a secret is rotated. */
+  /** Newest first; more than one during a rotation of secrets. */
   readonly identities: readonly RelayIdentity[];
-  /** What clients trust, one for each identity. */
+  /** Pins that clients trust, one per identity. */
   readonly pins: readonly [string, ...string[]];
   readonly clientIds: ClientIds;
   readonly upstream: Upstream;
   readonly cookies: CookieJacket;
   readonly cors: Cors;
   readonly passThroughRoutes: RouteSet;
-  /** Undefined: every path. */
+  /** Undefined if every path is allowed. */
   readonly sealedRoutes: RouteSet | undefined;
   /** The discovery document. */
   readonly discovery: Buffer;
 }
 
-/** Finds a request's domain. */
+/** Every domain, and how a request finds its own. */
 export class Domains {
   readonly #byName: ReadonlyMap<string, Domain>;
   readonly #any: Domain | undefined;
@@ -59,12 +59,12 @@ export class Domains {
     );
   }
 
-  /** Every domain. */
+  /** All domains. */
   all(): Iterable<Domain> {
     return this.#byName.values();
   }
 
-  /** The domain of a request: by the host that a trusted proxy says it was sent to, or by its own. */
+  /** The domain of a request: by the host that a trusted proxy reports, or by its own Host. */
   byRequest(req: IncomingMessage, proxies: TrustedProxies): Domain | undefined {
     return this.#any ?? this.byHost(proxies.read(req).host);
   }
@@ -82,13 +82,13 @@ export class Domains {
     return this.#byName.get(name);
   }
 
-  /** The CORS rules of a domain; of all together while it is not known, since an ingress may rewrite Host. */
+  /** The CORS rules of a domain; if it is unknown (an ingress may rewrite Host), those of all domains together. */
   corsOf(domain: Domain | undefined): Cors {
     return domain?.cors ?? this.#everyOrigin;
   }
 }
 
-/** Sets HEADERS, the operator's own fields; what a response sets later under the same name stands instead. */
+/** Sets HEADERS, the operator's own fields; the response may replace them later. */
 export function setOwnHeaders(domain: Domain, res: ServerResponse): void {
   for (const [name, value] of domain.settings.HEADERS) res.setHeader(name, value);
 }
@@ -111,7 +111,7 @@ function createDomain(suite: SyncSuite, name: string, own: DomainSettings, setti
   };
 }
 
-/** Nothing in it could weaken a client: limits and rules travel sealed, in the pairing (SPEC §9.1). */
+/** Contains nothing that could weaken a client: limits and rules travel sealed, in the pairing (SPEC §9.1). */
 function discoveryDocument(identities: readonly RelayIdentity[]): Buffer {
   const keys = identities.map(({ keyId, keyPair }) => ({
     keyId: Buffer.from(keyId).toString('hex'),

@@ -1,5 +1,5 @@
-// What a program that embeds the relay may do to an exchange: refuse or annotate the opened request before it is
-// forwarded, annotate the answer before it is sealed.
+// Hooks of a program that embeds the relay: refuse or annotate an opened request before the relay forwards it, annotate
+// the response before the relay seals it.
 import { type Awaitable, FIELD_VALUE, type Fields, TOKEN } from '@mte-relay/protocol';
 import type { OwnResponse } from './failure/planes.ts';
 import { fieldValue, isFinalStatus, overrideFields } from './http/fields.ts';
@@ -8,7 +8,7 @@ import { faultOf } from './observe/fault.ts';
 import type { Logger } from './observe/log.ts';
 import { isThenable, within } from './timeout.ts';
 
-/** What an exchange asks for, and who asks. */
+/** The method, target and client of an exchange. */
 export interface ExchangeRequest {
   readonly method: string;
   /** Canonical path and query. */
@@ -25,11 +25,11 @@ export interface HookRequest extends ExchangeRequest {
   readonly headers: Fields;
   /** The value of the first field of this name, in lower case. */
   header(name: string): string | undefined;
-  /** Sets a field of the upstream request, in place of whatever the client said under that name. */
+  /** Sets a field of the upstream request, in place of the client's. */
   setHeader(name: string, value: string): void;
 }
 
-/** An answer that takes the upstream's place. */
+/** A response in place of the upstream's. */
 export interface HookRefusal {
   /** 400 to 599. */
   readonly status: number;
@@ -37,24 +37,23 @@ export interface HookRefusal {
   readonly body?: string;
 }
 
-/** The upstream's answer, before it is sealed. */
+/** The upstream's response, before it is sealed. */
 export interface HookResponse {
   readonly request: ExchangeRequest;
   readonly status: number;
   readonly headers: Fields;
-  /** Sets a field of the sealed answer, in place of the upstream's. */
+  /** Sets a field of the sealed response, in place of the upstream's. */
   setHeader(name: string, value: string): void;
 }
 
 /** Called for sealed exchanges; pass-through requests have no hooks. */
 export interface RelayHooks {
   /**
-   * Decides on an opened request. What it returns is answered instead of forwarding, inside the seal.
-   * One that throws refuses the request with 500, and so does one that has not decided after 60 seconds: a check that
-   * failed has not been passed.
+   * Decides on an opened request. The relay seals a returned refusal as the response and does not forward the request.
+   * A hook that throws, or has not decided after 60 seconds, refuses the request with 500.
    */
   onRequest?(request: HookRequest): Awaitable<HookRefusal | undefined>;
-  /** Sees each answer of the upstream; one that throws changes nothing. */
+  /** Called for each response of the upstream; a hook that throws changes nothing. */
   onResponse?(response: HookResponse): void;
 }
 
@@ -62,21 +61,21 @@ export interface RelayHooks {
 export class FieldOverrides {
   readonly #set = new Map<string, string>();
 
-  /** Throws RangeError for what is no field. */
+  /** @throws RangeError for a name or value that is not valid in a field. */
   set(name: string, value: string): void {
     if (!TOKEN.test(name) || !FIELD_VALUE.test(value)) throw new RangeError('not a header name and value');
     this.#set.set(name.toLowerCase(), value);
   }
 
-  /** The fields with the overrides in their place. */
+  /** The fields with the overrides applied. */
   applyTo(fields: Fields): Fields {
     return overrideFields(fields, [...this.#set]);
   }
 }
 
-/** Throws for what is no answer. */
-function refusalAnswer(refusal: HookRefusal): OwnResponse {
-  if (!isFinalStatus(refusal.status)) throw new RangeError('not a status of an answer');
+/** @throws RangeError for a refusal that is not a valid response. */
+function responseOf(refusal: HookRefusal): OwnResponse {
+  if (!isFinalStatus(refusal.status)) throw new RangeError('not a final status');
   const body = new Uint8Array(Buffer.from(refusal.body ?? ''));
   const overrides = new FieldOverrides();
   for (const [name, value] of Object.entries(refusal.headers ?? {})) overrides.set(name, value);
@@ -85,8 +84,7 @@ function refusalAnswer(refusal: HookRefusal): OwnResponse {
 }
 
 /**
- * The hook's word; a hook that fails refuses, and so does one whose refusal is none that can be answered, or that says
- * nothing in time.
+ * The hook's decision. A hook that throws, times out, or returns an invalid refusal refuses the request with 500.
  */
 export function decide(
   onRequest: NonNullable<RelayHooks['onRequest']>,
@@ -94,15 +92,15 @@ export function decide(
   log: Logger,
   timeoutMs: number = ADAPTER_TIMEOUT_MS,
 ): Awaitable<OwnResponse | undefined> {
-  const answerOf = (refusal: HookRefusal | undefined): OwnResponse | undefined => refusal && refusalAnswer(refusal);
+  const decided = (refusal: HookRefusal | undefined): OwnResponse | undefined => refusal && responseOf(refusal);
   const refuse = (error: unknown): OwnResponse => {
-    log.error({ fault: faultOf(error) }, 'the onRequest hook failed');
-    return refusalAnswer(HOOK_FAILED);
+    log.error({ fault: faultOf(error) }, 'onRequest hook failed');
+    return responseOf(HOOK_FAILED);
   };
   try {
     const decision = onRequest(request);
-    // A promise that is not seen as one would be taken for a refusal that is none.
-    return isThenable(decision) ? within({ timeoutMs }, decision).then(answerOf).catch(refuse) : answerOf(decision);
+    // A promise that is not recognised would count as an invalid refusal.
+    return isThenable(decision) ? within({ timeoutMs }, decision).then(decided).catch(refuse) : decided(decision);
   } catch (error) {
     return refuse(error);
   }
@@ -114,6 +112,7 @@ const HOOK_FAILED: HookRefusal = {
   body: JSON.stringify({ type: 'about:blank', title: 'The relay could not check the request', status: 500 }),
 };
 
+/** The request as the onRequest hook sees it. */
 export function hookRequest(
   domain: string,
   request: ExchangeRequest,
@@ -129,18 +128,18 @@ export function hookRequest(
   };
 }
 
-/** The fields of an answer with what the hook sets. A hook that fails sets nothing. */
+/** The fields of a response with those that the onResponse hook sets. A hook that throws sets nothing more. */
 export function annotate(
   { hooks, log }: { readonly hooks: RelayHooks; readonly log: Logger },
   names: Readonly<Record<string, string | undefined>>,
-  answered: { readonly request: ExchangeRequest; readonly status: number; readonly headers: Fields },
+  response: { readonly request: ExchangeRequest; readonly status: number; readonly headers: Fields },
 ): Fields {
-  if (!hooks.onResponse) return answered.headers;
+  if (!hooks.onResponse) return response.headers;
   const overrides = new FieldOverrides();
   try {
-    hooks.onResponse({ ...answered, setHeader: (name, value) => overrides.set(name, value) });
+    hooks.onResponse({ ...response, setHeader: (name, value) => overrides.set(name, value) });
   } catch (error) {
-    log.error({ ...names, fault: faultOf(error) }, 'the onResponse hook failed');
+    log.error({ ...names, fault: faultOf(error) }, 'onResponse hook failed');
   }
-  return overrides.applyTo(answered.headers);
+  return overrides.applyTo(response.headers);
 }

@@ -1,4 +1,4 @@
-// Table of contents for programs that embed the relay: exports only.
+// The exports for programs that embed the relay.
 export { type Claim, ReplayWindow } from '@mte-relay/protocol';
 export { readEnvironment } from './config/configuration.ts';
 export { loadSettings, settingsWarnings } from './config/load.ts';

@@ -15,13 +15,13 @@ const USAGE = `usage: mte-relay-server <command> [options]
   start             run the relay
   check             read the settings, report every problem, exit
   check --print     print the settings in force too, secrets masked
-  identity          print the pin that clients trust; while a secret is rotated, the newest first
+  identity          print the pin that clients trust; during a rotation every pin, the newest first
   identity --new    print a new random RELAY_IDENTITY_SEED and its pin
-  integrity         print the integrity hashes of the scripts that it serves to web pages
+  integrity         print the integrity hashes of the scripts for web pages
 
-Settings come from the environment and, with less weight, from a YAML file:
-  --config FILE       the same as CONFIG_FILE
-  --settings MODULE   SETTINGS_MODULE: a module that gives settings, for vaults; it has the last word
+Settings come from the environment, which overrides a YAML file:
+  --config FILE       CONFIG_FILE: the YAML file
+  --settings MODULE   SETTINGS_MODULE: a module that returns settings, for vaults; overrides both
   --sessions MODULE   SESSIONS_MODULE: a module that makes the session store
   --log MODULE        LOG_MODULE: a pino transport
   --startup MODULE    STARTUP_MODULE: a module to run before the relay listens
@@ -34,7 +34,7 @@ Exit status: 0 done, 64 wrong usage, ${EXIT_CONFIG} wrong configuration, 1 anyth
 const EXIT_USAGE = 64;
 
 process.exitCode = await main(process.argv.slice(2));
-// What an operator's module has left running does not keep it.
+// An operator's module that is still running must not keep the process.
 setTimeout(() => process.exit(), EXIT_MS).unref();
 
 async function main(args: string[]): Promise<number> {
@@ -43,7 +43,7 @@ async function main(args: string[]): Promise<number> {
   try {
     switch (command.name) {
       case 'start':
-        // The other commands need no relay, which is most of what there is to load.
+        // The other commands do not load the relay, which is most of the code.
         return await (await import('./start.ts')).start(command.environment);
       case 'check':
         return await check(command.environment, command.options.print === true);
@@ -64,7 +64,7 @@ async function main(args: string[]): Promise<number> {
 interface Command {
   readonly name: string;
   readonly options: { readonly new?: boolean | undefined; readonly print?: boolean | undefined };
-  /** The process's own, with the flags that stand for variables. */
+  /** The environment of the process, with the flags as variables. */
   readonly environment: Environment;
 }
 
@@ -97,7 +97,7 @@ function parseCommand(args: string[]): Command | undefined {
       return { name, options: values, environment: { ...process.env, ...given } };
     }
   } catch {
-    // an unknown option: the usage says what there is
+    // an unknown option
   }
   process.stderr.write(USAGE);
   return undefined;
@@ -123,7 +123,7 @@ async function printIdentity(from: Environment): Promise<number> {
   return 0;
 }
 
-/** What a script tag says in `integrity`, one line per file; needs no settings. */
+/** Prints the `integrity` of script tags, one line per file; requires no settings. */
 function printIntegrity(): number {
   for (const [path, hash] of Object.entries(new PublicFiles(true).integrity)) process.stdout.write(`${path} ${hash}\n`);
   return 0;

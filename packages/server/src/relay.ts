@@ -1,4 +1,4 @@
-// createRelay: the parts put together, and the relay as an object in a Node program.
+// createRelay: connects the parts, and is the relay as an object in a Node program.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -30,21 +30,21 @@ import { PatientStore } from './sessions/patient.ts';
 import { RedisSessionStore } from './sessions/redis.ts';
 import type { SessionStore } from './sessions/store.ts';
 
-/** How to make a relay. */
+/** The options of {@link createRelay}. */
 export interface RelayOptions {
   /**
-   * Settings by variable name, as strings, NAME_FILE and CONFIG_FILE too; the default is `process.env`. For a settings
-   * adapter give what {@link readEnvironment} returns.
+   * Settings by variable name, as strings, with NAME_FILE and CONFIG_FILE; default `process.env`. For a settings
+   * adapter, pass the result of {@link readEnvironment}.
    */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /**
-   * Where sessions are kept; the default is this process's memory. What it has not answered after 10 seconds is refused
-   * with 503.
+   * The session store; default this process's memory, or Redis with REDIS_URL. A request for which the store has not
+   * responded within 10 seconds is refused with 503.
    */
   readonly sessions?: SessionStore;
-  /** The default writes JSON lines to standard output. */
+  /** Default: JSON lines to standard output, or LOG_MODULE. */
   readonly log?: Logger;
-  /** Decide on opened requests, annotate answers. */
+  /** Decide on opened requests, annotate responses. */
   readonly hooks?: RelayHooks;
   /**
    * The program's own `import * as openTelemetry from '@opentelemetry/api'`: each exchange then becomes a span of the
@@ -57,44 +57,44 @@ export interface RelayOptions {
 /** A running relay. */
 export interface Relay {
   readonly settings: Settings;
-  /** What clients pin; of the first domain, when there are several. */
+  /** The pin for clients; that of the first domain if there are several. */
   readonly pin: string;
-  /** What clients of each domain pin, by its host. */
+  /** The pin for clients of each domain, by its host. */
   readonly pins: ReadonlyMap<string, string>;
-  /** Integrity hashes of the scripts that it serves to web pages, by path; empty when PUBLIC_FILES is off. */
+  /** Integrity hashes of the scripts for web pages, by path; empty if PUBLIC_FILES is off. */
   readonly integrity: Readonly<Record<string, string>>;
   /**
    * Starts to listen.
-   * @param port default PORT; 0 takes any free one.
+   * @param port default PORT; 0 for any free port.
    * @returns the port.
    */
   listen(port?: number): Promise<number>;
-  /** Port of /livez, /readyz and /metrics, once it listens; undefined when ADMIN_PORT is off. */
+  /** Port of /livez, /readyz and /metrics once the relay listens; undefined if ADMIN_PORT is off. */
   readonly adminPort: number | undefined;
   /** Metrics in Prometheus' text format, for a relay that does not listen itself. */
   metrics(): Promise<string>;
-  /** True for a request that is the relay's to answer: its endpoints, pass-through routes, sealed messages. */
+  /** True for a request that the relay handles: its endpoints and files, pass-through routes, sealed messages. */
   handles(req: IncomingMessage): boolean;
-  /** Answers a request of another node:http server; its body must not have been read. */
+  /** Handles a request of another node:http server; its body must not have been read. */
   handler(req: IncomingMessage, res: ServerResponse): void;
-  /** The same for Express and its kin, before any body parser: what is not the relay's goes to `next`. */
+  /** The same for Express and similar frameworks, before any body parser; calls `next` for other requests. */
   middleware(req: IncomingMessage, res: ServerResponse, next: () => void): void;
   /**
-   * Answers an `upgrade` event of another node:http server.
-   * @returns false for an upgrade that is not the relay's, which it leaves alone.
+   * Handles an `upgrade` event of another node:http server.
+   * @returns false for another upgrade, which the relay does not touch.
    */
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): boolean;
   /**
-   * Begins to end: not ready from now on, and every connection is closed with its next answer. Goes on serving until
-   * {@link Relay.close}, so that load balancers notice (DRAIN_DELAY_MS is the caller's to wait).
+   * Begins a shutdown: the relay is not ready from now on, and closes each connection after its next response. It still
+   * serves until {@link Relay.close}, so that load balancers notice; the caller waits for DRAIN_DELAY_MS.
    */
   drain(): void;
-  /** Stops accepting, lets exchanges finish (SHUTDOWN_TIMEOUT_MS at most) and lets everything go. */
+  /** Stops accepting, lets exchanges finish (for SHUTDOWN_TIMEOUT_MS at most) and closes every resource. */
   close(): Promise<void>;
 }
 
 /**
- * Makes a relay; it does not listen yet.
+ * Makes a relay, which does not listen yet.
  * @throws ConfigError with every problem of the settings.
  */
 export function createRelay(options: RelayOptions = {}): Relay {
@@ -125,7 +125,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
         context.health.listening = true;
         return listening;
       } catch (error) {
-        admin?.close(); // or it would keep the process alive
+        admin?.close(); // it would keep the process alive
         throw error;
       }
     },
@@ -150,28 +150,28 @@ export function createRelay(options: RelayOptions = {}): Relay {
       const deadlineMs = performance.now() + settings.SHUTDOWN_TIMEOUT_MS;
       upgrades.close(settings.SHUTDOWN_TIMEOUT_MS);
       await closeHttpServer(server, settings.SHUTDOWN_TIMEOUT_MS);
-      // What came by another server, which is not the relay's to close.
+      // Requests of another server, which the relay does not close.
       while (context.admission.underWay > 0 && performance.now() < deadlineMs) await setTimeout(IN_PROGRESS_POLL_MS);
       context.health.listening = false;
       await Promise.all([...context.domains.all()].map(({ upstream }) => upstream.destroy()));
       await closeStore(context);
       context.admission.unproven.close();
-      // Last, so that the end can be watched.
+      // Last, so that metrics show the shutdown.
       if (admin) await closeHttpServer(admin, 0);
     },
   };
 }
 
-/** A store that cannot be closed keeps nothing else open. */
+/** Never rejects: a store that cannot be closed keeps nothing else open. */
 async function closeStore({ log, sessions }: RelayContext): Promise<void> {
   try {
     await sessions.close();
   } catch (error) {
-    log.error({ fault: faultOf(error) }, 'session store could not be closed');
+    log.error({ fault: faultOf(error) }, 'cannot close session store');
   }
 }
 
-/** Loading a module takes time, which making a relay does not. */
+/** To load a module is asynchronous, and createRelay is not. */
 const STORE_NOT_GIVEN = {
   name: 'SESSIONS_MODULE',
   seen: 'set, where modules are not loaded',
@@ -210,7 +210,7 @@ function createContext(settings: Settings, options: RelayOptions): RelayContext 
   };
 }
 
-/** A relay without them still relays: an image may be made without the browser's part. */
+/** Without these files the relay still relays: an image may be built without the scripts for browsers. */
 function openPublicFiles(settings: Settings, log: Logger): PublicFiles {
   try {
     return new PublicFiles(settings.PUBLIC_FILES === 'on');
@@ -237,20 +237,20 @@ function createSessionStore(settings: Settings, suite: SyncSuite, log: Logger): 
   });
 }
 
-/** Pods of one deployment overlap while it is updated, so in Kubernetes only the operator can promise otherwise. */
+/** Pods of a deployment overlap during an update, so in Kubernetes only the operator can guarantee a sole instance. */
 function isSoleInstance(settings: Settings): boolean {
   if (settings.SOLE_INSTANCE !== 'auto') return settings.SOLE_INSTANCE === 'true';
   return process.env['KUBERNETES_SERVICE_HOST'] === undefined;
 }
 
-/** @param setting the variable that the port came from, for the error. @param host default: every address. */
+/** @param setting the variable of the port, for the error. @param host default: every address. */
 function listen(server: Server, port: number, setting: string, host = '::'): Promise<number> {
   return new Promise((resolve, reject) => {
     const fail = (cause: Error): void => {
       reject(new Error(`cannot listen on ${setting} ${port}: ${(cause as NodeJS.ErrnoException).code}`, { cause }));
     };
     server.once('error', fail);
-    // Left out rather than "::", so that a machine without IPv6 gets 0.0.0.0.
+    // Without "::", so that a machine without IPv6 listens on 0.0.0.0.
     server.listen({ port, ...(host === '::' ? {} : { host }) }, () => {
       server.off('error', fail);
       resolve((server.address() as AddressInfo).port);

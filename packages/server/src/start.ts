@@ -1,5 +1,5 @@
-// The command `start`: from settings to a relay that listens, and to its end. Signals are heard from the first line: the
-// process 1 of a container is not ended by one that it does not listen to, however long a module of the operator's takes.
+// The command `start`: reads the settings, runs a relay and shuts it down. It handles signals from the first line: a
+// signal without a handler does not end process 1 of a container, and an operator's module may take long to load.
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
@@ -15,10 +15,10 @@ import { createRelay, type Relay } from './relay.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
-/** What a process that starts has opened so far. */
+/** The log and the resources that a starting process has opened so far. */
 interface Opened {
   log: Logger | undefined;
-  /** Closed from the last one to the first. */
+  /** Closed in reverse order. */
   readonly resources: AsyncDisposableStack;
 }
 
@@ -29,59 +29,59 @@ interface Started {
 }
 
 /**
- * Runs a relay until the process is asked to end.
+ * Runs a relay until a signal ends the process.
  * @returns the exit status.
- * @throws ConfigError, or what else keeps it from listening.
+ * @throws ConfigError, or another error that keeps the relay from listening.
  */
 export async function start(from: Environment): Promise<number> {
   const opened: Opened = { log: undefined, resources: new AsyncDisposableStack() };
-  const asked = hearSignals(opened);
+  const stopping = handleSignals(opened);
   let started: Started | undefined;
   try {
-    started = await Promise.race([startRelay(from, opened, asked), whenAborted(asked)]);
-    if (started) await serve(started, asked);
-    else opened.log?.info('asked to end before it listens');
+    started = await Promise.race([startRelay(from, opened, stopping), aborted(stopping)]);
+    if (started) await serve(started, stopping);
+    else opened.log?.info('stopped before listening');
   } finally {
     await opened.resources.disposeAsync();
   }
   opened.log?.info('relay has closed');
-  // The step that was under way must not be followed by the next one.
+  // Otherwise the step in progress would continue with the next one.
   if (!started) exit(0, opened.log);
   return 0;
 }
 
-/** Aborts with the first signal. A second one means at once: the process ends as if it had not been caught. */
-function hearSignals(opened: Opened): AbortSignal {
-  const asked = new AbortController();
+/** Aborts with the first signal. With a second one the process exits at once, as if the signal had no handler. */
+function handleSignals(opened: Opened): AbortSignal {
+  const stopping = new AbortController();
   for (const signal of SIGNALS) {
     process.on(signal, () => {
-      if (asked.signal.aborted) {
-        opened.log?.warn({ signal }, 'asked again: ending at once');
+      if (stopping.signal.aborted) {
+        opened.log?.warn({ signal }, 'second signal: exiting now');
         return exit(128 + constants.signals[signal], opened.log);
       }
-      asked.abort();
+      stopping.abort();
     });
   }
-  return asked.signal;
+  return stopping.signal;
 }
 
-async function whenAborted(asked: AbortSignal): Promise<undefined> {
-  if (!asked.aborted) await once(asked, 'abort');
+async function aborted(stopping: AbortSignal): Promise<undefined> {
+  if (!stopping.aborted) await once(stopping, 'abort');
 }
 
-/** Step by step; what is open is noted at once, and nothing more is opened once the process is asked to end. */
-async function startRelay(from: Environment, opened: Opened, asked: AbortSignal): Promise<Started> {
+/** Opens one resource after the other, until the process is stopping. */
+async function startRelay(from: Environment, opened: Opened, stopping: AbortSignal): Promise<Started> {
   const { environment, settings, modules, warnings } = await readConfiguration(from);
-  asked.throwIfAborted();
+  stopping.throwIfAborted();
   const log = createLogger(settings.LOG_LEVEL, settings.LOG_MODULE);
   opened.log = log;
   endOnFault(log);
   for (const warning of warnings) log.warn(warning);
   const traces = await startOpenTelemetry(settings, log);
   if (traces) opened.resources.defer(() => traces.shutdown());
-  asked.throwIfAborted();
+  stopping.throwIfAborted();
   const sessions = await modules.sessions?.(settings, nodeSuite());
-  asked.throwIfAborted();
+  stopping.throwIfAborted();
   const relay = createRelay({
     environment,
     log,
@@ -94,7 +94,7 @@ async function startRelay(from: Environment, opened: Opened, asked: AbortSignal)
   } catch (error) {
     throw new Error(`STARTUP_MODULE failed: ${error instanceof Error ? error.message : String(error)}`);
   }
-  asked.throwIfAborted();
+  stopping.throwIfAborted();
   await listen({ relay, log });
   return { relay, log };
 }
@@ -108,9 +108,9 @@ async function listen({ relay, log }: Started): Promise<void> {
   }
 }
 
-/** Until it is asked to end, and for as long as load balancers need to notice. */
-async function serve({ relay, log }: Started, asked: AbortSignal): Promise<void> {
-  await whenAborted(asked);
+/** Serves until a signal, and then as long as load balancers need to notice. */
+async function serve({ relay, log }: Started, stopping: AbortSignal): Promise<void> {
+  await aborted(stopping);
   const { DRAIN_DELAY_MS, SHUTDOWN_TIMEOUT_MS } = relay.settings;
   log.info({ drainDelayMs: DRAIN_DELAY_MS, timeoutMs: SHUTDOWN_TIMEOUT_MS }, 'relay is draining');
   relay.drain();
@@ -118,16 +118,16 @@ async function serve({ relay, log }: Started, asked: AbortSignal): Promise<void>
   log.info('relay is closing');
 }
 
-/** After a fault that nothing has caught nobody knows what state the relay is in: it says so and ends. */
+/** Logs an uncaught fault and exits: after it the state of the relay is unknown. */
 function endOnFault(log: Logger): void {
-  // Also what becomes of an unhandled rejection.
+  // An unhandled rejection arrives here too.
   process.on('uncaughtException', (error, origin) => {
     log.fatal({ fault: faultOf(error), origin }, 'uncaught fault: the relay ends');
     exit(1, log);
   });
 }
 
-/** Ends the process, whatever goes on in it. What is logged is written beside it, and gets a moment. */
+/** Exits at once, after the log has been written. */
 function exit(status: number, log: Logger | undefined): void {
   if (!log) process.exit(status);
   log.flush(() => process.exit(status));

@@ -1,29 +1,33 @@
-// An end to waiting for what an operator's own modules promise.
+// Time limits for promises of code that may never settle them.
 
-/** Whether something is promised: by a library's own kind of promise too, or one of another realm. */
+/** True for a promise, also one of a library or of another realm. */
 export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return typeof (value as Partial<PromiseLike<T>> | undefined)?.then === 'function';
 }
 
-/** How to wait. */
+/** How long to wait, and how to fail. */
 export interface Wait {
   readonly timeoutMs: number;
-  /** True: the process does not end meanwhile, though nothing else keeps it. */
+  /** True: the timer keeps the process alive. Default false. */
   readonly holdsProcess?: boolean;
-  /** What is thrown when the time is over; made only then. */
-  readonly late?: () => Error;
+  /** Makes the error of a wait that times out. */
+  readonly timedOut?: () => Error;
 }
 
-/** What is promised, if it comes in time. */
+/** The result of a promise. Rejects if it does not settle in time. */
 export async function within<T>(wait: Wait, promised: PromiseLike<T>): Promise<T> {
-  const { timeoutMs, holdsProcess = false, late = () => new Error(`no answer for ${timeoutMs / 1000} s`) } = wait;
+  const {
+    timeoutMs,
+    holdsProcess = false,
+    timedOut = () => new Error(`no result within ${timeoutMs / 1000} s`),
+  } = wait;
   let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(late()), timeoutMs);
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(timedOut()), timeoutMs);
     if (!holdsProcess) timer.unref();
   });
   try {
-    return await Promise.race([promised, over]);
+    return await Promise.race([promised, timeout]);
   } finally {
     clearTimeout(timer);
   }

@@ -1,4 +1,4 @@
-// What is noted of a failure, the same on every way: its plane, one count, and a line in the log where somebody must look.
+// Records a failure, the same way for every route: its plane, one count, and a log line if an operator must act.
 import type { ServerResponse } from 'node:http';
 import type { InnerCode, OuterCode } from '@mte-relay/protocol';
 import { type Account, countOuter, type Observers } from '../observe/account.ts';
@@ -15,12 +15,12 @@ import {
   refuse,
 } from './planes.ts';
 
-/** A failure on its plane: a response of the relay's own to seal, or a bare code. */
+/** A failure on its plane: the relay's own response, to be sealed, or a bare code. */
 export type Failure =
   | { readonly plane: 'inner'; readonly code: InnerCode | undefined; readonly response: OwnResponse }
   | { readonly plane: 'outer'; readonly code: OuterCode };
 
-/** The plane of what was thrown. @param claimed false while nothing can be sealed to the client. */
+/** The failure that an error stands for. @param claimed false while nothing can be sealed to the client. */
 export function failureOf(observers: Observers, account: Account, error: unknown, claimed: boolean): Failure {
   if (claimed && error instanceof InnerRefusal) {
     return { plane: 'inner', code: error.code, response: innerFailure(error.code) };
@@ -29,7 +29,7 @@ export function failureOf(observers: Observers, account: Account, error: unknown
   return { plane: 'outer', code: outerFailureOf(observers, account, error) };
 }
 
-/** The code of what was thrown before anything can be sealed. */
+/** The outer code of an error. */
 export function outerFailureOf({ log }: Observers, account: Account, error: unknown): OuterCode {
   const code = outerCodeOf(error);
   if (code === 'internal')
@@ -37,16 +37,16 @@ export function outerFailureOf({ log }: Observers, account: Account, error: unkn
   return code;
 }
 
-/** The session store, or a hook, failed or gave no result in time: nothing runs. */
+/** Records that the session store failed or timed out. @returns the refusal: nothing runs. */
 export function storeFailed({ log, metrics }: Observers, account: Account, error: unknown): OuterRefusal {
-  // A store that is down says so itself, once and not per exchange.
+  // A store that is unavailable logs that itself, once and not per exchange.
   const level = error instanceof StoreUnavailableError ? 'debug' : 'error';
   log[level]({ ...account.names(), fault: faultOf(error) }, 'session store failed');
   metrics.storeFailures.value += 1;
   return new OuterRefusal('unavailable');
 }
 
-/** Notes that the upstream failed. @returns what its failure is called towards the client. */
+/** Records that the upstream failed. @returns the code for the client. */
 export function upstreamFailed({ log }: Observers, account: Account, error: unknown): UpstreamFailure {
   const code = upstreamFailureCode(error);
   log.warn({ ...account.names(), code, fault: faultOf(error) }, 'upstream failed');
@@ -60,7 +60,7 @@ export function refuseOuter(account: Account, res: ServerResponse, code: OuterCo
   refuse(res, code, retryAfterSeconds);
 }
 
-/** Refuses on the outer hop and counts it: for a request that no account has been opened for. */
+/** Refuses on the outer hop, and counts that, a request that has no account. */
 export function refuseAndCount(
   { metrics }: Pick<Observers, 'metrics'>,
   res: ServerResponse,

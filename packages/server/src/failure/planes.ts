@@ -1,5 +1,5 @@
-// The only place that answers errors (SPEC §8): refusals on the outer hop, which are bare and constant, and the
-// relay's own answers inside a sealed response, which say whether the upstream may have seen the request.
+// The only place that responds to errors (SPEC §8): refusals on the outer hop, which are bare and constant, and the
+// relay's own sealed responses, which state whether the upstream may have seen the request.
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import {
   type Bytes,
@@ -14,7 +14,7 @@ import {
 } from '@mte-relay/protocol';
 import { RETRY_AFTER_SECONDS } from '../limits/fixed.ts';
 
-/** Thrown on the way of a request to refuse it on the outer hop. */
+/** Thrown to refuse a request on the outer hop. */
 export class OuterRefusal extends Error {
   override readonly name = 'OuterRefusal';
   readonly code: OuterCode;
@@ -25,7 +25,7 @@ export class OuterRefusal extends Error {
   }
 }
 
-/** Thrown once a message is authenticated, to answer it inside the seal. */
+/** Thrown once a message is authenticated, to refuse it inside the seal. */
 export class InnerRefusal extends Error {
   override readonly name = 'InnerRefusal';
   readonly code: InnerCode;
@@ -36,13 +36,13 @@ export class InnerRefusal extends Error {
   }
 }
 
-/** A response of the relay's own, to be sealed. */
+/** The relay's own response, to be sealed. */
 export interface OwnResponse {
   readonly head: ResponseHead;
   readonly body: Bytes;
 }
 
-/** Thrown once a message is authenticated, to respond in the upstream's place as the embedding program says. */
+/** Thrown once a message is authenticated, to send the embedding program's response instead of the upstream's. */
 export class RefusedByHook extends Error {
   override readonly name = 'RefusedByHook';
   readonly response: OwnResponse;
@@ -53,29 +53,29 @@ export class RefusedByHook extends Error {
   }
 }
 
-/** What an outer refusal says to a reader. */
+/** The title of each outer refusal. */
 export const OUTER_TITLE: Readonly<Record<OuterCode, string>> = {
-  malformed: 'The message has not the layout of this protocol',
+  malformed: 'The message is malformed',
   unopenable: 'The message could not be opened',
   'session-unknown': 'The session is unknown or has ended: pair again',
   'origin-refused': 'This origin may not use the relay',
-  'not-found': 'Nothing is served under this path',
-  'method-not-allowed': 'This endpoint takes another method',
+  'not-found': 'The relay serves nothing at this path',
+  'method-not-allowed': 'This endpoint does not allow this method',
   timeout: 'The request did not arrive in time',
   replayed: 'The message number was used before',
   'too-large': 'The message is larger than the relay accepts',
-  'media-type-unsupported': 'This endpoint takes another content type',
+  'media-type-unsupported': 'This endpoint requires another content type',
   'domain-unknown': 'The relay does not serve this authority',
-  'key-unknown': 'The message is sealed to a key that the relay does not hold',
-  'version-unsupported': 'The relay speaks another protocol version',
-  'upgrade-required': 'This endpoint takes a WebSocket handshake',
-  'too-many': 'Too many requests: try again later',
+  'key-unknown': 'The message is sealed to a key that the relay does not have',
+  'version-unsupported': 'The relay does not support this protocol version',
+  'upgrade-required': 'This endpoint requires a WebSocket handshake',
+  'too-many': 'Too many requests: retry later',
   'headers-too-large': 'The header fields are larger than the relay accepts',
   internal: 'The relay failed',
   'upstream-unreachable': 'The upstream cannot be reached',
-  'upstream-failed': 'The upstream broke off',
-  unavailable: 'The relay cannot serve this now: try again later',
-  'upstream-timeout': 'The upstream did not answer in time',
+  'upstream-failed': 'The upstream failed before its response was complete',
+  unavailable: 'The relay is temporarily unavailable: retry later',
+  'upstream-timeout': 'The upstream timed out',
 };
 
 /** Constant bodies, made once. */
@@ -83,7 +83,7 @@ const OUTER_BODY = Object.fromEntries(
   Object.entries(OUTER_STATUS).map(([code, status]) => [code, problem(OUTER_TITLE[code as OuterCode], status, code)]),
 ) as Record<OuterCode, Buffer>;
 
-/** The same for a connection that has no response to write it with. */
+/** The refusal as bytes, for a connection without a ServerResponse. */
 export function rawRefusal(code: OuterCode): string {
   const body = OUTER_BODY[code];
   const status = OUTER_STATUS[code];
@@ -92,8 +92,8 @@ export function rawRefusal(code: OuterCode): string {
 }
 
 /**
- * Answers on the outer hop, or breaks the connection off when an answer has begun.
- * @param retryAfterSeconds when a refusal that passes is over.
+ * Sends a refusal on the outer hop; closes the connection if a response has begun.
+ * @param retryAfterSeconds of a refusal that is temporary; default 2.
  */
 export function refuse(res: ServerResponse, code: OuterCode, retryAfterSeconds: number = RETRY_AFTER_SECONDS): void {
   if (res.headersSent || res.destroyed) {
@@ -102,7 +102,7 @@ export function refuse(res: ServerResponse, code: OuterCode, retryAfterSeconds: 
   }
   const body = OUTER_BODY[code];
   if (code === 'too-many' || code === 'unavailable') res.setHeader('retry-after', retryAfterSeconds);
-  // The rest of a refused request is not read: the connection ends with the answer.
+  // The relay does not serve the rest of a refused request: the connection closes after the response.
   if (!res.req.complete) res.setHeader('connection', 'close');
   res.writeHead(OUTER_STATUS[code], {
     'content-type': 'application/problem+json',
@@ -112,13 +112,13 @@ export function refuse(res: ServerResponse, code: OuterCode, retryAfterSeconds: 
   res.end(body);
 }
 
-/** The close code of a sealed WebSocket's outer hop for a refusal (SPEC §13.5); its reason is the code. */
+/** The outer WebSocket's close code for a refusal (SPEC §13.5); its close reason is the refusal's code. */
 export function outerCloseCode(code: OuterCode): number {
   return OUTER_CLOSE_BASE + OUTER_STATUS[code];
 }
 
 /**
- * Decodes an authentic message: a fault in it is the client's own and is answered inside the seal.
+ * Decodes an authentic message: a fault in it is the client's own and is refused inside the seal.
  * @throws InnerRefusal in place of a ProtocolError.
  */
 export function decodeAuthentic<T>(decode: () => T): T {
@@ -164,16 +164,16 @@ export function innerFailure(code: InnerCode): OwnResponse {
   };
 }
 
-/** What the relay's own sealed answer says to a reader. */
+/** The title of each of the relay's own sealed responses. */
 export const INNER_TITLE: Readonly<Record<InnerCode, string>> = {
   'request-malformed': 'The sealed request is not a valid HTTP request',
-  'path-refused': 'The path is refused: it is ambiguous to a proxy',
+  'path-refused': 'The path is refused: proxies could read it differently',
   'route-refused': 'The relay does not forward this path',
   'method-refused': 'Pages of other origins may not use this method',
   'request-too-large': 'The request is larger than the relay forwards',
   'upstream-unreachable': 'The upstream cannot be reached; it has not seen the request',
-  'upstream-failed': 'The upstream broke off; it may have seen the request',
-  'upstream-timeout': 'The upstream did not answer in time; it may have seen the request',
+  'upstream-failed': 'The upstream failed before its response was complete; it may have seen the request',
+  'upstream-timeout': 'The upstream timed out; it may have seen the request',
 };
 
 function problem(title: string, status: number, code: string, more: Record<string, string> = {}): Buffer<ArrayBuffer> {

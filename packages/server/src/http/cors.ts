@@ -1,11 +1,11 @@
-// Who may reach the relay from a page: exact origins, one preflight per two hours (Fetch §3.2, CORS protocol).
+// Pages that may use the relay: exact origins, one preflight per two hours (Fetch §3.2, CORS protocol).
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PREFLIGHT_MAX_AGE_SECONDS } from '../limits/fixed.ts';
 
 /** Methods that a page may always use: they need no preflight (Fetch §2.2.1). */
 const SAFELISTED_METHODS = ['GET', 'HEAD', 'POST'];
 
-/** CORS answers for one set of origins. */
+/** The CORS rules of one set of origins. */
 export class Cors {
   readonly #origins: ReadonlySet<string>;
   readonly #methods: ReadonlySet<string>;
@@ -16,7 +16,7 @@ export class Cors {
     this.#methods = new Set([...SAFELISTED_METHODS, ...methods]);
   }
 
-  /** True for a request without Origin, which no page sent, and for one from a listed origin. */
+  /** True for a request from a listed origin, and for one without Origin, which no page sends. */
   allows(req: IncomingMessage): boolean {
     const { origin } = req.headers;
     return origin === undefined || this.#origins.has(origin);
@@ -27,10 +27,10 @@ export class Cors {
     return req.headers.origin === undefined || this.#methods.has(method) || isSameOrigin(req);
   }
 
-  /** Sets the answer's CORS fields; none for an origin that is not listed. */
+  /** Sets the response's CORS fields; only `vary` for an origin that is not listed. */
   apply(req: IncomingMessage, res: ServerResponse): void {
     const { origin } = req.headers;
-    res.setHeader('vary', 'Origin'); // a cached answer to no origin is none for a page of another one
+    res.setHeader('vary', 'Origin'); // a response without CORS fields must not be cached for a listed origin
     if (origin === undefined || !this.#origins.has(origin)) return;
     res.setHeader('access-control-allow-origin', origin);
     res.setHeader('access-control-allow-credentials', 'true');
@@ -38,8 +38,8 @@ export class Cors {
   }
 
   /**
-   * Answers a preflight.
-   * @param methods what the path can be asked with; default CORS_METHODS.
+   * Responds to a preflight.
+   * @param methods of the path; default CORS_METHODS.
    */
   preflight(req: IncomingMessage, res: ServerResponse, methods: string = [...this.#methods].join(', ')): void {
     this.apply(req, res);

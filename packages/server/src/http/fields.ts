@@ -1,9 +1,9 @@
-// Which header fields cross the relay, in both directions (RFC 9110 §7.6.1). Inner names are lower case already
-// and free of control characters: the Binary HTTP decoder has seen to that.
+// Which header fields cross the relay, in both directions (RFC 9110 §7.6.1). The Binary HTTP decoder has checked that
+// inner names are in lower case and contain no control characters.
 import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
 import { type ForwardedWay, forwardingFields } from './forwarding.ts';
 
-/** Fields that belong to one hop, and those that only the relay itself may say. */
+/** Fields that belong to one hop, and those that the relay alone may set. */
 const REQUEST_DROPPED: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
@@ -16,11 +16,11 @@ const REQUEST_DROPPED: ReadonlySet<string> = new Set([
   'upgrade',
   'expect',
   'host',
-  'content-length', // said anew by whoever frames the body
+  'content-length', // set by the code that frames the body
   'http2-settings',
   'forwarded',
   'x-real-ip',
-  // Some frameworks and IIS serve the path that these name, which no rule has seen (CVE-2018-14773).
+  // Some frameworks and IIS serve the path that these name, which no rule has checked (CVE-2018-14773).
   'x-original-url',
   'x-rewrite-url',
   CLIENT_ID_FIELD,
@@ -35,11 +35,11 @@ const RESPONSE_DROPPED: ReadonlySet<string> = new Set([
   'trailer',
   'transfer-encoding',
   'upgrade',
-  'mte-relay-failure', // only the relay itself marks an answer as its own
+  'mte-relay-failure', // the relay alone marks a response as its own
   CLIENT_ID_FIELD,
 ]);
 
-/** Fields that end here, under whatever alias: many servers read `X_Forwarded_For` as `X-Forwarded-For`. */
+/** True for a field that is not forwarded, or its alias: many servers read `X_Forwarded_For` as `X-Forwarded-For`. */
 export function isDropped(name: string): boolean {
   const plain = name.includes('_') ? name.replaceAll('_', '-') : name;
   return REQUEST_DROPPED.has(plain) || plain.startsWith('x-forwarded-');
@@ -47,7 +47,7 @@ export function isDropped(name: string): boolean {
 
 /**
  * The fields to send upstream, flat: name, value, name, value.
- * @param fields already rid of what `connection` lists, by {@link endToEndFields}.
+ * @param fields without those that `connection` lists, by {@link endToEndFields}.
  */
 export function upstreamRequestHeaders(fields: Fields, way: ForwardedWay): string[] {
   const traced = hasOneTrace(fields);
@@ -63,7 +63,7 @@ export function upstreamRequestHeaders(fields: Fields, way: ForwardedWay): strin
 
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-/** W3C Trace Context §3.2: one `traceparent` that is well formed. Several, or a broken one, belong to no trace. */
+/** True for exactly one well-formed `traceparent`; others are dropped (W3C Trace Context §3.2). */
 function hasOneTrace(fields: Fields): boolean {
   let valid = 0;
   for (const [name, value] of fields) {
@@ -75,15 +75,15 @@ function hasOneTrace(fields: Fields): boolean {
 }
 
 /**
- * The fields without `connection` and those that it lists: before anything is added, lest a client's list reach what a
- * hook or HEADERS sets.
+ * The fields without `connection` and those that it lists. Called before a hook or HEADERS sets fields, which a client
+ * must not be able to list.
  */
 export function endToEndFields(fields: Fields): Fields {
   const listed = listedIn(connectionValues(fields));
   return listed ? fields.filter(([name]) => name !== 'connection' && !listed.has(name)) : fields;
 }
 
-/** Header fields as undici parsed them: names in lower case, a value or several. */
+/** Header fields as undici parses them: names in lower case, one value or several. */
 export type ParsedHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
 /** The upstream's fields that go back to the client. */
@@ -99,12 +99,12 @@ export function downstreamFields(headers: ParsedHeaders): [string, string][] {
   return fields;
 }
 
-/** True for the status of an answer; what is none of RFC 9110 §15 cannot be sealed (RFC 9292 §3.5). */
+/** True for the status of a final response (RFC 9110 §15); no other can be sealed as one (RFC 9292 §3.5). */
 export function isFinalStatus(status: number): boolean {
   return Number.isInteger(status) && status >= 200 && status <= 599;
 }
 
-/** One line per value. */
+/** The fields as pairs, one per value. */
 export function flatten(headers: ParsedHeaders | undefined): [string, string][] {
   return Object.entries(headers ?? {}).flatMap(([name, value]) =>
     [value ?? []].flat().map((single): [string, string] => [name.toLowerCase(), single]),
@@ -120,7 +120,7 @@ export function rawFields(rawHeaders: readonly string[]): [string, string][] {
   return fields;
 }
 
-/** The items of a comma-separated field that may stand in several lines. */
+/** The items of a comma-separated field, of all its lines. */
 export function listItems(fields: Fields, name: string): string[] {
   return fields
     .filter(([candidate]) => candidate === name)
@@ -129,7 +129,7 @@ export function listItems(fields: Fields, name: string): string[] {
     .filter((item) => item !== '');
 }
 
-/** The fields with some set anew: what stood under their names before is gone. */
+/** The fields with some replaced: of each name, only the overrides remain. */
 export function overrideFields(fields: Fields, overrides: Fields): Fields {
   if (overrides.length === 0) return fields;
   const names = new Set(overrides.map(([name]) => name));
@@ -152,7 +152,7 @@ function connectionValues(fields: Fields): string[] | undefined {
   return values;
 }
 
-/** Names that `Connection` lists as belonging to this hop; undefined when it lists none that could be there. */
+/** Names that `Connection` lists; undefined if it lists no field. */
 function listedIn(connection: string | readonly string[] | undefined): Set<string> | undefined {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined;
   const values = typeof connection === 'string' ? [connection] : connection;

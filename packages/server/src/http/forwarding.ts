@@ -1,15 +1,15 @@
-// Where a request came from, and what the upstream is told of it (RFC 7239, and the X-Forwarded fields that are older).
-// What a peer says of the way before it counts only when that peer is a trusted proxy.
+// The hops of a request before the relay, and how the relay forwards them (RFC 7239, and the older X-Forwarded fields).
+// The relay believes a peer's forwarding fields only if that peer is a trusted proxy.
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { FORWARDED_ADDRESSES_MAX } from '../limits/fixed.ts';
 
-/** The way of one request to this relay. */
+/** The hops of one request before this relay. */
 export interface Forwarding {
-  /** The client's address: the last one that no trusted proxy vouches past. */
+  /** The client's address: the nearest one that is not a trusted proxy. */
   readonly clientAddress: string;
-  /** The client and every proxy behind it, in order. */
+  /** The client and every proxy after it, in order. */
   readonly chain: readonly string[];
   readonly scheme: 'http' | 'https';
   readonly host: string;
@@ -31,7 +31,7 @@ export class TrustedProxies {
     }
   }
 
-  /** The way of a request. */
+  /** The hops of a request. */
   read(req: IncomingMessage): Forwarding {
     const peer = peerAddress(req.socket);
     const host = req.headers.host ?? '';
@@ -67,7 +67,7 @@ function peerAddress(socket: { readonly remoteAddress?: string | undefined }): s
   return socket.remoteAddress === undefined ? 'unknown' : plainAddress(socket.remoteAddress);
 }
 
-/** One client is one address: what a dual-stack socket calls ::ffff:192.0.2.1 is written as IPv4. */
+/** An IPv4 address that a dual-stack socket reports as ::ffff:192.0.2.1, as IPv4: one client has one address. */
 function plainAddress(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   return mapped ?? address;
@@ -76,24 +76,24 @@ function plainAddress(address: string): string {
 /** An address in brackets, an IPv6 one with a port, or an IPv4 one with a port. */
 const WRITTEN_WITH_PORT = /^(?:\[(?<v6>[^\]]+)\]|(?<v4>[\d.]+))(?::\d{1,5})?$/;
 
-/** The address of one item of `X-Forwarded-For`, undefined for what is none. Some proxies write the port too. */
+/** The address of one item of `X-Forwarded-For`, undefined if it is not an address. Some proxies append the port. */
 function addressIn(item: string): string | undefined {
   const { v6, v4 } = (isIP(item) === 0 ? WRITTEN_WITH_PORT.exec(item)?.groups : undefined) ?? {};
   const address = v6 ?? v4 ?? item;
   return isIP(address) === 0 ? undefined : plainAddress(address);
 }
 
-/** What the upstream is told. */
+/** The hops that the upstream is informed of. */
 export interface ForwardedWay {
   readonly chain: readonly string[];
   readonly scheme: string;
   readonly host: string;
 }
 
-/** The fields that tell the upstream of the way, flat: name, value, name, value. */
+/** The forwarding fields for the upstream, flat: name, value, name, value. */
 export function forwardingFields(way: ForwardedWay): string[] {
   const { chain, scheme } = way;
-  const host = HOST.test(way.host) ? way.host : ''; // it is the client's word: nothing that could end a quoted string
+  const host = HOST.test(way.host) ? way.host : ''; // from the client: it must not end a quoted string
   const fields = ['x-forwarded-for', chain.join(', '), 'x-forwarded-proto', scheme];
   if (host !== '') fields.push('x-forwarded-host', host);
   const hops = chain.map((address, at) => {
@@ -106,7 +106,7 @@ export function forwardingFields(way: ForwardedWay): string[] {
 
 const HOST = /^[A-Za-z0-9.:[\]-]+$/;
 
-/** Addresses of `X-Forwarded-For`, first hop first; what is no address ends the part that is believed. */
+/** Addresses of `X-Forwarded-For`, first hop first, from the nearest back to the first item that is not an address. */
 function forwardedFor(req: IncomingMessage): string[] {
   const text = req.headers['x-forwarded-for'];
   const listed = (Array.isArray(text) ? text.join(',') : (text ?? '')).split(',').map((item) => item.trim());
@@ -119,7 +119,7 @@ function forwardedFor(req: IncomingMessage): string[] {
   return believed;
 }
 
-/** The last of a comma-separated field: that of the nearest proxy. */
+/** The last item of a comma-separated field, which the nearest proxy has added. */
 function lastOf(value: string | string[] | undefined): string | undefined {
   const text = Array.isArray(value) ? value.join(',') : value;
   const last = text?.split(',').at(-1)?.trim();

@@ -1,14 +1,14 @@
-// Names a request across the hops: the id that a proxy in front gave it, or a random one.
+// The request id that names a request on every hop: from a proxy in front, or random.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
-/** The field that carries it, in and out. */
+/** The field of the request id, in both directions. */
 export const REQUEST_ID_FIELD = 'x-request-id';
 
-/** Nothing that could break a log line or a header; longer ones are no ids. */
+/** Characters that break neither a log line nor a header. */
 const WELL_FORMED = /^[A-Za-z0-9._:@=+/-]{1,128}$/;
 
-/** The id of a request on the outer hop. */
+/** The request id of an outer request. */
 export function requestIdOf(req: IncomingMessage): string {
   const given = req.headers[REQUEST_ID_FIELD];
   return typeof given === 'string' && WELL_FORMED.test(given) ? given : randomUUID();

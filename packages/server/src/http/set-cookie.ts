@@ -1,13 +1,12 @@
-// `Set-Cookie` in parts, and which requests and hosts a cookie belongs to by its path (RFC 6265 §5.1.4, §5.2.4) and its
-// domain (§5.1.3). A browser goes by the path of the outer hop, which is the same for every message; what that cannot tell
-// apart, the relay does (SPEC §9.4).
+// Parses `Set-Cookie`, and matches a cookie's path (RFC 6265 §5.1.4, §5.2.4) and domain (§5.1.3). A browser matches the
+// path of the outer hop, which is the same for every message, so the relay matches the inner path itself (SPEC §9.4).
 
-/** Covers the endpoints of messages and of WebSockets, and little else. */
+/** The cookie path that covers the endpoints of messages and of WebSockets, and little else. */
 export const OUTER_COOKIE_PATH = '/api';
 
 const COVERING: ReadonlySet<string> = new Set(['/', OUTER_COOKIE_PATH, `${OUTER_COOKIE_PATH}/`]);
 
-/** Whether a browser sends a cookie of this path with every message. */
+/** True if a browser sends a cookie of this path with every message. */
 export function coversMessages(path: string): boolean {
   return COVERING.has(path);
 }
@@ -18,14 +17,14 @@ const PATH_ATTRIBUTE = /;\s*path\s*(?:=([^;]*))?(?=;|$)/gi;
 export interface SetCookie {
   readonly name: string;
   readonly value: string;
-  /** Everything behind the pair: empty, or from the first ";" on. */
+  /** Everything after the pair: empty, or from the first ";" on. */
   readonly attributes: string;
-  /** What the last `Path` says; undefined when there is none that a browser heeds. */
+  /** The value of the last `Path`; undefined if a browser would ignore it or there is no `Path`. */
   readonly path: string | undefined;
   readonly isHttpOnly: boolean;
 }
 
-/** Undefined for what has no name, and so is passed on as it is. */
+/** The parts of a `Set-Cookie` value; undefined for a cookie without a name. */
 export function parseSetCookie(text: string): SetCookie | undefined {
   const semicolonAt = text.indexOf(';');
   const pair = semicolonAt < 0 ? text : text.slice(0, semicolonAt);
@@ -41,7 +40,7 @@ export function parseSetCookie(text: string): SetCookie | undefined {
   return { name, value: pair.slice(equalsAt + 1).trim(), attributes, path, isHttpOnly };
 }
 
-/** Attributes with this path and no other. */
+/** The attributes with this path as their only one. */
 export function withPath(attributes: string, path: string): string {
   return `${attributes.replaceAll(PATH_ATTRIBUTE, '')}; Path=${path}`;
 }
@@ -49,9 +48,9 @@ export function withPath(attributes: string, path: string): string {
 const DOMAIN_ATTRIBUTE = /;\s*domain\s*=([^;]*)/gi;
 
 /**
- * A `Set-Cookie` value without a domain that the relay is not in: a browser refuses such a cookie whole. Without one it is
- * the relay's own.
- * @param authority that the client addressed; empty when it is not known, and then nothing is changed.
+ * A `Set-Cookie` value without a `Domain` that does not contain the relay: a browser rejects such a cookie. Without it
+ * the cookie is the relay's own.
+ * @param authority that the client addressed; if it is empty, the value is not changed.
  */
 export function withinDomain(setCookie: string, authority: string): string {
   const host = authority.toLowerCase().replace(/:\d+$/, '');
@@ -62,12 +61,12 @@ export function withinDomain(setCookie: string, authority: string): string {
   });
 }
 
-/** The path of a cookie that names none, set in answer to a request for this path. */
+/** The default path of a cookie in the response to a request for this path (RFC 6265 §5.1.4). */
 export function defaultPath(requestPath: string): string {
   return requestPath.slice(0, requestPath.lastIndexOf('/')) || '/';
 }
 
-/** Whether a cookie of this path goes with a request for that one. */
+/** True if a cookie of this path belongs to a request for that one. */
 export function pathMatches(cookiePath: string, requestPath: string): boolean {
   if (!requestPath.startsWith(cookiePath)) return false;
   return requestPath.length === cookiePath.length || cookiePath.endsWith('/') || requestPath[cookiePath.length] === '/';

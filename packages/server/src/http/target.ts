@@ -1,13 +1,13 @@
-// The path policy: one string is checked, matched and forwarded. What two parsers could read differently is refused
-// or brought into one form before any rule looks at it.
+// The path policy: the relay checks, matches and forwards one and the same string. A path that two parsers could read
+// differently is refused or brought into its canonical form before a rule is matched.
 
 /**
- * The canonical form of a request target in origin form, or undefined when it is refused: dot segments, with or without
- * a parameter, empty first segment ("//host"), backslash, fragment, NUL or a separator hidden by an escape, or a broken
- * escape. Escaped unreserved characters are written plainly (RFC 3986 §6.2.2.2); the query is left as it is.
+ * The canonical form of a request target in origin form: escaped unreserved characters are decoded (RFC 3986 §6.2.2.2),
+ * the query is not changed. Undefined for a refused target: dot segments, with or without a parameter, an empty first
+ * segment ("//host"), backslash, fragment, escaped NUL or separator, or an invalid escape.
  */
 export function canonicalTarget(target: string): string | undefined {
-  if (target === '*') return undefined; // OPTIONS of a whole server, which the upstream is not the relay's to ask
+  if (target === '*') return undefined; // OPTIONS for a whole server (RFC 9110 §7.1): the relay forwards paths alone
   const queryAt = target.indexOf('?');
   const rawPath = queryAt < 0 ? target : target.slice(0, queryAt);
   if (target.includes('#') || rawPath.startsWith('//') || rawPath.includes('\\')) return undefined;
@@ -16,7 +16,7 @@ export function canonicalTarget(target: string): string | undefined {
   return queryAt < 0 ? path : path + target.slice(queryAt);
 }
 
-/** The path of a canonical target, which rules are matched on. */
+/** The path of a canonical target, by which rules match. */
 export function pathOf(target: string): string {
   const queryAt = target.indexOf('?');
   return queryAt < 0 ? target : target.slice(0, queryAt);
@@ -35,11 +35,11 @@ function unescapeUnreserved(path: string): string | undefined {
 }
 
 function hasDotSegment(path: string): boolean {
-  // Most paths have no "/." at all. Servlet containers drop what stands behind ";" first: "..;" is ".." to them.
+  // Most paths do not contain "/.". Servlet containers drop ";" and its parameter: "..;" is ".." to them.
   return path.includes('/.') && /\/\.\.?(?:\/|;|%3B|$)/.test(path);
 }
 
-/** Tells whether a path is one of the routes; a "*" at a route's end matches any rest. */
+/** A set of routes; a "*" at the end of a route matches any rest. */
 export class RouteSet {
   readonly #exact: ReadonlySet<string>;
   readonly #prefixes: readonly string[];
@@ -49,7 +49,7 @@ export class RouteSet {
     this.#prefixes = routes.filter((route) => route.endsWith('*')).map((route) => route.slice(0, -1));
   }
 
-  /** @param path a canonical path without query. */
+  /** True if a route matches. @param path a canonical path without query. */
   has(path: string): boolean {
     return this.#exact.has(path) || this.#prefixes.some((prefix) => path.startsWith(prefix));
   }

@@ -3,37 +3,37 @@ import type { Fields } from '@mte-relay/protocol';
 import { fieldValue, isDropped, listItems } from './fields.ts';
 import { REQUEST_ID_FIELD } from './request-id.ts';
 
-/** Fields that frame or route a message, authenticate its sender, or change how the rest of it is read. */
+/** Fields that frame or route a message, authenticate its sender, or change how the rest of it is parsed. */
 const TRAILER_REFUSED =
   /^(?:authorization|cookie|set-cookie|www-authenticate|content-(?:encoding|type|range|length|location)|location|range|if-.*|cache-control|pragma|max-forwards|expires|date|age|vary|retry-after|origin|traceparent|tracestate|proxy-.*|sec-.*|access-control-.*|mte-relay-.*)$/;
 
-/** Whether a field of this name may stand in a trailer section that crosses the relay (RFC 9110 §6.5.1). */
+/** True if a trailer of this name may cross the relay (RFC 9110 §6.5.1). */
 function isTrailer(name: string): boolean {
   const plain = name.replaceAll('_', '-');
   return !isDropped(plain) && !TRAILER_REFUSED.test(plain) && plain !== REQUEST_ID_FIELD;
 }
 
-/** The trailers that cross the relay, in either direction. @param own what HEADERS sets, which nobody else may. */
+/** The trailers that cross the relay, in either direction. @param own the fields of HEADERS, which no peer may set. */
 export function trailerFields(trailers: Fields, own: Fields): Fields {
   return trailers.filter(([name]) => isTrailer(name) && fieldValue(own, name) === undefined);
 }
 
 /** Trailers on their way upstream. */
 export interface Trailers {
-  /** Told ahead of the body in `trailer` (RFC 9110 §6.6.2). */
+  /** Announced in `trailer` before the body (RFC 9110 §6.6.2). */
   readonly names: readonly string[];
   /** Known once the body has ended. */
   fields(): Fields;
 }
 
-/** Trailers that are announced by `trailer` ahead of a body that still comes; undefined when none may cross. */
+/** Trailers that `trailer` announces before their body has arrived; undefined if none may cross. */
 export function announcedTrailers(fields: Fields, own: Fields, arrived: () => Fields): Trailers | undefined {
   const announced = listItems(fields, 'trailer').map((name): [string, string] => [name.toLowerCase(), '']);
   const names = trailerFields(announced, own).map(([name]) => name);
   return names.length > 0 ? { names, fields: () => trailerFields(arrived(), own) } : undefined;
 }
 
-/** Trailers that are here; undefined when none may cross. */
+/** Trailers that have arrived; undefined if none may cross. */
 export function arrivedTrailers(arrived: Fields, own: Fields): Trailers | undefined {
   const fields = trailerFields(arrived, own);
   return fields.length > 0 ? { names: [...new Set(fields.map(([name]) => name))], fields: () => fields } : undefined;

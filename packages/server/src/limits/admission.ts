@@ -1,19 +1,19 @@
-// Who is let in: bounds on what clients may have under way, each with its setting and its count of refusals. Bounds on
-// sizes are where the bytes are read, bounds on time in server.ts and deadlines.ts.
+// Admission: bounds on what clients may have in progress, each with its setting and its count of refusals. Sizes are
+// checked where the bytes are read, times by listen/server.ts and deadlines.ts.
 import { isIPv6 } from 'node:net';
 import type { Settings } from '../config/settings.ts';
 import type { Limit, Metrics } from '../observe/metrics.ts';
 import { Deadlines } from './deadlines.ts';
 import { ADDRESSES_MAX } from './fixed.ts';
 
-/** Counts what is under way, and says when it is too much. */
+/** Counts what is in progress, and refuses what is too much. */
 export class Admission {
   exchanges = 0;
   pairings = 0;
   passThroughs = 0;
   webSockets = 0;
   connections = 0;
-  /** Messages and pairings whose first authenticated bytes have not come yet. */
+  /** Messages and pairings whose first authenticated bytes have not arrived. */
   readonly unproven: Deadlines;
   readonly #settings: Settings;
   readonly #buckets: AddressBuckets;
@@ -26,34 +26,34 @@ export class Admission {
     this.unproven = new Deadlines(settings.CLIENT_IDLE_TIMEOUT_MS);
   }
 
-  /** All that is under way. */
+  /** Everything in progress. */
   get underWay(): number {
     return this.exchanges + this.pairings + this.passThroughs + this.webSockets;
   }
 
-  /** What is under way, by kind. */
+  /** Counts of what is in progress, by kind. */
   inFlight(): { exchange: number; pairing: number; pass_through: number; websocket: number } {
     const { exchanges, pairings, passThroughs, webSockets } = this;
     return { exchange: exchanges, pairing: pairings, pass_through: passThroughs, websocket: webSockets };
   }
 
-  /** True when one more exchange may begin; pairings and pass-through requests are among them. */
+  /** True if one more exchange may begin; pairings and pass-through requests count as exchanges. */
   hasRoomForExchange(): boolean {
     const underWay = this.exchanges + this.pairings + this.passThroughs;
     return underWay < this.#settings.EXCHANGES_MAX || this.#refuse('EXCHANGES_MAX');
   }
 
-  /** True when one more WebSocket may open, sealed or passed through. */
+  /** True if one more WebSocket may open, sealed or passed through. */
   hasRoomForWebSocket(): boolean {
     return this.webSockets < this.#settings.WEBSOCKETS_MAX || this.#refuse('WEBSOCKETS_MAX');
   }
 
-  /** True when one more pairing may be under way. */
+  /** True if one more pairing may begin. */
   hasRoomForPairing(): boolean {
     return this.pairings < this.#settings.PAIRINGS_CONCURRENT_MAX || this.#refuse('PAIRINGS_CONCURRENT_MAX');
   }
 
-  /** Milliseconds until this address may pair, 0 when it may now (and then has). */
+  /** Takes the right to one pairing: 0, or the milliseconds until this address may pair. */
   takePairing(clientAddress: string): number {
     const waitMs = this.#buckets.take(networkOf(clientAddress), performance.now());
     if (waitMs > 0) this.#refuse('PAIRINGS_PER_MINUTE');
@@ -71,7 +71,7 @@ export class Admission {
   }
 }
 
-/** Token buckets by address, in a table that does not grow past {@link ADDRESSES_MAX}. */
+/** Token buckets of at most {@link ADDRESSES_MAX} addresses. */
 export class AddressBuckets {
   readonly #capacity: number;
   readonly #refillPerMs: number;
@@ -83,12 +83,12 @@ export class AddressBuckets {
     this.#refillPerMs = refillPerMs;
   }
 
-  /** Addresses remembered. */
+  /** Number of addresses remembered. */
   get size(): number {
     return this.#buckets.size;
   }
 
-  /** Takes one token; otherwise says in how many milliseconds there will be one. */
+  /** Takes one token: 0, or the milliseconds until there is one. */
   take(address: string, nowMs: number): number {
     const bucket = this.#buckets.get(address) ?? { tokens: this.#capacity, atMs: nowMs };
     this.#buckets.delete(address);
@@ -102,7 +102,7 @@ export class AddressBuckets {
   }
 }
 
-/** What counts as one client: an IPv4 address, or the /64 that one IPv6 subscriber has to itself. */
+/** One client's network: an IPv4 address, or the /64 of one IPv6 subscriber. */
 export function networkOf(address: string): string {
   if (!isIPv6(address)) return address;
   const [head = '', tail] = address.replace(/%.*$/, '').split('::') as [string, string?];

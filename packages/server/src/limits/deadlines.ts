@@ -1,13 +1,13 @@
-// Deadlines for what must become a message in time: bytes that nothing has authenticated hold a place meanwhile. Slow
-// heads are node:http's own to time, idle sockets the server's.
+// Deadlines of requests that nothing has authenticated yet: until then they count against the limits. node:http times
+// slow heads, listen/server.ts idle sockets.
 
-/** Something that must be done by a time, or ends. */
+/** Something that must happen before a deadline. */
 export interface Pending {
-  /** The time is over. */
+  /** Called at the deadline. */
   expire(): void;
 }
 
-/** Deadlines of one length, so that they expire in the order in which they were set. No timer of its own per entry. */
+/** Deadlines of one length: they expire in the order in which they were set, by one timer for all. */
 export class Deadlines {
   readonly #lengthMs: number;
   readonly #pending = new Map<Pending, number>();
@@ -18,17 +18,17 @@ export class Deadlines {
     this.#sweeper = setInterval(() => this.#sweep(), Math.max(20, Math.min(1_000, lengthMs / 4))).unref();
   }
 
-  /** Starts the time; does nothing when it runs already. */
+  /** Starts the time, unless it runs already. */
   add(pending: Pending): void {
     if (!this.#pending.has(pending)) this.#pending.set(pending, performance.now() + this.#lengthMs);
   }
 
-  /** It was done, or is over. */
+  /** Stops the time. */
   delete(pending: Pending): void {
     this.#pending.delete(pending);
   }
 
-  /** Ends all waiting, without expiry. */
+  /** Stops every time, without expiry. */
   close(): void {
     clearInterval(this.#sweeper);
     this.#pending.clear();

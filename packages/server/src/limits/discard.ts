@@ -1,8 +1,8 @@
-// How much of a request that has its response is still read (RFC 9112 §9.6).
+// Bounds how much of a request the relay still reads after it has responded (RFC 9112 §9.6).
 import type { IncomingMessage } from 'node:http';
 import { DISCARDED_MAX_BYTES } from './fixed.ts';
 
-/** Counts what is thrown away of one request, and ends its connection when that is too much. */
+/** Counts the discarded bytes of one request, and closes its connection beyond the limit. */
 export class Discard {
   readonly #req: IncomingMessage;
   #bytes = 0;
@@ -11,7 +11,7 @@ export class Discard {
     this.#req = req;
   }
 
-  /** Takes the length of a piece that nobody reads. */
+  /** Counts a discarded piece. */
   take(bytes: number): void {
     this.#bytes += bytes;
     if (this.#bytes > DISCARDED_MAX_BYTES) this.#req.destroy();

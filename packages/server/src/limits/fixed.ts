@@ -1,21 +1,21 @@
-// Every limit of the relay that is not a setting, by what it bounds. This file is on the ground floor: it imports nothing
-// of the relay, so every other room may import it.
+// Every limit of the relay that is not a setting, by what it bounds. This file is the ground floor: it imports nothing
+// of the relay, so every other file may import it.
 import { KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_KEY_BYTES } from '@mte-relay/protocol';
 
 // Clients.
 
-/** Longest pairing request: the two KEM parts, the longest authority, and the small fields with room to spare (SPEC §3). */
+/** Longest pairing request (SPEC §3.2): both KEM parts, the longest authority, and small fields with room to spare. */
 export const PAIRING_REQUEST_MAX_BYTES: number = KEM_CIPHERTEXT_BYTES + KEM_PUBLIC_KEY_BYTES + 512;
 /**
  * Bytes of a request that the relay reads and discards after it has responded: to close on unread bytes resets the
  * connection, and a reset can overtake the response (RFC 9112 §9.6).
  */
 export const DISCARDED_MAX_BYTES = 67_108_864;
-/** How long the relay discards the rest of such a request. A client that sends nothing meets CLIENT_IDLE_TIMEOUT_MS first. */
+/** How long the relay discards the rest of such a request; CLIENT_IDLE_TIMEOUT_MS applies too. */
 export const DISCARDING_MAX_MS = 30_000;
 /** How often node:http checks for heads that take too long, at most: a client is cut off this much after its time. */
 export const HEAD_CHECK_MS = 5_000;
-/** Fragments of an outer WebSocket message. An intermediary may fragment a message; none has a reason to fragment it more. */
+/** Fragments of one outer WebSocket message: more than any intermediary has a reason to make. */
 export const OUTER_FRAGMENTS_MAX = 128;
 /** Addresses of `X-Forwarded-For` that are read, nearest first: more than any chain of proxies adds. */
 export const FORWARDED_ADDRESSES_MAX = 32;
@@ -27,7 +27,7 @@ export const COOKIE_MAX_BYTES = 4_096;
 export const CLIENT_ID_LIFETIME_MS: number = 365 * 24 * 60 * 60 * 1_000;
 /** How long a browser may cache a preflight: browsers cap Access-Control-Max-Age at this. */
 export const PREFLIGHT_MAX_AGE_SECONDS = 7_200;
-/** How long a cache may keep the discovery document (SPEC §9.1) and the client's scripts: a new key or version shows then. */
+/** How long a cache may serve an old discovery document (SPEC §9.1) or old scripts of the client. */
 export const PUBLIC_MAX_AGE_SECONDS = 300;
 /** Seconds after which a refused client may retry, unless the relay knows better; few, because a refusal is cheap. */
 export const RETRY_AFTER_SECONDS = 2;
@@ -47,7 +47,7 @@ export const WHOLE_BODY_MAX_BYTES = 49_152;
 export const INFORMATIONAL_MAX = 16;
 /** … and no more bytes of them and of the response's head together. */
 export const INFORMATIONAL_MAX_BYTES = 16_384;
-/** TCP keep-alive outside of the pool: an upstream that vanished shows within minutes, even if nothing is sent to it. */
+/** TCP keep-alive of connections outside the pool, so that a vanished upstream is noticed within minutes. */
 export const TCP_KEEP_ALIVE_DELAY_MS = 60_000;
 
 // Session stores.
@@ -61,7 +61,7 @@ export interface SessionLifetimes {
   readonly messageLimit: number;
 }
 
-/** The lifetimes of SPEC §7, which a pairing tells the client; a session that no message confirms ends first. */
+/** The lifetimes of SPEC §7, which the reply to a pairing announces. */
 export const SESSION_LIFETIMES: SessionLifetimes = {
   idleMs: 15 * 60_000,
   absoluteMs: 60 * 60_000,
@@ -106,7 +106,7 @@ export const NODES_TRIED_MAX = 4;
 
 // The operator's own code and port.
 
-/** How long a module, a settings adapter or the onRequest hook may take: what waits for a hook counts against EXCHANGES_MAX. */
+/** How long a module, a settings adapter or the onRequest hook may take: what waits for it is not served. */
 export const ADAPTER_TIMEOUT_MS = 60_000;
 /** Aliases that a YAML file may use: a few that refer to each other could expand to more than memory holds. */
 export const YAML_ALIASES_MAX = 100;
@@ -123,7 +123,7 @@ export const ADMIN_IDLE_TIMEOUT_MS = 60_000;
 
 // The process and its log.
 
-/** Log lines that wait for a reader that is too slow, such as a collector that hangs; the relay drops and counts the rest. */
+/** Bytes of log lines that wait for a slow reader, such as a collector that hangs; the relay drops and counts more. */
 export const LOG_WAITING_MAX_BYTES = 16_777_216;
 /** Stack frames of a logged error, innermost first. */
 export const FRAMES_MAX = 8;

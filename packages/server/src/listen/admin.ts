@@ -1,16 +1,16 @@
-// The operators' port: /livez, /readyz and /metrics, apart from the public port so that no client can reach them.
+// ADMIN_PORT: /livez, /readyz and /metrics, on a port of their own so that clients cannot reach them.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { RelayContext } from '../context.ts';
 import { ADMIN_CONNECTIONS_MAX, ADMIN_IDLE_TIMEOUT_MS, ADMIN_TIMEOUT_MS } from '../limits/fixed.ts';
 import { faultOf } from '../observe/fault.ts';
 import { watchProcess } from '../observe/metrics.ts';
 
-/** A node:http server for operators; not listening yet. */
+/** A node:http server for operators, which does not listen yet. */
 export function createAdminServer(context: RelayContext): Server {
   watchProcess();
   const server = createServer({ headersTimeout: ADMIN_TIMEOUT_MS, requestTimeout: ADMIN_TIMEOUT_MS }, (req, res) => {
-    answer(context, req, res).catch((error: unknown) => {
-      context.log.error({ fault: faultOf(error) }, 'metrics could not be read');
+    respond(context, req, res).catch((error: unknown) => {
+      context.log.error({ fault: faultOf(error) }, 'cannot read metrics');
       res.destroy();
     });
   });
@@ -19,14 +19,14 @@ export function createAdminServer(context: RelayContext): Server {
   return server;
 }
 
-async function answer({ health, metrics }: RelayContext, req: IncomingMessage, res: ServerResponse): Promise<void> {
+async function respond({ health, metrics }: RelayContext, req: IncomingMessage, res: ServerResponse): Promise<void> {
   if (req.method !== 'GET' && req.method !== 'HEAD') {
     res.writeHead(405, { allow: 'GET, HEAD' }).end();
     return;
   }
   switch (req.url) {
     case '/livez':
-      return sendJson(res, 200, { alive: true }); // that it is answered says it: the event loop runs
+      return sendJson(res, 200, { alive: true }); // a response proves that the event loop runs
     case '/readyz': {
       const { ready } = health;
       return sendJson(res, ready ? 200 : 503, { ready, checks: health.checks() });

@@ -1,4 +1,4 @@
-// The relay's own endpoints that seal nothing: discovery, and an echo that shows that the relay is reached.
+// The relay's own unsealed endpoints: discovery, and an echo that shows that the relay is reachable.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
@@ -21,7 +21,7 @@ export function discover(
   res.end(req.method === 'HEAD' ? undefined : discovery);
 }
 
-/** Shows that the relay is reached; seals nothing. */
+/** Responds with a message of the query, unsealed: shows that the relay is reachable. */
 export function echo(
   context: RelayContext,
   { cors }: Domain,
@@ -41,7 +41,7 @@ export function echo(
   res.end(req.method === 'HEAD' ? undefined : body);
 }
 
-/** Answers what is not GET or HEAD. */
+/** True for GET and HEAD; responds itself to another method. */
 function admitRead(context: RelayContext, cors: Domain['cors'], req: IncomingMessage, res: ServerResponse): boolean {
   if (req.method === 'OPTIONS') {
     cors.preflight(req, res, 'GET, HEAD');
@@ -53,7 +53,7 @@ function admitRead(context: RelayContext, cors: Domain['cors'], req: IncomingMes
   return false;
 }
 
-/** Refuses a method. @param allow those that the endpoint takes. */
+/** Refuses a method. @param allow the methods of the endpoint. */
 export function refuseMethod(context: RelayContext, res: ServerResponse, allow: string): void {
   res.setHeader('allow', allow);
   refuseAndCount(context, res, 'method-not-allowed');

@@ -1,5 +1,5 @@
-// What a web page loads from the relay: the client and the service worker under /public, from the files that the build
-// put into this package. Read, hashed and compressed once, at start; the same bytes for everybody.
+// Serves the client and the service worker for web pages under /public, from the files that the build puts into this
+// package. The relay reads, hashes and compresses them once, at start.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -9,14 +9,14 @@ import { PUBLIC_MAX_AGE_SECONDS } from '../limits/fixed.ts';
 const FOLDER = new URL('../../public/', import.meta.url);
 const PATH_PREFIX = '/public/';
 
-/** The notices that licences of parts of the scripts ask for. */
+/** The notices that licences of parts of the scripts require. */
 const LICENSES = 'mte-relay-licenses.txt';
 
-/** The files by name, and how long a cache may keep each. no-transform: a changed byte would break its integrity hash. */
+/** Cache-Control of each file. no-transform: a changed byte would break its integrity hash. */
 const CACHE_CONTROL: Readonly<Record<string, string>> = {
   'mte-relay-client.js': `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
   'mte-relay-client.mjs': `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
-  // Asked for anew by each registration, so that a worker is never older than the relay.
+  // Each registration revalidates it, so that a worker is never older than the relay.
   'mte-relay-sw.js': 'public, no-cache, no-transform',
   [LICENSES]: `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
 };
@@ -38,8 +38,8 @@ export class PublicFiles {
   readonly #files: ReadonlyMap<string, PublicFile>;
 
   /**
-   * @param serve false: there are none.
-   * @throws Error when this package holds no such files.
+   * @param serve false for no files.
+   * @throws Error if this package does not contain the files.
    */
   constructor(serve: boolean) {
     const names = serve ? Object.keys(CACHE_CONTROL) : [];
@@ -57,8 +57,8 @@ export class PublicFiles {
     return this.#files.has(path);
   }
 
-  /** Answers GET or HEAD for the path of a file. */
-  answer(path: string, req: IncomingMessage, res: ServerResponse): void {
+  /** Responds to GET or HEAD for the path of a file. */
+  respond(path: string, req: IncomingMessage, res: ServerResponse): void {
     const file = this.#files.get(path) as PublicFile;
     const { body, fields } = acceptsGzip(req.headers['accept-encoding']) ? file.gzip : file.plain;
     for (const [name, value] of Object.entries(fields)) res.setHeader(name, value);
@@ -79,11 +79,11 @@ function readPublicFile(name: string): PublicFile {
     'cache-control': CACHE_CONTROL[name] as string,
     vary: 'Accept-Encoding',
     'x-content-type-options': 'nosniff',
-    // Any page may load it, and a script tag with an integrity hash asks by CORS. It is no secret, and the answer to a
-    // request without credentials; what a page may then do with the relay is for CORS_ORIGINS to say.
+    // Any page may load the file, and a script tag with an integrity hash requires CORS. The file is not secret; what a
+    // page may then do with the relay is decided by CORS_ORIGINS.
     'access-control-allow-origin': '*',
     'cross-origin-resource-policy': 'cross-origin',
-    // A worker may then look after the whole site although its script lies in a folder (Service Workers §6.3).
+    // Lets a worker control the whole site although its script is in a folder (Service Workers §6.3).
     ...(name === 'mte-relay-sw.js' && { 'service-worker-allowed': '/' }),
   };
   return {
@@ -101,11 +101,11 @@ function readBuilt(name: string): Buffer {
     return readFileSync(new URL(name, FOLDER));
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    throw new Error(`public/${name} cannot be read (${code}): it is made by \`npm run build\``, { cause });
+    throw new Error(`cannot read public/${name} (${code}): \`npm run build\` makes it`, { cause });
   }
 }
 
-/** RFC 9110 §12.5.3: named, or covered by "*", and not with the weight 0. */
+/** True if gzip is named or covered by "*", with a weight above 0 (RFC 9110 §12.5.3). */
 function acceptsGzip(acceptEncoding: string | string[] | undefined): boolean {
   const weights = new Map<string, number>();
   for (const item of `${acceptEncoding ?? ''}`.toLowerCase().split(',')) {
@@ -116,7 +116,7 @@ function acceptsGzip(acceptEncoding: string | string[] | undefined): boolean {
   return (weights.get('gzip') ?? weights.get('*') ?? 0) > 0;
 }
 
-/** RFC 9110 §13.1.2, compared weakly. */
+/** True if an entity tag matches, by weak comparison (RFC 9110 §13.1.2). */
 function isFresh(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;
   return ifNoneMatch.split(',').some((item) => ['*', etag].includes(item.trim().replace(/^W\//, '')));

@@ -1,5 +1,5 @@
-// Where a request goes: the relay's own endpoints and files, a sealed message on a visible path, a pass-through route, or
-// nowhere.
+// Routes requests: to the relay's own endpoints and files, as a sealed message on a visible path, to a pass-through
+// route, or to a refusal.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   CONTENT_TYPE_MESSAGE,
@@ -25,10 +25,10 @@ import { requireUpgrade } from './upgrade.ts';
 const PATH_ECHO = '/api/mte-echo';
 const OWN_PATHS: ReadonlySet<string> = new Set([PATH_EXCHANGE, PATH_PAIR, PATH_DISCOVERY, PATH_WEBSOCKET, PATH_ECHO]);
 
-/** What may be passed through; methods of other standards may too. */
+/** The methods of `allow` on pass-through routes; those of other standards are passed too. */
 const PASSED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
-/** Answers requests. */
+/** Routes requests and responds to them. */
 export class Router {
   readonly #context: RelayContext;
   readonly #publicFiles: PublicFiles;
@@ -38,7 +38,7 @@ export class Router {
     this.#publicFiles = publicFiles;
   }
 
-  /** True for a request that is the relay's to answer, when it shares a server with other handlers. */
+  /** True for a request that the relay handles, if it shares a server with other handlers. */
   handles(req: IncomingMessage): boolean {
     const url = req.url as string;
     const path = url.split('?', 1)[0] as string;
@@ -49,11 +49,11 @@ export class Router {
     return target !== undefined && domain?.passThroughRoutes.has(pathOf(target)) === true;
   }
 
-  /** Answers one request of a node:http server. */
+  /** Handles one request of a node:http server. */
   route(req: IncomingMessage, res: ServerResponse): void {
     if (!this.#context.admission.allowsFields(req.rawHeaders)) return this.#refuse(res, 'headers-too-large');
     const url = req.url as string;
-    // The exchange comes first and is compared whole: it is nearly every request.
+    // First, and by the whole URL: nearly every request is an exchange.
     if (url === PATH_EXCHANGE) return this.#exchange(req, res, undefined);
     if (url === PATH_PAIR) return this.#pairing(req, res);
     const domain = this.#context.domains.byRequest(req, this.#context.trustedProxies);
@@ -68,7 +68,7 @@ export class Router {
     this.#other(domain, req, res, url);
   }
 
-  /** @param visibleTarget canonical target that the message was posted to, when that is not the exchange endpoint. */
+  /** @param visibleTarget canonical target of the POST; undefined for the exchange endpoint. */
   #exchange(req: IncomingMessage, res: ServerResponse, visibleTarget: string | undefined): void {
     const account = this.#admitPost(req, res, 'exchange');
     if (account) relayExchange(this.#context, { req, res, account, visibleTarget });
@@ -86,14 +86,14 @@ export class Router {
     void pair(this.#context, { req, res }, account);
   }
 
-  /** Lets in what is a POST, from a listed origin, within the limit. */
+  /** Admits a POST from a listed origin within the limit; responds itself to any other request. */
   #admitPost(req: IncomingMessage, res: ServerResponse, route: 'exchange' | 'pairing'): Account | undefined {
     const { admission, domains, trustedProxies } = this.#context;
     const domain = domains.byRequest(req, trustedProxies);
     if (domain) setOwnHeaders(domain, res);
     const cors = domains.corsOf(domain);
     if (req.method === 'OPTIONS') return void cors.preflight(req, res, 'POST');
-    if (req.headers.origin !== undefined) cors.apply(req, res); // a response to POST is not cached: no Vary without
+    if (req.headers.origin !== undefined) cors.apply(req, res); // caches do not store responses to POST: no Vary needed
     const account = openAccount(this.#context, { req, res }, route);
     if (!cors.allows(req)) return void refuseOuter(account, res, 'origin-refused');
     if (req.method !== 'POST') {
@@ -106,25 +106,25 @@ export class Router {
 
   #file(path: string, req: IncomingMessage, res: ServerResponse): void {
     if (req.method !== 'GET' && req.method !== 'HEAD') return refuseMethod(this.#context, res, 'GET, HEAD');
-    this.#publicFiles.answer(path, req, res);
+    this.#publicFiles.respond(path, req, res);
   }
 
   #other(domain: Domain, req: IncomingMessage, res: ServerResponse, url: string): void {
     const { cors, passThroughRoutes } = domain;
     const target = url.startsWith('/') ? canonicalTarget(url) : undefined;
     if (target === undefined) return this.#refuse(res, 'malformed');
-    // A sealed message on the path it is for, where an ingress routes by path (SPEC §9.3).
+    // A sealed message on its visible path, for an ingress that routes by path (SPEC §9.3).
     if (req.method === 'POST' && req.headers['content-type'] === CONTENT_TYPE_MESSAGE) {
       return this.#exchange(req, res, target);
     }
     const isPreflight = req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined;
     if (!passThroughRoutes.has(pathOf(target))) {
-      // The preflight of such a message; whether the message itself is welcome is decided when it comes.
+      // The preflight of such a message; the relay decides on the message itself when it arrives.
       return isPreflight ? cors.preflight(req, res, 'POST') : this.#refuse(res, 'not-found');
     }
     if (isPreflight) return cors.preflight(req, res);
     cors.apply(req, res);
-    // It would show a page, or whoever reads the answer, what proxies in front have added (RFC 9110 §9.3.8).
+    // Its response would expose the fields that proxies in front have added (RFC 9110 §9.3.8).
     if (req.method === 'TRACE') return refuseMethod(this.#context, res, PASSED_METHODS);
     const account = openAccount(this.#context, { req, res }, 'pass_through');
     if (!this.#context.admission.hasRoomForExchange()) return refuseOuter(account, res, 'unavailable');

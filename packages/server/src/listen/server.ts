@@ -1,4 +1,4 @@
-// The listening side: node:http with its limits set, slow clients cut off, and an end without lost exchanges.
+// The public port: node:http with the relay's limits, timeouts of slow clients, and a shutdown that loses no exchange.
 import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type Server, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
@@ -12,13 +12,13 @@ import { lingerOnClose } from './lingering-close.ts';
 import type { Router } from './router.ts';
 import { isWebSocketHandshake } from './upgrade.ts';
 
-/** A node:http server that answers for this relay; not listening yet. */
+/** A node:http server for this relay, which does not listen yet. */
 export function createHttpServer(context: RelayContext, router: Router): Server {
   const { admission, health, metrics, settings } = context;
   const server = createServer(
     {
       headersTimeout: settings.CLIENT_HEAD_TIMEOUT_MS,
-      // No bound on a whole request: a large upload takes as long as it takes. The idle timeout below bounds a stall.
+      // A large upload may take any time. The idle timeout below bounds a stall.
       requestTimeout: 0,
       keepAliveTimeout: settings.KEEP_ALIVE_TIMEOUT_MS,
       maxHeaderSize: settings.OUTER_HEAD_MAX_BYTES,
@@ -32,8 +32,8 @@ export function createHttpServer(context: RelayContext, router: Router): Server 
       router.route(req, res);
     },
   );
-  // The router refuses by OUTER_FIELDS_MAX. Past node:http's own count some versions drop fields without a word, and
-  // what is forwarded is then not what was sent.
+  // The router refuses by OUTER_FIELDS_MAX. Above their own limit some versions of node:http silently drop fields, and
+  // the relay would then forward another request than the client sent.
   server.maxHeadersCount = 0;
   server.maxConnections = settings.CONNECTIONS_MAX;
   server.on('drop', () => count('CONNECTIONS_MAX'));
@@ -44,43 +44,43 @@ export function createHttpServer(context: RelayContext, router: Router): Server 
     });
     lingerOnClose(socket, () => latest.get(socket)?.req);
   });
-  // The latest answer of a connection, to tell a stalled client from a patient one.
+  // The latest response of each connection, to distinguish a client that stalls from one that waits.
   const latest = new WeakMap<Socket, ServerResponse>();
   server.timeout = settings.CLIENT_IDLE_TIMEOUT_MS;
   server.on('timeout', (socket: Socket) => {
     const res = latest.get(socket);
-    if (!res) return; // the first head is still coming, or this is no longer HTTP
+    if (!res) return; // the first head is incomplete, or the connection was upgraded
     if (socket.writableLength > 0) {
-      count('CLIENT_IDLE_TIMEOUT_MS'); // an answer waits, and the client takes none of it
+      count('CLIENT_IDLE_TIMEOUT_MS'); // the client does not read its response
       socket.destroy();
     } else if (res.writableFinished) {
-      socket.destroy(); // kept alive for nothing
+      socket.destroy(); // an idle connection
     } else if (!res.req.complete && !res.req.isPaused()) {
       count('CLIENT_IDLE_TIMEOUT_MS');
       cutOff(socket, res);
     }
-    // Otherwise it waits for the upstream's answer, or for the next event, and is right to send nothing.
+    // Otherwise the client waits for the upstream's response or for its next event.
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
     const code = CLIENT_ERRORS[error.code ?? ''] ?? 'malformed';
     if (code === 'timeout') count('CLIENT_HEAD_TIMEOUT_MS');
     if (code === 'headers-too-large') count('OUTER_HEAD_MAX_BYTES');
-    sayGoodbye(socket, code);
+    refuseAndClose(socket, code);
   });
   const count = (limit: Limit): void => {
     metrics.limits[limit].value += 1;
   };
-  /** A request that stalls is refused where an answer is still possible, and broken off in any case. */
+  /** Closes a request that stalls, with a refusal unless its response has begun. */
   const cutOff = (socket: Socket, res: ServerResponse): void => {
     if (res.headersSent) return void socket.destroy();
-    res.statusCode = OUTER_STATUS.timeout; // what the log says of it
-    sayGoodbye(socket, 'timeout');
+    res.statusCode = OUTER_STATUS.timeout; // for the log line
+    refuseAndClose(socket, 'timeout');
   };
-  const sayGoodbye = (socket: Socket, code: OuterCode): void => {
+  const refuseAndClose = (socket: Socket, code: OuterCode): void => {
     countOuter(metrics, code);
     socket.write(rawRefusal(code));
-    // Neither end nor a lingering close: those would wait for a client that stalls, or of whom nothing can be read.
+    // Without a lingering close, which would wait for a client that stalls or whose bytes cannot be parsed.
     Socket.prototype.destroySoon.call(socket);
   };
   return server;
@@ -91,7 +91,7 @@ const CLIENT_ERRORS: Readonly<Record<string, OuterCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'timeout',
 };
 
-/** Answers that are begun during a shutdown close their connection, so that no request is sent into its end. */
+/** Responses that begin during a shutdown close their connection, so that no client sends its next request there. */
 function endingWith(health: Health): typeof ServerResponse<IncomingMessage> {
   return class extends ServerResponse<IncomingMessage> {
     override writeHead(status: number, reasonOrFields?: unknown, fields?: OutgoingHttpHeaders): this {
@@ -101,7 +101,7 @@ function endingWith(health: Health): typeof ServerResponse<IncomingMessage> {
   };
 }
 
-/** Stops accepting, waits for exchanges under way and breaks off what is not done in time. */
+/** Stops accepting connections, waits for exchanges in progress, and closes the others after the timeout. */
 export async function closeHttpServer(server: Server, timeoutMs: number): Promise<void> {
   await new Promise<void>((resolve) => {
     const deadline = setTimeout(() => server.closeAllConnections(), timeoutMs);

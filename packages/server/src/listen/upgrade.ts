@@ -1,4 +1,4 @@
-// Upgrade requests: a sealed WebSocket on its own endpoint, a WebSocket on a pass-through route, and nothing else.
+// Upgrade requests: a sealed WebSocket on its endpoint, or a WebSocket on a pass-through route.
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -22,24 +22,24 @@ import { SealedWebSocketRelay } from '../sealed/websocket.ts';
 const WEBSOCKET_VERSION = '13'; // RFC 6455 §4.1
 const WEBSOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
 
-/** Options of `ws` that its type declarations do not have yet. */
+/** Options of `ws` that its type declarations do not have. */
 const LIMITS: object = { maxFragments: OUTER_FRAGMENTS_MAX, closeTimeout: CLOSE_TIMEOUT_MS };
 
 /**
- * Whether a request is a WebSocket handshake. Any other upgrade is ignored, as RFC 9110 §7.8 allows: the request is
- * answered as if it had not asked. `h2c` above all would let requests pass unseen.
+ * True for a WebSocket handshake. Any other `upgrade` is ignored, as RFC 9110 §7.8 allows. `h2c` above all would let
+ * requests pass that the relay does not see.
  */
 export function isWebSocketHandshake(req: IncomingMessage): boolean {
   return req.method === 'GET' && req.httpVersion === '1.1' && req.headers.upgrade?.toLowerCase() === 'websocket';
 }
 
-/** Takes the upgrades of a node:http server, and knows those that are open. */
+/** Handles the upgrades of a node:http server, and closes the open ones on shutdown. */
 export class Upgrades {
   readonly #context: RelayContext;
   readonly #sealed = new Set<SealedWebSocketRelay>();
   readonly #passed = new Set<Socket>();
   readonly #handshakes: WebSocketServer;
-  /** Of sealed WebSockets, by their handshakes. */
+  /** Accounts of sealed WebSockets, by handshake. */
   readonly #accounts = new WeakMap<IncomingMessage, Account>();
   #closing = false;
 
@@ -60,12 +60,12 @@ export class Upgrades {
     });
   }
 
-  /** Open ones of both kinds. */
+  /** Number of open WebSockets, sealed and passed through. */
   get size(): number {
     return this.#sealed.size + this.#passed.size;
   }
 
-  /** True for a handshake that is the relay's to answer, when it shares a server with other handlers. */
+  /** True for a handshake that the relay handles, if it shares a server with other handlers. */
   handles(req: IncomingMessage): boolean {
     if (req.url === PATH_WEBSOCKET) return true;
     const target = canonicalTarget(req.url as string);
@@ -73,10 +73,10 @@ export class Upgrades {
     return target !== undefined && domain?.passThroughRoutes.has(pathOf(target)) === true;
   }
 
-  /** Answers the `upgrade` event of a node:http server. */
+  /** Handles the `upgrade` event of a node:http server. */
   handle(req: IncomingMessage, stream: Duplex, head: Buffer): void {
     const socket = stream as Socket;
-    socket.on('error', () => socket.destroy()); // node:http has taken its own listener off
+    socket.on('error', () => socket.destroy()); // node:http has removed its own listener
     socket.setTimeout(0);
     const pending = { req, socket, head, respond: () => respondOn(req, socket) };
     if (!isWebSocketHandshake(req)) return this.#refuse(pending, 'upgrade-required');
@@ -122,10 +122,10 @@ export class Upgrades {
     passThroughUpgrade(this.#context, domain, pending, account, target);
   }
 
-  /** Why a handshake is refused on either way; undefined when it is not. */
+  /** Why a handshake of either kind is refused; undefined if it is not. */
   #refusalOf(req: IncomingMessage, cors: Domain['cors']): OuterCode | undefined {
     if (this.#closing || !this.#context.admission.hasRoomForWebSocket()) return 'unavailable';
-    // A page's WebSocket carries its cookies whatever its origin, and no preflight asks first.
+    // A page of any origin sends cookies with its WebSocket, and without a preflight.
     return cors.allows(req) ? undefined : 'origin-refused';
   }
 
@@ -137,7 +137,7 @@ export class Upgrades {
     const res = respond();
     const domain = this.#domainOf(req);
     if (domain) setOwnHeaders(domain, res);
-    if (code === 'upgrade-required') sayUpgrade(res);
+    if (code === 'upgrade-required') setUpgradeFields(res);
     if (!account) return refuseAndCount(this.#context, res, code);
     res.setHeader(REQUEST_ID_FIELD, account.requestId);
     socket.once('close', () => account.endWith(res));
@@ -145,8 +145,8 @@ export class Upgrades {
   }
 
   /**
-   * Takes no more and closes the sealed ones cleanly. Bytes that are passed through have no place for a close frame:
-   * they may end by themselves until the time is over, when everything is broken off.
+   * Refuses new WebSockets and closes the sealed ones cleanly. The relay cannot insert a close frame into bytes that it
+   * passes through, so these may end by themselves until the timeout, when every connection is destroyed.
    */
   close(timeoutMs: number): void {
     this.#closing = true;
@@ -160,7 +160,7 @@ export class Upgrades {
   }
 }
 
-/** Why a handshake of a sealed WebSocket is refused by its own fields; undefined when it is not. */
+/** Why the fields of a sealed WebSocket's handshake are refused; undefined if they are not. */
 function refusalOfSealed({ headers }: IncomingMessage): OuterCode | undefined {
   if (headers['sec-websocket-version'] !== WEBSOCKET_VERSION) return 'upgrade-required';
   if (!WEBSOCKET_KEY.test(headers['sec-websocket-key'] ?? '')) return 'malformed';
@@ -170,23 +170,23 @@ function refusalOfSealed({ headers }: IncomingMessage): OuterCode | undefined {
 
 /** Refuses a request that is not a WebSocket handshake. */
 export function requireUpgrade(context: RelayContext, res: ServerResponse): void {
-  sayUpgrade(res);
+  setUpgradeFields(res);
   refuseAndCount(context, res, 'upgrade-required');
 }
 
-/** Says that only a WebSocket handshake is welcome here, and of which version (RFC 6455 §4.4, RFC 9110 §15.5.22). */
-function sayUpgrade(res: ServerResponse): void {
+/** Requires a WebSocket handshake, and names the version (RFC 6455 §4.4, RFC 9110 §15.5.22). */
+function setUpgradeFields(res: ServerResponse): void {
   res.setHeader('upgrade', 'websocket');
   res.setHeader('connection', 'upgrade, close');
   res.setHeader('sec-websocket-version', WEBSOCKET_VERSION);
 }
 
-/** An ordinary response on the socket of an upgrade, which ends with it. */
+/** An ordinary response on the socket of an upgrade, which closes after it. */
 function respondOn(req: IncomingMessage, socket: Socket): ServerResponse {
   const res = new ServerResponse(req);
   res.shouldKeepAlive = false;
   res.assignSocket(socket);
-  socket.on('drain', () => res.emit('drain')); // what node:http itself would do
+  socket.on('drain', () => res.emit('drain')); // as node:http would
   res.on('finish', () => {
     res.detachSocket(socket);
     socket.destroySoon();

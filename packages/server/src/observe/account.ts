@@ -1,5 +1,5 @@
-// What one request took and came to: a line in the log, a few additions to the metrics and, where traces are made, its
-// spans, when it is over. On the hot path, so no object, no lookup and no text that a level which is off would not show.
+// The account of one request: at its end a log line, additions to the metrics and, if traces are on, its spans. It is
+// on the hot path, so it makes no object, lookup or text that a disabled level would not log.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type InnerCode, OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
@@ -9,29 +9,29 @@ import { type Logger, shortSession } from './log.ts';
 import { type Metrics, type Outcome, outcomeOf, type Route } from './metrics.ts';
 import type { ExchangeTrace, Tracing, UpstreamCall } from './trace.ts';
 
-/** Where what is seen of a request is told. */
+/** The log, metrics and traces that an account reports to. */
 export interface Observers {
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** Undefined where nothing is traced. */
+  /** Undefined if the relay makes no spans. */
   readonly tracing: Tracing | undefined;
 }
 
-/** The account of one request, whatever its route. */
+/** The account of one request, on any route. */
 export class Account {
   readonly requestId: string;
-  /** True when steps are logged: ask before making one up. */
+  /** True if steps are logged; check it before composing one. */
   readonly traces: boolean;
   route: Route;
   sid: Uint8Array | undefined;
   clientId = '';
-  /** Of the response: the inner one of a sealed request. 0 while there is none. */
+  /** Status of the response, the inner one of a sealed request; 0 before there is a response. */
   status = 0;
-  /** True when the response went out in more than one piece. */
+  /** True if the response was sent as a stream. */
   streamed = false;
   decodeMs = 0;
   encodeMs = 0;
-  /** Waited for a session store outside this process. */
+  /** Time spent waiting for a session store outside this process. */
   storeMs = 0;
   bytesIn = 0;
   bytesOut = 0;
@@ -47,8 +47,8 @@ export class Account {
   #connection: OwnConnection | undefined;
 
   /**
-   * @param requestId by which log, upstream and client name the request; see `http/request-id.ts`.
-   * @param isSealed false where the outer response is the only one.
+   * @param requestId the request id in log, upstream and client; see `http/request-id.ts`.
+   * @param isSealed false if the request has no inner response.
    */
   constructor({ log, metrics, tracing }: Observers, requestId: string, route: Route, isSealed: boolean) {
     this.#log = log;
@@ -60,13 +60,13 @@ export class Account {
     this.requestId = requestId;
   }
 
-  /** The request is being handed to the upstream; a trace is set in its headers. */
+  /** The relay sends the request to the upstream; its headers get the trace. */
   dispatched(call: UpstreamCall): void {
     this.#dispatchedMs = performance.now();
     this.#trace?.calling(call);
   }
 
-  /** And once more, since the first time came to nothing. */
+  /** The relay resends the request after the first try failed. */
   dispatchedAgain(call: UpstreamCall): void {
     this.#trace?.calling(call);
   }
@@ -77,12 +77,12 @@ export class Account {
     this.#metrics.upstream.observeMs(this.#upstreamMs);
   }
 
-  /** The upstream's response is here whole. */
+  /** The upstream's response is complete. */
   upstreamEnded(): void {
     this.#trace?.called(this.status);
   }
 
-  /** The upstream gave no response, or broke off inside it. */
+  /** The upstream failed before its response was complete. */
   upstreamFailed(code: InnerCode | OuterCode): void {
     this.#code = code;
     this.#trace?.called(0, code);
@@ -94,31 +94,31 @@ export class Account {
     this.failedOuter(code);
   }
 
-  /** The request failed on the outer hop, where the client gets the code's status, unless a response has begun. */
+  /** The request failed on the outer hop; unless a response has begun, the client gets the code's status. */
   failedOuter(code: OuterCode): void {
     if (!this.#isSealed && this.status === 0) this.status = OUTER_STATUS[code];
     this.#code = code;
     countOuter(this.#metrics, code);
   }
 
-  /** A response that is not the upstream's goes out inside the seal. @param code undefined for one that a hook made. */
+  /** The relay seals a response that is not the upstream's. @param code undefined for a hook's response. */
   respondedInner(status: number, code: InnerCode | undefined): void {
     this.status = status;
     this.#code = code;
     if (code) this.#metrics.innerFailures[code].value += 1;
   }
 
-  /** From now on the connection carries this request alone, and its bytes are the request's. */
+  /** From now on the connection carries this request alone; its bytes count as the request's. */
   ownConnection(socket: Socket): void {
     this.#connection = { socket, readBefore: socket.bytesRead, writtenBefore: socket.bytesWritten };
   }
 
-  /** One step on the way; ask {@link Account.traces} first. Facts are sizes and counts, never content. */
+  /** Logs one step; check {@link Account.traces} first. Facts are sizes and counts, never content. */
   step(name: string, facts: Readonly<Record<string, number | boolean | string>> = {}): void {
     this.#log.trace({ ...this.names(), ...facts }, name);
   }
 
-  /** What another line about this request is found by. */
+  /** The ids that every log line of this request has. */
   names(): Names {
     const { requestId, sid, clientId } = this;
     return {
@@ -130,14 +130,14 @@ export class Account {
 
   /** The response of an HTTP request has closed. */
   endWith(res: ServerResponse): void {
-    // A status that is not 200 was set by what cut the request off without writing a head.
+    // Another status than 200 was set for a request that was cut off without a ServerResponse's head.
     this.end(res.headersSent || res.statusCode !== 200 ? res.statusCode : 0, res.writableFinished);
   }
 
   /**
    * The request is over.
-   * @param outer status of the outer response, or close code of the outer WebSocket; 0 when there is none.
-   * @param complete true when the client got a whole response, or the WebSocket closed cleanly.
+   * @param outer status of the outer response, or close code of the outer WebSocket; 0 without either.
+   * @param complete true if the client got a complete response, or the WebSocket closed cleanly.
    */
   end(outer: number, complete: boolean): void {
     this.#takeConnectionBytes();
@@ -217,7 +217,7 @@ export class Account {
   }
 }
 
-/** Opens the account of an HTTP request. It ends with the response, which bears the request's id. */
+/** Opens the account of an HTTP request, which ends with its response, and sets the request id on the response. */
 export function openAccount(
   observers: Observers,
   { req, res }: HttpExchange,
@@ -235,10 +235,10 @@ export interface HttpExchange {
   readonly res: ServerResponse;
 }
 
-/** What a line in the log is found by. */
+/** The ids of a request in the log. */
 export type Names = Readonly<Record<string, string | undefined>>;
 
-/** A connection that carries one request alone, and what had crossed it before. */
+/** A connection that carries one request alone, and the bytes that had crossed it before. */
 interface OwnConnection {
   readonly socket: Socket;
   readonly readBefore: number;

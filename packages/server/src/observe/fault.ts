@@ -1,9 +1,9 @@
-// What the log says of an error: its kind, its code and where it happened. Never its message: those of parsers and of
-// HTTP libraries quote what they met, and that may be a decoded header value or part of a body.
+// An error for the log: its name, its code and its stack frames. Never its message: parsers and HTTP libraries quote
+// their input in messages, which may be a decoded header value or part of a body.
 
 import { CAUSES_MAX, FRAMES_MAX } from '../limits/fixed.ts';
 
-/** An error as it may be logged. */
+/** An error without its message. */
 export interface Fault {
   readonly name: string;
   readonly code?: string;
@@ -15,7 +15,7 @@ export interface Fault {
 const WORD = /^[A-Za-z0-9_.-]{1,64}$/;
 const FRAME = /^ {4}at (?:async )?[^\n]{0,300}:\d+:\d+\)?$/;
 
-/** Describes an error, whatever was thrown. */
+/** The fault of anything that was thrown. */
 export function faultOf(error: unknown, depth = 0): Fault {
   if (!(error instanceof Error)) return { name: `a thrown ${typeof error}` };
   const { code } = error as { code?: unknown };
@@ -28,7 +28,7 @@ export function faultOf(error: unknown, depth = 0): Fault {
   };
 }
 
-/** A stack begins with the message, which may have any number of lines, also such that look like frames. */
+/** A stack begins with the message, which may have many lines, even some that look like frames. */
 function framesOf({ stack, message }: Error): string[] {
   if (typeof stack !== 'string') return [];
   const messageAt = message === '' ? 0 : stack.indexOf(message);

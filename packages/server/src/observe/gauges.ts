@@ -1,4 +1,4 @@
-// What the relay is, holds and may hold, read when it is scraped: nothing here is counted on the way of a request.
+// The gauges: state, use and limits of the relay, read when Prometheus scrapes it and never counted per request.
 import { X509Certificate } from 'node:crypto';
 import { PROTOCOL_VERSION } from '@mte-relay/protocol';
 import type { Settings } from '../config/settings.ts';
@@ -6,7 +6,7 @@ import type { Checks } from './health.ts';
 import { PACKAGE } from './package.ts';
 import type { Labels } from './series.ts';
 
-/** Limits on what there may be of something at once, so that how much of each is used can be told. */
+/** Limits on things at once, whose use gauges show. */
 const CAPACITIES = [
   'EXCHANGES_MAX',
   'PAIRINGS_CONCURRENT_MAX',
@@ -20,7 +20,7 @@ const KINDS = ['exchange', 'pairing', 'pass_through', 'websocket'] as const;
 const UPSTREAM_CERTIFICATES = ['UPSTREAM_CA', 'UPSTREAM_CERT'] as const;
 const CHECKS = ['listening', 'serving', 'sessions'] as const;
 
-/** What gauges show of an inbound domain. */
+/** An inbound domain, for the gauges. */
 export interface GaugedDomain {
   readonly name: string;
   readonly settings: { readonly UPSTREAM_CA: string | undefined; readonly UPSTREAM_CERT: string | undefined };
@@ -28,11 +28,11 @@ export interface GaugedDomain {
   readonly pins: readonly string[];
 }
 
-/** Where gauges read from. */
+/** The sources of the gauges. */
 export interface Gauges {
   readonly inFlight: () => Readonly<Record<(typeof KINDS)[number], number>>;
   readonly connections: () => number;
-  /** Undefined when the store does not know. */
+  /** Undefined if the store does not know. */
   readonly sessions: () => number | undefined;
   /** Undefined for a store without a cache. */
   readonly sessionsCached: () => number | undefined;
@@ -44,12 +44,12 @@ export interface Gauges {
 }
 
 type Sample = readonly [Labels, number | undefined];
-/** The series of one gauge as they stand; those whose value is undefined are left out. */
+/** Reads the series of one gauge; a series whose value is undefined is left out. */
 export type GaugeReader = () => readonly Sample[];
 
 type Add = (name: string, help: string, labels: Readonly<Record<string, readonly string[]>>, read: GaugeReader) => void;
 
-/** Adds every gauge. @param add takes a name without its prefix, and each label with its values where they are few. */
+/** Adds every gauge. @param add takes a name without its prefix, and each label with its values if they are few. */
 export function addGauges(gauges: Gauges, add: Add): void {
   const { checks, connections, inFlight, limits, sessions, sessionsCached } = gauges;
   const certificates = [
@@ -58,38 +58,46 @@ export function addGauges(gauges: Gauges, add: Add): void {
     ),
     ...firstExpiry({ domain: '*', setting: 'REDIS_CA' }, gauges.redisCa),
   ];
-  add('in_flight', 'Under way now', { kind: KINDS }, () => {
+  add('in_flight', 'Exchanges, pairings, pass-through requests and WebSockets in progress', { kind: KINDS }, () => {
     const counts = inFlight();
     return KINDS.map((kind) => [{ kind }, counts[kind]]);
   });
-  add('connections', 'Connections of clients that are open', {}, () => [[{}, connections()]]);
-  add('sessions', 'Sessions held in this process’s memory; absent with a shared store', {}, () => [[{}, sessions()]]);
-  add('sessions_cached', 'Sessions of a shared store whose secrets are at hand; absent without one', {}, () => [
-    [{}, sessionsCached()],
-  ]);
-  add('limit', 'What a limit on things at once is set to; SESSIONS_MAX is absent with a shared store', capacities, () =>
+  add('connections', 'Open connections of clients', {}, () => [[{}, connections()]]);
+  add('sessions', 'Sessions in this process’s memory; absent with a shared store', {}, () => [[{}, sessions()]]);
+  add(
+    'sessions_cached',
+    'Sessions of a shared store whose secrets this relay has cached; absent without a shared store',
+    {},
+    () => [[{}, sessionsCached()]],
+  );
+  add('limit', 'Value of a limit on things at once; SESSIONS_MAX is absent with a shared store', capacities, () =>
     CAPACITIES.map((limit) => [{ limit }, usedOf(gauges, limit) === undefined ? undefined : limits[limit]]),
   );
-  add('limit_used', 'How much of it is used', capacities, () =>
+  add('limit_used', 'How much of a limit is used', capacities, () =>
     CAPACITIES.map((limit) => [{ limit }, usedOf(gauges, limit)]),
   );
-  add('ready', '1 while /readyz answers 200', {}, () => [[{}, Object.values(checks()).every(Boolean) ? 1 : 0]]);
+  add('ready', '1 while /readyz responds with 200', {}, () => [[{}, Object.values(checks()).every(Boolean) ? 1 : 0]]);
   add(
     'ready_check',
-    '1 while a part of it holds; serving is 0 from the beginning of a shutdown',
+    '1 while a check of /readyz passes; serving is 0 from the beginning of a shutdown',
     { check: CHECKS },
     () => {
-      const held = checks();
-      return CHECKS.map((check) => [{ check }, held[check] ? 1 : 0]);
+      const passed = checks();
+      return CHECKS.map((check) => [{ check }, passed[check] ? 1 : 0]);
     },
   );
-  add('build_info', 'Always 1; what runs here', { version: [], protocol: [], node: [] }, () => [[BUILD, 1]]);
-  add('identity', 'Always 1; the pins that clients may trust, one per key', identityLabels, () =>
+  add(
+    'build_info',
+    'Always 1; versions of the relay, its protocol and Node',
+    { version: [], protocol: [], node: [] },
+    () => [[BUILD, 1]],
+  );
+  add('identity', 'Always 1; pins that clients may trust, one per key', identityLabels, () =>
     gauges.domains.flatMap(shownIdentities),
   );
   add(
     'certificate_expires_seconds',
-    'When certificates of the settings expire, Unix time; of several, the first',
+    'When the certificates of a setting expire, Unix time; of several, the first',
     { domain: [], setting: [...UPSTREAM_CERTIFICATES, 'REDIS_CA'] },
     () => certificates,
   );
@@ -131,7 +139,7 @@ function firstExpiry(labels: Labels, pem: string | undefined): Sample[] {
   return expiries.length === 0 ? [] : [[labels, Math.min(...expiries)]];
 }
 
-/** 0 for what cannot be read: the connection that uses it says so, on its own terms. */
+/** 0 for a certificate that cannot be parsed: the connection that uses it reports that. */
 function expirySeconds(pem: string): number {
   try {
     return new X509Certificate(pem).validToDate.getTime() / 1000;

@@ -1,17 +1,17 @@
-// Whether this relay lives, and whether it should be sent traffic.
+// The relay's readiness to receive traffic.
 import type { SessionStore } from '../sessions/store.ts';
 
-/** What readiness takes, each true when it holds. */
+/** The checks of readiness, true if they pass. */
 export interface Checks {
   /** The public port is open. */
   readonly listening: boolean;
-  /** No shutdown has begun. */
+  /** A shutdown has not begun. */
   readonly serving: boolean;
-  /** The session store answers. */
+  /** The session store responds. */
   readonly sessions: boolean;
 }
 
-/** Where the relay is in its life; written by whoever starts and ends it, read by the parts. */
+/** The state of the relay, which relay.ts changes and the parts read. */
 export class Health {
   listening = false;
   readonly #draining = new AbortController();
@@ -21,12 +21,12 @@ export class Health {
     this.#sessions = sessions;
   }
 
-  /** True from the first word of a shutdown on. */
+  /** True from the beginning of a shutdown. */
   get draining(): boolean {
     return this.#draining.signal.aborted;
   }
 
-  /** Aborts when a shutdown begins, for what must be told of it. */
+  /** Aborts when a shutdown begins. */
   get drainSignal(): AbortSignal {
     return this.#draining.signal;
   }
@@ -36,12 +36,12 @@ export class Health {
     this.#draining.abort();
   }
 
-  /** Every check as it stands. */
+  /** The result of each check. */
   checks(): Checks {
     return { listening: this.listening, serving: !this.draining, sessions: this.#sessions.ready };
   }
 
-  /** True when every check holds. */
+  /** True if every check passes. */
   get ready(): boolean {
     return this.listening && !this.draining && this.#sessions.ready;
   }

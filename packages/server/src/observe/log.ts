@@ -29,7 +29,7 @@ export function createLogger(level: Settings['LOG_LEVEL'], module?: string, fd: 
   };
   if (!module) return boundedLogger(options, fd);
   const transport = pino.transport({ target: pathToFileURL(resolveModule(module)).href });
-  // A log that fails must not take the relay along, and it cannot log that it failed.
+  // A failed log must not end the relay, and cannot log its own failure.
   transport.on('error', (error: Error) =>
     process.stderr.write(`mte-relay-server: LOG_MODULE failed: ${error.message}\n`),
   );
@@ -37,8 +37,8 @@ export function createLogger(level: Settings['LOG_LEVEL'], module?: string, fd: 
 }
 
 /**
- * Lines are written beside everything else, so that a reader that is behind holds nothing up. With a `minLength` that every
- * line has, `flush` waits for the line that is being written; else the last ones would overtake it when the process ends.
+ * Writes lines asynchronously, so that a slow reader does not block the relay. With a `minLength` that every line has,
+ * `flush` waits for the line that is being written; otherwise the last lines would overtake it when the process exits.
  */
 function boundedLogger(options: LoggerOptions, fd: number): Logger {
   const output = pino.destination({ dest: fd, sync: false, minLength: 1, maxLength: LOG_WAITING_MAX_BYTES });
@@ -49,13 +49,13 @@ function boundedLogger(options: LoggerOptions, fd: number): Logger {
   });
   output.on('drain', () => {
     if (dropped === 0) return;
-    log.error({ lines: dropped }, 'lines of the log were dropped: nobody took them');
+    log.error({ lines: dropped }, 'log lines dropped: the reader is too slow');
     dropped = 0;
   });
   return log;
 }
 
-/** A session's name in logs: enough to tell sessions apart, too little to be used. */
+/** A session's id in logs: enough to distinguish sessions, too little to use one. */
 export function shortSession(sid: Uint8Array): string {
   return Buffer.from(sid.buffer, sid.byteOffset, 4).toString('hex');
 }

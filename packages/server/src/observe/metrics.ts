@@ -1,5 +1,5 @@
-// What the relay counts, as Prometheus reads it. Every name, help and label is in this file, and docs/metrics.md is
-// generated from it. Labels have few values, all known at the start: nothing a client sends can add a series.
+// The relay's metrics for Prometheus. docs/metrics.md is generated from the names, helps and labels of this file and of
+// gauges.ts. Labels have few values, all known at the start: nothing that a client sends adds a series.
 import { INNER_FAILURE, type InnerCode, OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { addGauges, type GaugeReader, type Gauges } from './gauges.ts';
@@ -7,17 +7,17 @@ import { type Count, CounterFamily, type Family, readGauge, type Timing, TimingF
 
 const PREFIX = 'mte_relay_';
 
-/** What became of a request: the class of its status (the inner one of an exchange), or why it has none. */
+/** The outcome of a request: the class of its status (the inner one of an exchange), or why it has no status. */
 export const OUTCOMES = ['1xx', '2xx', '3xx', '4xx', '5xx', 'refused', 'aborted'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
 const ROUTES = ['exchange', 'cancel', 'pass_through', 'websocket'] as const;
-/** What a request is to the relay, as metrics and the log name it; pairings have metrics of their own. */
+/** The kind of a request in metrics and log; pairings have metrics of their own. */
 export type Route = (typeof ROUTES)[number] | 'pairing';
-/** Routes that requests are counted by. */
+/** Routes in the metrics of requests. */
 type CountedRoute = Exclude<Route, 'pairing'>;
 
-/** Everything that bounds a client, by the setting that says how much. */
+/** The settings that bound a client. */
 export const LIMITS = [
   'PAIRINGS_PER_MINUTE',
   'PAIRINGS_CONCURRENT_MAX',
@@ -51,7 +51,7 @@ const STORE_BUCKETS_SECONDS = [
   0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5,
 ] as const;
 
-/** What a family is called and means, for documentation. */
+/** The description of a family, for documentation. */
 export interface FamilyDescription {
   readonly name: string;
   readonly type: 'counter' | 'histogram' | 'gauge';
@@ -85,7 +85,7 @@ export class Metrics {
   readonly storeFailures: Count;
 
   constructor(gauges: Gauges) {
-    const requests = this.#counter('requests_total', 'Requests processed, by what became of them', {
+    const requests = this.#counter('requests_total', 'Requests processed, by outcome', {
       route: ROUTES,
       outcome: OUTCOMES,
     });
@@ -93,16 +93,16 @@ export class Metrics {
 
     const requestTime = this.#histogram(
       'request_seconds',
-      'Request time: from the request’s head to the end of its answer; a stream ends when its last byte has left',
+      'Request time: from the request’s head to the end of its response; a stream ends when its last byte is sent',
       REQUEST_BUCKETS_SECONDS,
-      { route: ['exchange', 'pass_through'], answer: ['whole', 'stream'] },
+      { route: ['exchange', 'pass_through'], response: ['whole', 'stream'] },
     );
-    this.exchangeWhole = requestTime.series({ route: 'exchange', answer: 'whole' });
-    this.exchangeStream = requestTime.series({ route: 'exchange', answer: 'stream' });
-    this.passThroughTime = requestTime.series({ route: 'pass_through', answer: 'stream' });
+    this.exchangeWhole = requestTime.series({ route: 'exchange', response: 'whole' });
+    this.exchangeStream = requestTime.series({ route: 'exchange', response: 'stream' });
+    this.passThroughTime = requestTime.series({ route: 'pass_through', response: 'stream' });
     this.upstream = this.#histogram(
       'upstream_seconds',
-      'Upstream proxy time: from handing a request to the upstream until its answer begins, sealed or passed through',
+      'Upstream proxy time: from sending a request to the upstream until its response begins, sealed or passed through',
       REQUEST_BUCKETS_SECONDS,
     ).series();
     this.decode = this.#histogram(
@@ -112,7 +112,7 @@ export class Metrics {
     ).series();
     this.encode = this.#histogram(
       'encode_seconds',
-      'Encode time: sealing all chunks of one answer, key derivation included',
+      'Encode time: sealing all chunks of one response, key derivation included',
       CRYPTO_BUCKETS_SECONDS,
     ).series();
 
@@ -127,14 +127,14 @@ export class Metrics {
     ).series();
     this.replaysRefused = this.#counter(
       'replays_refused_total',
-      'Messages refused because their number was used',
+      'Messages refused because their number had been used',
     ).series();
 
     const outerCodes = keysOf(OUTER_STATUS);
     const innerCodes = keysOf(INNER_FAILURE);
     const failures = this.#counter(
       'failures_total',
-      'Answers that the relay made itself; outer: a bare refusal, inner: inside the seal',
+      'Responses that the relay made itself; outer: a bare refusal, inner: inside the seal',
       { plane: ['outer', 'inner'], code: [...outerCodes, ...innerCodes] },
     );
     this.outerFailures = record(outerCodes, (code) => failures.series({ plane: 'outer', code }));
@@ -161,21 +161,24 @@ export class Metrics {
 
     const store = this.#histogram(
       'store_seconds',
-      'Time of answers of a session store outside this process; memory answers at once and is not timed',
+      'Response time of a session store outside this process; the store in memory is not timed',
       STORE_BUCKETS_SECONDS,
       { operation: STORE_OPERATIONS },
     );
     this.store = record(STORE_OPERATIONS, (operation) => store.series({ operation }));
-    this.storeFailures = this.#counter('store_failures_total', 'Operations that the session store failed').series();
+    this.storeFailures = this.#counter(
+      'store_failures_total',
+      'Operations of the session store that failed or timed out',
+    ).series();
 
     this.#counter(
       'event_loop_active_seconds_total',
-      'Time that the event loop of the process was not waiting; a rate of 1 is all that one relay can do',
+      'Time that the event loop of the process was busy; a rate of 1 is the most that one relay can do',
     ).read(() => performance.eventLoopUtilization().active / 1000);
     addGauges(gauges, (name, help, labels, read) => this.#gauge(name, help, labels, read));
   }
 
-  /** All of it in Prometheus’ text format, with the process’s own metrics. */
+  /** All metrics in Prometheus’ text format, with those of the process. */
   async text(): Promise<string> {
     return (await this.registry.metrics()) + (await processRegistry().metrics());
   }
@@ -208,7 +211,7 @@ export class Metrics {
   }
 }
 
-/** The outcome of a request that was answered with this status; 0 when it was not. */
+/** The outcome of a request by the status of its response; 0 without a response. */
 export function outcomeOf(status: number): Outcome {
   return OUTCOME_BY_CLASS[Math.floor(status / 100)] ?? 'aborted';
 }
@@ -217,7 +220,7 @@ const OUTCOME_BY_CLASS: readonly (Outcome | undefined)[] = [undefined, '1xx', '2
 
 let ofProcess: Registry | undefined;
 
-/** CPU, memory, event loop lag, garbage collection: of the process, so once, however many relays are in it. */
+/** CPU, memory, event loop lag, garbage collection: once per process, which may have several relays. */
 function processRegistry(): Registry {
   if (ofProcess) return ofProcess;
   ofProcess = new Registry();
@@ -225,7 +228,7 @@ function processRegistry(): Registry {
   return ofProcess;
 }
 
-/** Starts to watch the event loop and the garbage collector; until then they cost nothing. */
+/** Starts to measure the event loop and the garbage collector, which costs time. */
 export function watchProcess(): void {
   processRegistry();
 }

@@ -1,5 +1,5 @@
-// Sends spans to a collector, where OTEL_EXPORTER_OTLP_ENDPOINT is set; until then nothing that makes or sends them is loaded. In a
-// program that has a tracer provider of its own, createRelay({ openTelemetry }) uses that one instead.
+// Exports spans to a collector if OTEL_EXPORTER_OTLP_ENDPOINT is set; otherwise OpenTelemetry is not loaded. A program
+// with a tracer provider of its own passes OpenTelemetry to createRelay({ openTelemetry }) instead.
 import type { ExportResult } from '@opentelemetry/core';
 import type { ReadableSpan, Sampler, SpanExporter } from '@opentelemetry/sdk-trace';
 import { ConfigError } from '../config/problems.ts';
@@ -10,18 +10,18 @@ import type { Logger } from './log.ts';
 import { PACKAGE } from './package.ts';
 import type { OpenTelemetry } from './trace.ts';
 
-/** OpenTelemetry at work. */
+/** A running exporter of traces. */
 export interface RunningOpenTelemetry {
   readonly api: OpenTelemetry;
-  /** Sends what waits and ends; takes no longer than {@link TRACES_SHUTDOWN_MS}. Never rejects. */
+  /** Exports the last spans and ends, within {@link TRACES_SHUTDOWN_MS}. Never rejects. */
   shutdown(): Promise<void>;
 }
 
 const TRACES_PATH = '/v1/traces';
 
 /**
- * Registers a tracer provider and the propagator of W3C Trace Context; undefined when no traces are asked for.
- * @throws ConfigError when the optional packages are not installed.
+ * Registers a tracer provider and the propagator of W3C Trace Context; undefined if traces are off.
+ * @throws ConfigError if the optional packages are not installed.
  */
 export async function startOpenTelemetry(
   settings: ProcessSettings,
@@ -48,7 +48,7 @@ export async function startOpenTelemetry(
     ),
     spanProcessors: [
       new sdk.BatchSpanProcessor({
-        exporter: new ToldExporter(sender, log),
+        exporter: new LoggedExporter(sender, log),
         maxQueueSize: queue,
         maxExportBatchSize: Math.min(SPANS_PER_EXPORT_MAX, queue),
         scheduledDelayMillis: settings.OTEL_BSP_SCHEDULE_DELAY,
@@ -63,14 +63,14 @@ export async function startOpenTelemetry(
     api,
     async shutdown() {
       const ended = provider.shutdown().catch((error: unknown) => {
-        log.warn({ fault: faultOf(error) }, 'the last traces could not be exported');
+        log.warn({ fault: faultOf(error) }, 'last traces not exported');
       });
       await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, TRACES_SHUTDOWN_MS).unref())]);
     },
   };
 }
 
-/** By the specification of the OTLP exporter: the general endpoint is a base, the one of traces is whole. */
+/** By the specification of the OTLP exporter: the general endpoint is a base URL, the traces endpoint is complete. */
 function tracesUrl(settings: ProcessSettings): string | undefined {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: base, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: whole } = settings;
   return whole?.href ?? (base && base.href.replace(/\/$/, '') + TRACES_PATH);
@@ -114,7 +114,7 @@ function pairsOf(pairs: readonly string[]): Record<string, string> {
   );
 }
 
-/** As it is where the escapes are no UTF-8. */
+/** The text with its escapes decoded; as it is if they are not UTF-8. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -123,8 +123,8 @@ function decoded(text: string): string {
   }
 }
 
-/** An exporter that says once that it fails, and once that it works again. */
-class ToldExporter implements SpanExporter {
+/** An exporter that logs its first failure, and its first success after failures. */
+class LoggedExporter implements SpanExporter {
   readonly #inner: SpanExporter;
   readonly #log: Logger;
   #failing = false;

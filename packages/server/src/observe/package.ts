@@ -1,4 +1,4 @@
-// What this package calls itself.
+// The version of this package.
 import { readFileSync } from 'node:fs';
 
 export const PACKAGE: { readonly version: string } = JSON.parse(

@@ -1,5 +1,5 @@
-// Counters and histograms whose series are plain objects, bound once: adding to one costs a field access. prom-client,
-// which hashes the labels of every observation, only sees them when they are scraped.
+// Counters and histograms whose series are plain objects: to add to one costs a field access. prom-client, which hashes
+// the labels of every observation, reads the series when it is scraped.
 import {
   Counter,
   Gauge,
@@ -26,7 +26,7 @@ export class Timing {
     this.counts = new Float64Array(boundsSeconds.length + 1);
   }
 
-  /** Milliseconds, since that is what clocks give; seconds are what Prometheus is told. */
+  /** Adds a time. Clocks give milliseconds; Prometheus gets seconds. */
   observeMs(ms: number): void {
     const seconds = ms / 1000;
     const bounds = this.#boundsSeconds;
@@ -40,15 +40,15 @@ export class Timing {
 /** The labels of one series. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** What a family of metrics is called and means. */
+/** A family of metrics. */
 export interface Family {
   readonly name: string;
   readonly help: string;
-  /** Registry that it is added to. */
+  /** The registry that the family is added to. */
   readonly registers: Registry;
 }
 
-/** A counter with all its series, which are known from the start. */
+/** A counter whose series are all known from the start. */
 export class CounterFamily {
   readonly #series: { labels: Labels; count: Readonly<Count> }[] = [];
 
@@ -70,7 +70,7 @@ export class CounterFamily {
     return count;
   }
 
-  /** A series that somebody else counts; read when it is scraped. */
+  /** A series that is counted elsewhere, and read when it is scraped. */
   read(value: () => number): void {
     const count = {
       get value() {
@@ -81,7 +81,7 @@ export class CounterFamily {
   }
 }
 
-/** A histogram with all its series, which are known from the start. */
+/** A histogram whose series are all known from the start. */
 export class TimingFamily extends Histogram<string> {
   readonly #series: { labels: Labels; timing: Timing }[] = [];
   readonly #family: Family;
@@ -104,11 +104,11 @@ export class TimingFamily extends Histogram<string> {
     const { name, help } = this.#family;
     const values = this.#series.flatMap(({ labels, timing }) => samples(name, labels, this.#boundsSeconds, timing));
     const collect = (): void => {};
-    // prom-client's declaration gives the type's number, where its code has the word.
+    // prom-client's type declarations have a number here, its code a word.
     return { name, help, type: 'histogram' as never, aggregator: 'sum', values, collect };
   }
 
-  /** What the registry asks for instead, where it is there. */
+  /** Some registries call this instead of `get`. */
   getForPromString(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
     return this.get();
   }

@@ -1,26 +1,26 @@
-// Spans of OpenTelemetry: one per exchange, of kind SERVER, and below it one per call of the upstream, of kind CLIENT. Their
-// trace is the one that the inner request names, and the upstream is told of the call's. What they say is what the log
-// says: no path, no query, no header value, no body (semantic conventions for HTTP, less url.path and url.query).
+// Spans of OpenTelemetry: one of kind SERVER per exchange, and below it one of kind CLIENT per call of the upstream.
+// They continue the trace of the inner request, and the upstream gets the span of the call. Like the log they contain
+// no path, query, header value or body (semantic conventions for HTTP, without url.path and url.query).
 import type { Attributes, Context, Span, TextMapGetter, TextMapSetter, Tracer } from '@opentelemetry/api';
 import { PACKAGE } from './package.ts';
 
 /** The API package of OpenTelemetry, as `import * as openTelemetry from '@opentelemetry/api'` gives it. */
 export type OpenTelemetry = typeof import('@opentelemetry/api');
 
-/** A call of the upstream that is about to be made. */
+/** A call of the upstream that is about to begin. */
 export interface UpstreamCall {
   readonly method: string;
-  /** Flat: name, value, name, value; what propagates the trace is set in it. */
+  /** Flat: name, value, name, value; the fields that propagate the trace are set in it. */
   readonly headers: string[];
   readonly origin: URL;
 }
 
-/** What an exchange came to. */
+/** The end of an exchange. */
 export interface TracedEnd {
   readonly attributes: Attributes;
-  /** Of the answer, the inner one of an exchange; 0 when there is none. */
+  /** Status of the response, the inner one of an exchange; 0 without a response. */
   readonly status: number;
-  /** Why there is no other answer; undefined when all went well. */
+  /** The error's code; undefined without an error. */
   readonly error: string | undefined;
 }
 
@@ -34,7 +34,7 @@ export class Tracing {
     this.tracer = api.trace.getTracer('mte-relay-server', PACKAGE.version);
   }
 
-  /** @param startedMs as `performance.now()`; of the request's head. @param route names the span until a method does. */
+  /** @param startedMs `performance.now()` at the request's head. @param route names the span until a method does. */
   begin(startedMs: number, route: string): ExchangeTrace {
     return new ExchangeTrace(this, startedMs, route);
   }
@@ -45,7 +45,7 @@ export class ExchangeTrace {
   readonly #tracing: Tracing;
   readonly #route: string;
   readonly #startedMs: number;
-  /** Of the program that the relay is in, where it has one. */
+  /** The active context of the program that embeds the relay. */
   readonly #around: Context;
   #server: Span | undefined;
   #call: Span | undefined;
@@ -58,12 +58,12 @@ export class ExchangeTrace {
     this.#around = tracing.api.context.active();
   }
 
-  /** The id that the log names it by; undefined while it has none. */
+  /** The trace id for the log; undefined before the span has begun. */
   get traceId(): string | undefined {
     return this.#server?.spanContext().traceId;
   }
 
-  /** Begins the span of a call, in the trace that its headers name; they then name the call. Ends one before. */
+  /** Begins the span of a call, in the trace of its headers, and sets that span in them. Ends the call before. */
   calling({ method, headers, origin }: UpstreamCall): void {
     const { propagation, SpanKind, trace } = this.#tracing.api;
     const { attribute, name } = methodOf(method);
@@ -82,14 +82,14 @@ export class ExchangeTrace {
     propagation.inject(trace.setSpan(server, this.#call), headers, FLAT);
   }
 
-  /** The call's answer is whole, or will not be. */
+  /** The call's response is complete, or has failed. */
   called(status: number, error?: string): void {
     this.#endCall(status, error);
   }
 
   /** Ends every span. */
   close({ attributes, status, error }: TracedEnd): void {
-    this.#endCall(status, error ?? 'aborted'); // when the answer is not whole yet
+    this.#endCall(status, error ?? 'aborted'); // if the response is not complete
     const span = this.#server ?? this.#begin(this.#around, this.#route);
     span.setAttributes(attributes);
     this.#end(span, status, error ?? (status >= 500 ? String(status) : undefined), status >= 500);
@@ -129,12 +129,12 @@ const METHODS: ReadonlySet<string> = new Set([
   'TRACE',
 ]);
 
-/** A client's own word for a method is not written down. */
+/** Spans do not contain a method that a client has invented. */
 function methodOf(method: string): { attribute: string; name: string } {
   return METHODS.has(method) ? { attribute: method, name: method } : { attribute: '_OTHER', name: 'HTTP' };
 }
 
-/** Reads and writes fields that stand flat, names in lower case. */
+/** Reads and writes flat fields, names in lower case. */
 const FLAT: TextMapGetter<string[]> & TextMapSetter<string[]> = {
   keys: (fields) => fields.filter((_, at) => at % 2 === 0),
   get(fields, name) {

@@ -1,12 +1,12 @@
-// The body of a pass-through request, apart from the connection that it comes on: what reads it may let go of it.
+// The body of a pass-through request as a stream that its reader may destroy without closing the client's connection.
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { Discard } from '../limits/discard.ts';
 
 /**
- * A request's content as a stream of its own. When that is destroyed, since the upstream has answered already or is gone,
- * the rest is read and thrown away: undici would leave it unread, and a client that sends all before it reads would wait
- * for good.
+ * A request's content as a stream of its own. If undici destroys it, because the upstream has responded early or has
+ * failed, the relay discards the rest: undici would leave it unread, and a client that sends everything before it reads
+ * would wait forever.
  */
 export class Upload extends Readable {
   readonly #req: IncomingMessage;
@@ -16,14 +16,14 @@ export class Upload extends Readable {
     super();
     this.#req = req;
     this.#discard = new Discard(req);
-    this.on('error', () => undefined); // whoever reads has its own listener, for as long as it reads
+    this.on('error', () => undefined); // the reader has a listener of its own while it reads
     req.on('data', this.#onData);
     req.on('end', () => this.push(null));
-    req.on('error', () => undefined); // its close tells
+    req.on('error', () => undefined); // `close` handles it
     req.on('close', () => {
-      if (!req.readableEnded) this.destroy(new Error('the client went away'));
+      if (!req.readableEnded) this.destroy(new Error('the client disconnected'));
     });
-    req.pause(); // until it is asked for
+    req.pause(); // until _read
   }
 
   readonly #onData = (piece: Buffer): void => {

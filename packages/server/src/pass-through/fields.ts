@@ -14,7 +14,7 @@ import {
 import { REQUEST_ID_FIELD } from '../http/request-id.ts';
 import type { UpstreamFailure } from '../upstream/failures.ts';
 
-/** The client's fields that may cross, before the operator's own replace any. */
+/** The client's fields that may cross, before HEADERS replaces any. */
 export function clientFields(req: IncomingMessage): Fields {
   return endToEndFields(rawFields(req.rawHeaders)).filter(([name]) => name !== REQUEST_ID_FIELD);
 }
@@ -33,8 +33,8 @@ export function upstreamHeaders(
 }
 
 /**
- * The upstream's fields for the client. Left out is what the relay says itself: HEADERS, the request's id, and CORS, which
- * CORS_ORIGINS decides alone.
+ * The upstream's fields for the client, without those that the relay sets itself: HEADERS, the request id, and CORS,
+ * which CORS_ORIGINS alone decides.
  */
 export function fieldsForClient({ ownNames, upstream }: Domain, headers: ParsedHeaders): [string, string][] {
   const fields = downstreamFields(headers).filter(
@@ -44,7 +44,7 @@ export function fieldsForClient({ ownNames, upstream }: Domain, headers: ParsedH
   return fields;
 }
 
-/** What an upstream's failure is called on the outer hop. */
+/** The outer code of an upstream's failure. */
 export function outerCodeOfFailure(failure: UpstreamFailure): OuterCode {
   return failure === 'request-malformed' ? 'malformed' : failure;
 }

@@ -1,4 +1,4 @@
-// A pass-through request: forwarded by rule without sealing, as any reverse proxy would.
+// A pass-through request, which the relay forwards unsealed, as any reverse proxy would.
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { RelayContext } from '../context.ts';
@@ -14,10 +14,10 @@ import { clientFields, fieldsForClient, outerCodeOfFailure, upstreamHeaders } fr
 
 type Controller = Dispatcher.DispatchController;
 
-/** Which fields a page may read is the API's to say: what it lists joins the relay's own list, where there is one. */
+/** The API decides which fields a page may read: its list is added to the relay's own, if there is one. */
 const EXPOSED = 'access-control-expose-headers';
 
-/** Sends the head by itself, as `flushHeaders` does; that writes bytes of field values above 0x7f as UTF-8, twice as many. */
+/** Writing it sends the head alone. `flushHeaders` would encode bytes of field values above 0x7f as UTF-8. */
 const NOTHING = new Uint8Array(0);
 
 /** Forwards one request. @param target the canonical target that its route was matched on. */
@@ -45,7 +45,7 @@ export function passThrough(
   );
 }
 
-/** What undici tells of the response, written to the client as it comes. */
+/** Writes the response to the client as undici receives it. */
 class PlainResponse implements Dispatcher.DispatchHandler {
   readonly #domain: Domain;
   readonly #context: RelayContext;
@@ -59,7 +59,7 @@ class PlainResponse implements Dispatcher.DispatchHandler {
     this.#account = account;
     this.#res = res;
     res.on('close', () => {
-      if (!res.writableFinished) this.#controller?.abort(new Error('the client went away'));
+      if (!res.writableFinished) this.#controller?.abort(new Error('the client disconnected'));
       context.admission.passThroughs -= 1;
     });
     res.on('drain', () => this.#controller?.resume());
@@ -67,10 +67,10 @@ class PlainResponse implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
-    if (this.#res.destroyed) controller.abort(new Error('the client went away'));
+    if (this.#res.destroyed) controller.abort(new Error('the client disconnected'));
   }
 
-  /** Called by undici though its types do not say so. */
+  /** Called by undici, whose type declarations do not have it. */
   onBodySent(piece: Uint8Array): void {
     this.#account.bytesIn += piece.length;
   }
@@ -84,7 +84,7 @@ class PlainResponse implements Dispatcher.DispatchHandler {
     if (exposed !== undefined && this.#res.hasHeader(EXPOSED)) {
       this.#res.setHeader(EXPOSED, [this.#res.getHeader(EXPOSED), exposed].flat().join(', '));
     }
-    // Several lines of one name stay several.
+    // Keeps several lines of one name.
     for (const [name, value] of fieldsForClient(this.#domain, headers)) this.#res.appendHeader(name, value);
     this.#res.writeHead(status);
     this.#res.write(NOTHING);
@@ -103,7 +103,7 @@ class PlainResponse implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Controller, error: Error): void {
-    if (this.#res.destroyed) return; // by the client, which needs no response and is no fault of the upstream
+    if (this.#res.destroyed) return; // the client disconnected: the upstream has not failed
     const code = outerCodeOfFailure(upstreamFailed(this.#context, this.#account, error));
     this.#account.failedOuter(code);
     if (this.#res.headersSent) this.#res.destroy();

@@ -1,5 +1,5 @@
-// A WebSocket on a pass-through route: the handshake is forwarded with the hop's own fields set anew, then bytes are
-// piped both ways as they are.
+// A WebSocket on a pass-through route: the relay forwards the handshake with hop-by-hop fields of its own, then pipes
+// bytes both ways unchanged.
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RelayContext } from '../context.ts';
@@ -13,11 +13,11 @@ import { notAStatus } from '../upstream/failures.ts';
 import { limitHandshake } from '../upstream/websocket.ts';
 import { clientFields, fieldsForClient, outerCodeOfFailure, upstreamHeaders } from './fields.ts';
 
-/** The client's side of a handshake that has no response yet. */
+/** The client's side of a handshake before its response. */
 export interface PendingUpgrade {
   readonly req: IncomingMessage;
   readonly socket: Socket;
-  /** Bytes that came behind the handshake. */
+  /** Bytes that arrived after the handshake. */
   readonly head: Buffer;
   /** Begins a response that is not an upgrade. */
   respond(): ServerResponse;
@@ -52,12 +52,12 @@ class PassedWebSocket {
   start(target: string): void {
     const { settings } = this.#context;
     const handshake = this.#beginHandshake(target);
-    let late: Error | undefined;
+    let timedOut: Error | undefined;
     const stopTimers = limitHandshake(handshake, settings, (error) => {
-      late = error;
+      timedOut = error;
       handshake.destroy(error);
     });
-    const stopWatching = whenGone(this.#pending.socket, () => handshake.destroy());
+    const stopWatching = onDisconnect(this.#pending.socket, () => handshake.destroy());
     handshake.on('upgrade', (res, upstream: Socket, head) => {
       stopTimers();
       stopWatching();
@@ -71,7 +71,7 @@ class PassedWebSocket {
     });
     handshake.on('error', (error) => {
       stopTimers();
-      this.#fail(late ?? error);
+      this.#fail(timedOut ?? error);
     });
     handshake.end();
   }
@@ -96,7 +96,7 @@ class PassedWebSocket {
     socket.write(upstreamHead);
     upstream.write(head);
     pipeBothWays(socket, upstream, (error) => void upstreamFailed(this.#context, this.#account, error));
-    // Whatever is read on one side is written on the other, so one clock sees all.
+    // Bytes read on one side are written on the other, so one timer covers both.
     socket.setTimeout(settings.WEBSOCKET_IDLE_TIMEOUT_MS, () => {
       if (!socket.destroyed) metrics.limits.WEBSOCKET_IDLE_TIMEOUT_MS.value += 1;
       socket.destroy();
@@ -104,7 +104,7 @@ class PassedWebSocket {
     });
   }
 
-  /** The upstream's 101 as this hop says it. */
+  /** The head of the upstream's 101 for the client. */
   #switchingHead(res: IncomingMessage): string {
     const own = [[REQUEST_ID_FIELD, this.#account.requestId] as const, ...this.#domain.settings.HEADERS];
     const lines = [...fieldsForClient(this.#domain, res.headers), ...own].map(
@@ -154,33 +154,33 @@ class PassedWebSocket {
 
   #onClose(): void {
     const { readableEnded, writableFinished } = this.#pending.socket;
-    const { status } = this.#account; // 0 when the client went away first
+    const { status } = this.#account; // 0 if the client disconnected first
     this.#account.end(status, this.#refusal ? this.#refusal.writableFinished : readableEnded && writableFinished);
   }
 }
 
-/** Calls once the client has ended or closed its connection, which shows only while somebody reads. @returns ends the watch. */
-function whenGone(socket: Socket, gone: () => void): () => void {
+/** Calls back once the client ends or closes its connection, which Node reports only if it reads. @returns stops. */
+function onDisconnect(socket: Socket, disconnected: () => void): () => void {
   const onReadable = (): void => {
-    if (socket.readableLength === 0) socket.read(); // lets the end be told; bytes wait for the upstream
+    if (socket.readableLength === 0) socket.read(); // so that Node emits `end`; bytes stay buffered for the upstream
   };
   const onEnd = (): void => void socket.destroy();
-  socket.on('readable', onReadable).once('end', onEnd).once('close', gone);
+  socket.on('readable', onReadable).once('end', onEnd).once('close', disconnected);
   return () => {
-    socket.off('readable', onReadable).off('end', onEnd).off('close', gone);
+    socket.off('readable', onReadable).off('end', onEnd).off('close', disconnected);
   };
 }
 
 /**
- * `pipe` holds the faster side back and passes an end on; an abort must be passed on as one.
- * @param broken told when it is the upstream that breaks off.
+ * Pipes both ways. `pipe` applies back-pressure and forwards an end; this also forwards an abort.
+ * @param broken called if the upstream aborts.
  */
 function pipeBothWays(client: Socket, upstream: Socket, broken: (error: Error) => void): void {
-  let upstreamError = new Error('the upstream broke off');
+  let upstreamError = new Error('the upstream closed without an end');
   upstream.on('error', (error) => {
     upstreamError = error;
   });
-  client.on('error', () => undefined); // its close tells
+  client.on('error', () => undefined); // `close` handles it
   onAbort(upstream, () => {
     if (!client.destroyed) broken(upstreamError);
     abort(client);
@@ -196,7 +196,7 @@ function onAbort(socket: Socket, aborted: () => void): void {
   });
 }
 
-/** With a reset where the connection can have one, so that it does not look like an end. */
+/** Aborts with a reset if the connection is plain TCP, so that it does not look like an end. */
 function abort(socket: Socket): void {
   if (socket.destroyed) return;
   if ('encrypted' in socket) socket.destroy();

@@ -1,4 +1,4 @@
-// A cancel (SPEC §7): it claims the number of another message, which then runs at most once, whatever becomes of either.
+// A cancel (SPEC §7): it claims the number of another message, so that the relay never runs that message afterwards.
 import { type Bytes, decodeCancel, encodeCancelResult } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import { OuterRefusal } from '../failure/planes.ts';
@@ -25,7 +25,7 @@ export class Cancel {
     this.#outbound = outbound;
   }
 
-  /** Takes its only chunk. @throws OuterRefusal for any other. */
+  /** Takes the only chunk of a cancel. @throws OuterRefusal for a further one. */
   take(plaintext: Bytes, last: boolean): void {
     if (this.#taken || !last) throw new OuterRefusal('malformed');
     this.#taken = true;
@@ -40,11 +40,11 @@ export class Cancel {
     this.#outbound.sendBytes(encodeCancelResult(n, claim === 'fresh'));
   }
 
-  /** It holds nothing that reading could fill. */
+  /** A cancel has no body to buffer. */
   get congested(): boolean {
     return false;
   }
 
-  /** It has nothing under way that an end could leave behind. */
+  /** A cancel has nothing in progress. */
   abort(): void {}
 }

@@ -1,5 +1,5 @@
-// Steps 1 to 4 of SPEC §6, the same for a POST and for the opening message of a WebSocket: whose message it is, and whether
-// its number is fresh. Plain synchronous functions: the hot path has no asynchronous hop.
+// Checks that a POST and the opening message of a WebSocket share: the session of a message, and whether its number is
+// fresh (SPEC §6). Synchronous, because the hot path has no asynchronous step.
 import type { IncomingMessage } from 'node:http';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
@@ -17,7 +17,7 @@ export interface Admitted {
 /**
  * Admits a message to its session. An ended session admits a cancel alone.
  * @param n the message number.
- * @param found the session that the store has under the message's session id.
+ * @param found the store's session of the message's session id.
  * @throws OuterRefusal
  */
 export function admit(
@@ -37,14 +37,14 @@ export function admit(
   return { session, domain };
 }
 
-/** Lets a message go on whose number was claimed for it, and no other. @throws OuterRefusal */
+/** Requires a fresh claim: the message's number was not claimed before. @throws OuterRefusal */
 export function requireFresh(claim: StoreClaim, account: Account): void {
   requireSession(claim);
   if (claim !== 'fresh') throw new OuterRefusal('replayed');
   if (account.traces) account.step('claimed');
 }
 
-/** The store still has the session that a number was claimed in. @throws OuterRefusal */
+/** Requires that the store still has the claim's session. @throws OuterRefusal */
 export function requireSession(claim: StoreClaim): void {
   if (claim === 'gone') throw new OuterRefusal('session-unknown');
 }

@@ -1,5 +1,5 @@
-// Steps 5 to 7 of an exchange: the plaintext of a claimed message becomes an inner request, which is authorised and
-// forwarded, whole or as a stream.
+// Steps 5 to 7 of an exchange: decodes the plaintext of a claimed message to an inner request, authorises it and
+// forwards it, whole or as a stream.
 import type { Bytes, RequestHead } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import { RefusedByHook } from '../failure/planes.ts';
@@ -39,12 +39,12 @@ export class ClaimedRequest {
     if (this.#inbound.head && !this.#request) this.#authorise(this.#inbound.head);
   }
 
-  /** True when the upstream is behind and no more should be read from the client. */
+  /** True if the upstream is too slow and the relay must stop reading from the client. */
   get congested(): boolean {
     return this.#inbound.congested;
   }
 
-  /** The exchange is over before its end: the upstream's request must not look like one that is complete. */
+  /** Aborts the exchange: the upstream's request must not look complete. */
   abort(reason: Error): void {
     this.#inbound.destroy(reason);
     this.#call?.abort(reason);
@@ -66,8 +66,8 @@ export class ClaimedRequest {
   #forward(request: OpenedRequest): void {
     const { account } = this.#arrival;
     const inbound = this.#inbound;
-    const { head, domain, asked } = request;
-    const { method, target } = asked;
+    const { head, domain, requested } = request;
+    const { method, target } = requested;
     const headers = request.upstreamHeaders();
     const length = contentLength(head, inbound, this.#context.settings.REQUEST_BODY_MAX_BYTES);
     if (length !== undefined) headers.push('content-length', length);

@@ -1,13 +1,13 @@
 // The life of one exchange:
-//   1 admit             method, origin, content type: is this a message at all?
+//   1 admit             content type; the router has checked method, origin and limits
 //   2 find session      by the session id in the message's clear header (claim.ts)
-//   3 open              the chunks, in order; nothing is believed before the first tag has verified
+//   3 open              the chunks, in order; no byte counts before the first tag has verified
 //   4 claim             the message number, once and for all (claim.ts)
 //   5 authorise target  method and path of the inner request (claimed-request.ts, opened-request.ts)
 //   6 forward           to the upstream, whole or as a stream (claimed-request.ts, upstream-call.ts)
 //   7 seal              the response, bound to this request (upstream-call.ts, outbound.ts)
 //   8 account           one line in the log (observe/account.ts)
-// Before step 4 a refusal is bare and outer; after it, it is sealed.
+// A refusal before step 4 is bare and outer, afterwards sealed.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   type Bytes,
@@ -34,21 +34,21 @@ import type { Arrival } from './opened-request.ts';
 import { Outbound } from './outbound.ts';
 import { Waiting } from './waiting.ts';
 
-/** Relays one exchange; every outcome is a response or a broken connection, never an exception. */
+/** Relays one exchange. Never throws: every outcome is a response or a closed connection. */
 export function relayExchange(context: RelayContext, arrival: ExchangeArrival): void {
   new Exchange(context, arrival).start();
 }
 
-/** How an exchange came in. */
+/** How an exchange arrived. */
 export type ExchangeArrival = Arrival & HttpExchange;
 
-/** The header is not whole, or its session is being looked up: bytes are kept. */
+/** The header is incomplete, or the store looks up its session: bytes are buffered. */
 class Arriving {
   bytes: Bytes = NOTHING;
   headerRead = false;
 }
 
-/** The session is known, and nothing is proven yet. */
+/** The session is known, and no chunk has opened. */
 class Found {
   readonly admitted: Admitted;
   readonly header: MessageHeader;
@@ -89,7 +89,7 @@ class Exchange {
   #phase: Phase = new Arriving();
   #outerEnded = false;
   #opened = false; // the final chunk too
-  #settled = false; // refused, failed or closed: what still arrives is discarded
+  #settled = false; // refused, failed or closed: further bytes are discarded
 
   constructor(context: RelayContext, arrival: ExchangeArrival) {
     const { account, req, res } = arrival;
@@ -110,13 +110,13 @@ class Exchange {
       this.#outerEnded = true;
       this.#guard(() => this.#advance());
     });
-    this.#req.on('error', () => this.#res.destroy()); // the close of the response tells the rest
+    this.#req.on('error', () => this.#res.destroy()); // `close` of the response does the rest
     this.#guard(() => this.#admit());
   }
 
   // 1 admit
 
-  /** Exact, so that a page cannot send it without a preflight (Fetch §2.2.2, CORS-safelisted content types). */
+  /** Compared exactly: a page cannot send this content type without a preflight (Fetch §2.2.2). */
   #admit(): void {
     if (this.#req.headers['content-type'] !== CONTENT_TYPE_MESSAGE) throw new OuterRefusal('media-type-unsupported');
   }
@@ -157,13 +157,13 @@ class Exchange {
 
   // 3 open
 
-  /** Goes on until more bytes, the store's result or room in the upstream's stream is needed. */
+  /** Proceeds until it needs more bytes, the store's result or room in the upstream's stream. */
   #advance(): void {
     while (!this.#waiting.active && !this.#settled && !this.#opened) {
       const phase = this.#phase;
       if (phase instanceof Arriving) {
         if (!this.#outerEnded) return this.#waiting.awaitProof();
-        parseMessageHeader(phase.bytes); // ended inside the header: says how
+        parseMessageHeader(phase.bytes); // throws: the message ended inside its header
         return;
       }
       if (this.#openNext(phase)) continue;
@@ -224,7 +224,7 @@ class Exchange {
     this.#settled = true;
     this.#context.admission.exchanges -= 1;
     this.#waiting.proven();
-    if (!this.#res.writableFinished) this.#abort(new Error('the client went away'));
+    if (!this.#res.writableFinished) this.#abort(new Error('the client disconnected'));
   }
 
   // Failing.
@@ -237,7 +237,7 @@ class Exchange {
     }
   }
 
-  /** Takes the step that was waited for, and those that follow. */
+  /** Takes the step that has waited for a result, and those that follow. */
   #goOn(step: () => void): void {
     if (this.#settled) return;
     this.#guard(() => {
@@ -258,7 +258,7 @@ class Exchange {
       this.#account.respondedInner(failure.response.head.status, failure.code);
       phase.outbound.respond(failure.response);
     }
-    if (this.#req.isPaused()) this.#req.resume(); // what still arrives is discarded
+    if (this.#req.isPaused()) this.#req.resume(); // further bytes are discarded
   }
 
   #abort(reason: Error): void {

@@ -1,12 +1,12 @@
-// How the body of an opened request is framed toward the upstream: by its length, or in chunks with trailers behind them.
+// Frames the body of an opened request for the upstream: by its length, or in chunks followed by trailers.
 import type { RequestHead } from '@mte-relay/protocol';
 import { InnerRefusal } from '../failure/planes.ts';
 import { announcedTrailers, arrivedTrailers, type Trailers } from '../http/trailers.ts';
 import type { Inbound } from './inbound.ts';
 
 /**
- * The body's length to say upstream. A stream carries the length that the client announced, which undici then holds it
- * to; a whole body has its own, which undici says itself, and must not contradict what was announced.
+ * The `content-length` to send upstream. That of a stream is the one that the client announced, and undici enforces it.
+ * For a whole body undici sets it, and an announced one must not contradict the body.
  * @throws InnerRefusal
  */
 export function contentLength(head: RequestHead, inbound: Inbound, maxBytes: number): string | undefined {
@@ -21,8 +21,7 @@ export function contentLength(head: RequestHead, inbound: Inbound, maxBytes: num
 }
 
 /**
- * The trailers to send. A stream says ahead that it has some, and no length: HTTP/1.1 has room for trailers in chunked
- * bodies alone.
+ * The trailers to send. A stream announces them and has no length: in HTTP/1.1 only chunked bodies have trailers.
  */
 export function trailersOf(
   head: RequestHead,

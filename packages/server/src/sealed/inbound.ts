@@ -1,4 +1,4 @@
-// The opened side of a request: plaintext goes in, the inner request comes out, whole or as a stream.
+// Decodes the plaintext of a request to the inner request, whole or as a stream.
 import { Readable } from 'node:stream';
 import {
   BhttpDecoder,
@@ -19,7 +19,7 @@ export interface InboundLimits {
 
 /** One inner request while it is being opened. */
 export class Inbound implements BhttpSink<RequestHead> {
-  /** Control data and headers, once they are here. */
+  /** Control data and headers, once they have arrived. */
   head: RequestHead | undefined;
   /** True once the Binary HTTP message has ended. */
   complete = false;
@@ -37,17 +37,17 @@ export class Inbound implements BhttpSink<RequestHead> {
     this.#decoder = new BhttpDecoder<RequestHead>('request', this, { headMaxBytes: limits.headMaxBytes });
   }
 
-  /** Takes opened plaintext. Throws InnerRefusal. */
+  /** Takes opened plaintext. @throws InnerRefusal */
   push(plaintext: Bytes): void {
     decodeAuthentic(() => this.#decoder.push(plaintext));
   }
 
-  /** The final chunk has opened and was pushed. Throws InnerRefusal when the request is not complete. */
+  /** Call after the plaintext of the final chunk. @throws InnerRefusal if the request is not complete. */
   end(): void {
     decodeAuthentic(() => this.#decoder.end());
   }
 
-  /** The whole body, null when there is none; for a complete request. */
+  /** The whole body of a complete request; null if it is empty. */
   wholeBody(): Bytes | null {
     return this.bodyBytes === 0 ? null : concatBytes(this.#pieces);
   }
@@ -61,12 +61,12 @@ export class Inbound implements BhttpSink<RequestHead> {
     return stream;
   }
 
-  /** True when the stream's reader is behind and no more should be read from the client. */
+  /** True if the stream's reader is too slow and the relay must stop reading from the client. */
   get congested(): boolean {
     return this.#stream !== undefined && !this.#stream.destroyed && this.#stream.readableLength > BUFFERED_MAX_BYTES;
   }
 
-  /** Breaks the body's stream off, so that the upstream's request is aborted and never ends gracefully. */
+  /** Destroys the body's stream, so that the upstream's request is aborted and never looks complete. */
   destroy(error: Error): void {
     if (this.#stream && !this.complete) this.#stream.destroy(error);
   }
@@ -95,14 +95,14 @@ class RequestBody extends Readable {
   constructor(wantMore: () => void) {
     super({ highWaterMark: BUFFERED_MAX_BYTES });
     this.#wantMore = wantMore;
-    this.on('error', () => undefined); // whoever reads has its own listener, for as long as it reads
+    this.on('error', () => undefined); // the reader has a listener of its own while it reads
   }
 
   override _read(): void {
     this.#wantMore();
   }
 
-  /** Also when the upstream wants no more, since it has answered: a client that is not read could not finish. */
+  /** Also after an early response of the upstream: the relay must read the rest, or the client cannot finish. */
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     done(error);
     this.#wantMore();

@@ -1,5 +1,5 @@
-// The response's way back: one sealed response, whole in one chunk and one write, or as a stream. What it says is decided
-// elsewhere, by the upstream (upstream-call.ts) or by the relay itself.
+// Seals and sends one response, whole in one chunk and one write, or as a stream. Its content is from the upstream
+// (upstream-call.ts) or from the relay itself.
 import type { ServerResponse } from 'node:http';
 import {
   type Bytes,
@@ -19,7 +19,7 @@ import type { OwnResponse } from '../failure/planes.ts';
 import { overrideFields } from '../http/fields.ts';
 import type { Account } from '../observe/account.ts';
 
-/** One sealed response: nothing is sent, a stream is under way, or it has ended. */
+/** One sealed response: silent, streaming, or ended. */
 export class Outbound {
   readonly #res: ServerResponse;
   readonly #sealer: ResponseSealer;
@@ -27,7 +27,7 @@ export class Outbound {
   readonly #account: Account;
   #state: 'silent' | 'streaming' | 'ended' = 'silent';
 
-  /** @param ownFields HEADERS, which the relay's own responses bear too. */
+  /** @param ownFields HEADERS, which the relay's own responses have too. */
   constructor(res: ServerResponse, sealer: ResponseSealer, ownFields: Fields, account: Account) {
     this.#res = res;
     this.#sealer = sealer;
@@ -35,27 +35,27 @@ export class Outbound {
     this.#account = account;
   }
 
-  /** True once a part of the response was sent and more may follow. */
+  /** True once the response has begun and until it has ended. */
   get isStreaming(): boolean {
     return this.#state === 'streaming';
   }
 
-  /** True when nothing more can be sent. */
+  /** True once nothing more can be sent. */
   get hasEnded(): boolean {
     return this.#state === 'ended';
   }
 
-  /** Responds in the relay's own name; breaks a response off that is under way. */
+  /** Sends the relay's own response, or closes the connection if a response has begun. */
   respond({ head, body }: OwnResponse): void {
     if (this.#state === 'silent') {
       this.send({ ...head, headers: overrideFields(head.headers, this.#ownFields) }, [], body);
     } else if (this.#state === 'streaming') {
       this.#state = 'ended';
-      this.#res.destroy(); // never a final chunk: the client must see that this is not the whole response
+      this.#res.destroy(); // without a final chunk: the client must see that the response is incomplete
     }
   }
 
-  /** Sends a response that is here whole: in one chunk and one write, if it fits. */
+  /** Sends a complete response: in one chunk and one write if it fits. */
   send(head: ResponseHead, informational: readonly ResponseHead[], content: Bytes): void {
     const message = encodeResponse(head, content, { informational });
     if (message.length > CHUNK_PLAINTEXT_MAX_BYTES) {
@@ -66,7 +66,7 @@ export class Outbound {
     this.sendBytes(message);
   }
 
-  /** Sends the plaintext of a response that is no HTTP response, or is encoded already. */
+  /** Sends a plaintext that is not an HTTP response, or an encoded response. */
   sendBytes(plaintext: Bytes): void {
     const body = this.#sealFinal(plaintext);
     this.#state = 'ended';
@@ -78,28 +78,28 @@ export class Outbound {
     this.#res.end(body);
   }
 
-  /** Begins a stream. @param held content that is here already. @returns false when the client is behind. */
-  stream(head: ResponseHead, informational: readonly ResponseHead[], held: Bytes): boolean {
+  /** Begins a stream. @param buffered content that has arrived. @returns false if the client is too slow. */
+  stream(head: ResponseHead, informational: readonly ResponseHead[], buffered: Bytes): boolean {
     const start = encodeResponseStart(head, informational);
     this.#state = 'streaming';
     this.#account.streamed = true;
     this.#res.writeHead(200, {
       'content-type': CONTENT_TYPE_MESSAGE,
       'cache-control': 'no-store',
-      'x-accel-buffering': 'no', // an nginx in between must not hold an event back
+      'x-accel-buffering': 'no', // an nginx on the way must not delay an event
     });
-    if (start.length + held.length <= CONTENT_PIECE_MAX_BYTES) {
+    if (start.length + buffered.length <= CONTENT_PIECE_MAX_BYTES) {
       return this.#res.write(
-        this.#seal(held.length > 0 ? concatBytes([start, contentPrefix(held.length), held]) : start),
+        this.#seal(buffered.length > 0 ? concatBytes([start, contentPrefix(buffered.length), buffered]) : start),
       );
     }
     for (let at = 0; at < start.length; at += CHUNK_PLAINTEXT_MAX_BYTES) {
       this.#res.write(this.#seal(start.subarray(at, at + CHUNK_PLAINTEXT_MAX_BYTES)));
     }
-    return this.write(held);
+    return this.write(buffered);
   }
 
-  /** Seals and writes content of a stream. @returns false when the client is behind. */
+  /** Seals and writes content of a stream. @returns false if the client is too slow. */
   write(content: Bytes): boolean {
     let flowing = true;
     for (let at = 0; at < content.length; at += CONTENT_PIECE_MAX_BYTES) {
@@ -116,7 +116,7 @@ export class Outbound {
     this.#res.end(final);
   }
 
-  /** Calls whenever the client has caught up. */
+  /** Calls back whenever the client has read what was written. */
   onDrain(resume: () => void): void {
     this.#res.on('drain', resume);
   }

@@ -1,4 +1,4 @@
-// POST /api/mte-pair: reads a pairing request, answers it and keeps the session (SPEC §3).
+// POST /api/mte-pair: reads a pairing request, responds to it and stores the session (SPEC §3).
 import type { IncomingMessage } from 'node:http';
 import {
   acceptPairing,
@@ -48,7 +48,7 @@ export async function pair(context: RelayContext, { req, res }: HttpExchange, ac
   }
 }
 
-/** The code of what kept a pairing from succeeding, noted by the limit that it met. */
+/** The code of a pairing's failure; counts the limit that it met. */
 function codeOf(context: RelayContext, account: Account, error: unknown): OuterCode {
   const { limits } = context.metrics;
   if (error instanceof StoreFullError) limits.SESSIONS_MAX.value += 1;
@@ -66,7 +66,7 @@ async function openPairing(
 ): Promise<Bytes> {
   const { suite, sessions, settings } = context;
   const request = parsePairingRequest(message);
-  // By the authority that the client addressed and bound into the handshake: an ingress may rewrite Host.
+  // By the authority that the client addressed and authenticated, because an ingress may rewrite Host.
   const domain = context.domains.byHost(request.authority);
   if (!domain) throw new OuterRefusal('domain-unknown');
   if (!domain.cors.allows(req)) throw new OuterRefusal('origin-refused');
@@ -111,12 +111,12 @@ async function openPairing(
   return reply;
 }
 
-/** The identity that the request is sealed to; the newest, which then refuses it, when it is none of them. */
+/** The identity that the request is sealed to; if it is unknown, the newest, which then refuses the request. */
 function identityOf({ identities }: Domain, { keyId }: PairingRequest): RelayIdentity {
   return identities.find((identity) => equalBytes(identity.keyId, keyId)) ?? (identities[0] as RelayIdentity);
 }
 
-/** Rejects with `timeout` when the request is not here whole by the deadline: nothing has authenticated it. */
+/** Reads the request. Rejects with `timeout` if it is not complete by the deadline of unauthenticated bytes. */
 function readBody(req: IncomingMessage, deadlines: Deadlines): Promise<Bytes> {
   return new Promise((resolve, reject) => {
     const pending = { expire: () => reject(new OuterRefusal('timeout')) };
@@ -129,7 +129,7 @@ function readBody(req: IncomingMessage, deadlines: Deadlines): Promise<Bytes> {
       else reject(new OuterRefusal('too-large'));
     });
     req.on('end', () => resolve(new Uint8Array(Buffer.concat(parts))));
-    const broken = (): void => reject(new OuterRefusal('malformed')); // nothing, once it has ended
+    const broken = (): void => reject(new OuterRefusal('malformed')); // no effect once it has ended
     req.on('error', broken);
     req.on('close', () => {
       deadlines.delete(pending);

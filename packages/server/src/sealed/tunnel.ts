@@ -1,5 +1,5 @@
-// An open sealed WebSocket: frames of the client are opened and sent upstream, messages of the upstream are sealed and
-// sent to the client, each side no faster than the other takes them (SPEC §13.3, §13.4).
+// An open sealed WebSocket: opens the client's frames and sends them upstream, seals the upstream's messages and sends
+// them to the client, with back-pressure both ways (SPEC §13.3, §13.4).
 import {
   type Bytes,
   CLOSE_ABNORMAL,
@@ -24,17 +24,17 @@ import { outerCloseCode } from '../failure/planes.ts';
 import { BUFFERED_MAX_BYTES } from '../limits/fixed.ts';
 import type { Limit } from '../observe/metrics.ts';
 
-/** What an error of `ws` says of a message of the upstream. */
+/** The limit that a message of the upstream exceeded, by the error code of `ws`. */
 const LIMIT_OF: Readonly<Record<string, Limit>> = {
   WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 'WEBSOCKET_MESSAGE_MAX_BYTES',
   WS_ERR_TOO_MANY_BUFFERED_PARTS: 'WEBSOCKET_FRAGMENTS_MAX',
 };
 
-/** Told what happens in a tunnel. */
+/** Receives events of a tunnel. */
 export interface TunnelObserver {
-  /** A limit was met. */
+  /** A limit was exceeded. */
   onLimit(limit: Limit): void;
-  /** The upstream broke off without a close frame. */
+  /** The upstream's connection closed without a close frame. */
   onUpstreamBroken(error: Error): void;
 }
 
@@ -54,7 +54,7 @@ export class WebSocketTunnel {
   #clientClosed = false; // sealed, by the client
   #closeSealed = false; // by the relay
   #upstreamError: Error | undefined;
-  #upstreamLimit: Limit | undefined; // what a message of the upstream has met
+  #upstreamLimit: Limit | undefined; // exceeded by a message of the upstream
   #ended = false; // nothing more is sealed
 
   constructor(
@@ -75,7 +75,7 @@ export class WebSocketTunnel {
     this.#listenToUpstream();
   }
 
-  /** True once a sealed close frame has crossed: only then is an end clean. */
+  /** True once a sealed close frame was sent or received: only then is the end clean. */
   get isClosed(): boolean {
     return this.#clientClosed || this.#closeSealed;
   }
@@ -95,7 +95,7 @@ export class WebSocketTunnel {
     outer.on('message', (bytes: Buffer<ArrayBuffer>, isBinary) => {
       this.#lastSignMs = performance.now();
       if (isBinary) this.#fromClient(bytes);
-      else this.#breakOff(outerCloseCode('malformed'), 'malformed');
+      else this.#closeUnsealed(outerCloseCode('malformed'), 'malformed');
     });
     outer.on('pong', () => {
       this.#lastSignMs = performance.now();
@@ -104,7 +104,7 @@ export class WebSocketTunnel {
       clearInterval(this.#heartbeat);
       clearTimeout(this.#lifetime);
       this.#ended = true;
-      // Without a sealed close frame nobody said that this is the end: the upstream must not take it for one.
+      // Without a sealed close frame the end is not authentic: the upstream must not get a clean close.
       if (!this.#clientClosed && this.#upstream.readyState === this.#upstream.OPEN) this.#upstream.terminate();
     });
   }
@@ -115,9 +115,9 @@ export class WebSocketTunnel {
     try {
       opened = this.#keys.opener.open(bytes);
     } catch (error) {
-      // Lost, repeated, reordered, cut or changed: the box's doing, and nothing that is said about it can be sealed.
+      // Lost, repeated, reordered, truncated or changed by an intermediary: the reason cannot be sealed.
       const code = error instanceof ProtocolError && error.code === 'too-large' ? 'too-large' : 'unopenable';
-      return this.#breakOff(outerCloseCode(code), code);
+      return this.#closeUnsealed(outerCloseCode(code), code);
     }
     try {
       this.#deliver(this.#reader.read(opened));
@@ -144,7 +144,7 @@ export class WebSocketTunnel {
     if (this.#upstream.bufferedAmount > BUFFERED_MAX_BYTES && !this.#ended) this.#outer.pause();
   }
 
-  /** Piece by piece: the upstream never sees the last one of a message that did not arrive whole. */
+  /** Sends a message piece by piece; the upstream gets no final piece of an incomplete message. */
   #deliverData({ kind, final, data }: DataFrame): void {
     this.#messageBytes = (kind === 'more' ? this.#messageBytes : 0) + data.length;
     this.#messagePieces = (kind === 'more' ? this.#messagePieces : 0) + 1;
@@ -177,7 +177,7 @@ export class WebSocketTunnel {
   #seal(frame: WebSocketFrame): void {
     if (this.#ended) return;
     const { sealer } = this.#keys;
-    // Only a close may be the last frame of a key: nothing could be sealed behind it.
+    // Only a close may be the last frame of a key.
     if (sealer.left === 1 && frame.kind !== 'close') return this.close(CLOSE_GOING_AWAY, 'frames used up');
     if (frame.kind === 'close') this.#closeSealed = true;
     this.#outer.send(sealer.seal(encodeFrame(frame)), this.#clientTook);
@@ -198,13 +198,13 @@ export class WebSocketTunnel {
 
   #onUpstreamBroken(): void {
     if (this.#ended) return; // the relay itself broke it off
-    this.#observer.onUpstreamBroken(this.#upstreamError ?? new Error('the upstream broke off'));
-    this.#breakOff(CLOSE_BAD_GATEWAY, 'upstream-failed');
+    this.#observer.onUpstreamBroken(this.#upstreamError ?? new Error('the upstream closed without a close frame'));
+    this.#closeUnsealed(CLOSE_BAD_GATEWAY, 'upstream-failed');
   }
 
-  // The ends.
+  // Closing.
 
-  /** The client's own fault, or a limit: said inside the seal. */
+  /** Closes for a fault of the client or a limit, with a sealed reason. */
   #fault(code: number, reason: string): void {
     this.#seal({ kind: 'close', code, reason });
     this.#end(CLOSE_NORMAL, '');
@@ -216,8 +216,8 @@ export class WebSocketTunnel {
     this.#fault(CLOSE_MESSAGE_TOO_BIG, 'message too big');
   }
 
-  /** Without a sealed close frame: the client sees that this was not the end. */
-  #breakOff(outerCode: number, reason: string): void {
+  /** Closes without a sealed close frame, so that the client sees an unclean end. */
+  #closeUnsealed(outerCode: number, reason: string): void {
     this.#end(outerCode, reason);
     this.#upstream.terminate();
   }
@@ -225,7 +225,7 @@ export class WebSocketTunnel {
   #end(outerCode: number, reason: string): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#outer.resume(); // a paused one would not hear the answer
+    this.#outer.resume(); // a paused WebSocket would not receive the close frame
     this.#outer.close(outerCode, reason);
   }
 
@@ -234,7 +234,7 @@ export class WebSocketTunnel {
     this.close(CLOSE_GOING_AWAY, 'lifetime over');
   }
 
-  /** Browsers answer pings by themselves, so an idle client lives and one that is gone shows. */
+  /** Pings the client: browsers respond by themselves, so a client without any sign of life has disconnected. */
   #beat(): void {
     if (performance.now() - this.#lastSignMs > this.#settings.WEBSOCKET_IDLE_TIMEOUT_MS) {
       if (!this.#ended) this.#observer.onLimit('WEBSOCKET_IDLE_TIMEOUT_MS');

@@ -1,5 +1,5 @@
-// Steps 6 and 7 of an exchange: an opened request is handed to the upstream, and what undici tells of the response goes to
-// the client, whole when it is small and already here, as a stream otherwise.
+// Steps 6 and 7 of an exchange: sends an opened request to the upstream and the response to the client, whole if it is
+// small and has arrived at once, otherwise as a stream.
 import {
   type Bytes,
   concatBytes,
@@ -24,23 +24,23 @@ import type { Outbound } from './outbound.ts';
 
 type Controller = Dispatcher.DispatchController;
 
-/** One call of the upstream; it tells the client nothing after {@link UpstreamCall.abort}. */
+/** One call of the upstream; after {@link UpstreamCall.abort} it sends nothing to the client. */
 export class UpstreamCall implements Dispatcher.DispatchHandler {
   readonly #context: RelayContext;
   readonly #account: Account;
   readonly #request: OpenedRequest;
   readonly #outbound: Outbound;
   readonly #sent: UpstreamRequest;
-  #resentAfter: Error | undefined; // what ended the first try
+  #resentAfter: Error | undefined; // the error of the first try
   #controller: Controller | undefined;
   #aborted: Error | undefined;
   #head: ResponseHead | undefined;
   readonly #informational: ResponseHead[] = [];
   #informationalBytes = 0;
   #pieces: Bytes[] = [];
-  #held = 0;
+  #bufferedBytes = 0;
 
-  /** @param sent what is sent upstream for the request. */
+  /** @param sent the upstream request. */
   constructor(
     context: RelayContext,
     account: Account,
@@ -55,20 +55,20 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#sent = sent;
   }
 
-  /** Hands the request over. */
+  /** Sends the request. */
   start(): void {
     this.#account.dispatched(this.#traced);
     this.#request.domain.upstream.dispatch(this.#sent, this);
   }
 
-  /** Ends the upstream's work on this request; nothing more of it is sent. */
+  /** Aborts the upstream request; nothing more of its response is sent. */
   abort(reason: Error): void {
     if (this.#aborted || this.#outbound.hasEnded) return;
     this.#aborted = reason;
     this.#controller?.abort(reason);
   }
 
-  // What undici tells, in order.
+  // undici's DispatchHandler, in order.
 
   onRequestStart(controller: Controller): void {
     this.#controller = controller;
@@ -80,13 +80,13 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
       this.#keepInformational({ status, headers: downstreamFields(headers) });
       return;
     }
-    if (!isFinalStatus(status)) throw notAStatus(status); // undici then breaks off, and tells it as an error
+    if (!isFinalStatus(status)) throw notAStatus(status); // undici then aborts and reports this error
     this.#head = { status, headers: this.#request.fieldsForClient(status, downstreamFields(headers)) };
     const account = this.#account;
     account.upstreamResponded();
     account.status = status;
     if (account.traces) account.step('response begun', { status });
-    // A small response is here whole within this turn. What is not, must not wait: it may be an event stream.
+    // A small response is complete within this turn. Any other must not wait: it may be an event stream.
     queueMicrotask(() => this.#streamOrFail());
   }
 
@@ -105,8 +105,8 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
       return;
     }
     this.#pieces.push(chunk as Buffer<ArrayBuffer>);
-    this.#held += chunk.length;
-    if (this.#held > WHOLE_BODY_MAX_BYTES) this.#streamIfUnfinished();
+    this.#bufferedBytes += chunk.length;
+    if (this.#bufferedBytes > WHOLE_BODY_MAX_BYTES) this.#streamIfUnfinished();
   }
 
   onResponseEnd(_controller: Controller, trailers: ParsedHeaders): void {
@@ -127,7 +127,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#fail(error);
   }
 
-  /** An idle connection that the upstream closed in the moment of use: once more, when nothing can have run twice. */
+  /** Resends once, if the upstream closed an idle connection just as it was reused and the request cannot run twice. */
   #resend(error: Error): boolean {
     const { body, method } = this.#sent;
     const isReplayable = body === null || body instanceof Uint8Array;
@@ -144,7 +144,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   }
 
   #fail(error: unknown): void {
-    // A second try that does not connect says nothing of the first, which the upstream may have seen.
+    // If the second try does not connect, the first one decides: the upstream may have seen it.
     const decisive = failedToConnect(error) ? (this.#resentAfter ?? error) : error;
     const code = upstreamFailed(this.#context, this.#account, decisive);
     const response = innerFailure(code);
@@ -152,9 +152,9 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#outbound.respond(response);
   }
 
-  // Sending.
+  // Sending to the client.
 
-  /** Called by nobody who could catch what it throws. */
+  /** Catches errors itself: it runs as a microtask. */
   #streamOrFail(): void {
     try {
       this.#streamIfUnfinished();
@@ -166,10 +166,10 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   #streamIfUnfinished(): void {
     if (this.#outbound.isStreaming || this.#outbound.hasEnded || this.#aborted || !this.#head) return;
-    const held = concatBytes(this.#pieces);
+    const buffered = concatBytes(this.#pieces);
     this.#pieces = [];
     this.#outbound.onDrain(() => this.#controller?.resume());
-    if (!this.#outbound.stream(this.#head, this.#informational, held)) this.#controller?.pause();
+    if (!this.#outbound.stream(this.#head, this.#informational, buffered)) this.#controller?.pause();
   }
 }
 

@@ -1,5 +1,5 @@
-// How an exchange waits: for the store or a hook, while nothing is read from the client, and for its first chunk to open,
-// within its time.
+// How an exchange waits: for the store or a hook, with reading from the client paused, and for its first chunk to open,
+// until a deadline.
 import type { IncomingMessage } from 'node:http';
 import type { Awaitable } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
@@ -18,7 +18,7 @@ export class Waiting implements Pending {
   #active = false;
   #unproven = false;
 
-  /** @param goOn takes the exchange's next step and answers what that throws; does nothing once the exchange is settled. */
+  /** @param goOn takes the exchange's next step and handles its errors; does nothing once the exchange is settled. */
   constructor(context: RelayContext, req: IncomingMessage, account: Account, goOn: (step: () => void) => void) {
     this.#context = context;
     this.#req = req;
@@ -31,7 +31,7 @@ export class Waiting implements Pending {
     return this.#active;
   }
 
-  /** Continues with a result: at once when it is there, else with reading paused until it is. */
+  /** Continues with a result: at once if it is immediate, otherwise once it has settled, with reading paused. */
   whenReady<T>(result: Awaitable<T>, proceed: (value: T) => void, operation?: StoreOperation): void {
     if (!(result instanceof Promise)) {
       proceed(result);
@@ -39,11 +39,11 @@ export class Waiting implements Pending {
     }
     this.#active = true;
     this.#req.pause();
-    const askedMs = performance.now();
+    const beganMs = performance.now();
     result.then(
       (value) => {
         this.#active = false;
-        if (operation) this.#observe(operation, performance.now() - askedMs);
+        if (operation) this.#observe(operation, performance.now() - beganMs);
         this.#goOn(() => proceed(value));
       },
       (error: unknown) => {
@@ -61,14 +61,14 @@ export class Waiting implements Pending {
     this.#context.metrics.store[operation].observeMs(tookMs);
   }
 
-  /** Reads on from the client, unless something else is waited for. */
+  /** Resumes reading from the client, unless a result is outstanding. */
   resumeReading(): void {
     if (this.#req.isPaused() && !this.#active) this.#req.resume();
   }
 
-  /** Until its first chunk has opened, a message is anybody's: it has a deadline. */
+  /** Sets a deadline for the first chunk: until it has opened, anybody may have sent the message. */
   awaitProof(): void {
-    // Nearly every message is here whole with its head, and its end is told in a moment.
+    // Nearly every message arrives complete with its head; node:http emits its end next.
     if (this.#unproven || this.#req.complete) return;
     this.#unproven = true;
     this.#context.admission.unproven.add(this);
@@ -79,7 +79,7 @@ export class Waiting implements Pending {
     if (this.#unproven) this.#context.admission.unproven.delete(this);
   }
 
-  /** By the deadlines, when the time is over. */
+  /** Called by Deadlines at the deadline. */
   expire(): void {
     this.#context.metrics.limits.CLIENT_IDLE_TIMEOUT_MS.value += 1;
     this.#goOn(() => {

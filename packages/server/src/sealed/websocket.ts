@@ -1,5 +1,5 @@
 // The life of one sealed WebSocket (SPEC §13), whose outer handshake listen/upgrade.ts has done:
-//   1 opening message   the first thing that the client sends, within its time
+//   1 opening message   the client's first message, until a deadline
 //   2 find session      by the session id in the message's clear header (claim.ts)
 //   3 open              its only chunk
 //   4 claim             the message number, once and for all (claim.ts)
@@ -8,7 +8,7 @@
 //   7 respond           accepted or refused, sealed
 //   8 tunnel            frames, until one side ends (tunnel.ts)
 //   9 account           one line in the log
-// Before step 4 a refusal is an outer close code; after it, it is sealed.
+// A refusal before step 4 is an outer close code, afterwards sealed.
 import type { IncomingMessage } from 'node:http';
 import {
   type Awaitable,
@@ -56,11 +56,11 @@ interface Claimed {
 interface UpstreamRefusal {
   readonly status: number;
   readonly fields: readonly [string, string][];
-  /** Undefined when it is longer than can be sealed. */
+  /** Undefined if it is too long to be sealed. */
   readonly body: Bytes | undefined;
 }
 
-/** One sealed WebSocket; every outcome is a close, never an exception. */
+/** One sealed WebSocket. Never throws: every outcome is a close. */
 export class SealedWebSocketRelay {
   readonly #context: RelayContext;
   readonly #req: IncomingMessage;
@@ -71,7 +71,7 @@ export class SealedWebSocketRelay {
   #claimed: Claimed | undefined; // from now on every response is sealed
   #upstream: WebSocket | undefined;
   #tunnel: WebSocketTunnel | undefined;
-  #began = false; // the opening message is here
+  #began = false; // the opening message has arrived
   #settled = false; // accepted or refused
 
   /**
@@ -95,7 +95,7 @@ export class SealedWebSocketRelay {
     outer.on('message', this.#onOpeningMessage);
   }
 
-  /** Ends it cleanly on both sides; for a relay that is closing. */
+  /** Closes both sides cleanly, during a shutdown. */
   close(): void {
     if (this.#tunnel) return this.#tunnel.close(CLOSE_GOING_AWAY, 'relay is closing');
     this.#settled = true;
@@ -103,7 +103,7 @@ export class SealedWebSocketRelay {
     this.#outer.close(CLOSE_GOING_AWAY, 'relay is closing');
   }
 
-  /** Ends it at once. */
+  /** Closes both sides at once. */
   destroy(): void {
     this.#outer.terminate();
     this.#upstream?.terminate();
@@ -113,7 +113,7 @@ export class SealedWebSocketRelay {
 
   readonly #onOpeningMessage = (message: Buffer<ArrayBuffer>, isBinary: boolean): void => {
     if (this.#settled) return;
-    // Nothing may follow before the response: there is no key for it yet.
+    // The client may send nothing before the response, which makes the keys of frames.
     if (this.#began || !isBinary) return this.#refuse(new OuterRefusal('malformed'));
     this.#began = true;
     clearTimeout(this.#openingTimer);
@@ -148,7 +148,7 @@ export class SealedWebSocketRelay {
     return { claimed: this.#claimed, opened };
   }
 
-  /** The store's result; what it fails with runs nothing. */
+  /** The store's result. @throws OuterRefusal if the store fails. */
   async #stored<T>(result: Awaitable<T>): Promise<T> {
     try {
       return await result;
@@ -175,16 +175,16 @@ export class SealedWebSocketRelay {
 
   #connect(request: OpenedRequest, acceptor: WebSocketAcceptor): void {
     const { settings } = this.#context;
-    const { asked, domain, head } = request;
+    const { requested, domain, head } = request;
     const headers = request.upstreamHeaders();
     const upgrade = {
       headers,
       protocols: listItems(head.headers, 'sec-websocket-protocol'),
       deflate: listItems(head.headers, 'sec-websocket-extensions').some(isDeflate),
     };
-    this.#account.dispatched({ method: asked.method, headers, origin: domain.upstream.url });
+    this.#account.dispatched({ method: requested.method, headers, origin: domain.upstream.url });
     try {
-      const upstream = openUpstream(domain.upstream.connection(asked.target), upgrade, settings, {
+      const upstream = openUpstream(domain.upstream.connection(requested.target), upgrade, settings, {
         onOpen: (fields) => this.#guard(() => this.#accept(request, acceptor, upstream, fields)),
         onRefused: (status, fields, body) =>
           this.#guard(() => this.#passRefusal(request, acceptor, { status, fields, body })),
@@ -192,7 +192,7 @@ export class SealedWebSocketRelay {
       });
       this.#upstream = upstream;
     } catch (error) {
-      throw new InnerRefusal('request-malformed', { cause: error }); // a subprotocol twice, or none that a field can say
+      throw new InnerRefusal('request-malformed', { cause: error }); // an invalid or repeated subprotocol
     }
   }
 
@@ -211,7 +211,7 @@ export class SealedWebSocketRelay {
   ): void {
     if (this.#settled) return upstream.terminate();
     this.#onUpstreamResponse(101);
-    // 101 is no final status in Binary HTTP; 200 stands for it, as in RFC 8441 §5.
+    // Binary HTTP has no 101 as a final status; 200 stands for it, as in RFC 8441 §5.
     const head = { status: 200, headers: request.fieldsForClient(200, fields) };
     const keys = this.#respond(acceptor, encodeResponse(head, NOTHING));
     this.#outer.off('message', this.#onOpeningMessage);
@@ -226,7 +226,7 @@ export class SealedWebSocketRelay {
 
   #passRefusal(request: OpenedRequest, acceptor: WebSocketAcceptor, { status, fields, body }: UpstreamRefusal): void {
     if (this.#settled) return;
-    // Only 101 accepts an upgrade, and within the seal 200 stands for that.
+    // Below 300 only 101 is valid; inside the seal 200 would accept the upgrade.
     if (status < 300 || !isFinalStatus(status)) return this.#failUpstream(notAStatus(status));
     this.#onUpstreamResponse(status);
     const head = { status, headers: request.fieldsForClient(status, fields) };
@@ -251,10 +251,10 @@ export class SealedWebSocketRelay {
     if (response.length > CHUNK_PLAINTEXT_MAX_BYTES) throw new InnerRefusal('upstream-failed');
     this.#settled = true;
     const beganMs = performance.now();
-    const answer = acceptor.answer(this.#context.suite, response);
+    const sealed = acceptor.answer(this.#context.suite, response);
     this.#account.encodeMs += performance.now() - beganMs;
-    this.#outer.send(answer.message);
-    return answer;
+    this.#outer.send(sealed.message);
+    return sealed;
   }
 
   // 9 account
@@ -297,12 +297,12 @@ export class SealedWebSocketRelay {
   }
 }
 
-/** A head whose body is left out. */
+/** The head of a response whose body is left out. */
 function withoutLength({ status, headers }: ResponseHead): ResponseHead {
   return { status, headers: headers.filter(([name]) => name !== 'content-length') };
 }
 
-/** One item of `Sec-WebSocket-Extensions` (RFC 7692 §7). */
+/** True for permessage-deflate. @param extension one item of `Sec-WebSocket-Extensions` (RFC 7692 §7). */
 function isDeflate(extension: string): boolean {
   return /^permessage-deflate\s*(?:;|$)/.test(extension);
 }

@@ -1,4 +1,4 @@
-// The signed client id (SPEC §3.5): id 16 ‖ expiry 8 ‖ HMAC-SHA256 32. It names a client across sessions in logs
+// The signed client id (SPEC §3.5): id 16 ‖ expiry 8 ‖ HMAC-SHA256 32. It identifies a client across sessions in logs
 // and hooks; it grants nothing.
 import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import { type Bytes, concatBytes } from '@mte-relay/protocol';
@@ -9,7 +9,7 @@ const ID_BYTES = 16;
 const SIGNED_BYTES = ID_BYTES + 8;
 const TOKEN_BYTES = SIGNED_BYTES + 32;
 
-/** Issues client ids under the newest secret and verifies them under every one. */
+/** Issues client ids under the newest secret and verifies them under every secret. */
 export class ClientIds {
   readonly #keys: readonly KeyObject[];
 
@@ -27,7 +27,7 @@ export class ClientIds {
     return { id: idText(signed), token: concatBytes([signed, sign(newest, signed)]) };
   }
 
-  /** The id in a token of the field `mte-relay-client-id` (base64url), or undefined when it is forged or expired. */
+  /** The id in a token of the field `mte-relay-client-id` (base64url); undefined if it is forged or expired. */
   verify(field: string, nowMs: number): string | undefined {
     const token = Buffer.from(field, 'base64url');
     if (token.length !== TOKEN_BYTES) return undefined;

@@ -1,11 +1,11 @@
-// Cookies of browsers ride the outer hop, because script cannot set them; their values are sealed on it (SPEC §9.4).
+// Cookies of browsers travel on the outer hop, because script cannot set them; their values are sealed (SPEC §9.4).
 // value = "mte1." ‖ base64url(nonce 16 ‖ AES-256-GCM(key, nonce 0, AAD = client id ‖ "=" ‖ name, value)),
 // key = HKDF-Expand(cookie secret, "cookie" ‖ nonce, 32): one key per value, as for messages. The client id is proven
-// inside the seal, so who takes a cookie off the outer hop cannot present it in a session of their own.
+// inside the seal, so that an attacker who reads a cookie on the outer hop cannot use it in another session.
 //
-// A browser would never send a cookie of a narrow path, as it posts to /api/mte alone. Such a one travels under a name and
-// path of the relay's: name ‖ "." ‖ tag of the path, "mte1p." ‖ base64url(… AAD = client id ‖ ";" ‖ that name, path ‖ 0 ‖
-// value), and goes upstream with the requests that its own path covers.
+// A browser would never send a cookie of a narrow path, because it posts to /api/mte alone. The relay gives such a
+// cookie a name and path of its own: name ‖ "." ‖ tag of the path, "mte1p." ‖ base64url(… AAD = client id ‖ ";" ‖ that
+// name, path ‖ 0 ‖ value), and sends it upstream with the requests that its own path covers.
 import { createHash } from 'node:crypto';
 import { asciiBytes, type Bytes, concatBytes, type SyncExpandKey, type SyncSuite } from '@mte-relay/protocol';
 import {
@@ -20,23 +20,23 @@ import {
 import { deriveFromSecret } from './derive.ts';
 
 const PREFIX = 'mte1.';
-/** Of values whose cookie has a narrow path. */
+/** Of values of cookies with a narrow path. */
 const PREFIX_WITH_PATH = 'mte1p.';
-/** Characters of a path's tag, enough to keep cookies of one name and several paths apart. */
+/** Characters of a path's tag: enough to distinguish cookies of one name and several paths. */
 const PATH_TAG_CHARS = 8;
 const NONCE_BYTES = 16;
 const LABEL: Bytes = asciiBytes('cookie');
 
-/** Which values are sealed. */
+/** The cookies whose values are sealed. */
 export type CookieSealing = 'httponly' | 'all' | 'off';
 
-/** Seals values on their way to a browser and opens them on their way back. */
+/** Seals cookie values for a browser, and opens those that it sends. */
 export class CookieJacket {
   readonly #suite: SyncSuite;
   readonly #sealing: CookieSealing;
   readonly #secrets: readonly SyncExpandKey[];
 
-  /** @param secrets CLIENT_ID_SECRET, newest first: the first seals, every one opens. */
+  /** @param secrets CLIENT_ID_SECRET, newest first: the first one seals, each one opens. */
   constructor(suite: SyncSuite, secrets: readonly string[], sealing: CookieSealing) {
     this.#suite = suite;
     this.#sealing = sealing;
@@ -44,26 +44,26 @@ export class CookieJacket {
   }
 
   /**
-   * The `Set-Cookie` values that the browser of this client gets in place of one.
-   * @param requestPath path of the inner request; undefined when the browser sees it too, and goes by it.
+   * The `Set-Cookie` values for the browser of this client in place of the upstream's.
+   * @param requestPath path of the inner request; undefined if the browser sees and applies it itself.
    */
   seal(setCookie: string, clientId: string, requestPath: string | undefined): string[] {
     const cookie = this.#sealing === 'off' ? undefined : parseSetCookie(setCookie);
     if (!cookie) return [setCookie];
     if (requestPath === undefined) return [this.#sealNative(cookie, clientId, cookie.attributes)];
     const path = cookie.path ?? defaultPath(requestPath);
-    // Without a Path the browser would take that of the outer hop.
+    // Without a Path the browser would use that of the outer hop.
     const attributes = cookie.path ? cookie.attributes : withPath(cookie.attributes, path);
     const native = this.#sealNative(cookie, clientId, attributes);
     if (coversMessages(path)) return [native];
     const carrier = this.#sealCarrier(cookie, clientId, path);
-    // One that script may read it finds where the platform would have it.
+    // Script finds a cookie that it may read under its own name and path too.
     return this.#seals(cookie) ? [carrier] : [carrier, native];
   }
 
   /**
-   * A browser's `Cookie` value as the upstream may see it, longer paths first (RFC 6265 §5.4). Left out is a sealed value
-   * that does not open for this client, and one whose path does not cover the request's.
+   * A browser's `Cookie` value for the upstream, longer paths first (RFC 6265 §5.4). A sealed value is omitted if it
+   * does not open for this client, or its path does not cover the request's.
    */
   open(cookie: string, clientId: string, requestPath: string): string {
     if (!cookie.includes(PREFIX) && !cookie.includes(PREFIX_WITH_PATH)) return cookie;
@@ -90,14 +90,14 @@ export class CookieJacket {
     return isHttpOnly || this.#sealing === 'all';
   }
 
-  /** Under its own name and path. An empty value is how a cookie is deleted; it has nothing to hide. */
+  /** The cookie under its own name and path. An empty value, which deletes a cookie, is not sealed. */
   #sealNative(cookie: SetCookie, clientId: string, attributes: string): string {
     const { name, value } = cookie;
     if (value === '' || !this.#seals(cookie)) return `${name}=${value}${attributes}`;
     return `${name}=${PREFIX}${this.#seal(`${clientId}=${name}`, value)}${attributes}`;
   }
 
-  /** Under a name and path with which a browser sends it with every message. */
+  /** The cookie under a name and path with which a browser sends it with every message. */
   #sealCarrier({ name, value, attributes, isHttpOnly }: SetCookie, clientId: string, path: string): string {
     const outerName = `${name}.${tagOf(path)}`;
     const sealed = value === '' ? '' : PREFIX_WITH_PATH + this.#seal(`${clientId};${outerName}`, `${path}\0${value}`);
@@ -121,7 +121,7 @@ export class CookieJacket {
         const plain = aead.open(this.#suite.aeadNonce(0), latin1(associatedData), bytes.subarray(NONCE_BYTES));
         return Buffer.from(plain).toString('latin1');
       } catch {
-        // sealed under the other secret, or not by this relay
+        // sealed under another secret, or not by this relay
       }
     }
     return undefined;

@@ -1,4 +1,4 @@
-// Sessions in this process's memory: the store of a single relay, and the default.
+// The default session store, in this process's memory: for a single relay.
 import { type Bytes, ReplayWindow } from '@mte-relay/protocol';
 import {
   SESSION_LIFETIMES,
@@ -40,7 +40,7 @@ class MemorySession implements Session {
   }
 }
 
-/** A {@link SessionStore} whose answers are all immediate. */
+/** A {@link SessionStore} whose results are all immediate. */
 export class MemorySessionStore implements SessionStore {
   readonly ready: boolean = true;
   readonly #epochMs: number;
@@ -52,8 +52,8 @@ export class MemorySessionStore implements SessionStore {
   #sweptMs = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param options.soleInstance true when no other store of the same relay identity exists at the same time. Only then
-   *   is this store newer than every other one: while two overlap, a session that is unknown here may live there.
+   * @param options.soleInstance true if no other store of the same relay identity exists at the same time. Only then
+   *   is this store newer than every other one: while two overlap, the other may have a session that this one has not.
    */
   constructor(options: { sessionsMax: number; soleInstance: boolean; lifetimes?: SessionLifetimes }) {
     this.#epochMs = options.soleInstance ? Date.now() : 0;
@@ -62,7 +62,7 @@ export class MemorySessionStore implements SessionStore {
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref();
   }
 
-  /** Sessions held, ended ones included. */
+  /** Number of sessions, with those that have ended. */
   get size(): number {
     return this.#sessions.size;
   }
@@ -73,7 +73,8 @@ export class MemorySessionStore implements SessionStore {
 
   create(session: NewSession): void {
     if (this.#sessions.size >= this.#sessionsMax) this.#sweepIfDue();
-    if (this.#sessions.size >= this.#sessionsMax) throw new StoreFullError(`${this.#sessionsMax} sessions are held`);
+    if (this.#sessions.size >= this.#sessionsMax)
+      throw new StoreFullError(`the store is full: ${this.#sessionsMax} sessions`);
     this.#sessions.set(keyOf(session.sid), new MemorySession(session, performance.now()));
   }
 
@@ -86,7 +87,7 @@ export class MemorySessionStore implements SessionStore {
   }
 
   claim(session: MemorySession, n: number, purpose: ClaimPurpose): StoreClaim {
-    // A session that was dropped or has ended between find and now must not claim, whatever the caller still holds.
+    // A session that was dropped or has ended since `find` must not claim, though the caller still has it.
     if (this.find(session.sid) !== session || (session.ended && purpose === 'exchange')) return 'gone';
     const claim = session.window.claim(n);
     if (claim === 'fresh' && !session.ended) session.lastClaimMs = performance.now();
@@ -98,7 +99,7 @@ export class MemorySessionStore implements SessionStore {
     this.#sessions.clear();
   }
 
-  /** A full store looks through itself for each pairing that comes, were it not for a pause. */
+  /** With a pause: a full store would otherwise sweep for each pairing. */
   #sweepIfDue(): void {
     if (performance.now() - this.#sweptMs >= this.#sessions.size * SWEEP_PAUSE_PER_SESSION_MS) this.#sweep();
   }
@@ -111,13 +112,13 @@ export class MemorySessionStore implements SessionStore {
     }
   }
 
-  /** True when nothing can be asked of the session any more; notes on the way that it has ended. */
+  /** True if the session is to be dropped; also marks one that has ended. */
   #isGone(session: MemorySession, nowMs: number): boolean {
     const { idleMs, absoluteMs, unconfirmedMs } = this.#lifetimes;
     const unconfirmed = session.window.top < 0;
     if (unconfirmed && nowMs - session.createdMs > unconfirmedMs) return true;
     if (nowMs - session.createdMs > absoluteMs) return true;
-    // Idle for too long ends the session, but cancels must still be answered truly until its absolute expiry.
+    // An idle session ends, but cancels need its claims until its absolute expiry.
     if (nowMs - session.lastClaimMs > idleMs) session.ended = true;
     return false;
   }

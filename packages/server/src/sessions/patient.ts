@@ -1,5 +1,5 @@
-// A session store of the operator's own, with an end to waiting for it: one that never answered would hold each request
-// and each pairing for ever, and the end of the relay too. The relay's own stores keep their time themselves.
+// Adds a time limit to an operator's session store: one that never responds would block requests, pairings and the
+// shutdown forever. The relay's own stores have time limits themselves.
 import type { Awaitable, Bytes } from '@mte-relay/protocol';
 import { STORE_TIMEOUT_MS } from '../limits/fixed.ts';
 import { isThenable, within } from '../timeout.ts';
@@ -13,7 +13,7 @@ import {
   StoreUnavailableError,
 } from './store.ts';
 
-/** The store, whose answers come in time or not at all. */
+/** The store, with a time limit for each call. */
 export class PatientStore implements SessionStore {
   readonly #store: SessionStore;
   readonly #timeoutMs: number;
@@ -55,11 +55,11 @@ export class PatientStore implements SessionStore {
     return this.#inTime(this.#store.close());
   }
 
-  /** An answer that is there goes on at once. */
-  #inTime<T>(answer: Awaitable<T>): Awaitable<T> {
-    if (!isThenable(answer)) return answer;
+  /** Returns an immediate result as it is. */
+  #inTime<T>(result: Awaitable<T>): Awaitable<T> {
+    if (!isThenable(result)) return result;
     const timeoutMs = this.#timeoutMs;
-    const late = (): Error => new StoreUnavailableError(`the session store has not answered for ${timeoutMs} ms`);
-    return within({ timeoutMs, late }, answer);
+    const timedOut = (): Error => new StoreUnavailableError(`session store timed out after ${timeoutMs} ms`);
+    return within({ timeoutMs, timedOut }, result);
   }
 }

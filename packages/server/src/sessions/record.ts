@@ -1,4 +1,4 @@
-// A session as a shared store holds it: sealed, so that whoever reads the store's memory or dumps learns no secret.
+// A session as a record of a shared store: sealed, so that the store's memory and dumps contain no secret.
 // record = nonce 16 ‖ AES-256-GCM(key, nonce 0, AAD = sid 16 ‖ expiry 8 ‖ domain, request 32 ‖ response 32 ‖ flags 4 ‖ client id),
 // key = HKDF-Expand(HKDF(CLIENT_ID_SECRET, info "mte-relay/1 session"), "session" ‖ nonce, 32): one key per record.
 import { asciiBytes, type Bytes, concatBytes, type SyncExpandKey, type SyncSuite } from '@mte-relay/protocol';
@@ -11,7 +11,7 @@ const FLAGS_AT = 2 * SECRET_BYTES;
 const CLIENT_ID_AT = FLAGS_AT + 4;
 const LABEL: Bytes = asciiBytes('session');
 
-/** What stands beside a record in clear, and is bound to it. */
+/** Facts that are stored in clear beside a record, and authenticated with it. */
 export interface RecordPlace {
   readonly sid: Bytes;
   /** Absolute expiry, Unix time by the store's clock. */
@@ -19,7 +19,7 @@ export interface RecordPlace {
   readonly domain: string;
 }
 
-/** Seals sessions of every domain under that domain's CLIENT_ID_SECRET: the newest seals, every one opens. */
+/** Seals sessions of every domain under that domain's CLIENT_ID_SECRET: the newest secret seals, every secret opens. */
 export class SessionSealer {
   readonly #suite: SyncSuite;
   readonly #keys: ReadonlyMap<string, readonly SyncExpandKey[]>;
@@ -37,7 +37,7 @@ export class SessionSealer {
 
   seal(session: NewSession, expiryMs: number): Bytes {
     const [newest] = this.#keys.get(session.domain) ?? [];
-    if (!newest) throw new Error(`no CLIENT_ID_SECRET of the domain ${session.domain}`);
+    if (!newest) throw new Error(`CLIENT_ID_SECRET of the domain ${session.domain} is missing`);
     const flags = Buffer.alloc(4);
     flags.writeUInt32BE(session.flags);
     const { request, response } = session.secrets;
@@ -49,7 +49,7 @@ export class SessionSealer {
     return concatBytes([nonce, sealed]);
   }
 
-  /** The session, or undefined when the record was not sealed by this relay for this place. */
+  /** The session; undefined if the record was not sealed by this relay for this place. */
   open(place: RecordPlace, record: Bytes): Session | undefined {
     const nonce = record.subarray(0, NONCE_BYTES);
     for (const key of this.#keys.get(place.domain) ?? []) {
@@ -58,7 +58,7 @@ export class SessionSealer {
         const plaintext = aead.open(this.#suite.aeadNonce(0), associatedData(place), record.subarray(NONCE_BYTES));
         return this.#decode(place, plaintext);
       } catch {
-        // sealed under the other secret, or not by this relay
+        // sealed under another secret, or not by this relay
       }
     }
     return undefined;
@@ -73,7 +73,7 @@ export class SessionSealer {
       domain,
       flags: view.readUInt32BE(FLAGS_AT),
       clientId: view.toString('utf8', CLIENT_ID_AT),
-      ended: false, // the claim knows
+      ended: false, // the claim decides
     };
     plaintext.fill(0);
     return session;

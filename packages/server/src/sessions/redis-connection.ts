@@ -1,9 +1,9 @@
-// The way to Redis: one server, the master that sentinels name, or a cluster. It fails fast and comes back by itself:
-// no command waits for a connection, every one is bounded in time, and a connection that stays silent is replaced.
+// The connection to Redis: one server, the master that sentinels name, or a cluster. It fails fast and reconnects by
+// itself: no command waits for a connection, each one has a time limit, and a silent connection is replaced.
 //
 // Azure's managed Redis: `rediss://:<access key>@<name>.<region>.redis.azure.net:10000` under the clustering policies
-// Enterprise and NonClustered, `rediss+cluster://…` under OSSCluster, whose nodes are addresses and show the
-// certificate of that name. Access keys must be enabled. It keeps INFO from scripts; see the decision on failover.
+// Enterprise and NonClustered, `rediss+cluster://…` under OSSCluster, whose nodes are addresses and present the
+// certificate of that name. Access keys must be enabled. It hides INFO from scripts; see the decision on failover.
 import { randomInt } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Logger } from 'pino';
@@ -16,6 +16,7 @@ import {
   SENTINEL_POLL_MS,
   SILENT_TIMEOUTS,
 } from '../limits/fixed.ts';
+import { within } from '../timeout.ts';
 import type { RedisScript } from './redis-script.ts';
 import { describeTarget, type RedisNode, type RedisTarget } from './redis-url.ts';
 import { StoreUnavailableError } from './store.ts';
@@ -26,37 +27,37 @@ export interface RedisConnectionOptions {
   readonly ca: string | undefined;
   readonly timeoutMs: number;
   readonly log: Logger;
-  /** On a new connection before it counts as one. Rejects to give it up. */
+  /** Called on a new connection before it counts as connected; the connection is closed if it rejects. */
   onConnected(): Promise<void>;
   onLost(): void;
-  /** A node of a cluster was connected, first or anew: its slots may have another master now. */
+  /** A node of a cluster was connected or reconnected: its slots may have another master now. */
   onTopologyChange(): void;
 }
 
-/** A reply's bulk strings are Buffers. */
+/** A reply; bulk strings are Buffers. */
 export type RedisReply = null | number | Buffer | readonly RedisReply[];
 
-/** What the three kinds of clients have in common. */
+/** The common interface of the three kinds of clients. */
 interface Driver {
   readonly load: Load;
-  /** True where a server that hangs is hidden by the answers of others. */
+  /** True for a cluster, where the replies of other nodes hide a node that hangs. */
   readonly isMany: boolean;
   send(firstKey: string, args: (string | Buffer)[]): Promise<RedisReply>;
   destroy(): void;
 }
 
-/** How one driver bears up. */
+/** Commands of one driver that wait for their replies. */
 class Load {
   readonly bornMs: number = performance.now();
-  unanswered = 0;
-  /** Since when commands have been unanswered without any answer coming. */
+  waiting = 0;
+  /** Since when commands have waited without any reply. */
   silentSinceMs = 0;
 }
 
-/** Refusals by which a server says that it is not, or no longer, the one to ask. */
+/** Errors of a server that is not, or no longer, the master. */
 const NOT_THE_MASTER = /READONLY|MASTERDOWN|LOADING/;
 
-/** One connection that is replaced as often as needed. Starts at once. */
+/** One connection, which is replaced as often as needed. Connects at once. */
 export class RedisConnection {
   readonly #options: RedisConnectionOptions;
   readonly #closed = new AbortController();
@@ -65,43 +66,42 @@ export class RedisConnection {
   #lost: ((reason: Error) => void) | undefined;
   #renewing = false;
   #failedTries = 0;
-  #causeTold = '';
+  #causeLogged = '';
 
   constructor(options: RedisConnectionOptions) {
     this.#options = options;
     this.#running = this.#run();
   }
 
-  /** Runs a script on the server that holds its key. Rejects with StoreUnavailableError. */
+  /** Runs a script on the server that has its key. Rejects with StoreUnavailableError. */
   async run(script: RedisScript, key: string, args: (string | Buffer)[]): Promise<RedisReply> {
     try {
       return await this.send(key, ['EVALSHA', script.sha1, '1', key, ...args]);
     } catch (error) {
-      // A server that has not met the script has not run it: after a restart, a failover, SCRIPT FLUSH.
+      // A server that does not know the script has not run it: after a restart, a failover, SCRIPT FLUSH.
       if (!/NOSCRIPT/.test((error as Error).message)) throw error;
       return await this.send(key, ['EVAL', script.text, '1', key, ...args]);
     }
   }
 
-  /** Sends a command that touches one key. Commands of one tick leave in one write. */
+  /** Sends a command that uses one key. Commands of one tick are sent in one write. */
   send(key: string, args: (string | Buffer)[]): Promise<RedisReply> {
     const driver = this.#driver;
     if (!driver) return Promise.reject(new StoreUnavailableError('Redis is not connected'));
     const { load } = driver;
-    if (load.unanswered >= COMMANDS_WAITING_MAX)
-      return Promise.reject(new StoreUnavailableError('Redis is overloaded'));
+    if (load.waiting >= COMMANDS_WAITING_MAX) return Promise.reject(new StoreUnavailableError('Redis is overloaded'));
     const { promise, resolve, reject } = Promise.withResolvers<RedisReply>();
     const timeout = setTimeout(() => {
-      reject(new StoreUnavailableError(`Redis did not answer within ${this.#options.timeoutMs} ms`));
+      reject(new StoreUnavailableError(`Redis timed out after ${this.#options.timeoutMs} ms`));
       this.#suspect(driver);
     }, this.#options.timeoutMs);
     const settle = (): void => {
       clearTimeout(timeout);
-      load.unanswered -= 1;
+      load.waiting -= 1;
       load.silentSinceMs = performance.now();
     };
-    if (load.unanswered === 0) load.silentSinceMs = performance.now();
-    load.unanswered += 1;
+    if (load.waiting === 0) load.silentSinceMs = performance.now();
+    load.waiting += 1;
     driver.send(key, args).then(
       (reply) => {
         settle();
@@ -110,8 +110,8 @@ export class RedisConnection {
       (error: Error) => {
         settle();
         reject(new StoreUnavailableError(error.message, { cause: error }));
-        // One node of a cluster that is loading takes nobody along; one that was demoted says where its slots are.
-        if (!driver.isMany && NOT_THE_MASTER.test(error.message)) this.#give(driver, error);
+        // In a cluster the other nodes still serve while one is loading; a demoted node redirects to its master.
+        if (!driver.isMany && NOT_THE_MASTER.test(error.message)) this.#lose(driver, error);
       },
     );
     return promise;
@@ -119,7 +119,7 @@ export class RedisConnection {
 
   async close(): Promise<void> {
     this.#closed.abort();
-    this.#give(this.#driver, new Error('closed'));
+    this.#lose(this.#driver, new Error('closed'));
     await this.#running;
   }
 
@@ -128,19 +128,19 @@ export class RedisConnection {
     return this.#closed.signal.aborted;
   }
 
-  /** A server that hangs keeps its connection: it is replaced for its silence; one of many for any late answer. */
+  /** Replaces the connection of a silent server; looks at a cluster anew after any command that timed out. */
   #suspect(driver: Driver): void {
     const nowMs = performance.now();
     const patienceMs = SILENT_TIMEOUTS * this.#options.timeoutMs;
     const { bornMs, silentSinceMs } = driver.load;
     const silentMs = driver.isMany ? Math.max(patienceMs, CLUSTER_SILENT_MS) : patienceMs;
-    if (nowMs - silentSinceMs >= silentMs) this.#give(driver, new Error('Redis is silent'));
+    if (nowMs - silentSinceMs >= silentMs) this.#lose(driver, new Error('Redis is silent'));
     else if (driver.isMany && nowMs - bornMs >= 2 * patienceMs) void this.#renew(driver);
   }
 
   /**
-   * Looks at the cluster anew, since one of its nodes hangs and may have been replaced. The nodes that answer go on being
-   * asked meanwhile, and what they have been asked is answered.
+   * Connects to the cluster anew, because one of its nodes hangs and may have been replaced. Meanwhile the nodes that
+   * respond are still used, and their pending commands get their replies.
    */
   async #renew(old: Driver): Promise<void> {
     if (this.#renewing || old !== this.#driver) return;
@@ -149,16 +149,19 @@ export class RedisConnection {
       const renewed = await this.#connectCluster();
       if (old !== this.#driver) return renewed.destroy(); // lost or closed since
       this.#driver = renewed;
-      this.#options.log.info({ redis: describeTarget(this.#options.target) }, 'Redis is connected anew: a node hangs');
-      setTimeout(() => old.destroy(), this.#options.timeoutMs).unref(); // by then every caller has its answer
+      this.#options.log.info(
+        { redis: describeTarget(this.#options.target) },
+        'Redis was reconnected: a node does not respond',
+      );
+      setTimeout(() => old.destroy(), this.#options.timeoutMs).unref(); // by then every command has settled
     } catch {
-      // The nodes that answered go on; the next late answer tries again.
+      // The nodes that respond are still used; the next command that times out retries.
     } finally {
       this.#renewing = false;
     }
   }
 
-  #give(driver: Driver | undefined, reason: Error): void {
+  #lose(driver: Driver | undefined, reason: Error): void {
     if (driver && driver === this.#driver) this.#lost?.(reason);
   }
 
@@ -175,11 +178,11 @@ export class RedisConnection {
         await Promise.race([this.#options.onConnected(), lost.then((reason) => Promise.reject(reason))]);
         log.info({ redis: describeTarget(target) }, 'Redis is connected');
         this.#failedTries = 0;
-        this.#causeTold = '';
+        this.#causeLogged = '';
         const reason = await lost;
         if (!this.closed) log.error({ redis: describeTarget(target), cause: causeOf(reason) }, 'Redis was lost');
       } catch (error) {
-        this.#tell(causeOf(error));
+        this.#logUnreachable(causeOf(error));
       }
       if (this.#driver) this.#options.onLost();
       (this.#driver ?? driver)?.destroy();
@@ -188,10 +191,10 @@ export class RedisConnection {
     }
   }
 
-  /** Once per cause, not per try: what keeps Redis away may change while it is away. */
-  #tell(cause: string): void {
-    if (this.closed || cause === this.#causeTold) return;
-    this.#causeTold = cause;
+  /** Once per cause, not per try: the cause may change while Redis is unreachable. */
+  #logUnreachable(cause: string): void {
+    if (this.closed || cause === this.#causeLogged) return;
+    this.#causeLogged = cause;
     this.#options.log.error({ redis: describeTarget(this.#options.target), cause }, 'Redis cannot be reached');
   }
 
@@ -219,7 +222,7 @@ export class RedisConnection {
     if (target.kind === 'single') return this.#connectServer(target.nodes[0] as RedisNode, onLost);
     const master = await this.#askSentinels();
     const driver = await this.#connectServer(master, onLost);
-    let asking = false; // sentinels that hang take longer than until the next time
+    let asking = false; // sentinels that hang may take longer than the interval
     const watch = setInterval(async () => {
       if (asking) return;
       asking = true;
@@ -227,7 +230,7 @@ export class RedisConnection {
         const { host, port } = await this.#askSentinels();
         if (host !== master.host || port !== master.port) onLost(new Error('the sentinels name another master'));
       } catch {
-        // No sentinel answers: the master may well be there.
+        // No sentinel responds: the master may still be reachable.
       } finally {
         asking = false;
       }
@@ -252,7 +255,7 @@ export class RedisConnection {
       database,
     });
     client.on('error', onLost);
-    client.on('end', () => onLost(new Error('the connection was closed')));
+    client.on('end', () => onLost(new Error('the connection closed')));
     await this.#orDestroyed(client, client.connect());
     return {
       load: new Load(),
@@ -277,13 +280,13 @@ export class RedisConnection {
         },
       },
       RESP: 2,
-      // Else one node that is away holds up all of them whenever the cluster is looked at anew.
+      // Otherwise one unreachable node delays every reconnection to the cluster.
       minimizeConnections: true,
       maxCommandRedirections: CLUSTER_REDIRECTIONS_MAX,
       topologyRefreshOnReconnectionAttemptStrategy: timeoutMs,
       commandOptions: NO_TIMEOUT_OF_ITS_OWN,
     });
-    cluster.on('error', () => undefined); // what matters of it shows in the commands
+    cluster.on('error', () => undefined); // the commands report what matters of it
     cluster.on('node-error', () => undefined);
     cluster.on('node-ready', () => this.#options.onTopologyChange());
     await this.#orDestroyed(cluster, cluster.connect());
@@ -308,13 +311,13 @@ export class RedisConnection {
       });
       client.on('error', () => undefined);
       try {
-        // Connecting too: its handshake waits for answers, and a sentinel that hangs gives none.
+        // Including the connection: its handshake waits for replies, which a sentinel that hangs never sends.
         const asked = client
           .connect()
           .then(() => client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName as string]));
-        const answer = await within(this.#options.timeoutMs, asked);
-        if (!Array.isArray(answer)) throw new Error(`the sentinel knows no master ${masterName}`);
-        return { host: String(answer[0]), port: Number(answer[1]) };
+        const reply = await this.#inTime(asked);
+        if (!Array.isArray(reply)) throw new Error(`the sentinel does not know the master ${masterName}`);
+        return { host: String(reply[0]), port: Number(reply[1]) };
       } catch (error) {
         failure = error;
       } finally {
@@ -324,15 +327,21 @@ export class RedisConnection {
     throw failure;
   }
 
-  /** Connected, handshake and all, within the time that a command has; or let go. */
+  /** Waits for a connection and its handshake as long as for a command, then destroys the client. */
   async #orDestroyed(client: { destroy(): unknown }, connecting: Promise<unknown>): Promise<void> {
     try {
-      await within(this.#options.timeoutMs, connecting);
+      await this.#inTime(connecting);
     } catch (error) {
       connecting.catch(() => undefined);
       client.destroy();
       throw error;
     }
+  }
+
+  #inTime<T>(work: Promise<T>): Promise<T> {
+    const { timeoutMs } = this.#options;
+    const timedOut = (): Error => new StoreUnavailableError(`no reply within ${timeoutMs} ms`);
+    return within({ timeoutMs, holdsProcess: true, timedOut }, work);
   }
 
   #clientOptions(): ClientOptions {
@@ -349,7 +358,7 @@ export class RedisConnection {
     const { target, ca, timeoutMs } = this.#options;
     const common = { connectTimeout: timeoutMs, reconnectStrategy: false as const };
     if (!target.tls) return common;
-    // The nodes of a cluster may be named by address; their certificate names what was asked for first.
+    // The nodes of a cluster may be addresses; their certificate names the host of REDIS_URL.
     const [first] = target.nodes as [RedisNode];
     const servername = target.kind === 'cluster' && isIP(first.host) === 0 ? { servername: first.host } : {};
     return { ...common, ...servername, tls: true, ...(ca !== undefined && { ca }) };
@@ -369,13 +378,13 @@ type SocketOptions = {
   reconnectStrategy: false;
 } & ({ tls?: false } | { tls: true; ca?: string; servername?: string });
 
-/** The client's own timer costs an AbortSignal per command and ends when the command was written. */
+/** The client's own timer costs an AbortSignal per command, and stops when the command has been written. */
 const NO_TIMEOUT_OF_ITS_OWN = { timeout: 0 };
 
-/** Only where sessions are kept in it: it is half of what a relay would load otherwise. */
+/** Loaded only if REDIS_URL is set: the package is half of everything that a relay loads. */
 const loadRedis = (): Promise<typeof import('redis')> => import('redis');
 
-/** Node's error for a name with several addresses that all refuse has no message. */
+/** Node's error has no message if a name has several addresses and all of them refuse. */
 function causeOf(error: unknown): string {
   const { message, code } = error as NodeJS.ErrnoException;
   return message || String(code);
@@ -383,16 +392,4 @@ function causeOf(error: unknown): string {
 
 function account(username: string | undefined, password: string | undefined): { username?: string; password?: string } {
   return { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
-}
-
-async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new StoreUnavailableError(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,7 +1,8 @@
-// What runs inside Redis, atomically. Every script first asks that very Redis who it is: its replication id is random
-// per process and anew at every promotion to master, so it names one unbroken line of writes. A session belongs to the
-// line that made it. Wherever writes may have been lost (a promoted replica, a restart, a restored dump), the id is
-// another and the session is gone: no failover brings a claimed number back (docs/decisions/2026-11-22-redis-failover.md).
+// The scripts that run inside Redis, atomically. Each script first reads the replication id of its own Redis, which is
+// random per process and changes at every promotion to master, so it names one unbroken line of writes. A session
+// belongs to the line that made it. If writes may have been lost (a promoted replica, a restart, a restored dump), the
+// id differs and the session is unknown: no failover makes a number claimable twice
+// (docs/decisions/2026-11-22-redis-failover.md).
 import { createHash } from 'node:crypto';
 import { REPLAY_WINDOW } from '@mte-relay/protocol';
 
@@ -14,7 +15,7 @@ export interface RedisScript {
 const BLOCK_BITS = 32;
 const BLOCKS = REPLAY_WINDOW / BLOCK_BITS + 1;
 
-// line(generation): the name of this line of writes, and INFO's text. A managed Redis may keep INFO from scripts; the
+// line(generation): the name of this line of writes, and INFO's text. A managed Redis may hide INFO from scripts; the
 // line is then the generation that the relays agree on.
 const PRELUDE = `
 local function line(generation)
@@ -34,13 +35,13 @@ local function text(number) return string.format('%.0f', number) end
 /**
  * KEYS: the store's own record, or with 'node' any key. ARGV: the generation last known or '', '1' when a connection was
  * lost since then, 'single' | 'sentinel' | 'cluster' | 'node', absolute lifetime ms, fence ms.
- * Answers {line, bound 0|1, epoch ms, age ms, now ms}.
+ * Returns {line, bound 0|1, epoch ms, age ms, now ms}.
  */
 export const HELLO: RedisScript = script(`
 local known = redis.call('HMGET', KEYS[1], 'line', 'epoch', 'since', 'replicated', 'generation')
 local id, info = line('')
 if not info and ARGV[3] == 'node' then error('NOTKNOWN the generation is kept on another node') end
--- Claims are writes: a Redis that has no memory left, no disk or too few replicas answers, and serves nobody.
+-- Claims are writes: without memory, disk or enough replicas Redis responds to reads, and must not count as ready.
 redis.call('HSET', KEYS[1], 'asked', text(now))
 if ARGV[3] == 'node' then redis.call('PEXPIRE', KEYS[1], '60000') end
 if not info then
@@ -54,7 +55,7 @@ if not info then
   end
   return {'g' .. generation, '0', '0', '0', text(now)}
 end
--- In a cluster each master has a line of its own: none can vouch for the others.
+-- In a cluster each master has a line of its own, and cannot vouch for the others.
 if ARGV[3] == 'cluster' or ARGV[3] == 'node' then return {id, '1', '0', '0', text(now)} end
 local replicas = tonumber(string.match(info, 'connected_slaves:(%d+)') or '0')
 local replicated = known[4] or ARGV[3] == 'sentinel' or replicas > 0 or not string.find(info, 'master_replid2:0+%s')
@@ -71,8 +72,8 @@ if known[1] ~= id then
   redis.call('HSET', KEYS[1], 'line', id, 'epoch', text(epoch), 'since', text(since))
 end
 if replicated and not known[4] then redis.call('HSET', KEYS[1], 'replicated', '1') end
--- Whatever store there was before this record must have run out. With replicas, an old master that is cut off from its
--- successor goes on answering, unless it is told to stop without them (min-replicas-to-write) and has had the time to.
+-- Sessions of any store before this record must have expired. With replicas, an old master that is cut off from its
+-- successor still accepts claims, unless min-replicas-to-write stops it, which takes some time.
 local settled = math.max(epoch, since + tonumber(ARGV[4]))
 if replicated then settled = math.max(settled, epoch + tonumber(ARGV[5])) end
 local age = math.max(0, now - settled)
@@ -82,7 +83,7 @@ return {id, '1', text(epoch), text(age), text(now)}
 
 /**
  * KEYS: the session. ARGV: generation, the line it was paired under or '' for any, expiry ms, record, domain,
- * unconfirmed ms. Answers 1, or 0 when this is another line.
+ * unconfirmed ms. Returns 1, or 0 if this is another line.
  */
 export const CREATE: RedisScript = script(`
 local id = line(ARGV[1])
@@ -92,10 +93,11 @@ redis.call('PEXPIRE', KEYS[1], ARGV[6])
 return 1
 `);
 
-export const CLAIM_ANSWERS = ['gone', 'fresh', 'seen', 'stale'] as const;
+/** What CLAIM returns, as an index. */
+export const CLAIM_REPLIES = ['gone', 'fresh', 'seen', 'stale'] as const;
 
 /**
- * KEYS: the session. ARGV: generation, n, 'exchange' | 'cancel', idle ms. Answers an index of CLAIM_ANSWERS.
+ * KEYS: the session. ARGV: generation, n, 'exchange' | 'cancel', idle ms. Returns an index of CLAIM_REPLIES.
  * The window is that of \`ReplayWindow\` in @mte-relay/protocol: a ring of ${BLOCKS} blocks of ${BLOCK_BITS} bits.
  */
 export const CLAIM: RedisScript = script(`

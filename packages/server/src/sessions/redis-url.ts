@@ -4,7 +4,7 @@
 //   redis+sentinel://[user:password@]host[:26379][,…]/master[/db][?sentinelUsername=…&sentinelPassword=…]
 // An IPv6 address stands in brackets; user and password are percent-encoded.
 
-/** Where Redis is. */
+/** A parsed REDIS_URL. */
 export interface RedisTarget {
   readonly kind: 'single' | 'cluster' | 'sentinel';
   readonly tls: boolean;
@@ -32,7 +32,7 @@ export const REDIS_URL_EXPECTED: string =
 const URL_FORM = /^(redis|rediss)(?:\+(cluster|sentinel))?:\/\/(?:([^@/]*)@)?([^/?@]+)(\/[^?]*)?(?:\?(.*))?$/;
 const NODE_FORM = /^(?:rediss?:\/\/)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/;
 
-/** Takes a REDIS_URL apart; undefined when it is none. */
+/** Parses a REDIS_URL; undefined if it is malformed. */
 export function parseRedisUrl(text: string): RedisTarget | undefined {
   // In a list every item may repeat the scheme.
   const joined = text.replace(/,\s*rediss?:\/\//g, ',').replace(/,\s+/g, ',');
@@ -48,7 +48,7 @@ export function parseRedisUrl(text: string): RedisTarget | undefined {
   return { kind, tls: scheme === 'rediss', nodes: nodes as RedisNode[], ...account, ...place, ...sentinels };
 }
 
-/** For logs: never with its password. */
+/** The target for logs, without user and password. */
 export function describeTarget({ kind, tls, nodes, masterName }: RedisTarget): string {
   const where = nodes.map(({ host, port }) => `${host}:${port}`).join(',');
   return `${tls ? 'rediss' : 'redis'}${kind === 'single' ? '' : `+${kind}`}://${where}${masterName ? `/${masterName}` : ''}`;

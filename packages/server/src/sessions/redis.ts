@@ -1,5 +1,5 @@
-// Sessions in Redis, shared by any number of relays of one identity: consecutive messages of a session may come to any
-// of them. Secrets are at hand for a minute in each relay; every claim is made in Redis, by one script (redis-script.ts).
+// Sessions in Redis, shared by any number of relays of one identity: consecutive messages of a session may reach any of
+// them. Each relay caches secrets for a minute; every claim is made in Redis, by one script (redis-script.ts).
 import type { Bytes, SyncSuite } from '@mte-relay/protocol';
 import type { Logger } from 'pino';
 import {
@@ -12,7 +12,7 @@ import {
 } from '../limits/fixed.ts';
 import { SessionSealer } from './record.ts';
 import { RedisConnection, type RedisReply } from './redis-connection.ts';
-import { CLAIM, CLAIM_ANSWERS, CREATE, HELLO } from './redis-script.ts';
+import { CLAIM, CLAIM_REPLIES, CREATE, HELLO } from './redis-script.ts';
 import type { RedisTarget } from './redis-url.ts';
 import {
   type ClaimPurpose,
@@ -26,7 +26,7 @@ import {
 
 export interface RedisSessionStoreOptions {
   readonly target: RedisTarget;
-  /** PEM; default: the public authorities. */
+  /** PEM; undefined for the public authorities. */
   readonly ca?: string | undefined;
   readonly keyPrefix: string;
   readonly timeoutMs: number;
@@ -46,12 +46,12 @@ interface Cached {
   readonly untilMs: number;
 }
 
-/** What HELLO answers. */
+/** The reply to HELLO. */
 class RedisBirth implements StoreBirth {
   readonly epochMs: number;
   readonly ageMs: number;
   readonly line: string;
-  /** False where Redis keeps its replication id from scripts: the relays then agree on a generation by themselves. */
+  /** False if Redis hides its replication id from scripts: the relays then agree on a generation by themselves. */
   readonly bound: boolean;
   readonly nowMs: number;
 
@@ -65,7 +65,7 @@ class RedisBirth implements StoreBirth {
   }
 }
 
-/** A {@link SessionStore} in Redis. Connects at once and for as long as it is not closed. */
+/** A {@link SessionStore} in Redis. Connects at once, and reconnects until it is closed. */
 export class RedisSessionStore implements SessionStore {
   readonly #options: RedisSessionStoreOptions;
   readonly #lifetimes: SessionLifetimes;
@@ -77,8 +77,8 @@ export class RedisSessionStore implements SessionStore {
   #ready = false;
   #generation = '';
   #losses = 0;
-  #lossesTold = 0;
-  #nodeAsked = 0; // where a cluster answered last
+  #lossesReported = 0;
+  #nodeAsked = 0; // the node of a cluster that responded last
 
   constructor(options: RedisSessionStoreOptions) {
     this.#options = options;
@@ -95,7 +95,7 @@ export class RedisSessionStore implements SessionStore {
         this.#setReady(false);
       },
       onTopologyChange: () => {
-        if (this.#generation === '') return; // each master speaks for itself
+        if (this.#generation === '') return; // each master has its own replication id
         this.#losses += 1;
         this.#setReady(false);
         this.#beat();
@@ -104,12 +104,12 @@ export class RedisSessionStore implements SessionStore {
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref();
   }
 
-  /** True while Redis has answered the last time it was asked, and could be written to. */
+  /** True if Redis responded to the last greeting and accepted its write. */
   get ready(): boolean {
     return this.#ready;
   }
 
-  /** Sessions whose secrets are at hand. */
+  /** Sessions whose secrets are cached. */
   get cached(): number {
     return this.#cache.size;
   }
@@ -119,7 +119,7 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async create(session: NewSession, birth: StoreBirth): Promise<void> {
-    if (!(birth instanceof RedisBirth)) throw new TypeError('a session is created under the birth of its own store');
+    if (!(birth instanceof RedisBirth)) throw new TypeError('the birth is not of this store');
     const expiryMs = birth.nowMs + this.#lifetimes.absoluteMs;
     const record = this.#sealer.seal(session, expiryMs);
     const inCluster = this.#options.target.kind === 'cluster';
@@ -138,24 +138,25 @@ export class RedisSessionStore implements SessionStore {
     const name = nameOf(sid);
     const cached = this.#cache.get(name);
     if (cached && cached.untilMs > performance.now()) return cached.session;
-    // Messages that arrive together look once.
-    const underWay = this.#finding.get(name);
-    if (underWay !== undefined) return underWay;
+    // Messages that arrive together share one lookup.
+    const inProgress = this.#finding.get(name);
+    if (inProgress !== undefined) return inProgress;
     const finding = this.#load(sid, name).finally(() => this.#finding.delete(name));
     this.#finding.set(name, finding);
     return finding;
   }
 
   async claim(session: Session, n: number, purpose: ClaimPurpose): Promise<StoreClaim> {
-    // A line that names itself needs no more; a generation must be known to be the present one.
-    if (this.#generation !== '' && !this.#ready) throw new StoreUnavailableError('Redis was lost a moment ago');
-    const answer = await this.#connection.run(CLAIM, this.#keyOf(session.sid), [
+    // A replication id is checked by the script itself; a generation must be known to be the present one.
+    if (this.#generation !== '' && !this.#ready)
+      throw new StoreUnavailableError('Redis was lost: its generation is not confirmed');
+    const reply = await this.#connection.run(CLAIM, this.#keyOf(session.sid), [
       this.#generation,
       String(n),
       purpose,
       String(this.#lifetimes.idleMs),
     ]);
-    const claim = CLAIM_ANSWERS[answer as number] as StoreClaim;
+    const claim = CLAIM_REPLIES[reply as number] as StoreClaim;
     if (claim === 'gone') this.#cache.delete(nameOf(session.sid));
     return claim;
   }
@@ -194,8 +195,8 @@ export class RedisSessionStore implements SessionStore {
   }
 
   #beat(): void {
-    this.#greet().catch(() => undefined); // said by `ready`, and in the log by the connection
-    // Secrets do not stay longer than said, sessions or not.
+    this.#greet().catch(() => undefined); // `ready` reports it, and the connection logs it
+    // Cached secrets expire, also while no session is found.
     const nowMs = performance.now();
     for (const [name, { untilMs }] of this.#cache) {
       if (untilMs > nowMs) break;
@@ -206,8 +207,8 @@ export class RedisSessionStore implements SessionStore {
   async #greet(): Promise<RedisBirth> {
     const losses = this.#losses;
     try {
-      const birth = new RedisBirth(await this.#hello(losses > this.#lossesTold));
-      this.#lossesTold = Math.max(this.#lossesTold, losses);
+      const birth = new RedisBirth(await this.#hello(losses > this.#lossesReported));
+      this.#lossesReported = Math.max(this.#lossesReported, losses);
       this.#learn(birth);
       return birth;
     } catch (error) {
@@ -217,8 +218,8 @@ export class RedisSessionStore implements SessionStore {
   }
 
   /**
-   * In a cluster any node may answer, so that the sessions of all others are served while one is away. Only what the
-   * relays must agree on, where Redis keeps its replication id from scripts, is with one node alone.
+   * In a cluster any node may respond, so that the sessions of all others are served while one is unreachable. The
+   * generation, which relays must agree on if Redis hides its replication id from scripts, is on one node alone.
    */
   async #hello(lost: boolean): Promise<RedisReply> {
     const { target, keyPrefix } = this.#options;
@@ -235,7 +236,7 @@ export class RedisSessionStore implements SessionStore {
         ]);
       } catch (error) {
         if (!mayAskOthers || asked === NODES_TRIED_MAX) throw error;
-        // The keys fall to slots, and so to nodes, by chance.
+        // The slots of the keys, and so their nodes, are random.
         if (at === this.#nodeAsked) this.#nodeAsked = (at + 1) % NODE_KEYS;
       }
     }
@@ -245,12 +246,12 @@ export class RedisSessionStore implements SessionStore {
     if (!birth.bound) {
       if (this.#generation === '') {
         this.#options.log.warn(
-          'this Redis keeps INFO from scripts: a failover that loses writes is noticed by lost connections only',
+          'Redis hides INFO from scripts: a failover that loses writes is detected by lost connections alone',
         );
       }
       this.#generation = birth.line.slice(1);
     }
-    if (birth.bound || this.#lossesTold === this.#losses) this.#setReady(true);
+    if (birth.bound || this.#lossesReported === this.#losses) this.#setReady(true);
   }
 
   #setReady(ready: boolean, cause?: string): void {
@@ -259,7 +260,7 @@ export class RedisSessionStore implements SessionStore {
     this.#options.log.info({ ready, cause }, 'session store');
   }
 
-  /** Everything of one session is in one hash slot. */
+  /** The hash tag keeps everything of one session in one slot. */
   #keyOf(sid: Bytes): string {
     return `${this.#options.keyPrefix}{${Buffer.from(sid.buffer, sid.byteOffset, sid.byteLength).toString('base64url')}}`;
   }

@@ -1,4 +1,4 @@
-// What the relay asks of a session store. In memory the answers are there at once; a remote store has them later.
+// The interface of a session store. The results of a store in memory are immediate; a remote store promises them.
 import type { Awaitable, Bytes, Claim, SyncExpandKey } from '@mte-relay/protocol';
 
 /** A session as the relay uses it. */
@@ -12,64 +12,64 @@ export interface Session {
   readonly flags: number;
   /** The client id that was issued with the session. */
   readonly clientId: string;
-  /** True once the session is only good for cancels. */
+  /** True once the session admits cancels alone. */
   readonly ended: boolean;
 }
 
-/** What a pairing hands to the store. */
+/** A session as a pairing makes it. */
 export interface NewSession {
   readonly sid: Bytes;
   readonly requestSecret: SyncExpandKey;
   readonly responseSecret: SyncExpandKey;
-  /** The same two as bytes, for a store that must write them down; erased once `create` has answered. */
+  /** The same two secrets as bytes, for a store that writes records; erased once `create` has settled. */
   readonly secrets: { readonly request: Bytes; readonly response: Bytes };
   readonly domain: string;
   readonly flags: number;
   readonly clientId: string;
 }
 
-/** Thrown by {@link SessionStore.create} when there is no room. */
+/** Thrown by {@link SessionStore.create} if the store is full. */
 export class StoreFullError extends Error {
   override readonly name = 'StoreFullError';
 }
 
-/** A store that does not answer, or not in time. The relay refuses with 503, and nothing runs. */
+/** A store that does not respond, or times out. The relay refuses with 503, and nothing runs. */
 export class StoreUnavailableError extends Error {
   override readonly name = 'StoreUnavailableError';
 }
 
 /** What a store vouches for towards clients (SPEC §7, store epoch rule). */
 export interface StoreBirth {
-  /** When the store began in its present form, Unix time; a larger number is a newer store. 0 vouches for nothing. */
+  /** When the store began in its present form, Unix time in ms; a larger number is newer. 0 vouches for nothing. */
   readonly epochMs: number;
-  /** For how long no older session has been claimable, by a clock that is never set. 0 vouches for nothing. */
+  /** For how many ms no older session has been claimable, by a monotonic clock. 0 vouches for nothing. */
   readonly ageMs: number;
 }
 
-/** What a number is claimed for: to run a request, or to make sure that one never runs. */
+/** Why a number is claimed: to run a request, or to make sure that a request never runs. */
 export type ClaimPurpose = 'exchange' | 'cancel';
 
-/** What became of a claim; `gone`: the session is unknown, or has ended and the claim is for an exchange. */
+/** The result of a claim; `gone`: the session is unknown, or has ended and the claim is for an exchange. */
 export type StoreClaim = Claim | 'gone';
 
-/** Holds sessions and their claimed message numbers. What it rejects with is answered with 503, and nothing runs. */
+/** Stores sessions and their claimed message numbers. If a call fails, the relay refuses with 503, and nothing runs. */
 export interface SessionStore {
-  /** Asked once per pairing, before `create`. */
+  /** Called once per pairing, before `create`. */
   birth(): Awaitable<StoreBirth>;
-  /** False while the store cannot answer; the relay is then not ready. */
+  /** False while the store cannot respond; the relay is then not ready. */
   readonly ready: boolean;
-  /** Sessions held, where the store knows at once. */
+  /** Number of sessions; undefined if the store does not know it at once. */
   readonly size?: number | undefined;
-  /** Sessions of a store outside this process that are at hand in it. */
+  /** Sessions of a store outside this process whose secrets are cached in it. */
   readonly cached?: number | undefined;
   /**
-   * Keeps a session that was paired under this birth; fails when the store has been born again since.
+   * Stores a session that was paired under this birth; fails if the store has been born again since.
    * Throws or rejects with {@link StoreFullError} or {@link StoreUnavailableError}.
    */
   create(session: NewSession, birth: StoreBirth): Awaitable<void>;
-  /** May answer from a cache, and so may be wrong about whether the session has ended: the claim decides. */
+  /** May use a cache, and so may be wrong about whether the session has ended: the claim decides. */
   find(sid: Bytes): Awaitable<Session | undefined>;
-  /** Claims a message number once, atomically. Called only for numbers of messages whose tag has verified. */
+  /** Claims a message number once, atomically. Called only once a tag of the message has verified. */
   claim(session: Session, n: number, purpose: ClaimPurpose): Awaitable<StoreClaim>;
   close(): Awaitable<void>;
 }

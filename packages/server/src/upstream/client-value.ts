@@ -1,10 +1,10 @@
-// Fields of the upstream's response as the client can follow them: the upstream's own URLs as paths of the relay, and
-// cookies by the paths and the domain that the client addresses.
+// Translates fields of the upstream's response for the client: the upstream's own URLs become paths of the relay, and
+// cookies get the paths and the domain that the client addresses.
 import { parseSetCookie, withinDomain, withPath } from '../http/set-cookie.ts';
 
-/** Response fields that carry a URL which may be the upstream's own. */
+/** Response fields whose URL may be the upstream's own. */
 const LOCATION_FIELDS: ReadonlySet<string> = new Set(['location', 'content-location']);
-/** A URL with a scheme, or one that begins with an authority. */
+/** A URL with a scheme or an authority. */
 const ABSOLUTE_URL = /^(?:[a-z][a-z0-9+.-]*:|\/\/)/i;
 
 /** Translates between the paths of one upstream and those of the relay in front of it. */
@@ -12,7 +12,7 @@ export class ClientValues {
   readonly #origin: string;
   readonly #basePath: string;
 
-  /** @param basePath of UPSTREAM, without a slash at its end. */
+  /** @param basePath the path of UPSTREAM, without a slash at its end. */
   constructor(origin: string, basePath: string) {
     this.#origin = origin;
     this.#basePath = basePath;
@@ -21,7 +21,7 @@ export class ClientValues {
   /**
    * A field's value for the client.
    * @param name in lower case.
-   * @param authority that the client addressed, where it says so itself: a Host may have been rewritten on the way.
+   * @param authority that the client addressed, if known; a proxy may have rewritten Host.
    */
   of(name: string, value: string, authority = ''): string {
     if (name === 'set-cookie') return this.#cookie(withinDomain(value, authority));

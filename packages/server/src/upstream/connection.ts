@@ -1,4 +1,4 @@
-// What is sent to the upstream, and connections outside the pool: for WebSockets, and for what undici cannot send.
+// Requests to the upstream, and connections outside the pool: for WebSockets, and for requests that undici cannot send.
 import { type ClientRequest, request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { connect, isIP, type Socket } from 'node:net';
@@ -15,19 +15,19 @@ export interface UpstreamRequest {
   /** Flat: name, value, name, value. */
   readonly headers: string[];
   readonly body: Uint8Array | Readable | null;
-  /** Behind the body. Such a request says no `content-length`. */
+  /** Sent after the body. Such a request does not have a `content-length`. */
   readonly trailers?: Trailers | undefined;
 }
 
-/** Where a connection outside the pool goes. */
+/** The destination of a connection outside the pool. */
 export interface UpstreamConnection {
   readonly origin: URL;
-  /** Path and query to ask for. */
+  /** Path and query of the request. */
   readonly path: string;
   readonly tls: UpstreamTls;
 }
 
-/** PEM, where it is not the public one. */
+/** PEM; undefined for the public authorities, or without a client certificate. */
 export interface UpstreamTls {
   readonly ca?: string;
   readonly cert?: string;
@@ -40,7 +40,7 @@ export const KEEP_ALIVE: { readonly keepAlive: true; readonly keepAliveInitialDe
   keepAliveInitialDelay: TCP_KEEP_ALIVE_DELAY_MS,
 };
 
-/** A request on a connection of its own, which may be half closed as TCP allows. @param headers flat, `host` too. */
+/** A request on a connection of its own, which may be half closed. @param headers flat, with `host`. */
 export function connectionRequest(
   { origin, path, tls }: UpstreamConnection,
   method: string,
@@ -51,17 +51,19 @@ export function connectionRequest(
   const port = Number(origin.port || (isTls ? 443 : 80));
   const address = { host, port, allowHalfOpen: true, ...KEEP_ALIVE };
   const createConnection = (): Socket =>
-    heedEarlyAnswers(isTls ? tlsConnect({ servername: isIP(host) ? '' : host, ...address, ...tls }) : connect(address));
-  // No agent: it would make the connection itself.
+    readEarlyResponses(
+      isTls ? tlsConnect({ servername: isIP(host) ? '' : host, ...address, ...tls }) : connect(address),
+    );
+  // Without an agent, which would make the connection itself.
   return (isTls ? tlsRequest : plainRequest)({ host, port, path, method, headers, createConnection });
 }
 
 /**
- * Lets an answer be read that came before the upstream closed on the rest of an upload (RFC 9112 §9.6). Node ends a socket
- * at the first write that fails, with the answer unread behind it. So what cannot be written any more counts as written,
- * and the reading side tells what became of the connection: the answer, then its end.
+ * Has a socket read the response of an upstream that closed before it read the whole upload (RFC 9112 §9.6). Node
+ * destroys a socket at the first write that fails, before it has read that response. So a write to a closed connection
+ * counts as written, and the reading side reports the response and then the close.
  */
-export function heedEarlyAnswers(socket: Socket): Socket {
+export function readEarlyResponses(socket: Socket): Socket {
   const write = socket._write;
   const writev = socket._writev;
   socket._write = (chunk, encoding, done) => write.call(socket, chunk, encoding, (error) => done(unlessClosed(error)));

@@ -3,12 +3,12 @@ import type { Readable } from 'node:stream';
 import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { DomainSettings, ProcessSettings } from '../config/settings.ts';
 import { ClientValues } from './client-value.ts';
-import { heedEarlyAnswers, type UpstreamConnection, type UpstreamRequest, type UpstreamTls } from './connection.ts';
+import { readEarlyResponses, type UpstreamConnection, type UpstreamRequest, type UpstreamTls } from './connection.ts';
 import { dispatchTrailed, type TrailedRequest } from './trailers.ts';
 
-/** The upstream API, over kept-alive connections. */
+/** The upstream API, on connections that are kept alive. */
 export class Upstream {
-  /** What the client is told of the upstream's URLs and cookies. */
+  /** Translates the upstream's URLs and cookies for the client. */
   readonly clientValues: ClientValues;
   readonly #basePath: string;
   readonly #pool: Pool;
@@ -34,18 +34,18 @@ export class Upstream {
     this.#pool = new Pool(own.UPSTREAM.origin, {
       headersTimeout: settings.UPSTREAM_HEADERS_TIMEOUT_MS,
       bodyTimeout: settings.UPSTREAM_IDLE_TIMEOUT_MS,
-      // One request per connection at a time: a slow answer holds nobody up, and a broken one takes nobody along.
+      // One request per connection at a time: a slow or failed response then delays or fails no other.
       pipelining: 1,
       allowH2: false,
       connect: (target, done) =>
         connect(target, (...result) => {
-          if (result[1]) heedEarlyAnswers(result[1]);
+          if (result[1]) readEarlyResponses(result[1]);
           done(...result);
         }),
     });
   }
 
-  /** Sends a request; everything that becomes of it is told to the handler. */
+  /** Sends a request; the handler receives every event of it. */
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
     if (request.trailers) {
       dispatchTrailed(this.connection(request.target), request as TrailedRequest, this.#settings, handler);
@@ -62,22 +62,22 @@ export class Upstream {
     );
   }
 
-  /** Where requests go. */
+  /** UPSTREAM. */
   get url(): URL {
     return this.#url;
   }
 
-  /** Where and how a connection of its own reaches the upstream; for what the pool cannot carry. */
+  /** The destination of a connection of its own, for a request that the pool cannot carry. */
   connection(target: string): UpstreamConnection {
     return { origin: this.#url, path: this.#basePath + target, tls: this.#tls };
   }
 
-  /** Ends idle connections at once and the others with their exchange. */
+  /** Closes idle connections at once and the others after their exchange. */
   async close(): Promise<void> {
     await this.#pool.close();
   }
 
-  /** Ends everything at once. */
+  /** Closes every connection at once. */
   async destroy(): Promise<void> {
     await this.#pool.destroy();
   }

@@ -1,5 +1,5 @@
-// A request that has trailers, by node:http on a connection of its own: undici can send none (it ends every chunked
-// request itself). The handler is told what undici would tell it, in the same order.
+// Sends a request with trailers, by node:http on a connection of its own: undici cannot send trailers, because it ends
+// every chunked request itself. The handler receives the events that undici would give it, in the same order.
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
@@ -12,7 +12,7 @@ import { timeLimitError } from './failures.ts';
 /** A request whose body ends with trailers. */
 export type TrailedRequest = UpstreamRequest & { readonly trailers: Trailers };
 
-/** Sends a request with trailers; everything that becomes of it is told to the handler. */
+/** Sends a request with trailers; the handler receives every event of it. */
 export function dispatchTrailed(
   connection: UpstreamConnection,
   request: TrailedRequest,
@@ -29,7 +29,7 @@ class TrailedExchange implements Dispatcher.DispatchController {
   readonly #out: ClientRequest;
   readonly #connecting: NodeJS.Timeout;
   #res: IncomingMessage | undefined;
-  #ended = false; // the handler knows the outcome
+  #ended = false; // the handler has received the end or an error
   paused = false;
   reason: Error | null = null;
 
@@ -46,7 +46,7 @@ class TrailedExchange implements Dispatcher.DispatchController {
       ...request.headers,
       'host',
       connection.origin.host,
-      'transfer-encoding', // trailers stand behind the last chunk: no other framing has a place for them
+      'transfer-encoding', // no other framing of HTTP/1.1 has trailers
       'chunked',
       'trailer',
       request.trailers.names.join(', '),
@@ -67,7 +67,7 @@ class TrailedExchange implements Dispatcher.DispatchController {
       socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => clearTimeout(this.#connecting));
     });
     out.on('error', (error) => this.#fail(error));
-    out.on('information', ({ statusCode, rawHeaders }) => this.#tellHead(statusCode, rawHeaders));
+    out.on('information', ({ statusCode, rawHeaders }) => this.#passHead(statusCode, rawHeaders));
     out.on('response', (res) => this.#onResponse(res));
     out.on('timeout', () => this.#onSilence());
     out.setTimeout(this.#settings.UPSTREAM_HEADERS_TIMEOUT_MS);
@@ -75,7 +75,7 @@ class TrailedExchange implements Dispatcher.DispatchController {
     if (!this.#ended) this.#sendBody();
   }
 
-  // The request's way.
+  // The request.
 
   #sendBody(): void {
     const { body } = this.#request;
@@ -102,35 +102,36 @@ class TrailedExchange implements Dispatcher.DispatchController {
     this.#out.end();
   };
 
-  /** A body that broke off must not look like one that ended. */
+  /** A body that was cut off must not look complete. */
   readonly #onBodyClose = (): void => {
-    if (!(this.#request.body as Readable).readableEnded) this.#fail(new Error('the request broke off'));
+    if (!(this.#request.body as Readable).readableEnded)
+      this.#fail(new Error('the request closed before it was complete'));
   };
 
-  // The answer's way.
+  // The response.
 
   #onResponse(res: IncomingMessage): void {
     this.#res = res;
     this.#out.setTimeout(this.#settings.UPSTREAM_IDLE_TIMEOUT_MS);
     res.on('error', (error) => this.#fail(error));
     res.on('close', () => {
-      if (!res.complete) this.#fail(new Error('the answer broke off'));
+      if (!res.complete) this.#fail(new Error('the response closed before it was complete'));
     });
-    this.#tellHead(res.statusCode as number, res.rawHeaders);
-    res.on('data', (piece: Buffer) => this.#tell(() => this.#handler.onResponseData?.(this, piece)));
+    this.#passHead(res.statusCode as number, res.rawHeaders);
+    res.on('data', (piece: Buffer) => this.#pass(() => this.#handler.onResponseData?.(this, piece)));
     res.on('end', () => {
-      if (!res.complete) return; // its close tells
-      this.#tell(() => this.#handler.onResponseEnd?.(this, parsed(res.rawTrailers)));
+      if (!res.complete) return; // `close` fails it
+      this.#pass(() => this.#handler.onResponseEnd?.(this, parsed(res.rawTrailers)));
       this.#end();
     });
     if (this.paused) res.pause();
   }
 
-  #tellHead(status: number, rawHeaders: readonly string[]): void {
-    this.#tell(() => this.#handler.onResponseStart?.(this, status, parsed(rawHeaders)));
+  #passHead(status: number, rawHeaders: readonly string[]): void {
+    this.#pass(() => this.#handler.onResponseStart?.(this, status, parsed(rawHeaders)));
   }
 
-  #tell(step: () => void): void {
+  #pass(step: () => void): void {
     if (this.#ended) return;
     try {
       step();
@@ -139,12 +140,12 @@ class TrailedExchange implements Dispatcher.DispatchController {
     }
   }
 
-  /** Nothing came and nothing went for the time limit. While the client is behind, that is not the upstream's doing. */
+  /** Nothing was read or written within the time limit. While the client is too slow, the upstream is not at fault. */
   #onSilence(): void {
     if (!this.paused) this.#fail(timeLimitError('upstream-timeout'));
   }
 
-  // What undici's handlers may ask for.
+  // DispatchController.
 
   abort(reason: Error): void {
     this.reason ??= reason;
@@ -161,7 +162,7 @@ class TrailedExchange implements Dispatcher.DispatchController {
     this.#res?.resume();
   }
 
-  // The end.
+  // Ending.
 
   readonly #fail = (error: Error): void => {
     if (this.#ended) return;
@@ -172,7 +173,7 @@ class TrailedExchange implements Dispatcher.DispatchController {
   #end(): void {
     this.#ended = true;
     clearTimeout(this.#connecting);
-    // An answer that came before the whole request ends the connection: what is left of the body has no reader.
+    // After an early response the connection closes: the upstream does not read the rest of the body.
     if (!this.#out.writableFinished || !this.#res?.complete) this.#out.destroy();
     const { body } = this.#request;
     if (body === null || body instanceof Uint8Array) return;
@@ -180,7 +181,7 @@ class TrailedExchange implements Dispatcher.DispatchController {
   }
 }
 
-/** Raw fields of node:http in the form that undici gives; every name has a list. */
+/** Raw fields of node:http as undici parses them, with a list for every name. */
 function parsed(raw: readonly string[]): ParsedHeaders & Record<string, string[]> {
   const headers: Record<string, string[]> = Object.create(null);
   for (const [name, value] of rawFields(raw)) {

@@ -1,4 +1,4 @@
-// The upstream's side of a sealed WebSocket: its handshake, and what an upstream that refuses has said.
+// The upstream's side of a sealed WebSocket: its handshake, and the response of an upstream that refuses it.
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Bytes } from '@mte-relay/protocol';
 import { WebSocket } from 'ws';
@@ -8,54 +8,54 @@ import { CLOSE_TIMEOUT_MS, WHOLE_BODY_MAX_BYTES } from '../limits/fixed.ts';
 import { KEEP_ALIVE, type UpstreamConnection } from './connection.ts';
 import { timeLimitError } from './failures.ts';
 
-/** What the handshake asks for. */
+/** The handshake to send. */
 export interface UpgradeRequest {
-  /** Flat: name, value, name, value; without any `sec-websocket-…` field. */
+  /** Flat: name, value, name, value; without `sec-websocket-…` fields. */
   readonly headers: readonly string[];
   /** Subprotocols that the client offers, best first. */
   readonly protocols: readonly string[];
-  /** Whether the client offers permessage-deflate; it is used between relay and upstream alone. */
+  /** True if the client offers permessage-deflate; relay and upstream alone use it. */
   readonly deflate: boolean;
 }
 
-/** Told once what became of a handshake. */
+/** Receives the outcome of a handshake, once. */
 export interface UpgradeOutcome {
-  /** The WebSocket is open; listeners that are set within the call miss nothing. */
+  /** The WebSocket is open; listeners that are added during the call miss no event. */
   onOpen(fields: [string, string][]): void;
-  /** The upstream answered otherwise. @param body undefined when it is longer than can be sealed. */
+  /** The upstream sent another response. @param body undefined if it is too long to be sealed. */
   onRefused(status: number, fields: [string, string][], body: Bytes | undefined): void;
   onFailed(error: Error): void;
 }
 
-/** Begins a handshake. Throws SyntaxError for a subprotocol that is no token or is offered twice. */
+/** Begins a handshake. @throws SyntaxError for a subprotocol that is not a token or is offered twice. */
 export function openUpstream(
   connection: UpstreamConnection,
   request: UpgradeRequest,
   settings: ProcessSettings,
   outcome: UpgradeOutcome,
 ): WebSocket {
-  let late: Error | undefined;
+  let timedOut: Error | undefined;
   let stopTimers = (): void => undefined;
   let settled = false;
-  const settle = (tell: () => void): void => {
+  const settle = (report: () => void): void => {
     if (settled) return;
     settled = true;
     stopTimers();
-    tell();
+    report();
   };
   const upstream: WebSocket = new WebSocket(connection.origin, [...request.protocols], {
     ...connection.tls,
-    ...(KEEP_ALIVE as object), // for the socket below, of which the declarations of `ws` do not speak
+    ...(KEEP_ALIVE as object), // options of the socket, which the type declarations of `ws` do not have
     headers: headerObject(request.headers),
     perMessageDeflate: request.deflate,
     maxPayload: settings.WEBSOCKET_MESSAGE_MAX_BYTES,
     ...limitsOf(settings),
-    autoPong: false, // the client answers
+    autoPong: false, // the client sends the pong
     finishRequest(handshake: ClientRequest) {
-      // A URL object would have rewritten the path: what was matched is what is asked for.
+      // A URL object would rewrite the path: the relay sends the one that its rules matched.
       handshake.path = connection.path;
       stopTimers = limitHandshake(handshake, settings, (error) => {
-        late = error;
+        timedOut = error;
         upstream.terminate();
       });
       handshake.end();
@@ -66,13 +66,13 @@ export function openUpstream(
     const picked = res.headers['sec-websocket-protocol'];
     fields = downstreamFields(res.headers).filter(([name]) => !isHandshakeField(name));
     if (picked !== undefined) fields.push(['sec-websocket-protocol', picked]);
-    // An upstream may pick none (RFC 6455 §4.2.2), and the client decides whether it can live with that. `ws` refuses it
-    // by itself, so it is told what it wants to hear.
+    // An upstream may select no subprotocol (RFC 6455 §4.2.2), and the client decides whether it accepts that. `ws`
+    // would fail the handshake, so the relay gives it a subprotocol that it accepts.
     else if (request.protocols[0] !== undefined) res.headers['sec-websocket-protocol'] = request.protocols[0];
   });
   upstream.on('open', () => settle(() => outcome.onOpen(fields)));
   upstream.on('error', (error) => {
-    settle(() => outcome.onFailed(late ?? error));
+    settle(() => outcome.onFailed(timedOut ?? error));
   });
   upstream.on('unexpected-response', (handshake, res) => {
     readRefusal(res, (body) => {
@@ -83,12 +83,12 @@ export function openUpstream(
   return upstream;
 }
 
-/** Options of `ws` that its type declarations do not have yet. */
+/** Options of `ws` that its type declarations do not have. */
 function limitsOf(settings: ProcessSettings): object {
   return { maxFragments: settings.WEBSOCKET_FRAGMENTS_MAX, closeTimeout: CLOSE_TIMEOUT_MS };
 }
 
-/** Holds a handshake to the upstream's time limits. @returns ends the watch. */
+/** Applies the upstream's time limits to a handshake. @returns a function that clears them. */
 export function limitHandshake(
   handshake: ClientRequest,
   settings: ProcessSettings,
@@ -96,10 +96,10 @@ export function limitHandshake(
 ): () => void {
   const expireWith = (limit: Parameters<typeof timeLimitError>[0]) => (): void => expire(timeLimitError(limit));
   const connecting = setTimeout(expireWith('upstream-unreachable'), settings.UPSTREAM_CONNECT_TIMEOUT_MS);
-  let answering: NodeJS.Timeout | undefined;
+  let responding: NodeJS.Timeout | undefined;
   const onConnected = (): void => {
     clearTimeout(connecting);
-    answering = setTimeout(expireWith('upstream-timeout'), settings.UPSTREAM_HEADERS_TIMEOUT_MS);
+    responding = setTimeout(expireWith('upstream-timeout'), settings.UPSTREAM_HEADERS_TIMEOUT_MS);
   };
   handshake.once('socket', (socket) => {
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', onConnected);
@@ -108,7 +108,7 @@ export function limitHandshake(
     handshake.removeAllListeners('socket');
     handshake.socket?.removeListener('connect', onConnected).removeListener('secureConnect', onConnected);
     clearTimeout(connecting);
-    clearTimeout(answering);
+    clearTimeout(responding);
   };
 }
 
@@ -125,11 +125,11 @@ function readRefusal(res: IncomingMessage, done: (body: Bytes | undefined) => vo
     if (length > WHOLE_BODY_MAX_BYTES) finish(undefined);
   });
   res.on('end', () => finish(new Uint8Array(Buffer.concat(pieces))));
-  res.on('error', () => undefined); // its close tells
+  res.on('error', () => undefined); // `close` handles it
   res.on('close', () => finish(undefined));
 }
 
-/** Several lines of one name stay several: node:http takes arrays, which the declarations of `ws` do not say. */
+/** Keeps several lines of one name: node:http takes arrays, which the type declarations of `ws` do not have. */
 function headerObject(flat: readonly string[]): Record<string, string> {
   const headers = new Map<string, string[]>();
   for (let i = 0; i + 1 < flat.length; i += 2) {

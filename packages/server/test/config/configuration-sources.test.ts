@@ -246,7 +246,7 @@ describe('the settings adapter', () => {
     });
     for (const name of ['silent.js', 'unloaded.js']) {
       const sources = await readAllSources({ ...GOOD, SETTINGS_MODULE: join(folder, name) }, 50);
-      expect(sources.problems.map(({ seen }) => seen)).toEqual([expect.stringContaining('no answer for 0.05 s')]);
+      expect(sources.problems.map(({ seen }) => seen)).toEqual([expect.stringContaining('no result within 0.05 s')]);
     }
     const problems: ConfigProblem[] = [];
     await loadModules({ STARTUP_MODULE: join(folder, 'unloaded.js') }, problems, 50);

@@ -156,7 +156,7 @@ test('a hook that fails is told of without what it says', async () => {
   expect((await client.fetch({ path: '/refused' })).head.status).toBe(500);
   expect((await client.fetch({})).head.status).toBe(200);
   await until(sink, 'exchange', 2);
-  expect(sink.named('the onResponse hook failed')[0]).toMatchObject({ level: 50, fault: { name: 'TypeError' } });
+  expect(sink.named('onResponse hook failed')[0]).toMatchObject({ level: 50, fault: { name: 'TypeError' } });
   expect(sink.lines.join('')).not.toMatch(/the-(?:token|answer)-itself/);
 });
 

@@ -27,7 +27,7 @@ test('lines that nobody takes are bounded, and the next reader is told how many 
   let read = '';
   for await (const piece of reader) {
     read += piece;
-    if (read.endsWith('took them"}\n')) break;
+    if (read.endsWith('too slow"}\n')) break;
   }
   const lines = read
     .trimEnd()

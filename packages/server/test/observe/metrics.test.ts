@@ -30,7 +30,7 @@ test('one exchange is counted once in every family that it concerns', async () =
   });
   expect(changed).toMatchObject({
     [short('requests_total{route="exchange",outcome="2xx"}')]: 1,
-    [short('request_seconds_count{route="exchange",answer="whole"}')]: 1,
+    [short('request_seconds_count{route="exchange",response="whole"}')]: 1,
     [short('upstream_seconds_count')]: 1,
     [short('decode_seconds_count')]: 1,
     [short('encode_seconds_count')]: 1,
@@ -48,7 +48,7 @@ test('times are in seconds and buckets are cumulative', async () => {
   expect([upstream('0.1'), upstream('1'), upstream('5'), upstream('+Inf')]).toEqual([0, 1, 1, 1]);
   expect(changed[short('upstream_seconds_sum')]).toBeGreaterThan(0.1);
   expect(changed[short('upstream_seconds_sum')]).toBeLessThan(5);
-  const request = changed[short('request_seconds_sum{route="exchange",answer="whole"}')] as number;
+  const request = changed[short('request_seconds_sum{route="exchange",response="whole"}')] as number;
   expect(request).toBeGreaterThanOrEqual(changed[short('upstream_seconds_sum')] as number);
   expect(changed[short('decode_seconds_sum')]).toBeLessThan(5);
 });
@@ -70,8 +70,8 @@ test('outcomes follow the inner status, and a stream is told from a whole answer
     [short('requests_total{route="exchange",outcome="4xx"}')]: 1,
     [short('requests_total{route="exchange",outcome="5xx"}')]: 1,
     [short('requests_total{route="exchange",outcome="2xx"}')]: 1,
-    [short('request_seconds_count{route="exchange",answer="stream"}')]: 1,
-    [short('request_seconds_count{route="exchange",answer="whole"}')]: 2,
+    [short('request_seconds_count{route="exchange",response="stream"}')]: 1,
+    [short('request_seconds_count{route="exchange",response="whole"}')]: 2,
   });
 });
 
@@ -152,7 +152,7 @@ test('pass-through requests have their own route, and their bytes both ways', as
   const changed = await changes(staged, () => send(staged.port, '/up', { body: new Uint8Array(70_000) }));
   expect(changed).toMatchObject({
     [short('requests_total{route="pass_through",outcome="2xx"}')]: 1,
-    [short('request_seconds_count{route="pass_through",answer="stream"}')]: 1,
+    [short('request_seconds_count{route="pass_through",response="stream"}')]: 1,
     [short('upstream_seconds_count')]: 1,
     [short('bytes_total{route="pass_through",direction="in"}')]: 70_000,
     [short('bytes_total{route="pass_through",direction="out"}')]: 300,

@@ -37,7 +37,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
     expect(await relay.exited).toEqual({ code: 0, signal: null });
     expect(performance.now() - beganMs).toBeLessThan(SOON_MS);
     expect(relay.output()).toContain('store closed');
-    expect(relay.lines().map(({ msg }) => msg)).toEqual(['asked to end before it listens', 'relay has closed']);
+    expect(relay.lines().map(({ msg }) => msg)).toEqual(['stopped before listening', 'relay has closed']);
   },
 );
 
@@ -49,7 +49,7 @@ test('no line of the log overtakes another at the end, however long its writing 
   await hasSaid(relay, 'sleeping');
   relay.child.kill('SIGTERM');
   expect(await relay.exited).toEqual({ code: 0, signal: null });
-  expect(relay.lines().map(({ msg }) => msg)).toEqual(['asked to end before it listens', 'relay has closed']);
+  expect(relay.lines().map(({ msg }) => msg)).toEqual(['stopped before listening', 'relay has closed']);
 });
 
 test.each([
@@ -74,7 +74,7 @@ test('a second signal ends at once a relay whose store does not close', async ()
   await hasSaid(relay, 'closing');
   relay.child.kill('SIGTERM');
   expect(await relay.exited).toEqual({ code: 143, signal: null });
-  expect(relay.lines()).toContainEqual(expect.objectContaining({ msg: 'asked again: ending at once' }));
+  expect(relay.lines()).toContainEqual(expect.objectContaining({ msg: 'second signal: exiting now' }));
 });
 
 test('a start that fails ends, whatever its startup script has left running', async () => {

@@ -4,7 +4,7 @@ import { TEST_SECRET } from '@mte-relay/testing/settings';
 import { until } from '@mte-relay/testing/until';
 import pino from 'pino';
 import { onTestFinished } from 'vitest';
-import { SESSION_LIFETIMES, SESSION_LIFETIMES } from '../../src/limits/fixed.ts';
+import { SESSION_LIFETIMES } from '../../src/limits/fixed.ts';
 import { RedisSessionStore, type RedisSessionStoreOptions } from '../../src/sessions/redis.ts';
 import { parseRedisUrl, type RedisTarget } from '../../src/sessions/redis-url.ts';
 import type { NewSession, Session } from '../../src/sessions/store.ts';
