@@ -5,6 +5,7 @@ import { startCollector } from '@mte-relay/testing/collector';
 import { REDIS_SERVER, startRedis } from '@mte-relay/testing/redis';
 import { relayBefore } from '@mte-relay/testing/relay-process';
 import { plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { openOuter } from '@mte-relay/testing/sealed-websocket';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { LOG_LEVELS } from '../../packages/server/src/config/settings.ts';
@@ -13,8 +14,10 @@ const ROOT = join(import.meta.dirname, '../..');
 const FOLDER = join(ROOT, 'deploy/azure/queries');
 const QUERIES = readdirSync(FOLDER).map((name) => ({ name, text: readFileSync(join(FOLDER, name), 'utf8') }));
 
-/** Lines of a relay that has seen an exchange, a replay, a broken upstream, a cancel, a plain request, and its end. */
-async function linesOfALife(): Promise<{ lines: Record<string, unknown>[]; output: string }> {
+type Line = Readonly<Record<string, unknown>>;
+
+/** Lines of a relay that served a request of each route, a replay and a failed upstream, and then closed. */
+async function linesOfALife(): Promise<{ lines: Line[]; output: string }> {
   const redis = await startRedis();
   const collector = await startCollector();
   const relay = await relayBefore((req, res) => (req.url === '/break' ? req.socket.destroy() : res.end('hello')), {
@@ -31,6 +34,8 @@ async function linesOfALife(): Promise<{ lines: Record<string, unknown>[]; outpu
   await client.fetch({ method: 'POST', path: '/break' });
   await client.cancel(50);
   await send(relay.port, '/plain', { method: 'GET' });
+  (await openOuter(relay.port)).terminate();
+  await expect.poll(() => relay.lines().some(({ msg }) => msg === 'websocket'), { timeout: 10_000 }).toBe(true);
   relay.child.kill('SIGTERM');
   await relay.exited;
   await redis.remove();
@@ -39,7 +44,7 @@ async function linesOfALife(): Promise<{ lines: Record<string, unknown>[]; outpu
 
 /** A value of a line, as line.fault.code. */
 function valueAt(line: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>((value, name) => (value as Record<string, unknown> | undefined)?.[name], line);
+  return path.reduce<unknown>((value, name) => (value as Line | undefined)?.[name], line);
 }
 
 test.skipIf(!REDIS_SERVER)('each field and message of each query is in the lines of a run', async () => {
@@ -61,7 +66,11 @@ test.skipIf(!REDIS_SERVER)('each field and message of each query is in the lines
       }
     }
   }
-  // What ContainerLogV2 asks of a line: that it is JSON, alone, with a level by its name.
+  // Codes are counted by the lines that have a route too: one for each request.
+  const failed = lines.filter(({ code, route }) => code !== undefined && route !== undefined);
+  expect(failed.map(({ code }) => code).sort()).toEqual(['replayed', 'upstream-failed']);
+  expect(lines.filter(({ code }) => code === 'upstream-failed')).toHaveLength(2);
+  // ContainerLogV2 reads a line that is one JSON object with a level by its name.
   for (const line of output.trimEnd().split('\n')) {
     const { level, time, msg } = JSON.parse(line) as Record<string, string>;
     expect(LOG_LEVELS).toContain(level);
