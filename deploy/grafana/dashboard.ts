@@ -58,9 +58,9 @@ export function dashboard(): Dashboard {
   return withIds(builder.build());
 }
 
-/** Panels of a row side by side, wider ones first where the width cannot be shared evenly. */
+/** Panels of a row side by side; the first ones are wider where the width does not divide evenly. */
 function placed({ title, panels }: RowSource, y: number) {
-  if (panels.length > LINE_MAX_PANELS) throw new Error(`${title} has more panels than stand side by side`);
+  if (panels.length > LINE_MAX_PANELS) throw new Error(`${title} has more than ${LINE_MAX_PANELS} panels`);
   const narrow = Math.floor(GRID_WIDTH / panels.length);
   const wide = GRID_WIDTH - narrow * panels.length;
   let x = 0;
@@ -115,7 +115,7 @@ function ofKind({ kind = 'lines', title }: PanelSource): AnyBuilder {
   return kind === 'areas' ? lines.stacking(new StackingConfigBuilder().mode(StackingMode.Normal)) : lines;
 }
 
-/** A choice among the values of a label; all of them, and series without it, to begin with. */
+/** A choice of a label's values; the default is all, and series without the label. */
 function labelVariable(label: string, metric: string): QueryVariableBuilder {
   return new QueryVariableBuilder(label)
     .label(label === 'pod' ? 'Pod' : 'Namespace')
@@ -129,7 +129,7 @@ function labelVariable(label: string, metric: string): QueryVariableBuilder {
     .current({ selected: true, text: ['All'], value: ['$__all'] });
 }
 
-/** Panels are numbered in order, so that a link to one stays good while it keeps its place. */
+/** Numbers the panels in order, so that a link to one stays valid while it keeps its place. */
 function withIds(board: Dashboard): Dashboard {
   for (const [at, panel] of (board.panels ?? []).entries()) panel.id = at + 1;
   return board;

@@ -1,5 +1,5 @@
-// The panels of the dashboard, row by row: what an operator asks, in the order of asking. dashboard.ts makes Grafana's
-// form of them.
+// The panels of the dashboard, row by row, in the order of an operator's questions. dashboard.ts writes them in Grafana's
+// form.
 const SELECTED = '{namespace=~"$namespace", pod=~"$pod"}';
 
 /** One line, or one family of lines, of a panel. */
@@ -13,13 +13,13 @@ export interface Query {
 export interface PanelSource {
   readonly title: string;
   readonly description: string;
-  /** Grafana's name of it. */
+  /** By Grafana's name. */
   readonly unit: string;
   readonly kind?: 'lines' | 'areas' | 'number' | 'table';
   readonly queries: readonly Query[];
-  /** Upper end of the axis, where one is given by nature. */
+  /** Upper end of the axis, where the quantity has one. */
   readonly max?: number;
-  /** Said when there is no series, which is often the good case. */
+  /** Shown when there is no series, which is often the good case. */
   readonly empty?: string;
 }
 
@@ -45,44 +45,45 @@ const times = (name: string, ...matchers: string[]): Query[] => [
   { legend: 'p50', expr: quantile(0.5, name, '', ...matchers) },
   { legend: 'p99', expr: quantile(0.99, name, '', ...matchers) },
 ];
-/** A metric of the process, which others have under the same name, for relays alone. */
+/** A metric of the process, for relays alone: other programs export the same name. */
 const ofRelays = (expr: string): string => `${expr} and on (namespace, pod, instance) mte_relay_ready`;
 const ofProcess = (name: string): string => ofRelays(`${name}${SELECTED}`);
 
-const FAILED = '{namespace=~"$namespace", pod=~"$pod", plane="outer", code=~"internal|unavailable|upstream-.*"}';
+/** Failures of the relay or its store, which have no 5xx outcome; those of the upstream have one on every route. */
+const FAILED = '{namespace=~"$namespace", pod=~"$pod", plane="outer", code=~"internal|unavailable"}';
 
 export const ROWS: readonly RowSource[] = [
   {
     title: 'Traffic',
-    // The first five have the names that operators of the reference product know.
+    // Operators of the reference product know the first five by these titles.
     panels: [
       {
         title: 'Requests Processed [req/sec]',
-        description: 'Exchanges, cancels, pass-through requests and WebSockets, each when it is over.',
+        description: 'Exchanges, cancels, pass-through requests and WebSockets, counted at their end.',
         unit: 'reqps',
         queries: [{ legend: '{{route}}', expr: by('route', 'requests_total') }],
       },
       {
         title: 'Request Time [ms]',
-        description: 'From the request’s head to the end of its answer, without answers that are streams.',
+        description: 'From the head of the request to the end of the response, without streamed responses.',
         unit: 'ms',
         queries: times('request_seconds', 'response="whole"'),
       },
       {
         title: 'Upstream Proxy Time [ms]',
-        description: 'From handing a request to the API until its answer begins.',
+        description: 'From handing a request to the API until its response begins.',
         unit: 'ms',
         queries: times('upstream_seconds'),
       },
       {
         title: 'Average Decode Time [ms]',
-        description: 'Opening all chunks of a request, key derivation included.',
+        description: 'Opening all chunks of a request, with key derivation.',
         unit: 'ms',
         queries: [{ legend: 'average', expr: average('decode_seconds') }],
       },
       {
         title: 'Average Encode Time [ms]',
-        description: 'Sealing all chunks of an answer, key derivation included.',
+        description: 'Sealing all chunks of a response, with key derivation.',
         unit: 'ms',
         queries: [{ legend: 'average', expr: average('encode_seconds') }],
       },
@@ -93,14 +94,15 @@ export const ROWS: readonly RowSource[] = [
     panels: [
       {
         title: 'Errors by Code [per sec]',
-        description: 'Answers that the relay made itself. outer: a bare refusal; inner: inside the seal.',
+        description: 'Responses of the relay itself. outer: a bare refusal; inner: inside the seal.',
         unit: 'cps',
         queries: [{ legend: '{{plane}} {{code}}', expr: `${by('plane, code', 'failures_total')} > 0` }],
         empty: 'none',
       },
       {
         title: 'Error Ratio',
-        description: '5xx of the API or the relay, and refusals that are no client’s fault, of all requests.',
+        description:
+          'Share of requests with a 5xx response of the API or the relay, or refused with internal or unavailable.',
         unit: 'percentunit',
         queries: [
           {
@@ -111,7 +113,8 @@ export const ROWS: readonly RowSource[] = [
       },
       {
         title: 'Outcomes [req/sec]',
-        description: 'By class of the status that the client opened; refused and aborted requests have none.',
+        description:
+          'By class of the status, the inner one of a sealed request. refused: on the outer hop; aborted: not complete.',
         unit: 'reqps',
         kind: 'areas',
         queries: [{ legend: '{{outcome}}', expr: `${by('outcome', 'requests_total')} > 0` }],
@@ -119,7 +122,7 @@ export const ROWS: readonly RowSource[] = [
       },
       {
         title: 'Refused by a Limit [per sec]',
-        description: 'Requests and connections refused or cut off, by the setting that bounds them.',
+        description: 'Requests and connections rejected or aborted, by the setting of the limit.',
         unit: 'cps',
         queries: [{ legend: '{{limit}}', expr: `${by('limit', 'limited_total')} > 0` }],
         empty: 'none',
@@ -131,34 +134,35 @@ export const ROWS: readonly RowSource[] = [
     panels: [
       {
         title: 'Sessions',
-        description: 'Held in memory; with a shared store, those whose secrets are at hand, per relay.',
+        description: 'In memory; with a shared store, those whose secrets a relay caches.',
         unit: 'short',
         queries: [
           { legend: 'in memory', expr: `sum(${series('sessions')})` },
-          { legend: 'at hand {{pod}}', expr: series('sessions_cached') },
+          { legend: 'cached {{pod}}', expr: series('sessions_cached') },
         ],
       },
       {
         title: 'Pairings [per sec]',
-        description: 'refused: by a code, so by the client’s doing; failed: by a fault of relay or store.',
+        description:
+          'refused: because of the request, its origin or a limit; failed: a fault of the relay, its store, or SESSIONS_MAX.',
         unit: 'cps',
         queries: [{ legend: '{{outcome}}', expr: by('outcome', 'pairings_total') }],
       },
       {
         title: 'Pairing Time [ms]',
-        description: 'Of pairings that succeeded. It is mostly the key agreement.',
+        description: 'Of pairings that succeeded; mostly the key agreement.',
         unit: 'ms',
         queries: times('pairing_seconds'),
       },
       {
         title: 'Replays Refused [per sec]',
-        description: 'Messages whose number was used before. A few come from proxies that send again; many do not.',
+        description: 'Messages whose number was used before. Proxies that retry cause a few, an attacker many.',
         unit: 'cps',
         queries: [{ legend: 'replays', expr: total('replays_refused_total') }],
       },
       {
         title: 'Store Latency [ms]',
-        description: 'Answers of a session store outside the process, by operation.',
+        description: 'Response time of a session store outside the process, by operation.',
         unit: 'ms',
         queries: [
           { legend: 'p50 {{operation}}', expr: quantile(0.5, 'store_seconds', 'operation') },
@@ -168,7 +172,7 @@ export const ROWS: readonly RowSource[] = [
       },
       {
         title: 'Store Failures [per sec]',
-        description: 'Each is an exchange refused with 503, of which nothing ran.',
+        description: 'Each is a sealed request that was rejected with 503 and did not run.',
         unit: 'cps',
         queries: [{ legend: 'failures', expr: total('store_failures_total') }],
       },
@@ -179,7 +183,7 @@ export const ROWS: readonly RowSource[] = [
     panels: [
       {
         title: 'Saturation',
-        description: 'How much of each limit the fullest pod uses.',
+        description: 'Share of each limit that the fullest pod uses.',
         unit: 'percentunit',
         max: 1,
         queries: [
@@ -191,20 +195,20 @@ export const ROWS: readonly RowSource[] = [
       },
       {
         title: 'In Flight',
-        description: 'What is under way now.',
+        description: 'Requests in progress, by kind.',
         unit: 'short',
         queries: [{ legend: '{{kind}}', expr: `sum by (kind) (${series('in_flight')})` }],
       },
       {
         title: 'Event-Loop Busy',
-        description: 'Share of its time that a relay works. At 1 it can do no more: add pods.',
+        description: 'Share of time that the event loop is busy. At 1 the relay is at its capacity: add pods.',
         unit: 'percentunit',
         max: 1,
         queries: [{ legend: '{{pod}}', expr: rate(series('event_loop_active_seconds_total')) }],
       },
       {
         title: 'Event-Loop Lag [ms]',
-        description: 'How late one turn in a hundred is. About 10 ms is idle: the clock ticks no finer.',
+        description: 'Delay of one turn in a hundred. About 10 ms is idle: the timer’s resolution.',
         unit: 'ms',
         queries: [{ legend: '{{pod}}', expr: `1000 * (${ofProcess('nodejs_eventloop_lag_p99_seconds')})` }],
       },
@@ -216,7 +220,7 @@ export const ROWS: readonly RowSource[] = [
       },
       {
         title: 'Memory',
-        description: 'Resident memory of each relay, and of it the heap in use.',
+        description: 'Resident memory of each relay, and the used heap within it.',
         unit: 'bytes',
         queries: [
           { legend: '{{pod}}', expr: ofProcess('process_resident_memory_bytes') },
@@ -236,13 +240,13 @@ export const ROWS: readonly RowSource[] = [
       },
       {
         title: 'Connections',
-        description: 'Of clients, open now.',
+        description: 'Open connections of clients.',
         unit: 'short',
         queries: [{ legend: '{{pod}}', expr: series('connections') }],
       },
       {
         title: 'Bytes [per sec]',
-        description: 'Of bodies from clients (in) and to clients (out), sealed as they are.',
+        description: 'Bodies and open WebSockets, from clients (in) and to clients (out), sealed bytes included.',
         unit: 'Bps',
         queries: [{ legend: '{{direction}} {{route}}', expr: by('direction, route', 'bytes_total') }],
       },
@@ -253,21 +257,21 @@ export const ROWS: readonly RowSource[] = [
     panels: [
       {
         title: 'Ready',
-        description: 'Relays that take traffic.',
+        description: 'Relays that accept traffic.',
         unit: 'short',
         kind: 'number',
         queries: [{ legend: 'ready', expr: `sum(${series('ready')})` }],
       },
       {
         title: 'Draining',
-        description: 'Relays that end: they finish what they have and take nothing new.',
+        description: 'Relays that shut down: they finish requests in progress.',
         unit: 'short',
         kind: 'number',
         queries: [{ legend: 'draining', expr: `sum(1 - ${series('ready_check', 'check="serving"')})` }],
       },
       {
         title: 'Restarts',
-        description: 'Within the time shown. An update makes new pods and no restarts.',
+        description: 'In the time shown. An update starts new pods without a restart.',
         unit: 'short',
         kind: 'number',
         queries: [
@@ -276,7 +280,7 @@ export const ROWS: readonly RowSource[] = [
       },
       {
         title: 'Readiness by Check',
-        description: 'The least of all pods; 0 is not ready. serving: no shutdown has begun.',
+        description: 'The minimum of all pods; 0 is not ready. serving: no shutdown has begun.',
         unit: 'short',
         max: 1,
         queries: [{ legend: '{{check}}', expr: `min by (check) (${series('ready_check')})` }],
@@ -289,7 +293,7 @@ export const ROWS: readonly RowSource[] = [
       },
       {
         title: 'Versions and Pins',
-        description: 'Relays of one deployment show one version and one newest pin, except during an update.',
+        description: 'Relays of one deployment have one version and one newest pin, except during an update.',
         unit: 'short',
         kind: 'table',
         queries: [

@@ -1,10 +1,10 @@
-// The rules in each form that a deployment may want: a rule file of Prometheus, a PrometheusRule of its operator, and a
+// The rules in three forms: a rule file of Prometheus, a PrometheusRule of its operator, and a
 // template that makes rule groups of Azure Monitor (Microsoft.AlertsManagement/prometheusRuleGroups, 2023-03-01).
 import { stringify } from 'yaml';
 import { ALERTS, type Alert, conditionOf, GROUPS, type Group, runbookOf } from './rules.ts';
 
 const NOTE = ' Generated from deploy/prometheus/rules.ts by npm run docs; do not edit.\n';
-/** Azure Monitor takes no more in one group. */
+/** Azure Monitor accepts at most this many in one group. */
 const AZURE_GROUP_RULES_MAX = 20;
 const AZURE_SEVERITY = { critical: 1, warning: 3 } as const;
 
@@ -32,8 +32,8 @@ export function azureTemplate(): object {
     parameters: {
       location: parameter('Region of the Azure Monitor workspace.', '[resourceGroup().location]'),
       azureMonitorWorkspaceId: parameter('Resource id of the Azure Monitor workspace that the cluster writes to.'),
-      clusterName: parameter('Name of the AKS cluster; rules look at its data alone.'),
-      actionGroupId: parameter('Resource id of the action group that is told; empty for none.', ''),
+      clusterName: parameter('Name of the AKS cluster; the rules read its data alone.'),
+      actionGroupId: parameter('Resource id of the action group to notify; empty: none.', ''),
     },
     resources: GROUPS.map(azureGroup),
   };
@@ -46,7 +46,7 @@ export function alertTable(): string {
     const name = `[${alert.name}](${runbookOf(alert).replace('docs/', '')})`;
     return `| ${name} | ${alert.severity} | ${alert.summary} | ${after} |\n`;
   });
-  return `\n| Alert | Severity | What it says | After |\n|---|---|---|---|\n${rows.join('')}\n`;
+  return `\n| Alert | Severity | Summary | After |\n|---|---|---|---|\n${rows.join('')}\n`;
 }
 
 function prometheusGroup({ name, recordings, alerts }: Group): object {
@@ -81,7 +81,8 @@ function azureGroup({ name, recordings, alerts }: Group): object {
         "[if(empty(parameters('actionGroupId')), createArray(), createArray(createObject('actionGroupId', parameters('actionGroupId'))))]",
     })),
   ];
-  if (rules.length > AZURE_GROUP_RULES_MAX) throw new Error(`${name} has ${rules.length} rules: too many for Azure`);
+  if (rules.length > AZURE_GROUP_RULES_MAX)
+    throw new Error(`${name} has ${rules.length} rules: more than Azure Monitor accepts`);
   return {
     type: 'Microsoft.AlertsManagement/prometheusRuleGroups',
     apiVersion: '2023-03-01',

@@ -1,13 +1,13 @@
 // Every recording and alerting rule, once. `npm run docs` writes them as a file for Prometheus, as an object for its
 // operator and as a template for Azure Monitor (formats.ts), and the table of docs/observability.md.
 //
-// An alert is a quantity and a threshold, apart, so that the quantity can be drawn and tested while nothing is wrong.
+// An alert keeps its quantity apart from its threshold, so that tests and graphs have the quantity while it is silent.
 
-/** Labels that tell deployments apart; `cluster` is there where Azure Monitor scrapes. */
+/** Labels that identify a deployment; Azure Monitor adds `cluster`. */
 const DEPLOYMENT = 'cluster, namespace';
 const POD = `${DEPLOYMENT}, pod`;
 
-/** A series that is computed once and read by alerts, or by whoever draws a long time. */
+/** A series that Prometheus computes once, for alerts and for graphs of a long time. */
 export interface Recording {
   readonly record: string;
   readonly expr: string;
@@ -16,15 +16,15 @@ export interface Recording {
 /** One alert. */
 export interface Alert {
   readonly name: string;
-  /** critical: somebody gets up; warning: somebody looks at it today. */
+  /** critical: page the operator; warning: look at it today. */
   readonly severity: 'critical' | 'warning';
-  /** PromQL; the alert holds while every one of them is past the threshold. */
+  /** PromQL; the alert holds while every quantity is past the threshold. */
   readonly when: readonly string[];
   readonly above?: number;
   readonly below?: number;
-  /** PromQL behind it, "and …" or "unless …": what keeps it silent although the threshold is passed. */
+  /** PromQL that follows, "and …" or "unless …": keeps the alert silent although the threshold is passed. */
   readonly besides?: string;
-  /** How long it must hold. */
+  /** How long the condition must hold before the alert fires. */
   readonly forMinutes: number;
   readonly summary: string;
   readonly description: string;
@@ -37,14 +37,14 @@ export interface Group {
   readonly alerts: readonly Alert[];
 }
 
-/** Answers that should have been others: 5xx of the upstream or the relay, and refusals that are no client's fault. */
+/** Requests that failed: 5xx responses, and outer refusals by a fault of the relay or its store, which have no 5xx outcome. */
 function errors(window: string): string {
-  const answered = `sum by (${DEPLOYMENT}) (rate(mte_relay_requests_total{outcome="5xx"}[${window}]))`;
-  const refused = `sum by (${DEPLOYMENT}) (rate(mte_relay_failures_total{plane="outer", code=~"internal|unavailable"}[${window}]))`;
-  return `${answered} + ${refused}`;
+  const responses = `sum by (${DEPLOYMENT}) (rate(mte_relay_requests_total{outcome="5xx"}[${window}]))`;
+  const refusals = `sum by (${DEPLOYMENT}) (rate(mte_relay_failures_total{plane="outer", code=~"internal|unavailable"}[${window}]))`;
+  return `${responses} + ${refusals}`;
 }
 
-/** Their share of all requests; what an error budget is spent by. */
+/** Their share of all requests, which spends the error budget. */
 function errorRatio(window: string): Recording {
   const all = `sum by (${DEPLOYMENT}) (rate(mte_relay_requests_total[${window}]))`;
   return { record: `mte_relay:errors:ratio_rate${window}`, expr: `(${errors(window)}) / (${all} > 0)` };
@@ -55,24 +55,24 @@ function quantile(name: string, q: number, selector = ''): Recording {
   return { record: `mte_relay:${name}:p${q * 100}_5m`, expr: `histogram_quantile(${q}, ${buckets})` };
 }
 
-/** 99.9 % of requests are answered as they should be; the budget of 30 days is the rest. */
+/** The objective is 99.9 % of requests without an error; the budget of 30 days is the rest. */
 const ERROR_BUDGET = 0.001;
 // Burn rates of "The Site Reliability Workbook", chapter 5: 2 % of the budget in an hour, 5 % in six.
 const FAST_BURN = 14.4;
 const SLOW_BURN = 6;
-/** Where few requests come, a single failure is a great share of them, and wakes nobody. */
+/** With few requests, a single failure is a large share; it must not page anybody. */
 const ERRORS_LEAST = 10;
 const CERTIFICATE_NOTICE_SECONDS = 14 * 86_400;
 
 const failures = (codes: string, window: string): string =>
   `sum by (${DEPLOYMENT}) (rate(mte_relay_failures_total{code=~"${codes}"}[${window}]))`;
 const requests = (window: string): string => `sum by (${DEPLOYMENT}) (rate(mte_relay_requests_total[${window}]))`;
-/** The alert's own failures, in the last `hours`, are more than a handful. */
+/** At least ERRORS_LEAST failures in the last `hours`. */
 const enough = (rate: string, hours: number): string => `and (${rate}) * ${hours * 3600} >= ${ERRORS_LEAST}`;
-/** Share of the most that came in six hours; nothing at all where nothing came. */
+/** Share of the highest rate in six hours; without a sample where no request came. */
 const shareOfTraffic = (offset = ''): string =>
   `mte_relay:requests:rate5m${offset} / max_over_time(mte_relay:requests:rate5m[6h]${offset})`;
-/** A metric of the process, which others have under the same name, for relays alone. */
+/** A metric of the process, for relays alone: other programs export the same name. */
 const ofRelays = (expr: string): string => `${expr} and on (cluster, namespace, pod, instance) mte_relay_ready`;
 
 export const GROUPS: readonly Group[] = [
@@ -99,14 +99,14 @@ export const GROUPS: readonly Group[] = [
       {
         name: 'MteRelayNoneReady',
         severity: 'critical',
-        // What was there within a day counts as 0 when it is gone.
+        // A deployment that had a relay within a day counts as 0 when it has none.
         when: [
           `count by (${DEPLOYMENT}) (mte_relay_ready == 1) or 0 * count by (${DEPLOYMENT}) (last_over_time(mte_relay_ready[1d]))`,
         ],
         below: 1,
         forMinutes: 1,
         summary: 'No relay is ready',
-        description: 'No pod of the relay in {{ $labels.namespace }} takes traffic: every sealed call fails.',
+        description: 'No pod of the relay in {{ $labels.namespace }} accepts traffic: every sealed call fails.',
       },
       {
         name: 'MteRelayNotReady',
@@ -124,7 +124,7 @@ export const GROUPS: readonly Group[] = [
         above: FAST_BURN * ERROR_BUDGET,
         besides: enough(errors('1h'), 1),
         forMinutes: 2,
-        summary: 'Errors spend the budget of a month in two days',
+        summary: 'Errors use up the budget of a month in two days',
         description: '{{ $value | humanizePercentage }} of the requests of an hour failed in {{ $labels.namespace }}.',
       },
       {
@@ -134,7 +134,7 @@ export const GROUPS: readonly Group[] = [
         above: SLOW_BURN * ERROR_BUDGET,
         besides: enough(errors('6h'), 6),
         forMinutes: 15,
-        summary: 'Errors spend the budget of a month in five days',
+        summary: 'Errors use up the budget of a month in five days',
         description:
           '{{ $value | humanizePercentage }} of the requests of six hours failed in {{ $labels.namespace }}.',
       },
@@ -146,7 +146,8 @@ export const GROUPS: readonly Group[] = [
         besides: enough(failures('upstream-unreachable', '15m'), 0.25),
         forMinutes: 5,
         summary: 'The API behind the relay cannot be reached',
-        description: '{{ $value | humanizePercentage }} of the requests of {{ $labels.namespace }} find no upstream.',
+        description:
+          'For {{ $value | humanizePercentage }} of the requests of {{ $labels.namespace }} no connection was made.',
       },
       {
         name: 'MteRelayUpstreamSlow',
@@ -155,7 +156,8 @@ export const GROUPS: readonly Group[] = [
         above: 2.5,
         forMinutes: 10,
         summary: 'The API behind the relay is slow',
-        description: 'One answer in a hundred begins after {{ $value | humanizeDuration }} in {{ $labels.namespace }}.',
+        description:
+          'One response in a hundred begins after {{ $value | humanizeDuration }} in {{ $labels.namespace }}.',
       },
       {
         name: 'MteRelayInternalFaults',
@@ -164,18 +166,18 @@ export const GROUPS: readonly Group[] = [
         above: 0,
         forMinutes: 0,
         summary: 'The relay itself failed',
-        description: 'Requests of {{ $labels.namespace }} were refused with "internal"; the log has the fault.',
+        description: 'The relay rejected requests of {{ $labels.namespace }} with "internal"; the log has the fault.',
       },
       {
         name: 'MteRelayNoTraffic',
         severity: 'warning',
         when: [shareOfTraffic()],
         below: 0.01,
-        // As every evening of an office; its first week is told of.
+        // Silent where traffic ceased at the same hour last week, as in an office at night.
         besides: `unless ${shareOfTraffic(' offset 1w')} < 0.01`,
         forMinutes: 15,
-        summary: 'Traffic has ceased',
-        description: 'Less than a hundredth of the traffic of the last six hours comes to {{ $labels.namespace }}.',
+        summary: 'Traffic has stopped',
+        description: '{{ $labels.namespace }} receives less than a hundredth of the peak of the last six hours.',
       },
       {
         name: 'MteRelayRestarts',
@@ -183,7 +185,7 @@ export const GROUPS: readonly Group[] = [
         when: [`max by (${POD}) (${ofRelays('changes(process_start_time_seconds[30m])')})`],
         above: 2,
         forMinutes: 0,
-        summary: 'A relay restarts again and again',
+        summary: 'A relay restarts repeatedly',
         description: '{{ $labels.pod }} started {{ $value }} times in half an hour.',
       },
     ],
@@ -195,12 +197,12 @@ export const GROUPS: readonly Group[] = [
       {
         name: 'MteRelayStoreUnavailable',
         severity: 'critical',
-        // Of all pods: one that alone has lost it gets no requests, and MteRelayNotReady tells of it.
+        // Of all pods: a single pod without the store gets no requests, and MteRelayNotReady reports it.
         when: [`max by (${DEPLOYMENT}) (mte_relay_ready_check{check="sessions"})`],
         below: 1,
         forMinutes: 1,
-        summary: 'The session store does not answer',
-        description: 'Every exchange of {{ $labels.namespace }} is refused with 503 until Redis answers again.',
+        summary: 'The session store does not respond',
+        description: 'The relay rejects every exchange of {{ $labels.namespace }} with 503 until Redis responds again.',
       },
       {
         name: 'MteRelayStoreFailing',
@@ -208,7 +210,7 @@ export const GROUPS: readonly Group[] = [
         when: [`sum by (${DEPLOYMENT}) (rate(mte_relay_store_failures_total[5m]))`],
         above: 0.1,
         forMinutes: 5,
-        summary: 'The session store fails at times',
+        summary: 'The session store fails intermittently',
         description: '{{ $value | humanize }} operations a second fail in {{ $labels.namespace }}.',
       },
       {
@@ -230,7 +232,7 @@ export const GROUPS: readonly Group[] = [
         forMinutes: 5,
         summary: 'The table of sessions is nearly full',
         description:
-          '{{ $labels.pod }} holds {{ $value | humanizePercentage }} of SESSIONS_MAX; past it, pairings fail.',
+          '{{ $labels.pod }} has used {{ $value | humanizePercentage }} of SESSIONS_MAX; beyond it, pairings fail.',
       },
       {
         name: 'MteRelayReplays',
@@ -239,7 +241,7 @@ export const GROUPS: readonly Group[] = [
         above: 0.2,
         forMinutes: 5,
         summary: 'Messages are replayed',
-        description: '{{ $value | humanize }} messages a second come a second time to {{ $labels.namespace }}.',
+        description: '{{ $labels.namespace }} rejects {{ $value | humanize }} replayed messages a second.',
       },
       {
         name: 'MteRelayPairingsRefused',
@@ -250,8 +252,8 @@ export const GROUPS: readonly Group[] = [
         above: 0.2,
         besides: enough(`sum by (${DEPLOYMENT}) (rate(mte_relay_pairings_total{outcome!="paired"}[30m]))`, 0.5),
         forMinutes: 10,
-        summary: 'Pairings are refused',
-        description: '{{ $value | humanizePercentage }} of the pairings of {{ $labels.namespace }} come to nothing.',
+        summary: 'Pairings are refused or fail',
+        description: '{{ $value | humanizePercentage }} of the pairings of {{ $labels.namespace }} do not succeed.',
       },
       {
         name: 'MteRelayKeyUnknown',
@@ -271,7 +273,7 @@ export const GROUPS: readonly Group[] = [
         above: 1,
         forMinutes: 30,
         summary: 'Relays of one domain have different keys',
-        description: 'Pods of {{ $labels.namespace }} show {{ $value }} pins for {{ $labels.domain }}.',
+        description: 'Pods of {{ $labels.namespace }} have {{ $value }} pins for {{ $labels.domain }}.',
       },
     ],
   },
@@ -294,8 +296,9 @@ export const GROUPS: readonly Group[] = [
         when: [`sum by (${DEPLOYMENT}, limit) (rate(mte_relay_limited_total[10m]))`],
         above: 0.1,
         forMinutes: 10,
-        summary: 'Clients are refused by a limit',
-        description: '{{ $value | humanize }} a second meet {{ $labels.limit }} in {{ $labels.namespace }}.',
+        summary: 'A limit rejects clients',
+        description:
+          '{{ $labels.limit }} stops {{ $value | humanize }} requests or connections a second in {{ $labels.namespace }}.',
       },
       {
         name: 'MteRelayEventLoopBusy',
@@ -303,9 +306,9 @@ export const GROUPS: readonly Group[] = [
         when: ['mte_relay:event_loop_active:ratio_rate5m'],
         above: 0.85,
         forMinutes: 10,
-        summary: 'A relay has no time left',
+        summary: 'A relay is at its capacity',
         description:
-          'The event loop of {{ $labels.pod }} works {{ $value | humanizePercentage }} of the time: add pods.',
+          'The event loop of {{ $labels.pod }} is busy {{ $value | humanizePercentage }} of the time: add pods.',
       },
       {
         name: 'MteRelayEventLoopLag',
@@ -313,7 +316,7 @@ export const GROUPS: readonly Group[] = [
         when: [`max by (${POD}) (${ofRelays('nodejs_eventloop_lag_p99_seconds')})`],
         above: 0.25,
         forMinutes: 10,
-        summary: 'Everything in a relay waits',
+        summary: 'The event loop of a relay is blocked',
         description:
           'One turn of the event loop of {{ $labels.pod }} in a hundred takes {{ $value | humanizeDuration }}.',
       },
@@ -340,12 +343,12 @@ export function conditionOf({ when, above, below, besides }: Alert): string {
   return besides === undefined ? past : `${past} ${besides}`;
 }
 
-/** Where the guide says what to do: the heading is the alert's name. */
+/** The section of the guide for this alert: its heading is the alert's name. */
 export function runbookOf({ name }: Alert): string {
   return `docs/operations.md#${name.toLowerCase()}`;
 }
 
-/** A single name or call, which binds closer than any comparison. */
+/** True for a single name with its selector, which needs no parentheses before a comparison. */
 function isWhole(quantity: string): boolean {
   return /^[a-z_:0-9]+(?:\{[^}]*\})?$/.test(quantity);
 }
