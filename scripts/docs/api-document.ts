@@ -46,14 +46,14 @@ function section({ name, doc, code, members }: Declaration): string {
     (member) => `- \`${member.code}\`${member.doc && `: ${member.doc.replaceAll('\n\n', ' ')}`}\n`,
   );
   const parent = / extends ([^{]+) \{/.exec(code)?.[1];
-  const inherited = parent ? `- what \`${parent}\` has\n` : '';
+  const inherited = parent ? `- the members of \`${parent}\`\n` : '';
   const shown = members.length > 0 ? `${inherited}${listed.join('')}\n` : `\`\`\`ts\n${code}\n\`\`\`\n\n`;
   return `### ${name}\n\n${doc && `${doc}\n\n`}${shown}`;
 }
 
 // ---- Declarations
 
-/** What an entry exports, in its order: its own declarations and those that it passes on. */
+/** The exports of an entry, in its order: its own declarations and re-exports. */
 function exportsOf(file: string): Declaration[] {
   const text = readFileSync(file, 'utf8');
   const passedOn = [...text.matchAll(/^export (?:type )?\{([^}]*)\} from '([^']+)';/gm)].flatMap(
@@ -92,7 +92,7 @@ function declarationsIn(text: string): Declaration[] {
   });
 }
 
-/** Behind the closing brace of a block, or the semicolon, that ends a statement. */
+/** The position after the closing brace, or the semicolon, that ends a statement. */
 function endOfStatement(text: string, start: number): number {
   let depth = 0;
   for (let at = start; at < text.length; at += 1) {
@@ -143,7 +143,7 @@ function tagged(tag: string): string {
   const [, name, about = ''] = /^(\w+)\s+([\s\S]*)$/.exec(rest) ?? [];
   if (kind === 'param') return `Parameter \`${name}\`: ${flow(about)}`;
   if (kind === 'throws') return `Throws ${flow(rest)}`;
-  return kind === 'returns' ? `Gives ${flow(rest)}` : flow(rest);
+  return kind === 'returns' ? `Returns ${flow(rest)}` : flow(rest);
 }
 
 function flow(text: string): string {

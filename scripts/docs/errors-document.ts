@@ -9,30 +9,30 @@ const INTRODUCTION = `# Errors
 
 Generated from the tables of codes by \`npm run docs\`; do not edit.
 
-There are two planes. Before a message has authenticated, a refusal is outside the seal, and anybody on the way can forge one:
-the client takes it as a fact of transport, never as a reason to send in clear, nor to send again what might run twice.
-Afterwards, the relay's own answers are sealed like those of the API.
+There are two planes. Before a message is authenticated, a refusal is outside the seal, and any intermediary can forge one: to
+the client it is a fact about the transport, never a reason to send unsealed or to resend a request that could run twice.
+Afterwards, the relay's own responses are sealed like those of the API.
 `;
 
 const CLIENT = `
-## What the client throws
+## Errors of the client
 
-A \`RelayClientError\` is a TypeError, as fetch throws. \`mayHaveRun\` is false only when it is certain that the backend never saw
-the request and never will. A call that is aborted rejects with the signal's own reason, and one whose body's stream fails
-with that stream's error.
+A \`RelayClientError\` is a TypeError, as fetch throws. \`mayHaveRun\` is false only when it is certain that the API never saw
+the request and never will. An aborted call rejects with the signal's own reason, and a call whose body stream fails with that
+stream's error.
 
 `;
 
 const OUTER = `
 ## Refusals outside the seal
 
-\`application/problem+json\` with this status and \`code\`; the client throws \`relay-refused\` with both, once trying again is
-over. \`429\` and \`503\` carry \`retry-after\`.
+\`application/problem+json\` with this status and \`code\`; the client throws \`relay-refused\` with both after its last
+retry. \`429\` and \`503\` carry \`retry-after\`.
 
 `;
 
 const INNER = `
-## The relay's own sealed answers
+## The relay's own sealed responses
 
 Ordinary responses of fetch with this status, the field \`mte-relay-failure: <code>\`, and a problem body.
 

@@ -12,70 +12,71 @@ const OPTIONS: Readonly<Record<Option, readonly [Fate, string]>> = {
   headers: ['honoured', 'sealed; fields of one hop, such as `connection` and `host`, stay out'],
   body: [
     'honoured',
-    'sealed; every type that fetch takes. Where a stream cannot be sent as it comes, it is gathered first',
+    'sealed; every type that fetch accepts. The client buffers a stream that the platform cannot send as a stream',
   ],
   duplex: ['honoured', '`half` is needed beside a stream, as with fetch'],
   signal: ['honoured', 'ends the call before and during pairing, upload, waiting and reading, with its own reason'],
   redirect: [
     'honoured',
-    '`follow` within the relay’s origin; to another one it fails, so that no field, cookie or body goes there. `error` fails. ' +
-      '`manual` gives the 3xx response itself, readable, where browsers give an opaque one',
+    '`follow` within the relay’s origin; to another one it fails, so that it gets no field, cookie or body. `error` fails. ' +
+      '`manual` returns the 3xx response itself, readable, where browsers return an opaque one',
   ],
   credentials: [
     'honoured',
-    'cookies ride the outer request as the platform has them; values of HttpOnly ones are sealed. In browsers one ' +
-      'of a narrow `Path` comes back with the requests that its path covers, unless `COOKIE_SEALING=off`',
+    'cookies travel on the outer request as the platform stores them; values of HttpOnly ones are sealed. In browsers one ' +
+      'of a narrow `Path` returns with the requests that its path covers, unless `COOKIE_SEALING=off`',
   ],
   mode: [
     'honoured',
-    '`same-origin` fails for a relay of another origin, as with fetch; `no-cors` to another origin is refused by name',
+    '`same-origin` fails for a relay of another origin, as with fetch; the client refuses `no-cors` to another origin by name',
   ],
   cache: [
     'honoured',
-    'nothing is cached on this side; `no-store`, `reload` and `no-cache` send the fields that fetch sends, `default` and ' +
-      '`force-cache` ask the API each time, `only-if-cached` is refused by name',
+    'the client does not cache; `no-store`, `reload` and `no-cache` send the fields that fetch sends, `default` and ' +
+      '`force-cache` request the API each time; the client refuses `only-if-cached` by name',
   ],
   keepalive: ['honoured', 'for the outer request; platforms bound its sealed body to 64 KiB. Pair before'],
   priority: ['honoured', 'for the outer request'],
-  referrer: ['ignored', 'no Referer goes inside or outside'],
+  referrer: ['ignored', 'the client sends no Referer, inside or outside'],
   referrerPolicy: ['ignored', 'always as `no-referrer`'],
   window: ['ignored', 'only null is possible, as with fetch'],
   onUploadProgress: ['honoured', 'the client’s own, see below'],
   onDownloadProgress: ['honoured', 'the client’s own, see below'],
-  integrity: ['refused', 'the seal already protects the answer on its way'],
+  integrity: ['refused', 'the seal already protects the response in transit'],
 };
 
 const INTRODUCTION = `# fetch, sealed
 
 Generated from \`scripts/docs/fetch-document.ts\` by \`npm run docs\`; do not edit. \`client.fetch\` takes the platform's arguments and
-gives the platform's \`Response\`. [conformance/fetch/cases.ts](../conformance/fetch/cases.ts) says as data what it does; each
-runtime runs it, and so does the platform's own fetch.
+returns the platform's \`Response\`. [conformance/fetch/cases.ts](../conformance/fetch/cases.ts) has its behaviour as data; each
+runtime runs these cases, also with the platform's own fetch.
 
 ## Options
 
-An option is honoured, or changes nothing and is ignored, or is refused by name with \`option-unsupported\` before anything is
-sent. Members that no fetch knows are ignored, as fetch ignores them.
+The client honours an option, ignores it without an effect, or refuses it by name with \`option-unsupported\` before it sends
+anything. It ignores unknown members, as fetch does.
 
 `;
 
 const REST = `
 ## What differs
 
-- \`statusText\` is always empty, as over HTTP/2: no reason phrase is sealed, and none is made up.
-- \`type\` is \`basic\` for a relay of the page's own origin, else \`cors\`; every field of the answer can be read.
-- \`headers\` of an answer can be changed, and its \`body\` is no byte stream (\`getReader({ mode: 'byob' })\` throws).
-- One content coding is undone, \`gzip\` or \`deflate\`; content in two, one inside the other, is handed out as it came.
-- Answers of the relay itself, such as a 502, are ordinary responses with the field \`mte-relay-failure\`.
-- \`onUploadProgress\` and \`onDownloadProgress\` are told \`{loadedBytes, totalBytes?}\`. Browsers show upload progress through
-  XMLHttpRequest alone: the answer then comes whole, and \`credentials: 'omit'\` is told of the end only.
-- A browser gathers a body beyond 64 KiB before it is sent, sealed, and beyond 16 MiB in a file of the origin's private file
-  system, so that it does not lie in memory; without that file system it does.
+- \`statusText\` is always empty, as over HTTP/2: a sealed response has no reason phrase.
+- \`type\` is \`basic\` for a relay of the page's own origin, else \`cors\`; every field of the response can be read.
+- \`headers\` of a response can be changed, and its \`body\` is not a byte stream (\`getReader({ mode: 'byob' })\` throws).
+- The client decodes one content coding, \`gzip\` or \`deflate\`, and returns content with two codings undecoded.
+- Responses of the relay itself, such as a 502, are ordinary responses with the field \`mte-relay-failure\`.
+- \`onUploadProgress\` and \`onDownloadProgress\` get \`{loadedBytes, totalBytes?}\`. Browsers report upload progress through
+  XMLHttpRequest alone: the response then arrives at once when complete, and with \`credentials: 'omit'\` only the end is
+  reported.
+- In a browser the client buffers a body beyond 64 KiB, sealed, before it sends it: beyond 16 MiB in a file of the origin's
+  private file system, or in memory without that file system.
 
 ## What a call costs
 
-The first call of a page asks for the relay's key, pairs in one round trip, and is sent. A pinned key is taken from the
-browser's cache however old it is, so later pages only pair; \`<link rel="preload" as="fetch" crossorigin
-href="https://…/api/mte-relay">\` or an early \`client.pair()\` spares the first page the wait. Every later call is exactly one
+On the first call of a page the client fetches the relay's key, pairs in one round trip, and sends the call. It takes a pinned
+key from the browser's cache whatever its age, so later pages only pair; \`<link rel="preload" as="fetch" crossorigin
+href="https://…/api/mte-relay">\` or an early \`client.pair()\` saves the first page the wait. Every later call is exactly one
 HTTP request; a page of another origin adds one preflight per endpoint and two hours, and one more when it begins to send
 cookies.
 `;
@@ -84,6 +85,6 @@ cookies.
 export function fetchDocument(): string {
   const rows = Object.entries(OPTIONS).map(([name, [fate, what]]) => [`\`${name}\``, fate, what]);
   const refused = REFUSED_OPTIONS.map((name) => `\`${name}\``).join(', ');
-  rows.push([refused, 'refused', 'they say where or how one runtime is to send, or what is to be learned from it']);
+  rows.push([refused, 'refused', 'they control how one runtime sends a request, or what it reports of it']);
   return INTRODUCTION + markdownTable(['Option', 'Fate', 'What happens'], rows) + REST;
 }

@@ -1,7 +1,5 @@
-// `npm run docs`: writes what is generated from the tables of settings, the tables of docs/configuration.md and the JSON
-// Schema of the YAML file; the README's table of runtimes; docs/errors.md,
-// docs/fetch.md and docs/metrics.md; the dashboard and the rules of deploy/; the
-// table of scaling from the bench's saved run. A test compares what is there with what this would write.
+// `npm run docs`: writes every generated file and table, each from its source in code: generatedFiles lists them. A test
+// compares the committed files with these.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { casesIn, RUNTIMES } from '../../conformance/runtimes.ts';
@@ -26,7 +24,7 @@ const OBSERVABILITY = 'docs/observability.md';
 const OPERATIONS = 'docs/operations.md';
 const LINE_WIDTH = 120;
 
-/** Generated files by path from the root, as they should be. */
+/** Generated files by path from the root, with their contents. */
 export function generatedFiles(): ReadonlyMap<string, string> {
   const settings = { 'domain settings': table(DOMAIN_SETTINGS), 'process settings': table(PROCESS_SETTINGS) };
   return new Map([
@@ -58,7 +56,7 @@ function formatted(value: unknown): string {
   return `${lines}\n`;
 }
 
-/** A document with each table between its markers set anew. */
+/** A document with each table between its markers replaced. */
 function withTables(path: string, tables: Readonly<Record<string, string>>): string {
   let text = readFileSync(join(ROOT, path), 'utf8');
   for (const [name, rows] of Object.entries(tables)) {

@@ -5,9 +5,9 @@ const INTRODUCTION = `# Metrics
 
 Generated from \`packages/server/src/observe/metrics.ts\` by \`npm run docs\`; do not edit.
 
-\`GET /metrics\` on ADMIN_PORT answers in Prometheus’ text format. The relay’s own metrics are below; beside them stand
-those of the process as prom-client names them (\`process_*\`, \`nodejs_*\`: CPU, memory, event loop lag, garbage
-collection). Every series is there from the start with the value 0, and nothing that a client sends adds one.
+\`GET /metrics\` on ADMIN_PORT responds in Prometheus’ text format. The relay’s own metrics are below; the response also has
+those of the process by the names of prom-client (\`process_*\`, \`nodejs_*\`: CPU, memory, event loop lag, garbage
+collection). Every series exists from the start with the value 0, and a client cannot add one.
 
 `;
 

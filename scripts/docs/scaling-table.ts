@@ -30,7 +30,7 @@ export interface ScalingResult {
   readonly rows: readonly ScalingRow[];
 }
 
-/** Above this load average somebody else was at work. */
+/** Above this load average the machine had other work. */
 const QUIET_LOAD = 0.5;
 
 /** Markdown: the machine, then a row per measurement. */
@@ -43,10 +43,10 @@ export function scalingTable({ date, thinkMs, machine, rows }: ScalingResult): s
   });
   const busy =
     loadBefore > QUIET_LOAD
-      ? '\n\n**Other work filled the machine during this run: the figures are less than a quiet one gives.**'
+      ? '\n\n**The machine had other work during this run: a quiet one gives higher figures.**'
       : '';
   return `
-Measured ${date} on ${cpu}, ${cores} cores, Node ${node}, load average before it ${loadBefore.toFixed(1)}; the API answers after
+Measured ${date} on ${cpu}, ${cores} cores, Node ${node}, load average before it ${loadBefore.toFixed(1)}; the API responds after
 ${thinkMs} ms.${busy}
 
 | Relays | Concurrency | Req/s relay | Req/s API alone | Relay % | Extra latency (median) |
