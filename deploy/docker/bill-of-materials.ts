@@ -1,5 +1,5 @@
-// Lists what an image holds, read from the image's own files: CycloneDX 1.6, the same bytes for the same content (so no
-// serial number and no time). `npm sbom` cannot: it knows no closure of one workspace among several.
+// Lists the content of an image, read from its files: CycloneDX 1.6, the same bytes for the same content (so without serial
+// number and time). `npm sbom` cannot list the closure of one workspace among several.
 //   node deploy/docker/bill-of-materials.ts FOLDER     writes FOLDER/app/sbom.cdx.json
 import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -39,7 +39,7 @@ function billOfMaterials(image: string): object {
   };
 }
 
-/** Every package below a node_modules, scopes and nested ones included; our own are links. */
+/** Every package below a node_modules, with scopes and nested ones; workspaces are links. */
 function packageFolders(modules: string): string[] {
   if (!existsSync(modules)) return [];
   return readdirSync(modules).flatMap((name) => {
@@ -63,7 +63,7 @@ const LOCKED = (
   }
 ).packages;
 
-/** As Node resolves them: from the nearest node_modules up. One that is not there is optional. */
+/** As Node resolves them: from the nearest node_modules up. A missing one is optional. */
 function dependenciesOf(folder: string, app: string): string[] {
   const names = Object.keys(readManifest(folder).dependencies ?? {});
   return names.flatMap((name) => {

@@ -1,7 +1,7 @@
-// Builds the relay's image and says what is in it and where it came from.
+// Builds the relay's image, with its bill of materials and its provenance.
 //   npm run image -- [--tag NAME] [--base IMAGE] [--engine docker|buildah] [--out FOLDER] [--push]
-// In FOLDER (deploy/docker/dist) afterwards: sbom.cdx.json, what the image holds (CycloneDX; it is in the image too);
-// provenance.json, an in-toto statement with a SLSA v1 predicate; image.json, name and digest. Signing takes your key.
+// In FOLDER (deploy/docker/dist) afterwards: sbom.cdx.json, the content of the image (CycloneDX; also in the image);
+// provenance.json, an in-toto statement with a SLSA v1 predicate; image.json, name and digest. Signing needs your key.
 import { spawnSync } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ const SBOM = 'sbom.cdx.json';
 
 interface Options {
   readonly tag: string;
-  /** Undefined: the one that the Dockerfile names. */
+  /** Default: the one that the Dockerfile names. */
   readonly base: string | undefined;
   readonly engine: 'docker' | 'buildah';
   readonly out: string;
@@ -23,9 +23,9 @@ interface Options {
 
 interface Source {
   readonly version: string;
-  /** Commit, with `-dirty` behind it when files differ from it. */
+  /** Commit, with the suffix `-dirty` when files differ from it. */
   readonly revision: string;
-  /** Of the commit, in seconds since 1970: the same source gives the same times, whenever it is built. */
+  /** Of the commit, in seconds since 1970: every build of one source has the same times. */
   readonly epochSeconds: number;
 }
 
@@ -59,7 +59,7 @@ function buildArguments({ base, tag }: Options, { version, revision, epochSecond
   return ['--file', DOCKERFILE, '--tag', tag, ...args];
 }
 
-/** BuildKit adds attestations of its own to what is pushed; an image that is only loaded here has no place for them. */
+/** BuildKit adds its own attestations to a pushed image; a loaded image cannot have them. */
 function buildByDocker(options: Options, source: Source): Built {
   const metadata = join(options.out, 'docker-metadata.json');
   const kept = options.push ? ['--push', '--sbom=true', '--provenance=mode=max'] : ['--load'];
@@ -71,7 +71,7 @@ function buildByDocker(options: Options, source: Source): Built {
   return { digest, sbom: readFileSync(join(options.out, SBOM)) };
 }
 
-/** Needs no daemon and, with chroot, no namespaces; Docker's format, because OCI's has no health check. */
+/** Needs neither a daemon nor, with chroot, namespaces; Docker's format, because OCI's lacks the health check. */
 function buildByBuildah(options: Options, source: Source): Built {
   const form = ['--isolation', 'chroot', '--format', 'docker', '--timestamp', String(source.epochSeconds)];
   run('buildah', ['build', ...form, ...buildArguments(options, source), '.'], source);
@@ -159,7 +159,7 @@ function run(command: string, args: readonly string[], { epochSeconds }: Source)
   if (status !== 0) throw new Error(`${command} ended with ${error?.message ?? status}`);
 }
 
-/** Docker where its engine answers, else buildah. */
+/** Docker where its engine responds, else buildah. */
 function engineHere(): 'docker' | 'buildah' {
   return spawnSync('docker', ['version', '--format', '{{.Server.Version}}']).status === 0 ? 'docker' : 'buildah';
 }

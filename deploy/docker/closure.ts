@@ -1,5 +1,5 @@
-// What the image holds of the project: the server, the packages of ours that it imports, and its production
-// dependencies as the lock file names them; nothing that is there for people or for a build alone.
+// The project's part of the image: the server, the workspaces that it imports, and its production dependencies as the lock
+// file names them, without files for readers or for a build alone.
 //   node deploy/docker/closure.ts FOLDER     FOLDER is made; the project must be built
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { dirname, extname, join, relative } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '../..');
 const SERVER = 'packages/server';
-/** Read when a program runs, or owed to whoever gets a copy. */
+/** Read at run time, or required by a licence. */
 const KEPT_EXTENSIONS = new Set(['.js', '.cjs', '.mjs', '.json', '.wasm', '.node']);
 const KEPT_NAMES = /(?:^|-)(?:licen[cs]es?|notice|copying)\b/i;
 
@@ -53,7 +53,7 @@ function install(folder: string): void {
   if (status !== 0) throw new Error(`npm ${args.join(' ')} ended with ${status}:\n${stderr}`);
 }
 
-/** Packages of ours that npm linked, because the server imports them; links to any other would lead nowhere. */
+/** Workspaces that npm linked because the server imports them; other links would be broken. */
 function linkedWorkspaces(folder: string): string[] {
   const scope = join(folder, 'node_modules/@mte-relay');
   const dependencies = new Set(dependenciesOf(SERVER));
@@ -71,7 +71,7 @@ function dependenciesOf(workspace: string): string[] {
   return own.flatMap((name) => [name, ...dependenciesOf(name.replace('@mte-relay', 'packages'))]);
 }
 
-/** What the package would be published with, less sources, types and maps. */
+/** The published files of the package, without sources, types and maps. */
 function copyWorkspace(workspace: string, folder: string): void {
   const { files = [] } = JSON.parse(readFileSync(join(ROOT, manifestOf(workspace)), 'utf8')) as Manifest;
   if (!existsSync(join(ROOT, workspace, 'dist'))) throw new Error(`${workspace} is not built: npm run build`);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# An image to build from where no registry can be reached: Debian by debootstrap, with the Node and npm of this project.
+# A base image without a registry: Debian by debootstrap, with the Node and npm of this project.
 #   npm exec -- deploy/docker/debian-base.sh IMAGE_NAME         as root; needs buildah and debootstrap
 set -euo pipefail
 name=$1
@@ -20,7 +20,7 @@ install -D "$node" "$folder/root/usr/local/bin/node"
 mkdir -p "$folder/root/usr/local/lib/node_modules"
 cp -r "$npm" "$folder/root/usr/local/lib/node_modules/npm"
 ln -s ../lib/node_modules/npm/bin/npm-cli.js "$folder/root/usr/local/bin/npm"
-# Authorities that this machine trusts beside the public ones, for npm behind a company's proxy.
+# Additional authorities that the host trusts, for npm behind a proxy with its own.
 cp --dereference /etc/ssl/certs/ca-certificates.crt "$folder/root/etc/ssl/certs/ca-certificates.crt"
 
 container=$(buildah from scratch)

@@ -1,5 +1,5 @@
-// The container's health check, by Node itself since the image has no shell: ends with 0 when the relay is alive.
-// Alive, not ready: an engine restarts what is unhealthy, and restarting helps neither a Redis that is away nor a drain.
+// The container's health check, in Node since the image has no shell: exits with 0 when the relay is alive.
+// Alive, not ready: an engine restarts an unhealthy container, which helps neither an unreachable Redis nor a drain.
 const port = process.env['ADMIN_PORT'] || 'auto';
 const timeoutMs = 3_000;
 

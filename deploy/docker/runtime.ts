@@ -1,12 +1,12 @@
-// What the image holds besides the project: the Node that runs this, the libraries that it loads, the few files that
-// these read, and which packages of the distribution they came from. No shell, no package manager, no library else.
+// The image's content besides the project: the running Node, the libraries that it loads, the few files that these read, and
+// the packages of the distribution that they belong to.
 //   node deploy/docker/runtime.ts FOLDER
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const NODE = '/usr/local/bin/node';
-/** Of the user that the Dockerfile names; a number, so that Kubernetes can see that it is not root. */
+/** Of the user that the Dockerfile names; a number, so that Kubernetes can check that it is not root. */
 const UID = 65_532;
 
 function writeRuntime(folder: string): void {
@@ -18,7 +18,7 @@ function writeRuntime(folder: string): void {
   for (const name of new Set(libraries.map(owner))) if (name) recordPackage(name, folder);
 }
 
-/** Node says itself what the loader gave it. */
+/** Node's report has the libraries of the loader. */
 function sharedObjects(): string[] {
   const { sharedObjects } = process.report.getReport() as unknown as { sharedObjects: string[] };
   return sharedObjects.filter((path) => path.startsWith('/') && path !== process.execPath && existsSync(path));
@@ -27,14 +27,14 @@ function sharedObjects(): string[] {
 const SYSTEM_FILES: Readonly<Record<string, string>> = {
   'etc/passwd': `relay:x:${UID}:${UID}:relay:/app:/nonexistent\n`,
   'etc/group': `relay:x:${UID}:\n`,
-  // Without it the C library asks DNS before /etc/hosts.
+  // Without it the C library queries DNS before /etc/hosts.
   'etc/nsswitch.conf': 'hosts: files dns\n',
 };
 
 /** The Debian package that a file belongs to; undefined on another distribution. */
 function owner(path: string): string | undefined {
   const real = realpathSync(path);
-  // The database may know it by its name from before /lib became /usr/lib.
+  // The database may have its name from before /lib became /usr/lib.
   for (const name of [real, real.replace(/^\/usr\/lib/, '/lib')]) {
     const { status, stdout } = spawnSync('dpkg-query', ['--search', name], { encoding: 'utf8' });
     if (status === 0) return stdout.split(':')[0];
@@ -42,7 +42,7 @@ function owner(path: string): string | undefined {
   return undefined;
 }
 
-/** Where scanners look for packages of an image without a package manager, and the terms that a copy comes with. */
+/** Where scanners look for packages of an image without a package manager, and their licences. */
 function recordPackage(name: string, folder: string): void {
   const { stdout } = spawnSync('dpkg-query', ['--status', name], { encoding: 'utf8' });
   write(join(folder, 'var/lib/dpkg/status.d', name), stdout);

@@ -1,5 +1,5 @@
-// Two relays as one would watch them, one with sessions in memory and one with Redis: an API behind them, clients and
-// everything that goes wrong in front, a Prometheus beside them.
+// Two monitored relays, one with sessions in memory and one with Redis: an API behind them, clients and faults in front, a
+// Prometheus beside them.
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ import { parse } from 'yaml';
 const PROMETHEUS_FILES = join(import.meta.dirname, '../prometheus');
 const SCRAPED_WITHIN_MS = 20_000;
 
-/** How long the API takes, at least. */
+/** Minimum response time of the API. */
 export const UPSTREAM_TAKES_MS = 10;
 
 interface ObservedRelay extends RelayProcess {
@@ -32,14 +32,14 @@ export interface Observed {
   readonly prometheus: Prometheus;
   readonly relays: readonly ObservedRelay[];
   readonly redis: RedisServer;
-  /** Exchanges that clients of the load have had answered with 200. */
-  readonly answered: () => number;
-  /** Sends for so long, with so many requests under way at each relay, and one of each fault every second. */
+  /** Exchanges of the load that succeeded with 200. */
+  readonly succeeded: () => number;
+  /** Sends for this time, with `concurrency` requests in progress at each relay, and one of each fault every second. */
   load(seconds: number, concurrency: number): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Starts all of it; whoever starts it closes it. */
+/** Starts all of it; the caller closes it. */
 export async function startObserved(): Promise<Observed> {
   const upstream = await startUpstream();
   const redis = await startRedis();
@@ -51,18 +51,18 @@ export async function startObserved(): Promise<Observed> {
   await until(async () => (await prometheus.now('up == 1')).length === relays.length, SCRAPED_WITHIN_MS);
   const clients = relays.map(({ url, pin }) => createRelayClient(url, { pins: [pin] }));
   const sockets = await Promise.all(relays.map(({ port }) => openWebSocket(port)));
-  let answered = 0;
+  let succeeded = 0;
   return {
     prometheus,
     relays,
     redis,
-    answered: () => answered,
+    succeeded: () => succeeded,
     async load(seconds, concurrency) {
       const untilMs = performance.now() + seconds * 1_000;
       const workers = clients.flatMap((client) =>
         Array.from({ length: concurrency }, async () => {
           while (performance.now() < untilMs) {
-            if (await sendOne(client).catch(refused)) answered += 1;
+            if (await sendOne(client).catch(refused)) succeeded += 1;
           }
         }),
       );
@@ -85,7 +85,7 @@ export async function startObserved(): Promise<Observed> {
   };
 }
 
-/** Echoes; breaks off under /break; takes WebSockets. */
+/** Echoes; destroys the connection under /break; accepts WebSockets. */
 async function startUpstream(): Promise<Served> {
   const upstream = await serve(async (req, res) => {
     if (req.url?.startsWith('/break')) return void req.socket.destroy();
@@ -104,9 +104,9 @@ async function startObservedRelay(
 ): Promise<ObservedRelay> {
   const relay = await startRelay({
     ...requiredSettings(upstreamUrl),
-    UPSTREAM_CA: rootCertificates[0] as string, // of no use to plain http, but watched
+    UPSTREAM_CA: rootCertificates[0] as string, // unused with http, but monitored
     PASS_THROUGH_ROUTES: '/plain/*',
-    // Small, so that their use is to be seen.
+    // Small, so that their use is visible.
     EXCHANGES_MAX: '50',
     SESSIONS_MAX: '250',
     CONNECTIONS_MAX: '100',
@@ -117,7 +117,7 @@ async function startObservedRelay(
   return { ...relay, pod };
 }
 
-/** The project's own configuration for Kubernetes and its rules, with the pods that its discovery would have found. */
+/** The project's own configuration for Kubernetes and its rules, with the pods that its discovery would find. */
 function scraping(relays: readonly ObservedRelay[]): object {
   const config = parse(readFileSync(join(PROMETHEUS_FILES, 'prometheus-kubernetes.yaml'), 'utf8'));
   const [{ kubernetes_sd_configs: _, ...job }] = config.scrape_configs;
@@ -145,21 +145,21 @@ async function sendOne(client: RelayClient): Promise<boolean> {
   return response.status === 200 && (await response.text()) === BODY;
 }
 
-/** While its store hangs, a relay refuses. */
+/** While its store hangs, a relay rejects requests. */
 async function refused(): Promise<false> {
   await new Promise((resolve) => setTimeout(resolve, 200));
   return false;
 }
 
-/** What operators see of a bad day, each by a real request. */
+/** One of each fault, by a real request. */
 async function oneOfEachFault({ port, pin, url: origin }: ObservedRelay): Promise<void> {
-  let sendAgain: () => Promise<unknown> = async () => undefined;
+  let resend: () => Promise<unknown> = async () => undefined;
   const client = createRelayForwarder(origin, {
     pins: [pin],
     async fetch(input, init) {
       // A stream could not be sent a second time.
       const replayable = init?.body ? { ...init, body: await new Response(init.body).bytes() } : init;
-      sendAgain = () => ended(fetch(input, replayable));
+      resend = () => ended(fetch(input, replayable));
       return fetch(input, replayable);
     },
   });
@@ -168,7 +168,7 @@ async function oneOfEachFault({ port, pin, url: origin }: ObservedRelay): Promis
   };
   try {
     await forward('GET', '/notes');
-    await sendAgain(); // replayed
+    await resend(); // replayed
     await forward('POST', '/break'); // upstream-failed
     await forward('GET', '/../secret'); // path-refused
   } finally {
@@ -198,7 +198,7 @@ function tooManyFields(port: number): Promise<void> {
 async function openWebSocket(port: number): Promise<WebSocket> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/plain/socket`);
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
-  const beats = setInterval(() => socket.ping(), 10_000); // or the relay takes it for dead
+  const beats = setInterval(() => socket.ping(), 10_000); // below WEBSOCKET_IDLE_TIMEOUT_MS
   socket.on('close', () => clearInterval(beats));
   return socket;
 }

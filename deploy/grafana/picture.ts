@@ -1,6 +1,6 @@
 // `npm run dashboard:picture`: docs/dashboard.png, the dashboard with the data of two real relays under load. Grafana is not
 // needed: a real Prometheus evaluates the queries of mte-relay.json, the panels become HTML and SVG on Grafana's grid of 24
-// columns, and Chromium photographs the page.
+// columns, and Chromium takes a screenshot of the page.
 import { join } from 'node:path';
 import { openBrowser } from '@mte-relay/testing/chromium';
 import type { Series } from '@mte-relay/testing/prometheus';
@@ -17,7 +17,7 @@ const ROW_PIXELS = 30;
 const COLUMN_PIXELS = (WIDTH_PIXELS - GAP_PIXELS) / 24;
 const COLOURS = ['#73bf69', '#f2cc0c', '#5794f2', '#ff9830', '#f2495c', '#b877d9', '#8ab8ff', '#37872d', '#fade2a'];
 const MEBIBYTE = 1_048_576;
-/** Grafana's dark theme, about. */
+/** Approximately Grafana's dark theme. */
 const STYLE = `
 body { margin: 0; background: #111217; color: #ccccdc; font-family: Inter, "DejaVu Sans", sans-serif; }
 main { position: relative; }
@@ -49,7 +49,7 @@ td:first-child { width: 52px; color: #8e8e9c; }
 requireTools(['chromium', 'prometheus', 'redis-server']);
 const observed = await startObserved();
 try {
-  const from = Math.ceil(Date.now() / 1000) + 3; // what comes before is the start
+  const from = Math.ceil(Date.now() / 1000) + 3; // without the start
   await aDay(observed);
   const to = Math.floor(Date.now() / 1000) - 1;
   const times = Array.from({ length: to - from + 1 }, (_, at) => from + at);
@@ -105,7 +105,7 @@ function linesOf({ legend }: PanelQuery, results: readonly Series[]): Line[] {
   }));
 }
 
-/** Each line on top of those before it. */
+/** Stacks each line on those before it. */
 function stacked(lines: readonly Line[], times: readonly number[]): Line[] {
   const sums = new Map(times.map((time) => [time, 0]));
   return lines.map((line) => {
@@ -213,7 +213,7 @@ function ticks(top: number, unit: string): number[] {
   return Array.from({ length: Math.floor(top / step) + 1 }, (_, at) => at * step);
 }
 
-/** A value as Grafana writes its unit. @param top the largest on the axis, which says how many digits are of use. */
+/** A value as Grafana writes its unit. @param top the largest on the axis, which determines the number of digits. */
 function written(value: number, unit: string, top = value): string {
   const digits = top >= 20 ? 0 : top >= 2 ? 1 : top >= 0.2 ? 2 : 3;
   const plain = String(Number(value.toFixed(digits)));

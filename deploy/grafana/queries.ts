@@ -1,4 +1,4 @@
-// The panels of the dashboard as Grafana would ask for them.
+// The panels of the dashboard, with the queries that Grafana would send.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -20,8 +20,8 @@ export interface Panel {
 }
 
 /**
- * Every panel of deploy/grafana/mte-relay.json, with everything chosen.
- * @param rateInterval stands for $__rate_interval, as Prometheus writes it. @param range for $__range.
+ * Every panel of deploy/grafana/mte-relay.json, for all namespaces and pods.
+ * @param rateInterval replaces $__rate_interval, as Prometheus writes it. @param range replaces $__range.
  */
 export function readPanels(rateInterval: string, range: string): Panel[] {
   const board = JSON.parse(readFileSync(join(import.meta.dirname, 'mte-relay.json'), 'utf8')) as { panels: RawPanel[] };

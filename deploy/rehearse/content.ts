@@ -1,5 +1,5 @@
-// What the image holds, run as a container engine would run it: from an image that buildah has, in namespaces of its own
-// (process 1, root file system read-only, no privilege), or the production closure as it is, where there is no image.
+// Runs the content of the image as a container engine would: from an image of buildah, in namespaces of its own (process 1,
+// root file system read-only, no privilege), or without an image as the production closure.
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,29 +16,29 @@ type Environment = Readonly<Record<string, string>>;
 /** One process of the content. */
 export interface ContainerProcess {
   readonly child: ChildProcess;
-  /** Of the relay itself, as this machine numbers it. */
+  /** Of the relay itself, in the host's PID namespace. */
   pid(): number;
   /** Everything it has printed. */
   output(): string;
   /** Exit code; null when a signal ended it. */
   readonly exited: Promise<number | null>;
-  /** Ends it at once, if it still runs. */
+  /** Kills it if it still runs. */
   kill(): void;
 }
 
 export interface Content {
-  /** For people. */
+  /** For the log. */
   readonly description: string;
   /**
    * Runs the content's own command with these arguments.
-   * @param folders host folder by path in the container, mounted read-only
+   * @param folders host folder by path in the container, mounted read-only.
    */
   run(args: readonly string[], environment: Environment, folders?: Environment): ContainerProcess;
   /** Runs another command line of the content. */
   runOther(commandLine: readonly string[], environment: Environment): ContainerProcess;
-  /** The folder of this machine that holds the content. */
+  /** The folder of the host with the content. */
   readonly root: string;
-  /** The path by which a process of the content sees a folder of this machine that is mounted at `containerPath`. */
+  /** The path by which a process of the content sees a host folder that is mounted at `containerPath`. */
   seen(containerPath: string, hostFolder: string): string;
   release(): void;
 }
@@ -53,7 +53,7 @@ interface ImageConfig {
 
 const buildah = (...args: string[]): string => execFileSync('buildah', args, { encoding: 'utf8' }).trim();
 
-/** The configuration of an image that buildah has; undefined when there is none of that name, or no buildah. */
+/** The configuration of an image of buildah; undefined without that image, or without buildah. */
 export function imageConfig(name: string): ImageConfig | undefined {
   try {
     const stdio: ['ignore', 'pipe', 'ignore'] = ['ignore', 'pipe', 'ignore'];
@@ -64,13 +64,13 @@ export function imageConfig(name: string): ImageConfig | undefined {
   }
 }
 
-/** Mounts an image of buildah's. Takes root. */
+/** Mounts an image of buildah. Needs root. @throws Error without that image. */
 export function imageContent(name: string): Content {
   const config = imageConfig(name);
   if (!config) throw new Error(`buildah has no image ${name}: npm run image`);
   const container = buildah('from', '--pull-never', name);
   const root = buildah('mount', container);
-  // What an engine lays into every container.
+  // An engine adds these to every container.
   for (const folder of ['proc', 'dev']) mkdirSync(join(root, folder), { recursive: true });
   for (const file of ['hosts', 'resolv.conf']) writeFileSync(join(root, 'etc', file), '');
   const runOther = (
@@ -100,7 +100,7 @@ interface Contained {
   readonly environment: Environment;
 }
 
-// In a mount namespace of its own: everything bound, then the root made read-only, then into it as the image's user.
+// In a mount namespace of its own: bind everything, make the root read-only, then enter it as the image's user.
 const ENTER = `
 set -e
 root=$1; user=$2; group=$3; folder=$4; shift 4
@@ -133,7 +133,7 @@ function contained({ root, config, folders, commandLine, environment }: Containe
   return containerProcess(program, () => childOf(program.child.pid as number));
 }
 
-/** Lays the production closure out in a folder for temporary files. */
+/** Writes the production closure into a temporary folder. */
 export function closureContent(): Content {
   const folder = mkdtempSync(join(tmpdir(), 'mte-relay-closure-'));
   const app = join(folder, 'app');
@@ -158,7 +158,7 @@ export function closureContent(): Content {
 function containerProcess({ child, output }: RunningProcess, pid: () => number): ContainerProcess {
   const exited = once(child, 'close').then(([code]) => code as number | null);
   const kill = (): void => {
-    // The process itself: it has changed its user, so that the end of its parent does not end it.
+    // The process itself: it has another user, so the exit of its parent does not kill it.
     if (child.exitCode === null && child.signalCode === null) process.kill(pid(), 'SIGKILL');
   };
   return { child, pid, output, exited, kill };

@@ -1,12 +1,12 @@
-// A real load balancer in front of the replicas. HAProxy asks each for its readiness, as Kubernetes and an Application
-// Gateway do, and learns of a pod's end only by that: a moment after the pod was told.
+// A real load balancer in front of the replicas. HAProxy probes the readiness of each, as Kubernetes and an Application
+// Gateway do, and notices a pod's end only by that: a moment after the pod got SIGTERM.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startProgram } from '@mte-relay/testing/processes';
 import { toolPath } from '@mte-relay/testing/tools';
 
-/** Where one replica is. */
+/** The ports of one replica. */
 export interface Slot {
   readonly port: number;
   readonly adminPort: number;
@@ -16,12 +16,12 @@ export interface RunningHaproxy {
   stop(): Promise<void>;
 }
 
-/** @param port the one that clients speak to */
+/** @param port that clients connect to. */
 export function startHaproxy(port: number, slots: readonly Slot[]): RunningHaproxy {
   const folder = mkdtempSync(join(tmpdir(), 'mte-relay-haproxy-'));
   const file = join(folder, 'haproxy.cfg');
   writeFileSync(file, configuration(port, slots));
-  // In the foreground; what it prints are changes of readiness, which the rollout knows.
+  // In the foreground; it prints changes of readiness, which the rollout knows.
   const program = startProgram(toolPath('haproxy') as string, ['-db', '-f', file]);
   return {
     async stop() {
@@ -43,9 +43,9 @@ defaults
   timeout connect 2s
   timeout client 75s
   timeout server 75s
-  # As long as the manifests' readiness probe waits: a busy replica is not an unready one.
+  # The timeout of the manifests' readiness probe: a busy replica is not an unready one.
   timeout check 2s
-  # A connection that was refused carried no request, so another replica may have it.
+  # A refused connection carried no request, so another replica may get it.
   retries 3
   option redispatch
 frontend clients

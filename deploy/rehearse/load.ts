@@ -1,13 +1,13 @@
-// Load by the real SDK, and what became of each request: what the client was told against what the upstream ran.
+// Load by the real client, and the outcome of each request: the client's result against the runs of the upstream.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRelayClient, type RelayClient } from '@mte-relay/client';
 import { serve } from '@mte-relay/testing/servers';
 
 const METHODS = ['POST', 'GET', 'PUT', 'POST'] as const;
 const BODY = 'x'.repeat(1024);
-/** Between two requests of one worker: bounded load, so that the figures are not those of an overloaded machine. */
+/** Between two requests of one worker, so that the figures are not those of an overloaded machine. */
 const THINK_MS = 15;
-/** How often somebody new comes, who has to pair first. */
+/** How often a new client arrives, which pairs first. */
 const NEWCOMER_EVERY_MS = 500;
 
 /** An upstream that keeps a log of every request by its id. */
@@ -24,36 +24,36 @@ export async function startUpstream(): Promise<LoggingUpstream> {
     req.resume();
     const id = req.url as string;
     runs.set(id, (runs.get(id) ?? 0) + 1);
-    setTimeout(() => res.end(id), 5 + (runs.size % 20)); // some are quick, some under way when a relay is told to end
+    setTimeout(() => res.end(id), 5 + (runs.size % 20)); // some are fast, some in progress when a relay gets SIGTERM
   });
   return { url, runs, close };
 }
 
-/** What has happened so far. */
+/** Counts so far. */
 export interface Tally {
-  readonly answered: number;
+  readonly succeeded: number;
   readonly failed: number;
-  /** Requests that the SDK sent again by itself. */
+  /** Requests that the client resent by itself. */
   readonly resent: number;
   readonly pairings: number;
 }
 
 export interface Load {
   tally(): Tally;
-  /** Longest time that a call has taken since this was last asked, ms. */
+  /** Longest duration of a call since the last reading, ms. */
   slowestMs(): number;
-  /** Every client makes a new session, as each does within the hour by itself. */
+  /** Every client pairs again, as each does within the hour by itself. */
   pairAnew(): Promise<void>;
-  /** Ends when everything under way has been answered. */
+  /** Resolves when every request in progress has a result. */
   stop(): Promise<void>;
-  readonly answeredIds: readonly string[];
-  /** What failed, for people. */
+  readonly succeededIds: readonly string[];
+  /** Descriptions of failed calls. */
   readonly failures: readonly string[];
 }
 
-/** @param pins those that every client trusts, the present and the next */
+/** @param pins that every client trusts: the present one and the next. */
 export function startLoad(url: string, pins: readonly string[], clientCount: number, workersEach: number): Load {
-  const answeredIds: string[] = [];
+  const succeededIds: string[] = [];
   const failures: string[] = [];
   let resent = 0;
   let pairings = 0;
@@ -82,7 +82,7 @@ export function startLoad(url: string, pins: readonly string[], clientCount: num
       const response = await client.fetch(id, { method, ...(method !== 'GET' && { body: BODY }) });
       const text = await response.text();
       if (response.status !== 200 || text !== id) throw new Error(`${response.status} ${text.slice(0, 80)}`);
-      answeredIds.push(id);
+      succeededIds.push(id);
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
       failures.push(`${method} ${id}: ${code ?? ''} ${message}`);
@@ -112,9 +112,9 @@ export function startLoad(url: string, pins: readonly string[], clientCount: num
     ...clients.flatMap((client) => Array.from({ length: workersEach }, () => worker(client))),
   ];
   return {
-    answeredIds,
+    succeededIds,
     failures,
-    tally: () => ({ answered: answeredIds.length, failed: failures.length, resent, pairings }),
+    tally: () => ({ succeeded: succeededIds.length, failed: failures.length, resent, pairings }),
     slowestMs() {
       const taken = slowestMs;
       slowestMs = 0;

@@ -1,4 +1,4 @@
-// Manifests as they are rendered, and the environment that a container of theirs would start with.
+// Rendered manifests, and the environment that one of their containers would start with.
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { toolPath } from '@mte-relay/testing/tools';
@@ -9,7 +9,7 @@ export const KUBERNETES: string = join(import.meta.dirname, '../kubernetes');
 
 type Environment = Readonly<Record<string, string>>;
 
-/** A Kubernetes object, with the few fields of it that are looked at. */
+/** A Kubernetes object, with the few fields that are read. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
@@ -19,7 +19,7 @@ export interface Manifest {
     readonly labels?: Environment;
     readonly annotations?: Environment;
   };
-  // biome-ignore lint/suspicious/noExplicitAny: its shape is what the schema check is for
+  // biome-ignore lint/suspicious/noExplicitAny: the schema check validates its shape
   readonly [field: string]: any;
 }
 
@@ -36,7 +36,7 @@ export interface Container {
 
 /** `kubectl kustomize`, offline. @param overlay a folder of deploy/kubernetes */
 export function render(overlay: string): Manifest[] {
-  const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']; // newer ones warn of what older ones need
+  const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']; // newer ones warn of fields that older ones need
   const args = ['kustomize', join(KUBERNETES, overlay)];
   return parseManifests(execFileSync(toolPath('kubectl') as string, args, { encoding: 'utf8', stdio }));
 }
@@ -59,7 +59,7 @@ export function containers(workload: Manifest): Container[] {
   return [...initContainers, ...main];
 }
 
-/** The environment that a container starts with, its ConfigMaps first. Throws when one is not there. */
+/** The environment that a container starts with, its ConfigMaps first. @throws Error when one is missing. */
 export function environmentOf(container: Container, manifests: readonly Manifest[]): Record<string, string> {
   const environment: Record<string, string> = {};
   for (const { configMapRef } of container.envFrom ?? []) {
@@ -71,7 +71,7 @@ export function environmentOf(container: Container, manifests: readonly Manifest
   return environment;
 }
 
-/** Names of variables that stand for a file, by the path of the file. */
+/** Names of variables whose value is in a file, by the path of the file. */
 export function fileVariables(environment: Environment): Map<string, string> {
   const named = Object.entries(environment).filter(([name]) => name.endsWith('_FILE'));
   return new Map(named.map(([name, path]) => [path, name.slice(0, -'_FILE'.length)]));

@@ -10,9 +10,9 @@ export interface ScrapeTarget {
 }
 
 export interface ScrapedReplicas {
-  /** Scrapes these from now on. */
+  /** Scrapes these targets from now on. */
   scrape(targets: readonly ScrapeTarget[]): void;
-  /** The values of an instant query, by the label `pod`, or `` when the result has none. */
+  /** The values of an instant query, by the label `pod`; `` without that label. */
   query(expression: string): Promise<Map<string, number>>;
   stop(): Promise<void>;
 }
@@ -23,7 +23,7 @@ export async function startScraping(): Promise<ScrapedReplicas> {
   const scrape = (targets: readonly ScrapeTarget[]): void => {
     const groups = targets.map(({ adminPort, pod }) => ({ targets: [`127.0.0.1:${adminPort}`], labels: { pod } }));
     writeFileSync(`${targetsFile}.new`, JSON.stringify(groups));
-    renameSync(`${targetsFile}.new`, targetsFile); // never read half written
+    renameSync(`${targetsFile}.new`, targetsFile); // atomic for the reader
   };
   scrape([]);
   const prometheus = await startPrometheus({

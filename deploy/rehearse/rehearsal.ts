@@ -1,5 +1,5 @@
-// Rehearses on this machine what an operator does to a running installation: a rolling update, and the rotation of each
-// secret, under load, with the environment of the rendered manifests. What it saw is returned as numbers.
+// Rehearses operations on a running installation with local processes: a rolling update, and the rotation of each secret,
+// under load, with the environment of the rendered manifests. It returns its observations as numbers.
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,19 +15,19 @@ import { type Container, containers, deployment, environmentOf, fileVariables, r
 import { type ScrapedReplicas, startScraping } from './prometheus.ts';
 import { Replicas, type Revision, type Rules } from './replicas.ts';
 
-/** Within which Prometheus has scraped the last figures; it does twice a second, when it is let. */
+/** Within which Prometheus has scraped the last figures; it scrapes twice a second unless the machine is busy. */
 const LAST_SCRAPE_MS = 10_000;
 
 export interface RehearsalOptions {
   readonly content: Content;
-  /** Folder of deploy/kubernetes whose environment is taken. */
+  /** Folder of deploy/kubernetes with the environment. */
   readonly overlay: string;
   readonly steps: readonly StepName[];
   readonly clients: number;
   readonly workersEach: number;
-  /** How long the load goes on before the first step and after the last. */
+  /** How long the load continues before the first step and after the last. */
   readonly calmMs: number;
-  /** Replaces what the manifest says, where that would take too long. */
+  /** Replaces values of the manifest that would take too long. */
   readonly shorter: Partial<Rules> & { readonly DRAIN_DELAY_MS?: string };
   say(line: string): void;
 }
@@ -37,7 +37,7 @@ export type StepName = 'rolling update' | 'CLIENT_ID_SECRET' | 'RELAY_IDENTITY_S
 export interface StepResult {
   readonly name: string;
   readonly seconds: number;
-  readonly answered: number;
+  readonly succeeded: number;
   readonly failed: number;
   readonly resent: number;
   readonly pairings: number;
@@ -46,14 +46,14 @@ export interface StepResult {
 
 export interface RehearsalResult {
   readonly steps: readonly StepResult[];
-  readonly answered: number;
+  readonly succeeded: number;
   readonly failures: readonly string[];
   /** Ids that the upstream ran more than once. */
   readonly ranTwice: readonly string[];
-  /** Ids that were answered and that the upstream has never seen. */
+  /** Ids whose call succeeded and that the upstream has never seen. */
   readonly neverRan: readonly string[];
   readonly ranByUpstream: number;
-  /** What Prometheus says of all replicas that there were. */
+  /** The counts of Prometheus, of all present and past replicas. */
   readonly scraped: {
     readonly pods: number;
     readonly exchanges: number;
@@ -65,10 +65,10 @@ export interface RehearsalResult {
 
 type Secrets = Readonly<Record<'CLIENT_ID_SECRET' | 'RELAY_IDENTITY_SEED', string>>;
 
-/** Rejects when a replica does not start or does not end well; everything else is in the result. */
+/** Rejects when a replica does not start or does not exit with 0; the result has everything else. */
 export async function rehearse(options: RehearsalOptions): Promise<RehearsalResult> {
   const folder = mkdtempSync(join(tmpdir(), 'mte-relay-rollout-'));
-  chmodSync(folder, 0o755); // the relay's user reads its secrets in it
+  chmodSync(folder, 0o755); // the relay's user reads its secrets there
   const redis = await startRedis();
   const upstream = await startUpstream();
   const prometheus = await startScraping();
@@ -90,7 +90,7 @@ export async function rehearse(options: RehearsalOptions): Promise<RehearsalResu
       options.content,
       revision({ ...secrets, RELAY_IDENTITY_SEED: `${secrets.RELAY_IDENTITY_SEED},${next.RELAY_IDENTITY_SEED}` }),
     );
-    await sleep(1_000); // until HAProxy has seen them
+    await sleep(1_000); // until HAProxy has probed them
     load = startLoad(`http://127.0.0.1:${port}`, pins, options.clients, options.workersEach);
     const steps: StepResult[] = [await measured(load, 'before', () => sleep(options.calmMs))];
     for (const step of options.steps) {
@@ -108,8 +108,8 @@ export async function rehearse(options: RehearsalOptions): Promise<RehearsalResu
     steps.push(await measured(load, 'after', () => sleep(options.calmMs)));
     await replicas.ended();
     await load.stop();
-    const { answered } = load.tally();
-    await until(async () => (await scraped(prometheus)).exchanges >= answered, LAST_SCRAPE_MS).catch(() => undefined);
+    const { succeeded } = load.tally();
+    await until(async () => (await scraped(prometheus)).exchanges >= succeeded, LAST_SCRAPE_MS).catch(() => undefined);
     return result(steps, load, upstream.runs, await scraped(prometheus));
   } finally {
     await load?.stop();
@@ -130,11 +130,11 @@ async function makeSlots(count: number): Promise<Slot[]> {
 
 interface Plan {
   readonly rules: Rules;
-  /** Writes the secrets into a folder of their own, as a volume of Kubernetes would have them. */
+  /** Writes the secrets into a folder of their own, as in a volume of Kubernetes. */
   revision(secrets: Secrets, folder: string): Revision;
 }
 
-/** The Deployment as it is rendered; what is of this machine, the addresses, is put in its place. */
+/** The rendered Deployment with local addresses. */
 function readPlan(
   { overlay, shorter, content }: RehearsalOptions,
   here: { UPSTREAM: string; REDIS_URL: string },
@@ -171,7 +171,7 @@ function readPlan(
   };
 }
 
-/** The pins of a revision, by its own command. */
+/** The pins of a revision, by its `identity` command. */
 async function pinsOf(content: Content, { environment, folders }: Revision): Promise<string[]> {
   const identity = content.run(['identity'], environment, folders);
   if ((await identity.exited) !== 0) throw new Error(`identity: ${identity.output()}`);
@@ -181,11 +181,11 @@ async function pinsOf(content: Content, { environment, folders }: Revision): Pro
 interface StepRevision {
   readonly name: string;
   readonly values: Secrets;
-  /** True where an hour has to pass before: then no session is left that the old secret sealed. */
+  /** True where an hour must pass before, so that no session remains that the old secret sealed. */
   readonly hourPasses: boolean;
 }
 
-/** docs/configuration.md, "Changing a secret": every relay knows the new one before any uses it. */
+/** docs/configuration.md, "Changing a secret": every relay has the new one before any uses it. */
 function revisionsOf(step: StepName, secrets: Secrets, next: Secrets): StepRevision[] {
   if (step === 'rolling update') return [{ name: step, values: secrets, hourPasses: false }];
   const [before, after] = [secrets[step], next[step]];
@@ -205,7 +205,7 @@ async function measured(load: Load, name: string, act: () => Promise<unknown>): 
   return {
     name,
     seconds: (performance.now() - beganMs) / 1000,
-    answered: after.answered - before.answered,
+    succeeded: after.succeeded - before.succeeded,
     failed: after.failed - before.failed,
     resent: after.resent - before.resent,
     pairings: after.pairings - before.pairings,
@@ -221,16 +221,16 @@ function result(
 ): RehearsalResult {
   return {
     steps,
-    answered: load.answeredIds.length,
+    succeeded: load.succeededIds.length,
     failures: load.failures,
     ranTwice: [...runs].filter(([, times]) => times > 1).map(([id]) => id),
-    neverRan: load.answeredIds.filter((id) => !runs.has(id)),
+    neverRan: load.succeededIds.filter((id) => !runs.has(id)),
     ranByUpstream: [...runs.values()].reduce((sum, times) => sum + times, 0),
     scraped,
   };
 }
 
-/** The last figure of each replica, those that are gone included, summed. */
+/** The sum of the last figures of all present and past replicas. */
 async function scraped(prometheus: ScrapedReplicas): Promise<RehearsalResult['scraped']> {
   const sum = async (series: string): Promise<number> => {
     const byPod = await prometheus.query(`sum by (pod) (last_over_time(${series}[10m]))`);

@@ -1,22 +1,22 @@
-// What a Deployment does, for real processes on this machine: as many replicas as asked for, and rolling updates in the
-// order that maxSurge 1 and maxUnavailable 0 give: a new one is ready, an old one is told to end, the next.
+// A Deployment of local processes: the required number of replicas, and rolling updates in the order of maxSurge 1 and
+// maxUnavailable 0: a new one is ready, an old one gets SIGTERM, the next.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readiness } from '@mte-relay/testing/readiness';
 import { until } from '@mte-relay/testing/until';
 import type { ContainerProcess, Content } from './content.ts';
 import type { Slot } from './haproxy.ts';
 
-/** What of a Deployment counts here. */
+/** The fields of a Deployment that matter here. */
 export interface Rules {
   readonly replicas: number;
   readonly minReadySeconds: number;
   readonly terminationGracePeriodSeconds: number;
 }
 
-/** What every replica of one revision is started with. */
+/** The start parameters of every replica of one revision. */
 export interface Revision {
   readonly environment: Readonly<Record<string, string>>;
-  /** Folder of this machine by path in the container. */
+  /** Host folder by path in the container. */
   readonly folders: Readonly<Record<string, string>>;
 }
 
@@ -25,7 +25,7 @@ export interface Replica {
   readonly pod: string;
   readonly slot: Slot;
   readonly process: ContainerProcess;
-  state: 'live' | 'ending' | 'gone';
+  state: 'live' | 'ending' | 'ended';
 }
 
 export class Replicas {
@@ -38,8 +38,8 @@ export class Replicas {
   #revisions = 0;
 
   /**
-   * @param slots one for each replica that there will ever be
-   * @param onChange is told of every replica that may still be scraped, whenever there is another
+   * @param slots one for each replica, past ones included.
+   * @param onChange gets every replica that may still be scraped, at each change.
    */
   constructor(
     content: Content,
@@ -53,7 +53,7 @@ export class Replicas {
     this.#onChange = onChange;
   }
 
-  /** Replaces every replica, or starts the first ones. Resolves when all the new ones are ready; old ones still end. */
+  /** Replaces every replica, or starts the first ones. Resolves when all new ones are ready; old ones may still be ending. */
   async rollOut(revision: Revision): Promise<void> {
     this.#revisions += 1;
     const old = this.#replicas.filter(({ state }) => state === 'live');
@@ -66,7 +66,7 @@ export class Replicas {
     }
   }
 
-  /** Resolves when every replica that was told to end has ended. Rejects when one did not do so well. */
+  /** Resolves when every replica that got SIGTERM has exited. Rejects when one did not exit with 0. */
   async ended(): Promise<void> {
     await Promise.all(this.#endings);
   }
@@ -76,7 +76,7 @@ export class Replicas {
   }
 
   async #start({ environment, folders }: Revision, pod: string): Promise<void> {
-    // One of its own: what is asked of a replica that is gone must not be answered by another, as Prometheus would count.
+    // A slot of its own: Prometheus would count another replica's response under the ports of a past one as its own.
     const slot = this.#slots[this.#replicas.length];
     if (!slot) throw new Error(`no slot for ${pod}`);
     const ports = { PORT: String(slot.port), ADMIN_PORT: String(slot.adminPort) };
@@ -88,7 +88,7 @@ export class Replicas {
     if (ended()) throw new Error(`${pod} did not start:\n${relay.output()}`);
   }
 
-  /** As the kubelet ends a pod: SIGTERM to the container's first process, and SIGKILL when the grace period is over. */
+  /** As the kubelet ends a pod: SIGTERM to the container's first process, and SIGKILL after the grace period. */
   async #end(replica: Replica): Promise<void> {
     const { pod, process: relay } = replica;
     replica.state = 'ending';
@@ -96,12 +96,12 @@ export class Replicas {
     const timer = setTimeout(() => relay.kill(), this.#rules.terminationGracePeriodSeconds * 1000);
     const code = await relay.exited;
     clearTimeout(timer);
-    replica.state = 'gone';
+    replica.state = 'ended';
     this.#changed();
     if (code !== 0) throw new Error(`${pod} ended with ${code ?? 'a signal'}:\n${relay.output()}`);
   }
 
   #changed(): void {
-    this.#onChange(this.#replicas.filter(({ state }) => state !== 'gone'));
+    this.#onChange(this.#replicas.filter(({ state }) => state !== 'ended'));
   }
 }

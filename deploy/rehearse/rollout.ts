@@ -1,6 +1,6 @@
-// `npm run rollout`: rehearses a rolling update and the rotation of each secret on this machine, under load, and prints what
-// it saw. Two replicas of the image's content behind HAProxy, a real Redis, a real Prometheus, the environment of the
-// rendered manifests. Two to five minutes. Ends with 1 unless not one exchange failed and none ran twice.
+// `npm run rollout`: rehearses a rolling update and the rotation of each secret with local processes, under load, and prints
+// its observations. Two replicas of the image's content behind HAProxy, a real Redis, a real Prometheus, the environment of
+// the rendered manifests. Two to five minutes. Exits with 1 if an exchange failed or ran twice.
 //   npm run rollout -- [--overlay overlays/trial|overlays/aks] [--closure]
 import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
@@ -17,7 +17,7 @@ const hasImage = !values.closure && process.getuid?.() === 0 && imageConfig(IMAG
 const content = hasImage ? imageContent(IMAGE) : closureContent();
 console.log(`content: ${content.description}`);
 if (hasImage) console.log(`built from: ${originOf(imageConfig(IMAGE)?.Labels['org.opencontainers.image.revision'])}`);
-console.log(`environment: deploy/kubernetes/${values.overlay}, with addresses of this machine and new secrets`);
+console.log(`environment: deploy/kubernetes/${values.overlay}, with local addresses and new secrets`);
 try {
   const result = await rehearse({
     content,
@@ -26,7 +26,7 @@ try {
     clients: 4,
     workersEach: 4,
     calmMs: 5_000,
-    // An Application Gateway's minute and a half is HAProxy's second.
+    // HAProxy notices in a second what an Application Gateway notices in a minute and a half.
     shorter: { replicas: 2, ...(values.overlay.includes('/aks') && { DRAIN_DELAY_MS: '10000' }) },
     say: (line) => console.log(`  ${new Date().toISOString().slice(11, 19)} ${line}`),
   });
@@ -36,15 +36,13 @@ try {
   content.release();
 }
 
-/** A revision, and whether it is the one that stands here. */
+/** A revision, and whether it is the checked-out one. */
 function originOf(revision: string | undefined): string {
   const here = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: import.meta.dirname, encoding: 'utf8' }).trim();
-  return revision === here
-    ? `this commit, ${here}`
-    : `${revision}, another commit than this: npm run image:try builds it`;
+  return revision === here ? `this commit, ${here}` : `${revision}, not this commit: npm run image:try builds this one`;
 }
 
-function print({ steps, answered, failures, ranTwice, neverRan, ranByUpstream, scraped }: RehearsalResult): void {
+function print({ steps, succeeded, failures, ranTwice, neverRan, ranByUpstream, scraped }: RehearsalResult): void {
   const rows = steps.map(({ name, seconds, slowestMs, ...counts }) => ({
     step: name,
     seconds: seconds.toFixed(1),
@@ -59,20 +57,20 @@ function print({ steps, answered, failures, ranTwice, neverRan, ranByUpstream, s
   console.log(`\n${line((column) => column)}`);
   for (const row of rows) console.log(line((column) => row[column]));
   console.log(`
-clients were answered            ${answered}
+calls that succeeded             ${succeeded}
 failed                           ${failures.length}
 the upstream ran                 ${ranByUpstream}
   of these twice                 ${ranTwice.length}
-answered and never run           ${neverRan.length}
+succeeded and never run          ${neverRan.length}
 Prometheus: replicas scraped     ${scraped.pods}
-  exchanges answered 2xx         ${scraped.exchanges}
+  exchanges with 2xx             ${scraped.exchanges}
   pairings                       ${scraped.pairings}
   replays refused                ${scraped.replaysRefused}
   refusals and failures          ${scraped.failures}`);
   for (const failure of failures.slice(0, 10)) console.log(`failed: ${failure}`);
 }
 
-function isClean({ answered, failures, ranTwice, neverRan, ranByUpstream, scraped }: RehearsalResult): boolean {
-  const agree = answered === ranByUpstream && answered === scraped.exchanges;
-  return answered > 0 && failures.length + ranTwice.length + neverRan.length === 0 && agree;
+function isClean({ succeeded, failures, ranTwice, neverRan, ranByUpstream, scraped }: RehearsalResult): boolean {
+  const agree = succeeded === ranByUpstream && succeeded === scraped.exchanges;
+  return succeeded > 0 && failures.length + ranTwice.length + neverRan.length === 0 && agree;
 }

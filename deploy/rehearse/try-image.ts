@@ -1,7 +1,6 @@
-// `npm run image:try`: builds the image for real and shows that it serves: without a registry (its base is made by
-// debootstrap) and without an engine (its content is run in namespaces). Takes root on Debian; about three minutes the
-// first time. An image of another commit, or of files that no commit has, is built anew; so is any with --rebuild. The
-// base is kept.
+// `npm run image:try`: builds the image and checks that it serves, without a registry (debootstrap makes its base) and
+// without an engine (its content runs in namespaces). Needs root on Debian; about three minutes the first time. It rebuilds an
+// image of another commit, one of uncommitted files, and any with --rebuild. It keeps the base.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -36,7 +35,7 @@ try {
   content.release();
 }
 
-/** Of another commit, or while files here differ from theirs. */
+/** True for an image of another commit, or while files differ from the commit. */
 function isStale(): boolean {
   const git = (...args: string[]): string => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
   const built = imageConfig(IMAGE)?.Labels['org.opencontainers.image.revision'];
@@ -47,24 +46,24 @@ function command([name, ...args]: readonly string[]): void {
   execFileSync(name as string, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
 }
 
-function held(what: string): void {
-  console.log(`  held: ${what}`);
+function passed(what: string): void {
+  console.log(`  passed: ${what}`);
 }
 
-/** The commands that end by themselves. */
+/** The commands that exit by themselves. */
 async function tryCommands(image: Content): Promise<void> {
   const wrong = image.run(['check'], { UPSTREAM: 'nonsense' });
   assert.equal(await wrong.exited, 78, wrong.output());
   assert.match(wrong.output(), /CORS_ORIGINS.*not set/);
-  held('a wrong configuration ends with 78 and lists what is wrong');
+  passed('an invalid configuration exits with 78 and lists its problems');
   const identity = image.run(['identity', '--new'], {});
   assert.equal(await identity.exited, 0);
   assert.match(identity.output(), /^RELAY_IDENTITY_SEED=\S{44}\npin sha256-/);
-  held('arguments replace the command: identity --new');
+  passed('arguments replace the command: identity --new');
   for (const shell of ['/bin/sh', '/bin/bash', '/usr/bin/apt-get']) {
     assert.equal(await image.runOther([shell], {}).exited, 127, `${shell} is in the image`);
   }
-  held('no shell, no package manager');
+  passed('no shell, no package manager');
 }
 
 async function tryServing(image: Content): Promise<void> {
@@ -88,7 +87,7 @@ async function tryServing(image: Content): Promise<void> {
     await checkProcess(relay);
     const health = image.runOther(healthCommand(), { ADMIN_PORT });
     assert.equal(await health.exited, 0, health.output());
-    held('the health check of the image says healthy');
+    passed('the health check of the image reports healthy');
     const pin = /"pin":"([^"]+)"/.exec(relay.output())?.[1] as string;
     await checkPublicFiles(image, `http://127.0.0.1:${PORT}`);
     const client = createRelayClient(`http://127.0.0.1:${PORT}`, { pins: [pin] });
@@ -96,28 +95,28 @@ async function tryServing(image: Content): Promise<void> {
       const response = await client.fetch(`/item/${i}`, { method: 'POST', body: 'x'.repeat(1024) });
       assert.deepEqual([response.status, await response.text()], [200, `POST /item/${i}`]);
     }
-    held('100 sealed calls answered');
-    const underWay = client.fetch('/slow');
+    passed('100 sealed calls succeed');
+    const inProgress = client.fetch('/slow');
     await sleep(DRAIN_DELAY_MS / 2);
     process.kill(relay.pid(), 'SIGTERM');
     await sleep(DRAIN_DELAY_MS / 2);
     const readiness = await fetch(`http://127.0.0.1:${ADMIN_PORT}/readyz`);
     assert.equal(readiness.status, 503);
     const late = await client.fetch('/late');
-    assert.deepEqual([late.status, (await underWay).status], [200, 200]);
+    assert.deepEqual([late.status, (await inProgress).status], [200, 200]);
     client.close();
     assert.equal(await relay.exited, 0);
-    held('SIGTERM to process 1: not ready, a call under way and a later one answered, then exit 0');
+    passed('SIGTERM to process 1: not ready, a call in progress and a later one succeed, then exit 0');
     const dead = image.runOther(healthCommand(), { ADMIN_PORT });
     assert.equal(await dead.exited, 1, dead.output());
-    held('the health check of a relay that is gone says unhealthy');
+    passed('the health check of a relay that has exited reports unhealthy');
   } finally {
     relay.kill();
     upstream.close();
   }
 }
 
-/** What it serves to web pages: the bytes that the build gives here, under the hashes that the image's own command prints. */
+/** The files for web pages: the bytes of this build, with the hashes that the image's own command prints. */
 async function checkPublicFiles(image: Content, origin: string): Promise<void> {
   const integrity = image.run(['integrity'], {});
   assert.equal(await integrity.exited, 0, integrity.output());
@@ -134,14 +133,11 @@ async function checkPublicFiles(image: Content, origin: string): Promise<void> {
     const response = await fetch(`${origin}/public/${name}`);
     assert.equal(response.status, 200, name);
     const bytes = Buffer.from(await response.arrayBuffer());
-    assert.ok(
-      bytes.equals(readFileSync(join(ROOT, 'packages/server/public', name))),
-      `${name}: not what npm run build makes`,
-    );
+    assert.ok(bytes.equals(readFileSync(join(ROOT, 'packages/server/public', name))), `${name} differs from the build`);
     const digest = createHash('sha384').update(bytes).digest('base64');
     if (name !== 'mte-relay-licenses.txt') assert.equal(hashes.get(`/public/${name}`), `sha384-${digest}`);
   }
-  held('/public serves client, service worker and licences: the bytes of this build, with the hashes of `integrity`');
+  passed('/public serves client, service worker and licences: the bytes of this build, with the hashes of `integrity`');
 }
 
 function healthCommand(): string[] {
@@ -149,30 +145,30 @@ function healthCommand(): string[] {
   return Healthcheck.Test.slice(1); // without "CMD"
 }
 
-/** What the kernel says of the relay's process. */
+/** Checks the kernel's facts about the relay's process. */
 async function checkProcess(relay: ContainerProcess): Promise<void> {
   const status = readFileSync(`/proc/${relay.pid()}/status`, 'utf8');
   const field = (name: string): string => new RegExp(`^${name}:\\s*(.+)$`, 'm').exec(status)?.[1]?.trim() ?? '';
   assert.match(field('Name'), /^(?:node|MainThread)/);
   assert.equal(field('NSpid').split(/\s+/).at(-1), '1');
-  held('node is process 1');
+  passed('node is process 1');
   assert.deepEqual(field('Uid').split(/\s+/), ['65532', '65532', '65532', '65532']);
   assert.deepEqual(
     [field('CapEff'), field('CapPrm'), field('NoNewPrivs')],
     ['0000000000000000', '0000000000000000', '1'],
   );
-  held('user 65532, no capability, no new privileges');
+  passed('user 65532, no capability, no new privileges');
   const root = `/proc/${relay.pid()}/root`;
   const mounts = readFileSync(`/proc/${relay.pid()}/mounts`, 'utf8').split('\n');
   const rootMount = mounts.find((line) => line.split(' ')[1] === '/');
   assert.match(rootMount ?? '', /^\S+ \/ \S+ ro[, ]/);
-  held('the root file system is read-only');
+  passed('the root file system is read-only');
   const find = (...condition: string[]): string[] =>
     execFileSync('find', [`${root}/`, '-xdev', '-type', 'f', ...condition], { encoding: 'utf8' })
       .split('\n')
       .slice(0, -1);
   assert.deepEqual(find('(', '-perm', '/022', '-o', '-user', '65532', ')'), []);
-  held(
-    `${find().length} files, none of which its user owns or could write to; in /: ${readdirSync(root).sort().join(' ')}`,
+  passed(
+    `${find().length} files that its user neither owns nor can write to; in /: ${readdirSync(root).sort().join(' ')}`,
   );
 }

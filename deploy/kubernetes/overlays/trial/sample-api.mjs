@@ -1,4 +1,4 @@
-// A sample API for trying the relay out: it answers every request with what it saw, and knows nothing of the relay.
+// A sample API for the trial: it responds to every request with what it received, and does not know of the relay.
 import { createServer } from 'node:http';
 
 const server = createServer(async (req, res) => {
@@ -10,5 +10,5 @@ const server = createServer(async (req, res) => {
   res.end(JSON.stringify(path === '/health' ? { healthy: true } : { method, path, body }));
 });
 server.listen(Number(process.env['PORT'] || 3000));
-// As process 1 it has to ask for the signal that ends it.
+// Process 1 ignores SIGTERM without a handler.
 process.once('SIGTERM', () => server.close());
