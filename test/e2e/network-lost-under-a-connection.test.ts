@@ -14,7 +14,7 @@ async function setUp(
 ): Promise<{ network: Network; backend: RunningProcess; relay: RunningProcess; poster: RunningProcess }> {
   const network = Network.make(IP as string);
   onTestFinished(() => network.remove());
-  const backend = network.start('far', 'test/e2e/support/slow-backend.ts', []);
+  const backend = network.start('far', 'test/e2e/support/printing-backend.ts', []);
   const upstreamPort = (await printed(backend, /listening on (\d+)\./))[1];
   const relay = network.start(relaySide, 'packages/server/bin/mte-relay-server.js', ['start'], {
     UPSTREAM: `http://${relaySide === 'far' ? '127.0.0.1' : FAR_ADDRESS}:${upstreamPort}`,

@@ -14,12 +14,18 @@ export const FAR_ADDRESS = '10.78.0.2';
 const FAR_END = '10.77.0.2';
 const NEAR_END = '10.77.0.1';
 
-/** How the far side goes, by the error that a connection then ends with. */
+/** How the far side goes and comes back, by the error that a connection then ends with. */
 const LOSSES = {
-  /** Its link is down, and nobody resolves its address any more. */
-  EHOSTUNREACH: { lose: 'link set wire down', mend: 'link set wire up' },
+  /** It does not answer for its address any more (ARP). */
+  EHOSTUNREACH: {
+    lose: { far: 'link set wire arp off', near: 'neigh flush dev wire' },
+    mend: { far: 'link set wire arp on' },
+  },
   /** Its end of the wire answers that it has no route (ICMP, RFC 792). */
-  ENETUNREACH: { lose: `addr del ${FAR_ADDRESS}/32 dev lo`, mend: `addr add ${FAR_ADDRESS}/32 dev lo` },
+  ENETUNREACH: {
+    lose: { far: `addr del ${FAR_ADDRESS}/32 dev lo` },
+    mend: { far: `addr add ${FAR_ADDRESS}/32 dev lo` },
+  },
 } as const;
 
 export type Loss = keyof typeof LOSSES;
@@ -94,11 +100,11 @@ export class Network {
 
   /** Takes the far side away; what runs there goes on. */
   lose(loss: Loss): void {
-    this.#run('-n', this.#names.far, ...LOSSES[loss].lose.split(' '));
+    this.#change(LOSSES[loss].lose);
   }
 
   mend(loss: Loss): void {
-    this.#run('-n', this.#names.far, ...LOSSES[loss].mend.split(' '));
+    this.#change(LOSSES[loss].mend);
   }
 
   /** Ends what runs in it. */
@@ -109,6 +115,12 @@ export class Network {
 
   #delete(): void {
     for (const name of Object.values(this.#names)) spawnSync(this.#ip, ['netns', 'del', name]);
+  }
+
+  #change(commands: Partial<Record<Side, string>>): void {
+    for (const [side, command] of Object.entries(commands)) {
+      this.#run('-n', this.#names[side as Side], ...command.split(' '));
+    }
   }
 
   #tune(name: string, setting: string, value: number): void {

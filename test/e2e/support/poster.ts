@@ -5,7 +5,25 @@ import { createRelayClient, type RelayClientError } from '@mte-relay/client';
 
 const [url, pin] = process.argv.slice(2) as [string, string];
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const PIECE_BYTES = 65_536;
+const PIECE_TAKES_MS = 5;
 let failures = 0;
+
+/** A body that comes slowly, so that the receiver is not behind: the kernel ignores ICMP errors of a probe of a full window. */
+class SlowBlob extends Blob {
+  override stream(): ReturnType<Blob['stream']> {
+    let at = 0;
+    return new ReadableStream({
+      pull: async (controller) => {
+        await new Promise((resolve) => setTimeout(resolve, PIECE_TAKES_MS));
+        const piece = await this.slice(at, at + PIECE_BYTES).arrayBuffer();
+        at += piece.byteLength;
+        if (piece.byteLength === 0) controller.close();
+        else controller.enqueue(new Uint8Array(piece));
+      },
+    });
+  }
+}
 
 const client = createRelayClient(url, {
   pins: [pin],
@@ -30,10 +48,12 @@ for (let calls = 1; ; calls += 1) {
   const { value: bytes, done } = await lines.next();
   if (done) break;
   failures = 0;
-  const told = await client.fetch(`/post/${calls}`, { method: 'POST', body: new Uint8Array(Number(bytes)) }).then(
-    async (response) => `${response.status} ${response.headers.get('mte-relay-failure')} ${await response.text()}`,
-    ({ code, mayHaveRun }: RelayClientError) => `${code} ${mayHaveRun}`,
-  );
+  const told = await client
+    .fetch(`/post/${calls}`, { method: 'POST', body: new SlowBlob([new Uint8Array(Number(bytes))]) })
+    .then(
+      async (response) => `${response.status} ${response.headers.get('mte-relay-failure')} ${await response.text()}`,
+      ({ code, mayHaveRun }: RelayClientError) => `${code} ${mayHaveRun}`,
+    );
   console.log(`told ${calls}: ${told}.`);
 }
 client.close();
