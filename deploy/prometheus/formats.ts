@@ -33,7 +33,7 @@ export function azureTemplate(): object {
       location: parameter('Region of the Azure Monitor workspace.', '[resourceGroup().location]'),
       azureMonitorWorkspaceId: parameter('Resource id of the Azure Monitor workspace that the cluster writes to.'),
       clusterName: parameter('Name of the AKS cluster; the rules read its data alone.'),
-      actionGroupId: parameter('Resource id of the action group to notify; empty: none.', ''),
+      actionGroupId: parameter('Resource id of the action group to notify; empty to notify nobody.', ''),
     },
     resources: GROUPS.map(azureGroup),
   };

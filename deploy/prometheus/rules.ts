@@ -99,7 +99,7 @@ export const GROUPS: readonly Group[] = [
       {
         name: 'MteRelayNoneReady',
         severity: 'critical',
-        // A deployment that had a relay within a day counts as 0 when it has none.
+        // A deployment without series counts as 0 if it had a relay within a day.
         when: [
           `count by (${DEPLOYMENT}) (mte_relay_ready == 1) or 0 * count by (${DEPLOYMENT}) (last_over_time(mte_relay_ready[1d]))`,
         ],

@@ -102,8 +102,8 @@ async function tryServing(image: Content): Promise<void> {
     await sleep(DRAIN_DELAY_MS / 2);
     const readiness = await fetch(`http://127.0.0.1:${ADMIN_PORT}/readyz`);
     assert.equal(readiness.status, 503);
-    const late = await client.fetch('/late');
-    assert.deepEqual([late.status, (await inProgress).status], [200, 200]);
+    const later = await client.fetch('/late');
+    assert.deepEqual([later.status, (await inProgress).status], [200, 200]);
     client.close();
     assert.equal(await relay.exited, 0);
     passed('SIGTERM to process 1: not ready, a call in progress and a later one succeed, then exit 0');

@@ -8,7 +8,7 @@ const CLIENT = join(import.meta.dirname, '../../packages/client');
 const INTRODUCTION = `# API of the client
 
 Generated from the docstrings of \`packages/client/src\` by \`npm run docs\`; do not edit. Quick starts are in
-[quick-starts.md](quick-starts.md). Sizes are in bytes and times in milliseconds where a name says so.
+[quick-starts.md](quick-starts.md). Sizes are in bytes and times in milliseconds where a name has that unit.
 
 `;
 
