@@ -57,8 +57,7 @@ function load(url: string, pin: string, method: string): { sent: () => number; s
 test.runIf(REDIS_SERVER).each(['POST', 'PUT'])(
   'with sessions in Redis no %s is lost or run twice while one relay hands over to another',
   async (method) => {
-    const redis = await startRedis();
-    onTestFinished(() => redis.remove());
+    const redis = endsWithTest(await startRedis());
     const upstream = endsWithTest(
       await new Backend((req, res) => {
         req.resume();

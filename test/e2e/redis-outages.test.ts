@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@mte-relay/testing/free-port';
 import { REDIS_SERVER, RedisServer } from '@mte-relay/testing/redis';
 import { startCluster, startSentinelGroup } from '@mte-relay/testing/redis-topologies';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { describe, expect, test } from 'vitest';
 import { expectTruth, postAll, type RelayPair, sdk, startRelayPair, type Told } from './support/relay-pair.ts';
 
 const EXCHANGES = 1_000;
@@ -12,15 +13,13 @@ const LIMIT_MS = 60_000;
 
 /** @param timeoutMs after which Redis counts as away: soon, where it goes away; never on a busy machine, where it does not. */
 async function started(redisUrl: string, timeoutMs = 500): Promise<RelayPair> {
-  const relays = await startRelayPair({ REDIS_URL: redisUrl, REDIS_TIMEOUT_MS: String(timeoutMs) });
-  onTestFinished(() => relays.close());
+  const relays = endsWithTest(await startRelayPair({ REDIS_URL: redisUrl, REDIS_TIMEOUT_MS: String(timeoutMs) }));
   return relays;
 }
 
 /** 1,000 at once through the outage, then 200 more that find everything healed. */
 async function throughOutage(relays: RelayPair, outage: () => Promise<void>): Promise<Told> {
-  const client = sdk(relays);
-  onTestFinished(() => client.close());
+  const client = endsWithTest(sdk(relays));
   const told = await postAll(client, EXCHANGES, outage);
   await sleep(1_500); // what was still on its way anywhere
   expectTruth(told, relays.ran);
@@ -69,11 +68,9 @@ async function postOnce(relays: RelayPair, client: ReturnType<typeof sdk>, id: s
 
 describe.skipIf(REDIS_SERVER === undefined)('1,000 concurrent exchanges over Redis (MTE_RELAY_REDIS_SERVER)', () => {
   test('alternate between two relays when nothing fails, each answered once', async () => {
-    const redis = await new RedisServer(await freePort(), ['--save', '', '--appendonly', 'yes']).start();
-    onTestFinished(() => redis.remove());
+    const redis = endsWithTest(await new RedisServer(await freePort(), ['--save', '', '--appendonly', 'yes']).start());
     const relays = await started(redis.url, 30_000);
-    const client = sdk(relays);
-    onTestFinished(() => client.close());
+    const client = endsWithTest(sdk(relays));
     const told = await postAll(client, EXCHANGES, async () => undefined);
     expect(told.failures).toEqual([]);
     expect(told.answered).toHaveLength(EXCHANGES);
@@ -83,8 +80,7 @@ describe.skipIf(REDIS_SERVER === undefined)('1,000 concurrent exchanges over Red
   });
 
   test('survive the death and return of Redis and of a relay', async () => {
-    const redis = await new RedisServer(await freePort(), ['--save', '', '--appendonly', 'yes']).start();
-    onTestFinished(() => redis.remove());
+    const redis = endsWithTest(await new RedisServer(await freePort(), ['--save', '', '--appendonly', 'yes']).start());
     const relays = await started(redis.url);
     const startedMs = performance.now();
     const told = await throughOutage(relays, async () => {
@@ -97,8 +93,7 @@ describe.skipIf(REDIS_SERVER === undefined)('1,000 concurrent exchanges over Red
   });
 
   test('survive the death and return of a master of a cluster of three, and of a relay', async () => {
-    const cluster = await startCluster(0, '--appendonly', 'yes');
-    onTestFinished(() => cluster.remove());
+    const cluster = endsWithTest(await startCluster(0, '--appendonly', 'yes'));
     const relays = await started(cluster.url);
     const startedMs = performance.now();
     await throughOutage(relays, async () => {
@@ -112,8 +107,7 @@ describe.skipIf(REDIS_SERVER === undefined)('1,000 concurrent exchanges over Red
   });
 
   test('survive the death of the whole cluster and its return', async () => {
-    const cluster = await startCluster(0, '--appendonly', 'yes');
-    onTestFinished(() => cluster.remove());
+    const cluster = endsWithTest(await startCluster(0, '--appendonly', 'yes'));
     const relays = await started(cluster.url);
     await throughOutage(relays, async () => {
       await Promise.all(cluster.masters.map((master) => master.kill()));
@@ -124,8 +118,7 @@ describe.skipIf(REDIS_SERVER === undefined)('1,000 concurrent exchanges over Red
   });
 
   test('survive a failover by Sentinel, and the death and return of a relay', async () => {
-    const group = await startSentinelGroup('--min-replicas-to-write', '1');
-    onTestFinished(() => group.remove());
+    const group = endsWithTest(await startSentinelGroup('--min-replicas-to-write', '1'));
     const relays = await started(group.url);
     const startedMs = performance.now();
     await throughOutage(relays, async () => {

@@ -7,7 +7,7 @@ import { type RelayProcess, relayProcessTo } from '@mte-relay/testing/relay-proc
 import { sdkClient } from '@mte-relay/testing/sdk-client';
 import { urlOf } from '@mte-relay/testing/servers';
 import { endsWithTest } from '@mte-relay/testing/test-end';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Balancer, startBalancer } from './support/balancer.ts';
 
 const backend = new Backend();
@@ -16,8 +16,7 @@ beforeAll(() => backend.start());
 afterAll(() => backend.stop());
 
 test.skipIf(!REDIS_SERVER)('two passwords at once, then the new alone: every call is answered', async () => {
-  const redis = await startRedis();
-  onTestFinished(() => redis.remove());
+  const redis = endsWithTest(await startRedis());
   await redis.command('ACL', 'SETUSER', 'relay', 'on', '>old-password', '~mte-relay:*', '+@all');
   const urlWith = (password: string): string => `redis://relay:${password}@127.0.0.1:${redis.port}`;
   const startPod = (password: string): Promise<RelayProcess> =>

@@ -6,7 +6,7 @@ import { endsWithTest } from '@mte-relay/testing/test-end';
 import { toolPath } from '@mte-relay/testing/tools';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 const CHROMIUM = toolPath('chromium');
 const JOURNAL = join(import.meta.dirname, '../../packages/client/dist/service-worker/journal.js');
@@ -24,11 +24,12 @@ describe.skipIf(!CHROMIUM)('notes of requests under way', () => {
       conditions: ['browser'],
     });
     const { port } = endsWithTest(await serve((_req, res) => res.end('<!doctype html>')));
-    const browser = await chromium.launch({
-      executablePath: CHROMIUM as string,
-      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-    });
-    onTestFinished(() => browser.close());
+    const browser = endsWithTest(
+      await chromium.launch({
+        executablePath: CHROMIUM as string,
+        args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+      }),
+    );
     const page = await browser.newPage();
     await page.goto(`http://localhost:${port}`);
     await page.addScriptTag({ content: outputFiles?.[0]?.text as string });

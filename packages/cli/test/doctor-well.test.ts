@@ -4,7 +4,7 @@ import { relayProcessTo } from '@mte-relay/testing/relay-process';
 import { TEST_ORIGIN, TEST_SECRET } from '@mte-relay/testing/settings';
 import { TcpForwarder } from '@mte-relay/testing/tcp-forwarder';
 import { endsWithTest } from '@mte-relay/testing/test-end';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { doctorOptions } from '../src/doctor/options.ts';
 import { balanceConnections, examine, finding, runDoctor, useRelay } from './support/doctor.ts';
 
@@ -80,8 +80,7 @@ test('while a key is rotated it says which of the two the pin is', async () => {
 });
 
 test.skipIf(!REDIS_SERVER)('two pods that share a store both know the session, and both refuse a replay', async () => {
-  const redis = await startRedis();
-  onTestFinished(() => redis.remove());
+  const redis = endsWithTest(await startRedis());
   const pods = [
     await relayProcessTo(backend.url, { REDIS_URL: redis.url }),
     await relayProcessTo(backend.url, { REDIS_URL: redis.url }),

@@ -1,8 +1,9 @@
 // What comes unsealed can be made up by any box on the way: a cache that it has filled, and answers without an end.
 import { createRelayClient } from '@mte-relay/client';
 import type { Bytes } from '@mte-relay/protocol';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { type OuterAnswer, TestRelay } from '@mte-relay/testing/test-relay';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { setUp } from './support/setup.ts';
 
 /** A browser's cache, filled by a box before the page came to a network without one. */
@@ -31,8 +32,7 @@ const redirect = (): Response => {
 test.each([...HOSTILE_CACHES, ['a redirect', redirect] as (typeof HOSTILE_CACHES)[number]])(
   '%s in the cache of discovery locks no client out, pinned or not',
   async (_what, answer) => {
-    const relay = await TestRelay.start();
-    onTestFinished(() => relay.stop());
+    const relay = endsWithTest(await TestRelay.start());
     for (const [pins, first] of [
       [[relay.pin], 'force-cache'],
       [[], 'default'],

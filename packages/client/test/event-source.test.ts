@@ -3,7 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRelayClient, type RelayClient, type RelayClientError } from '@mte-relay/client';
 import { EVENT_STREAM_CASES, EVENT_TYPES } from '@mte-relay/testing/event-stream-cases';
 import { sdkStage } from '@mte-relay/testing/sdk-client';
-import { expect, onTestFinished, test } from 'vitest';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { expect, test } from 'vitest';
 
 async function setUp(
   upstream: (req: IncomingMessage, res: ServerResponse) => void,
@@ -182,8 +183,7 @@ test('a network that fails is tried again, half as often each time, and what com
 });
 
 test('a relay that cannot be reached is not given up', async () => {
-  const gone = createRelayClient('http://127.0.0.1:1', { pins: [`sha256-${'A'.repeat(43)}=`] });
-  onTestFinished(() => gone.close());
+  const gone = endsWithTest(createRelayClient('http://127.0.0.1:1', { pins: [`sha256-${'A'.repeat(43)}=`] }));
   const source = new gone.EventSource('/');
   const { error } = await first<ErrorEvent>(source, 'error');
   expect([source.readyState, (error as RelayClientError).code]).toEqual([0, 'unreachable']);

@@ -6,7 +6,7 @@ import { printed, startProgram } from '@mte-relay/testing/processes';
 import { REDIS_SERVER, startRedis } from '@mte-relay/testing/redis';
 import { SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { endsWithTest } from '@mte-relay/testing/test-end';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 
 const COMMAND = join(import.meta.dirname, '../../bin/mte-relay-server.js');
 
@@ -67,8 +67,7 @@ test('the full example starts, also while its Redis cannot be reached, and its r
 });
 
 test.skipIf(REDIS_SERVER === undefined)('the full example pairs through its Redis', async () => {
-  const redis = await startRedis();
-  onTestFinished(() => redis.remove());
+  const redis = endsWithTest(await startRedis());
   const { port } = await started(FULL, `REDIS_URL=${redis.url}`);
   const client = await SealedClient.pair(port);
   const refused = await client.fetch({ path: '/not-listed' });

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { expect, test } from 'vitest';
-import { closing, relaySeries } from '../support/admin.ts';
+import { relaySeries } from '../support/admin.ts';
 
 const limited = (limit: string): string => `mte_relay_limited_total{limit="${limit}"}`;
 
@@ -11,7 +12,7 @@ test('a connection beyond CONNECTIONS_MAX is closed as it opens, and there is ro
   const staged = await stage(undefined, { environment: { CONNECTIONS_MAX: '3' } });
   const held: Socket[] = [];
   for (let i = 0; i < 3; i += 1) {
-    const socket = closing(connect(staged.port, '127.0.0.1'));
+    const socket = endsWithTest(connect(staged.port, '127.0.0.1'));
     await once(socket, 'connect');
     held.push(socket);
   }

@@ -3,10 +3,11 @@ import { CONTENT_TYPE_PAIRING } from '@mte-relay/protocol';
 import { MemorySessionStore, type SessionLifetimes } from '@mte-relay/server';
 import { beginPairing, type OuterAnswer, postPairing, SealedClient } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { describe, expect, test } from 'vitest';
 import { AddressBuckets, networkOf } from '../../src/limits/admission.ts';
 import { ADDRESSES_MAX } from '../../src/limits/fixed.ts';
-import { closing, relaySeries } from '../support/admin.ts';
+import { relaySeries } from '../support/admin.ts';
 
 const limited = (limit: string): string => `mte_relay_limited_total{limit="${limit}"}`;
 
@@ -135,7 +136,7 @@ describe('the table of addresses', () => {
 
 /** A pairing request whose body has only begun. */
 function halfPairing(port: number): Socket {
-  const socket = closing(connect(port, '127.0.0.1'));
+  const socket = endsWithTest(connect(port, '127.0.0.1'));
   socket.on('error', () => {});
   const head = ['POST /api/mte-pair HTTP/1.1', 'host: relay', `content-type: ${CONTENT_TYPE_PAIRING}`];
   socket.write(`${[...head, 'content-length: 2400'].join('\r\n')}\r\n\r\nx`);

@@ -3,8 +3,9 @@ import { encodeContent, encodeRequestStart, FLAG_OUTER_COOKIES, SealedExchange }
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { plaintextOf, SealedClient } from '@mte-relay/testing/sealed-client';
 import { type Stage, stage } from '@mte-relay/testing/stage';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { expect, test } from 'vitest';
-import { closing, relaySeries } from '../support/admin.ts';
+import { relaySeries } from '../support/admin.ts';
 
 const HEAD_LIMIT = 'mte_relay_limited_total{limit="CLIENT_HEAD_TIMEOUT_MS"}';
 const IDLE_LIMIT = 'mte_relay_limited_total{limit="CLIENT_IDLE_TIMEOUT_MS"}';
@@ -12,7 +13,7 @@ const MESSAGE_HEAD = ['POST /api/mte HTTP/1.1', 'host: relay', 'content-type: ap
 
 /** A connection, everything that comes over it, and its end. */
 function open(port: number): { socket: Socket; text: () => string; closed: Promise<number> } {
-  const socket = closing(connect(port, '127.0.0.1'));
+  const socket = endsWithTest(connect(port, '127.0.0.1'));
   const beganMs = performance.now();
   const pieces: Buffer[] = [];
   socket.on('data', (piece: Buffer) => pieces.push(piece));
@@ -137,7 +138,7 @@ test('a reader that takes nothing while an answer waits is cut off, and its upst
   );
   const client = await SealedClient.pair(staged.port);
   const { message } = await client.seal(plaintextOf({}));
-  const socket = closing(connect(staged.port, '127.0.0.1'));
+  const socket = endsWithTest(connect(staged.port, '127.0.0.1'));
   socket.on('error', () => {});
   socket.pause();
   socket.write(`${[...MESSAGE_HEAD, `content-length: ${message.length}`].join('\r\n')}\r\n\r\n`);
@@ -154,7 +155,7 @@ test('a slow reader that takes a little is served on', async () => {
   });
   const client = await SealedClient.pair(staged.port);
   const { message } = await client.seal(plaintextOf({}));
-  const socket = closing(connect(staged.port, '127.0.0.1'));
+  const socket = endsWithTest(connect(staged.port, '127.0.0.1'));
   socket.write(`${[...MESSAGE_HEAD, 'connection: close', `content-length: ${message.length}`].join('\r\n')}\r\n\r\n`);
   socket.write(message);
   let received = 0;

@@ -7,9 +7,9 @@ import { beginPairing, plaintextOf, postPairing, SealedClient, send } from '@mte
 import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
 import { listen } from '@mte-relay/testing/servers';
 import { TEST_SECRET } from '@mte-relay/testing/settings';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { closing } from '../support/admin.ts';
 
 /** Strings that stand where a secret would, each in one place of the traffic only, so that a find says where from. */
 const marks = new Map<string, string>();
@@ -275,7 +275,7 @@ async function failingUpstream(): Promise<string> {
 /** Sends exactly this and waits until the relay has had enough of it. */
 function raw(port: number, text: string): Promise<void> {
   return new Promise((resolve) => {
-    const socket = closing(connect(port, '127.0.0.1', () => socket.write(text)));
+    const socket = endsWithTest(connect(port, '127.0.0.1', () => socket.write(text)));
     socket.on('error', () => {});
     socket.resume();
     socket.on('close', () => resolve());

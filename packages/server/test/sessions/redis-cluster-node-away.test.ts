@@ -4,8 +4,9 @@ import { REDIS_SERVER, type RedisServer } from '@mte-relay/testing/redis';
 import { type Cluster, startCluster } from '@mte-relay/testing/redis-topologies';
 import { plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { until } from '@mte-relay/testing/until';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { created, openedStore } from '../support/redis-store.ts';
 
 const SLOTS = 16_384;
@@ -18,8 +19,7 @@ async function recordsNode({ masters }: Cluster): Promise<RedisServer> {
 }
 
 async function cluster(...args: string[]): Promise<{ all: Cluster; away: RedisServer }> {
-  const all = await startCluster(0, ...args);
-  onTestFinished(() => all.remove());
+  const all = endsWithTest(await startCluster(0, ...args));
   return { all, away: await recordsNode(all) };
 }
 

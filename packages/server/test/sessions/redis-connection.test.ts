@@ -6,6 +6,7 @@ import { freePort } from '@mte-relay/testing/free-port';
 import { REDIS_SERVER, RedisServer, startRedis, WITHOUT_PERSISTENCE } from '@mte-relay/testing/redis';
 import { listen } from '@mte-relay/testing/servers';
 import { temporaryFiles } from '@mte-relay/testing/temporary-files';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { until } from '@mte-relay/testing/until';
 import pino from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -14,8 +15,7 @@ import { selfSigned } from '../support/certificate.ts';
 import { created, openedStore, openStore } from '../support/redis-store.ts';
 
 async function startedRedis(...args: string[]): Promise<RedisServer> {
-  const redis = await startRedis(...args);
-  onTestFinished(() => redis.remove());
+  const redis = endsWithTest(await startRedis(...args));
   return redis;
 }
 
@@ -44,8 +44,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     const port = await freePort();
     const tls = ['--port', '0', '--tls-port', String(port), '--tls-cert-file', cert, '--tls-key-file', key];
     const args = [...tls, '--tls-ca-cert-file', cert, '--tls-auth-clients', 'no', ...WITHOUT_PERSISTENCE];
-    const redis = await new RedisServer(port, args, { tls: true }).start();
-    onTestFinished(() => redis.remove());
+    const redis = endsWithTest(await new RedisServer(port, args, { tls: true }).start());
     const store = await openedStore(redis.url, { ca: pair.cert });
     expect(await store.claim(await created(store), 0, 'exchange')).toBe('fresh');
     const unchecked = openStore(redis.url);
@@ -61,8 +60,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     await expect(store.birth()).rejects.toEqual(refusal);
     await expect(store.find(new Uint8Array(16))).rejects.toEqual(refusal);
     expect(store.ready).toBe(false);
-    const redis = await new RedisServer(port, WITHOUT_PERSISTENCE).start();
-    onTestFinished(() => redis.remove());
+    endsWithTest(await new RedisServer(port, WITHOUT_PERSISTENCE).start());
     await until(() => store.ready);
     expect(await store.claim(await created(store), 0, 'exchange')).toBe('fresh');
   });
@@ -187,8 +185,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     await sleep(500); // several tries
     expect(causes()).toEqual([expect.stringContaining('ECONNREFUSED')]);
     const args = [...WITHOUT_PERSISTENCE, '--requirepass', 'right'];
-    const redis = await new RedisServer(port, args).start();
-    onTestFinished(() => redis.remove());
+    endsWithTest(await new RedisServer(port, args).start());
     await until(() => causes().length > 1);
     await sleep(500);
     expect(causes()[1]).toContain('WRONGPASS');

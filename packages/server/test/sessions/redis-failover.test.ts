@@ -3,8 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@mte-relay/testing/free-port';
 import { REDIS_SERVER, RedisServer, startRedis, WITHOUT_PERSISTENCE } from '@mte-relay/testing/redis';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { until } from '@mte-relay/testing/until';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { SESSION_LIFETIMES } from '../../src/limits/fixed.ts';
 import { StoreUnavailableError } from '../../src/sessions/store.ts';
 import { created, openedStore, openStore } from '../support/redis-store.ts';
@@ -12,8 +13,7 @@ import { created, openedStore, openStore } from '../support/redis-store.ts';
 const SINCE_LONG = String(Date.now() - 24 * 60 * 60_000);
 
 async function startedRedis(...args: string[]): Promise<RedisServer> {
-  const redis = await startRedis(...args);
-  onTestFinished(() => redis.remove());
+  const redis = endsWithTest(await startRedis(...args));
   return redis;
 }
 
@@ -30,8 +30,7 @@ async function attach(replica: RedisServer, master: RedisServer): Promise<void> 
 
 describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_RELAY_REDIS_SERVER)', () => {
   test('a session does not survive a restart that may have lost claims, although its record does', async () => {
-    const redis = await new RedisServer(await freePort(), ['--save', '', '--appendonly', 'yes']).start();
-    onTestFinished(() => redis.remove());
+    const redis = endsWithTest(await new RedisServer(await freePort(), ['--save', '', '--appendonly', 'yes']).start());
     const store = await openedStore(redis.url);
     const session = await created(store);
     expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
@@ -197,8 +196,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
   });
 
   test('a server started without persistence has forgotten the sessions, and new ones can be made', async () => {
-    const redis = await new RedisServer(await freePort(), WITHOUT_PERSISTENCE).start();
-    onTestFinished(() => redis.remove());
+    const redis = endsWithTest(await new RedisServer(await freePort(), WITHOUT_PERSISTENCE).start());
     const store = await openedStore(redis.url);
     const { sid } = await created(store);
     await redis.kill();

@@ -2,12 +2,12 @@
 import { REDIS_SERVER, type RedisServer, startRedis } from '@mte-relay/testing/redis';
 import { type OuterAnswer, openAnswer, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { type Stage, stage } from '@mte-relay/testing/stage';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { until } from '@mte-relay/testing/until';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 async function twoRelays(timeoutMs = 300): Promise<{ redis: RedisServer; relays: [Stage, Stage] }> {
-  const redis = await startRedis();
-  onTestFinished(() => redis.remove());
+  const redis = endsWithTest(await startRedis());
   const environment = {
     REDIS_URL: redis.url,
     REDIS_TIMEOUT_MS: String(timeoutMs),

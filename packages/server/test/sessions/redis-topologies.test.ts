@@ -2,14 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { REDIS_SERVER, type RedisServer } from '@mte-relay/testing/redis';
 import { startCluster, startSentinelGroup } from '@mte-relay/testing/redis-topologies';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { until } from '@mte-relay/testing/until';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { created, openedStore } from '../support/redis-store.ts';
 
 describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_REDIS_SERVER)', () => {
   test('a cluster of three masters holds sessions on each, every one whole', async () => {
-    const cluster = await startCluster();
-    onTestFinished(() => cluster.remove());
+    const cluster = endsWithTest(await startCluster());
     const store = await openedStore(cluster.url);
     const sessions = await Promise.all(Array.from({ length: 30 }, () => created(store)));
     for (const session of sessions) {
@@ -39,8 +39,7 @@ describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_RE
   });
 
   test('when a replica takes over for a master, that master’s sessions end and the others go on', async () => {
-    const cluster = await startCluster(1);
-    onTestFinished(() => cluster.remove());
+    const cluster = endsWithTest(await startCluster(1));
     const store = await openedStore(cluster.url);
     const sessions = await Promise.all(Array.from({ length: 30 }, () => created(store)));
     for (const session of sessions) expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
@@ -61,14 +60,9 @@ describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_RE
   });
 
   test('a node that is loading its data takes no session of another node along', async () => {
-    const cluster = await startCluster(
-      0,
-      '--enable-debug-command',
-      'yes',
-      '--loading-process-events-interval-bytes',
-      '1024',
+    const cluster = endsWithTest(
+      await startCluster(0, '--enable-debug-command', 'yes', '--loading-process-events-interval-bytes', '1024'),
     );
-    onTestFinished(() => cluster.remove());
     const store = await openedStore(cluster.url);
     const sessions = await Promise.all(Array.from({ length: 30 }, () => created(store)));
     for (const session of sessions) expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
@@ -101,8 +95,7 @@ describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_RE
   });
 
   test('sentinels lead to the master, and to the next one when it fails', async () => {
-    const group = await startSentinelGroup();
-    onTestFinished(() => group.remove());
+    const group = endsWithTest(await startSentinelGroup());
     const store = await openedStore(group.url);
     const session = await created(store);
     expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
@@ -121,8 +114,7 @@ describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_RE
   });
 
   test('a master that was replaced while it was up is left within seconds', async () => {
-    const group = await startSentinelGroup();
-    onTestFinished(() => group.remove());
+    const group = endsWithTest(await startSentinelGroup());
     const store = await openedStore(group.url);
     const session = await created(store);
     const old = await group.master();

@@ -1,6 +1,5 @@
 // Reads the operators' port.
 import type { Stage } from '@mte-relay/testing/stage';
-import { onTestFinished } from 'vitest';
 
 export async function adminGet(
   stage: Pick<Stage, 'relay'>,
@@ -41,10 +40,4 @@ export class LogSink {
   named(message: string): Record<string, unknown>[] {
     return this.lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === message);
   }
-}
-
-/** Ends something behind the test. */
-export function closing<T extends { destroy(): unknown }>(thing: T): T {
-  onTestFinished(() => void thing.destroy());
-  return thing;
 }

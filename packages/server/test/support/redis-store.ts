@@ -1,9 +1,9 @@
 // Stores in Redis with sessions in them.
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { TEST_SECRET } from '@mte-relay/testing/settings';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { until } from '@mte-relay/testing/until';
 import pino from 'pino';
-import { onTestFinished } from 'vitest';
 import { SESSION_LIFETIMES } from '../../src/limits/fixed.ts';
 import { RedisSessionStore, type RedisSessionStoreOptions } from '../../src/sessions/redis.ts';
 import { parseRedisUrl, type RedisTarget } from '../../src/sessions/redis-url.ts';
@@ -16,18 +16,19 @@ let prefixes = 0;
 /** A store with a key prefix of its own that is closed after the test. */
 export function openStore(url: string, options: Partial<RedisSessionStoreOptions> = {}): RedisSessionStore {
   prefixes += 1;
-  const store = new RedisSessionStore({
-    target: parseRedisUrl(url) as RedisTarget,
-    keyPrefix: `t${prefixes}:`,
-    timeoutMs: 500,
-    sessionsCachedMax: 10,
-    secrets: new Map([['*', [TEST_SECRET]]]),
-    suite,
-    log: pino({ level: 'silent' }),
-    lifetimes: { ...SESSION_LIFETIMES, absoluteMs: 60_000 },
-    ...options,
-  });
-  onTestFinished(() => store.close());
+  const store = endsWithTest(
+    new RedisSessionStore({
+      target: parseRedisUrl(url) as RedisTarget,
+      keyPrefix: `t${prefixes}:`,
+      timeoutMs: 500,
+      sessionsCachedMax: 10,
+      secrets: new Map([['*', [TEST_SECRET]]]),
+      suite,
+      log: pino({ level: 'silent' }),
+      lifetimes: { ...SESSION_LIFETIMES, absoluteMs: 60_000 },
+      ...options,
+    }),
+  );
   return store;
 }
 
