@@ -80,7 +80,8 @@ export function imageContent(name: string): Content {
   ): ContainerProcess => {
     for (const path of Object.keys(folders)) mkdirSync(join(root, path), { recursive: true });
     const own = Object.fromEntries(config.Env.map((pair) => pair.split(/=(.*)/s, 2)));
-    return contained({ root, config, folders, commandLine, environment: { ...own, ...environment } });
+    // HOME as an engine sets it, not this machine's.
+    return contained({ root, config, folders, commandLine, environment: { HOME: '/', ...own, ...environment } });
   };
   return {
     description: `image ${name}, read-only, as user ${config.User}, process 1 of its own namespace`,

@@ -1,19 +1,25 @@
 // CONTRIBUTING.md: its first test runs as it stands, and its table names the modules of packages/testing.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runScript } from '@mte-relay/testing/processes';
-import { expect, onTestFinished, test } from 'vitest';
+import { temporaryFiles } from '@mte-relay/testing/temporary-files';
+import { expect, test } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '../..');
 const contributing = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8');
 
 test('the first test passes', async () => {
   const [, code = ''] = /^```ts run first-test\n([\s\S]*?)^```$/m.exec(contributing) ?? [];
-  const [, folder = ''] = /^Put this into `\S+\.test\.ts` in `(\S+)`:$/m.exec(contributing) ?? [];
-  const file = join(folder, `first-test-${process.pid}.test.ts`);
-  writeFileSync(join(ROOT, file), code);
-  onTestFinished(() => rmSync(join(ROOT, file)));
-  const { code: exitCode, stdout } = await runScript('node_modules/vitest/vitest.mjs', ['run', file], {
+  const [, name = '', folder = ''] = /^Put this into `(\S+)` in `(\S+)`:$/m.exec(contributing) ?? [];
+  const [, filter = ''] = /^`npm test -- (\S+)` builds/m.exec(contributing) ?? [];
+  expect(existsSync(join(ROOT, folder))).toBe(true);
+  // In a root of its own: other tests look at all files of tests.
+  const root = temporaryFiles();
+  symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+  mkdirSync(join(root, folder), { recursive: true });
+  writeFileSync(join(root, folder, name), code);
+  const config = ['--project=unit', `--root=${root}`, `--config=${join(ROOT, 'vitest.config.ts')}`];
+  const { code: exitCode, stdout } = await runScript('node_modules/vitest/vitest.mjs', ['run', ...config, filter], {
     NO_COLOR: '1',
   });
   expect(stdout).toMatch(/^ +Tests +1 passed \(1\)$/m);

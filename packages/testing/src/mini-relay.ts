@@ -214,12 +214,12 @@ function open(session: StoredSession, header: MessageHeader, sealedChunks: Bytes
   return concatBytes(parts);
 }
 
-/** A sealed response on the outer hop, or what passes for one. */
+/** A sealed response on the outer hop, or bytes in its place. */
 export function sealedAnswer(body: Bytes | AsyncIterable<Bytes>): OuterResponse {
   return { status: 200, headers: { 'content-type': 'application/mte-relay' }, body };
 }
 
-/** An outer refusal as a relay makes it; anybody on the way can make the same. */
+/** An outer refusal as a relay makes it, and as any intermediary can. */
 export function refusal(code: OuterCode, headers: Readonly<Record<string, string>> = {}): OuterResponse {
   const status = OUTER_STATUS[code];
   const body = asciiBytes(JSON.stringify({ status, code }));

@@ -40,7 +40,7 @@ export function spawnRelay(environment: Environment, args: readonly string[] = [
   return { ...running, lines };
 }
 
-/** Starts a relay and waits until it listens; whoever starts it stops it. @throws Error when it does not listen */
+/** Starts a relay and waits until it listens; the caller stops it. @throws Error when it does not listen */
 export async function startRelay(environment: Environment, args: readonly string[] = []): Promise<RelayProcess> {
   const spawned = spawnRelay(environment, args);
   const [line] = await printed(spawned, /^\{.*"relay is listening"\}$/m);

@@ -56,7 +56,7 @@ export function serverOf(respond: Responder): Server {
     try {
       await respond(req, res);
     } catch (error) {
-      if (req.complete) throw error;
+      if (req.complete || !req.destroyed) throw error;
     }
   });
 }

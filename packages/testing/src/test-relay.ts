@@ -1,5 +1,5 @@
-// A small relay over a real socket, with a hostile box in front of it that a test may set: the box sees every outer
-// request, may forward it or not, and answers what it likes.
+// A small relay over a real socket, behind a hostile intermediary that a test may set: the box sees every outer request,
+// forwards it or not, and responds as the test says.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   type Bytes,
@@ -20,14 +20,14 @@ export interface InnerCall extends RequestHead {
   readonly content: Buffer;
 }
 
-/** What the backend answers. */
+/** The backend's response. */
 export interface InnerAnswer {
   readonly status?: number;
   readonly headers?: Fields;
   readonly content?: string | Uint8Array | AsyncIterable<Uint8Array>;
 }
 
-/** An outer answer; `cutAtBytes` sends that many bytes of the body and destroys the connection. */
+/** An outer response; `cutAtBytes` sends that many bytes of the body and destroys the connection. */
 export interface OuterAnswer extends OuterResponse {
   readonly cutAtBytes?: number;
 }
@@ -49,7 +49,7 @@ export class TestRelay {
 
   /** The backend. */
   upstream: (call: InnerCall) => InnerAnswer | Promise<InnerAnswer> = () => ({ content: 'ok' });
-  /** The hostile box; gives the answer, or undefined to reset the connection. */
+  /** The hostile intermediary; gives the response, or undefined to reset the connection. */
   box: ((call: OuterCall) => Promise<OuterAnswer | undefined>) | undefined;
   /** Everything the backend has run. */
   readonly ran: InnerCall[] = [];
