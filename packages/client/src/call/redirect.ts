@@ -2,6 +2,7 @@
 import type { ResponseHead } from '@mte-relay/protocol';
 import { URL } from '#url';
 import { RelayClientError } from '../api/errors.ts';
+import { fieldOf } from '../platform/response-parts.ts';
 import { targetOf } from '../platform/target.ts';
 import type { InnerRequest } from '../send/seal.ts';
 
@@ -31,7 +32,7 @@ export interface Hop {
 export function nextHop(hop: Hop, head: ResponseHead, mode: RequestRedirect, relayOrigin: string): Hop | undefined {
   if (!REDIRECT_STATUSES.has(head.status) || mode === 'manual') return undefined;
   if (mode === 'error') throw refused(`status ${head.status}, and redirect is 'error'`);
-  const location = head.headers.find(([name]) => name === 'location')?.[1];
+  const location = fieldOf(head.headers, 'location');
   if (location === undefined) return undefined;
   if (hop.redirects >= REDIRECTS_MAX) throw refused(`more than ${REDIRECTS_MAX} redirects`);
   if (!URL.canParse(location, hop.url.href)) throw refused('Location is not a URL');

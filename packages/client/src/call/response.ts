@@ -1,10 +1,9 @@
 // From an authenticated answer to the platform's own Response: status, fields, a streaming body that errors unless the
 // answer is complete, and the properties that a constructed Response lacks.
 import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
-import type { Progress } from '../api/types.ts';
+import { fieldOf, NULL_BODY_STATUSES, progressOf, type ResponseFacts } from '../platform/response-parts.ts';
 import type { InnerResponse } from '../send/exchange.ts';
 
-export const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304]); // Fetch §2.2.3; 101 cannot come inside
 const CODINGS = /^(?:x-(?=g))?(gzip|deflate)$/i;
 /** Nothing, coded: servers send no byte at all for it, which a decompressor takes for content that is cut. */
 const NOTHING = {
@@ -12,23 +11,13 @@ const NOTHING = {
   deflate: [120, 156, 3, 0, 0, 0, 0, 1],
 };
 
-/** What a Response says of its request. */
-export interface ResponseFacts {
-  readonly method: string;
-  readonly url: string;
-  readonly redirected: boolean;
-  /** As fetch says it: whether the page and the relay are of one origin. */
-  readonly type: 'basic' | 'cors';
-  readonly onDownloadProgress: ((progress: Progress) => void) | undefined;
-}
-
 /** The Response; rejects when an answer that can have no content is not complete. */
 export async function toResponse(inner: InnerResponse, facts: ResponseFacts): Promise<Response> {
   const { status, headers } = inner.head;
   const watched = new Watched(inner);
   let body: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   if (facts.method === 'HEAD' || NULL_BODY_STATUSES.has(status)) await drain(inner);
-  else body = contentStream(inner, watched, progressOf(inner, facts), codingIn(headers));
+  else body = contentStream(inner, watched, progressOf(headers, facts), codingIn(headers));
   const response = new Response(body, { status });
   for (const [name, value] of headers) if (name !== CLIENT_ID_FIELD) response.headers.append(name, value);
   return withFacts(response, facts, watched);
@@ -63,17 +52,6 @@ async function drain(inner: InnerResponse): Promise<void> {
   while (await inner.next());
 }
 
-/** Reports the bytes of each piece of content as they are counted up. */
-export function progressOf(inner: InnerResponse, { onDownloadProgress }: ResponseFacts): (bytes: number) => void {
-  const length = fieldOf(inner.head.headers, 'content-length');
-  const totalBytes = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
-  let loadedBytes = 0;
-  return (bytes) => {
-    loadedBytes += bytes;
-    onDownloadProgress?.(totalBytes === undefined ? { loadedBytes } : { loadedBytes, totalBytes });
-  };
-}
-
 function contentStream(
   inner: InnerResponse,
   watched: Watched,
@@ -106,10 +84,6 @@ function codingIn(headers: Fields): keyof typeof NOTHING | undefined {
   return CODINGS.exec(fieldOf(headers, 'content-encoding') ?? '')?.[1]?.toLowerCase() as
     | keyof typeof NOTHING
     | undefined;
-}
-
-function fieldOf(fields: Fields, name: string): string | undefined {
-  return fields.find(([candidate]) => candidate === name)?.[1];
 }
 
 const READINGS = ['arrayBuffer', 'blob', 'bytes', 'formData', 'json', 'text'] as const;

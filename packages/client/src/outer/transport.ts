@@ -3,8 +3,8 @@
 import { type Bytes, CONTENT_TYPE_MESSAGE, concatBytes, ProtocolError } from '@mte-relay/protocol';
 import { ignore } from '../abort.ts';
 import { outerCodeIn, RelayClientError } from '../api/errors.ts';
-import { contentOf } from '../platform/body.ts';
 import type { OuterHop, OuterPost } from './hop.ts';
+import { contentOf } from './streams.ts';
 
 /** Why a message has no authenticated answer. */
 export interface Unanswered {

@@ -1,6 +1,6 @@
 // Request bodies: from everything that fetch takes to bytes that can be sealed, and sent again where that is possible.
 import { type Bytes, CHUNK_PLAINTEXT_MAX_BYTES, copyBytes } from '@mte-relay/protocol';
-import { ignore } from '../abort.ts';
+import { piecesOf } from '../outer/streams.ts';
 
 /** A request's content. */
 export interface RequestBody {
@@ -80,29 +80,5 @@ async function* pieces(held: Bytes[], rest?: AsyncGenerator<Bytes, void, undefin
     if (rest) yield* rest;
   } finally {
     await rest?.return();
-  }
-}
-
-/** The content of an answer; in one piece where the platform has no streams. */
-export async function* contentOf(response: Response): AsyncGenerator<Bytes, void, undefined> {
-  if (response.body) yield* piecesOf(response.body);
-  else yield new Uint8Array(await response.arrayBuffer());
-}
-
-/** A stream's pieces; leaving early cancels it. Not every browser's streams are async iterable. */
-export async function* piecesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Bytes, void, undefined> {
-  const reader = stream.getReader();
-  let ended = false;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      // Not instanceof: a test's jsdom has another Uint8Array than the platform's fetch.
-      if (value?.[Symbol.toStringTag] !== 'Uint8Array') throw new TypeError('a stream gives Uint8Arrays');
-      yield value as Bytes;
-    }
-    ended = true;
-  } finally {
-    if (!ended) reader.cancel().catch(ignore);
   }
 }

@@ -1,10 +1,10 @@
 // Browsers: crypto by WebCrypto and noble, cookies on the outer hop, upload progress by XMLHttpRequest.
 import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
-import { NULL_BODY_STATUSES } from '../call/response.ts';
 import type { OuterPost } from '../outer/hop.ts';
 import { transact } from './database.ts';
 import type { Platform } from './platform.ts';
+import { NULL_BODY_STATUSES } from './response-parts.ts';
 import { streamlessRequest } from './strict-request.ts';
 import { blobOf } from './uploads/blob.ts';
 

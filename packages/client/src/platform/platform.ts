@@ -1,9 +1,8 @@
 // What differs between runtimes. Adapters only translate; decisions live behind them.
 import type { Fields, Suite } from '@mte-relay/protocol';
-import type { ResponseFacts } from '../call/response.ts';
 import type { OuterHop } from '../outer/hop.ts';
-import type { InnerResponse } from '../send/exchange.ts';
 import type { RequestBody } from './body.ts';
+import type { OpenedResponse, ResponseFacts } from './response-parts.ts';
 
 /** One runtime. */
 export interface Platform extends OuterHop {
@@ -27,5 +26,5 @@ export interface Platform extends OuterHop {
   /** Takes bodies where there are no streams; stands in for takeBody of body.ts. */
   readonly takeBody?: (request: Request, given: unknown) => Promise<RequestBody | undefined>;
   /** Makes the Response where there are no streams; stands in for toResponse of response.ts. */
-  readonly makeResponse?: (inner: InnerResponse, facts: ResponseFacts) => Promise<Response>;
+  readonly makeResponse?: (inner: OpenedResponse, facts: ResponseFacts) => Promise<Response>;
 }

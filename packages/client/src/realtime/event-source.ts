@@ -7,7 +7,7 @@ import { ignore, pause } from '../abort.ts';
 import { notRelayed, RelayClientError } from '../api/errors.ts';
 import type { RelayFetch } from '../api/types.ts';
 import type { ClientCore } from '../core.ts';
-import { piecesOf } from '../platform/body.ts';
+import { piecesOf } from '../outer/streams.ts';
 import { addHandlerAttributes, addStates } from './dom-events.ts';
 import { EventStreamReader } from './event-stream.ts';
 

@@ -30,6 +30,7 @@ import { URL } from '#url';
 import { ignore, orAborted, pause } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
 import type { ClientCore } from '../core.ts';
+import { fieldOf } from '../platform/response-parts.ts';
 import { targetOf } from '../platform/target.ts';
 import type { Lease } from '../session/session.ts';
 import { MESSAGE_MAX } from './limits.ts';
@@ -205,7 +206,7 @@ export class SealedSocket {
     this.#keys = keys;
     this.#core.context.onAnswer(session, head);
     if (head.status !== 200) throw refused(`the upgrade was answered ${head.status}`);
-    const protocol = head.headers.find(([name]) => name === 'sec-websocket-protocol')?.[1] ?? '';
+    const protocol = fieldOf(head.headers, 'sec-websocket-protocol') ?? '';
     const { protocols } = this.#upgrade;
     // As the platform does: who offers subprotocols must get one of them, who offers none gets none.
     if (protocol === '' ? protocols.length > 0 : !protocols.includes(protocol)) {

@@ -20,8 +20,8 @@ import {
 import { ignore } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
 import type { OuterHop } from '../outer/hop.ts';
+import { contentOf } from '../outer/streams.ts';
 import { isSealed, readRefusal, type Transport, type Unanswered } from '../outer/transport.ts';
-import { contentOf } from '../platform/body.ts';
 import type { Lease } from '../session/session.ts';
 import { type InnerRequest, sealRequest } from './seal.ts';
 

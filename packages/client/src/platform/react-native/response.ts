@@ -2,14 +2,13 @@
 // byte for a character, and to a Blob there is none.
 import { type Bytes, CLIENT_ID_FIELD, concatBytes, copyBytes } from '@mte-relay/protocol';
 import { RelayClientError } from '../../api/errors.ts';
-import { NULL_BODY_STATUSES, progressOf, type ResponseFacts } from '../../call/response.ts';
-import type { InnerResponse } from '../../send/exchange.ts';
+import { NULL_BODY_STATUSES, type OpenedResponse, progressOf, type ResponseFacts } from '../response-parts.ts';
 import { textOf } from './utf8.ts';
 
 /** Rejects unless the answer is complete. */
-export async function wholeResponse(inner: InnerResponse, facts: ResponseFacts): Promise<Response> {
+export async function wholeResponse(inner: OpenedResponse, facts: ResponseFacts): Promise<Response> {
   const { status, headers } = inner.head;
-  const report = progressOf(inner, facts);
+  const report = progressOf(headers, facts);
   const pieces: Bytes[] = [];
   for (let piece = await inner.next(); piece; piece = await inner.next()) {
     pieces.push(copyBytes(piece));
