@@ -96,7 +96,7 @@ const INNER_MEMBERS = [
     'neverSent',
     'fetchInit',
     'fieldsFor',
-    'onAnswer',
+    'onResponse',
     'onResend',
     'countUnsent',
     'bufferedBytes',

@@ -1,6 +1,6 @@
-// Waiting that an AbortSignal can end, with every listener taken off again.
+// Waits that an AbortSignal can end. Each removes its listener afterwards.
 
-/** Rejects with the signal's own reason as soon as it aborts; the promise itself goes on for others. */
+/** Rejects with the signal's reason as soon as it aborts; other users of the promise are unaffected. */
 export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
   return new Promise<T>((resolve, reject) => {
@@ -20,7 +20,7 @@ export function pause(ms: number, signal: AbortSignal | undefined): Promise<void
   return orAborted(slept, signal).finally(() => clearTimeout(timer));
 }
 
-/** For what has no consequence, such as a failure of something that was given up. */
+/** Handles failures without consequence, such as that of an abandoned operation. */
 export function ignore(): void {
-  // nothing follows
+  // intentionally empty
 }

@@ -1,5 +1,5 @@
-// What every part of a client shares: one relay's sessions, transport and events, and whether it is still open. fetch,
-// forward, WebSocket and EventSource are each built on it, so that an app loads only those that it uses.
+// The state that all parts of a client share: one relay's sessions, transport, events, and whether the client is open.
+// fetch, forward, WebSocket and EventSource each build on it, so an app loads only those that it uses.
 import { PIN, ProtocolError } from '@mte-relay/protocol';
 import { platform } from '#platform';
 import { URL } from '#url';
@@ -15,23 +15,23 @@ import { type Session, Sessions } from './session/session.ts';
 
 const PAIRING_TIMEOUT_MS = 15_000;
 
-/** One relay, as the parts of its client see it. */
+/** One relay's shared state. */
 export interface ClientCore {
   /** The relay's origin. */
   readonly origin: URL;
   readonly platform: Platform;
   /** Sends exchanges; holds the suite, the sessions and the transport. */
   readonly context: SendContext;
-  /** Aborts, with the error `closed`, when the client is closed: for what outlives its call. */
+  /** Aborts with the error `closed` when the client closes. For work that outlives its call. */
   readonly closing: AbortSignal;
   /** Throws `closed` after {@link RelayClientBase.close}. */
   checkOpen(): void;
-  /** The part of a client's shape that does not depend on what it is used for. */
+  /** The members that every client has. */
   readonly base: RelayClientBase;
 }
 
 /**
- * Nothing is sent before a call or {@link RelayClientBase.pair}.
+ * Opens a client's shared state. Sends nothing before a call or {@link RelayClientBase.pair}.
  * @param url the relay's origin, `https://host[:port]`.
  * @throws RelayClientError `misuse` for a URL with a path, or a pin that is not `sha256-` and 32 bytes of base64.
  */
@@ -50,7 +50,7 @@ export function openCore(url: string | URL, options: RelayClientOptions): Client
     async (session, background) => {
       await identity.adopt(session.parameters.clientId);
       events.emit(background ? 'rekey' : 'pair', sessionEvent(session));
-      checkOpen(); // or a client that was closed meanwhile would keep the session
+      checkOpen(); // a client that has closed meanwhile must not keep the session
     },
     (error) => events.emit('error', error),
   );
@@ -61,7 +61,7 @@ export function openCore(url: string | URL, options: RelayClientOptions): Client
     platform,
     sessions,
     fieldsFor: (session) => identity.fieldsIn(session.parameters.clientId),
-    onAnswer(session, { headers }) {
+    onResponse(session, { headers }) {
       if (refusesIdentity(headers)) identity.replace(session.parameters.clientId);
     },
     onResend: ({ head }, reason) =>
@@ -93,13 +93,13 @@ export function relayUrl(url: string | URL): URL {
   const parsed = URL.canParse(`${url}`) ? new URL(url) : undefined;
   const extra = parsed && parsed.pathname + parsed.search + parsed.username + parsed.password;
   if (!parsed || !/^https?:$/.test(parsed.protocol) || extra !== '/') {
-    // What was given may have a password in it.
+    // The message omits the URL, which may contain a password.
     throw new RelayClientError('misuse', 'relay URL expected https://host[:port] alone');
   }
   return parsed;
 }
 
-/** The pins as they are. @throws RelayClientError `misuse`. */
+/** The same pins, checked. @throws RelayClientError `misuse`. */
 export function checkedPins(pins: readonly string[]): readonly string[] {
   for (const pin of pins) {
     if (!PIN.test(pin))

@@ -1,5 +1,5 @@
-// Table of contents of the whole client. Left out on purpose: sessions and sealing, which only the client may hold, and
-// what a proxy needs, which has its own entry (/forward). An app that needs fetch alone loads /fetch.
+// The exports of the whole client. Sessions and sealing stay inside the client. Proxies use the entry /forward, and apps
+// that need fetch alone use /fetch.
 
 export type { RelayClientErrorCode } from './api/error-codes.ts';
 export { RelayClientError } from './api/errors.ts';

@@ -1,5 +1,5 @@
-// The script tag's build: the whole client as one global. A list of names, since a bundler's namespace object brings
-// helpers along; the test of the script tag compares it with the table of contents.
+// The build for a script tag: the whole client as one global. It lists names because a bundler's namespace object adds
+// helper code. A test compares the list with the exports of index.ts.
 import { createRelayClient, installRelayServiceWorker, RelayClientError } from './index.ts';
 
 Object.assign(globalThis, { mteRelay: { createRelayClient, installRelayServiceWorker, RelayClientError } });

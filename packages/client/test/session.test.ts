@@ -208,6 +208,6 @@ test('an address where no relay answers is named', async () => {
   await once(server, 'close');
   await expect(client.fetch('/')).rejects.toMatchObject({
     code: 'unreachable',
-    message: `${url}/api/mte-relay had no answer`,
+    message: `${url}/api/mte-relay had no response`,
   });
 });

@@ -1,7 +1,7 @@
-// Every code of a RelayClientError: what happened, whether the request may have run, what to do. docs/errors.md is made of
-// it; at run time only its names are used, as a type, so that no bundle carries the sentences.
+// Every code of a RelayClientError: what happened, whether the request may have run, what to do. docs/errors.md is
+// generated from this table. The code uses only its keys, as a type, so bundles do not carry the sentences.
 
-/** Meaning by code. `mayHaveRun` is `no` when that is certain; `maybe` means that the error says it. */
+/** Meaning by code. `mayHaveRun` is `no` when that is certain; for `maybe`, see the error's own `mayHaveRun`. */
 export const RELAY_CLIENT_ERRORS = {
   closed: { happened: '`close()` was called', mayHaveRun: 'maybe', todo: 'make a new client' },
   misuse: {
@@ -10,81 +10,83 @@ export const RELAY_CLIENT_ERRORS = {
     todo: 'correct the call',
   },
   'option-unsupported': {
-    happened: 'a fetch option cannot be kept inside the seal; the message names it',
+    happened: 'a fetch option cannot be sealed; the message names it',
     mayHaveRun: 'no',
     todo: 'leave the option out; [fetch.md](fetch.md) lists them all',
   },
   'origin-not-relayed': {
-    happened: 'the URL is not of the relay’s origin; nothing was sent',
+    happened: 'the URL is not of the relay’s origin; the client sent nothing',
     mayHaveRun: 'no',
-    todo: 'a relative URL in a page or worker is the page’s own, as with fetch: write the relay’s origin before it. Else use the platform’s fetch for it, or the other relay’s client',
+    todo: 'prefix a relative URL with the relay’s origin: in a page or worker it resolves against the page, as with fetch. For another origin, use the platform’s fetch or that relay’s client',
   },
   unreachable: {
-    happened: 'no answer came: offline, a network error, or the pairing took too long',
+    happened: 'no response arrived: offline, a network error, or the pairing timed out',
     mayHaveRun: 'maybe',
-    todo: 'try again later; no failure disables an origin, the next call starts afresh. If it never works: in Node `cause` says why; in a browser only the console does: no relay there, the page’s origin missing in `CORS_ORIGINS`, `http:` from an `https:` page, or a Content-Security-Policy without the relay in `connect-src`',
+    todo: 'retry later; a failure does not disable the origin. If every call fails, find the reason in `cause` (Node) or in the console (browser). Usual reasons: the address has no relay, `CORS_ORIGINS` lacks the page’s origin, an `https:` page calls `http:`, or the Content-Security-Policy lacks the relay in `connect-src`',
   },
   'relay-refused': {
-    happened: 'a refusal outside the seal, see `status` and `outerCode`; anybody on the way can make one',
+    happened: 'a refusal outside the seal, see `status` and `outerCode`; any intermediary can forge one',
     mayHaveRun: 'maybe',
-    todo: 'try again after `retryAfterMs`, if it is there; else see the outer codes below and the relay’s log. Without an `outerCode`, a 404 above all, what answers there is hardly a relay: check the address with `mte-relay doctor`',
+    todo: 'retry after `retryAfterMs` if it is set; otherwise see the outer codes below and the relay’s log. A response without an `outerCode`, in particular a 404, is probably not from a relay: check the address with `mte-relay doctor`',
   },
   'pairing-failed': {
-    happened: 'what answers there is no relay, or its answer to the pairing cannot be used',
+    happened: 'the server at the address is not a relay, or its pairing response is invalid',
     mayHaveRun: 'maybe',
-    todo: 'check the address with `mte-relay doctor`; if it is right, somebody stands in between',
+    todo: 'check the address with `mte-relay doctor`; if it is right, an intermediary changes the traffic',
   },
   'pin-mismatch': {
-    happened: 'the relay’s key is not a pinned one',
+    happened: 'the relay’s key does not match a pin',
     mayHaveRun: 'maybe',
-    todo: 'compare with `mte-relay-server identity`: update the pins, or find who stands in between',
+    todo: 'compare with `mte-relay-server identity`: update the pins, or find the intermediary that shows another key',
   },
   'may-have-run': {
-    happened: 'no authenticated answer to a request that is not idempotent, and no proof that it never ran',
+    happened:
+      'a request that is not idempotent has no authenticated response, and the client cannot prove that it never ran',
     mayHaveRun: 'maybe',
-    todo: 'look whether it ran before sending it again',
+    todo: 'check whether it ran before you send it again',
   },
   'response-unopenable': {
-    happened: 'the bytes that answered were not sealed for this request',
+    happened: 'the response was not sealed for this request',
     mayHaveRun: 'maybe',
-    todo: 'somebody in between, or a box that changes bodies; look whether it ran before sending it again',
+    todo: 'find the intermediary that changes bodies; check whether the request ran before you send it again',
   },
   'response-truncated': {
-    happened: 'the answer ended early',
+    happened: 'the connection closed before the response was complete',
     mayHaveRun: 'yes',
-    todo: 'the request has reached the relay; what was read of the body is not the whole',
+    todo: 'discard the part of the body that was read; the request has reached the relay',
   },
   'redirect-refused': {
     happened: "a redirect with `redirect: 'error'`, to another origin, the twenty-first, or after a stream was sent",
     mayHaveRun: 'yes',
-    todo: "take `redirect: 'manual'` and follow it yourself",
+    todo: "use `redirect: 'manual'` and follow it yourself",
   },
   'no-service-worker': {
-    happened: 'the page is not looked after by its service worker; the message says why',
+    happened: 'the service worker does not control the page; the message gives the reason',
     mayHaveRun: 'no',
     todo: 'do not let the page call its API',
   },
   'storage-unavailable': {
-    happened: 'a service worker could not note a request that might else run twice',
+    happened: 'the service worker could not record a request, which might then run twice',
     mayHaveRun: 'no',
-    todo: 'free storage, or allow it',
+    todo: 'free storage, or allow the site to store data',
   },
   'websocket-refused': {
-    happened: 'the API, or the relay for it, answered the upgrade otherwise; the message says how',
+    happened: 'the API, or the relay for it, did not accept the upgrade; the message gives the status',
     mayHaveRun: 'yes',
-    todo: 'as with any refused WebSocket',
+    todo: 'handle it as any refused WebSocket',
   },
   'websocket-broken': {
-    happened: 'what came was not the next sealed frame, or a message of more than 64 MiB',
+    happened: 'the data received was not the next sealed frame, or a message exceeded 64 MiB',
     mayHaveRun: 'maybe',
-    todo: 'the message says which; if somebody stands in between, connect again: what was last sent may be lost',
+    todo: 'see the message for which; reconnect. The last messages sent may be lost',
   },
   'event-stream-refused': {
-    happened: 'the answer is no event stream, says not to come again, or has an event of more than 64 Mi characters',
+    happened:
+      'the response is not an event stream, forbids reconnecting, or has an event of more than 64 Mi characters',
     mayHaveRun: 'yes',
-    todo: 'as with any EventSource that failed',
+    todo: 'handle it as any EventSource that failed',
   },
 } as const;
 
-/** Why a call failed; docs/errors.md says of each what happened and what to do. */
+/** Why a call failed. docs/errors.md describes each code and what to do. */
 export type RelayClientErrorCode = keyof typeof RELAY_CLIENT_ERRORS;

@@ -1,8 +1,7 @@
-// What can go wrong with a call, as one class; its codes are in error-codes.ts (SPEC §8 names the failure
-// planes).
+// The one class of errors that calls throw; error-codes.ts lists its codes (SPEC §8 names the failure planes).
 import type { RelayClientErrorCode } from './error-codes.ts';
 
-/** Facts beside the sentence. */
+/** Facts of an error beside its message. */
 export interface RelayClientErrorFacts {
   readonly cause?: unknown;
   readonly mayHaveRun?: boolean;
@@ -11,17 +10,17 @@ export interface RelayClientErrorFacts {
   readonly retryAfterMs?: number | undefined;
 }
 
-/** Thrown by everything in this package; a TypeError, as fetch throws, so that handlers of network errors keep working. */
+/** Every error of this package. It is a TypeError, as fetch throws, so existing handlers of network errors keep working. */
 export class RelayClientError extends TypeError {
   override readonly name = 'RelayClientError';
   readonly code: RelayClientErrorCode;
   /** False only when it is certain that the backend never saw the request and never will. */
   readonly mayHaveRun: boolean;
-  /** Status of an outer refusal. Unauthenticated: any box on the way can make one. */
+  /** Status of an outer refusal. Unauthenticated: any intermediary can forge one. */
   readonly status: number | undefined;
-  /** `code` of an outer refusal, of those in docs/errors.md or of a newer relay. Unauthenticated. */
+  /** `code` of an outer refusal: one of docs/errors.md, or one of a newer relay. Unauthenticated. */
   readonly outerCode: string | undefined;
-  /** When the refusal asks to come back. Unauthenticated. */
+  /** `Retry-After` of an outer refusal, ms. Unauthenticated. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: RelayClientErrorCode, message: string, facts: RelayClientErrorFacts = {}) {
@@ -34,12 +33,12 @@ export class RelayClientError extends TypeError {
   }
 }
 
-/** A URL of another origin: often a relative one, which in a page is the page's, as for fetch. */
+/** The error for a URL of another origin, often a relative URL that resolved against the page. */
 export function notRelayed({ origin }: URL, relayOrigin: string): RelayClientError {
   return new RelayClientError('origin-not-relayed', `${origin} is not the relay's origin ${relayOrigin}`);
 }
 
-/** The code in an outer refusal's JSON, or undefined when it has none that could be ours. */
+/** The code in an outer refusal's JSON; undefined when it does not have the form of a relay's code. */
 export function outerCodeIn(problem: unknown): string | undefined {
   const code = (problem as { code?: unknown } | null)?.code;
   return typeof code === 'string' && /^[a-z-]{1,40}$/.test(code) ? code : undefined;

@@ -1,4 +1,4 @@
-// The client's events, typed; a listener's own failure is reported and stops nothing.
+// The client's events, typed. A listener that throws is logged and does not stop the others.
 import type { RelayClientEvents } from './types.ts';
 
 /** Listeners of one client. */

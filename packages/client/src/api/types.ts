@@ -1,79 +1,79 @@
-// What the caller may say and hear: options, request init, events, the client's own shape.
+// The public types: options, request init, events, clients.
 import type { Bytes, Fields } from '@mte-relay/protocol';
 
-/** How far a body has come, in bytes of the body itself (not of its sealed form). */
+/** Progress of a body, in bytes of the body itself, not of its sealed form. */
 export interface Progress {
   readonly loadedBytes: number;
-  /** Absent when nobody knows. */
+  /** Absent when the length is unknown. */
   readonly totalBytes?: number;
 }
 
-/** The platform's RequestInit and progress. */
+/** The platform's RequestInit with progress callbacks. */
 export interface RelayRequestInit extends RequestInit {
   /**
-   * Called as the request's body leaves. In browsers the body is then sent by XMLHttpRequest, the only way to see
-   * progress there, and the answer arrives whole rather than streamed. Ignored without a body. Default: none.
+   * Called as the request's body is sent. Browsers report upload progress only through XMLHttpRequest, so the client
+   * then uses it and the response is not streamed. Ignored without a body. Default: none.
    */
   onUploadProgress?: (progress: Progress) => void;
-  /** Called as pieces of the answer's body are opened. Default: none. */
+  /** Called as pieces of the response's body are opened. Default: none. */
   onDownloadProgress?: (progress: Progress) => void;
-  /** Node: needed beside a stream as body, as in the platform's own fetch. */
+  /** Required in Node when the body is a stream, as in the platform's own fetch. */
   duplex?: 'half';
 }
 
-/** A request as a proxy has it; see {@link RelayForwarder.forward}. */
+/** A proxy's request; see {@link RelayForwarder.forward}. */
 export interface ForwardRequest {
-  /** As it is to arrive: methods are case-sensitive. */
+  /** Forwarded unchanged: methods are case-sensitive. */
   readonly method: string;
-  /** Path and query as they are to arrive, beginning with "/"; or "*" for OPTIONS. The relay judges the path. */
+  /** Path and query, forwarded unchanged, beginning with "/"; or "*" for OPTIONS. The relay checks the path. */
   readonly target: string;
   /**
-   * Field lines in order, one character per byte, up to 255 of them. Fields of the caller's own hop, `host` among them,
-   * are the caller's to leave out; the relay drops them too. `content-length`, when it is there, must be true.
+   * Field lines in order, one character per byte, up to 255 of them. The caller leaves out the fields of its own hop, such
+   * as `host`; the relay drops them too. `content-length`, if present, must be correct.
    */
   readonly headers: Fields;
-  /** Content. Bytes can be sent again when that is safe; pieces are read once. Default: none. */
+  /** Content. The client may resend bytes when that is safe; it reads pieces once. Default: none. */
   readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
   /**
-   * Asked behind the end of the body. The relay forwards trailers of a streamed body when the field `trailer` has
-   * announced them and no `content-length` is among the headers. Default: none.
+   * Called after the end of the body. The relay forwards trailers of a streamed body if the field `trailer` has announced
+   * them and the headers do not include `content-length`. Default: none.
    */
   readonly trailers?: (() => Fields) | undefined;
-  /** Ends the request, or the answer's body, with its reason. Default: none. */
+  /** Ends the request, or the response's body, with its reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the backend answered, or the relay in its own name (then with the field `mte-relay-failure`). */
+/** The response of the backend, or of the relay itself (then with the field `mte-relay-failure`). */
 export interface ForwardAnswer {
   readonly status: number;
-  /** Field lines in order, names in lower case; every `set-cookie` among them outside of browsers. */
+  /** Field lines in order, names in lower case. Outside of browsers they include every `set-cookie`. */
   readonly headers: Fields;
   /**
-   * Content in its content coding, opened as it is asked for. Read it to its end, leave it early, or abort the signal.
-   * Throws `response-truncated` or `response-unopenable` unless the answer is complete, also when it has no content.
+   * Content in its content coding, opened as it is read. Read it to its end, leave it early, or abort the signal.
+   * Throws `response-truncated` or `response-unopenable` unless the response is complete, even without content.
    */
   readonly body: AsyncIterable<Bytes>;
-  /** Known behind the end of the body; empty before. */
+  /** Complete after the end of the body; empty before. */
   readonly trailers: Fields;
 }
 
 /** Options of every client. */
 export interface RelayClientOptions {
   /**
-   * Public keys to trust, each `sha256-` and the base64 SHA-256 of the key, as `mte-relay-server identity` prints it;
-   * give the present and the next one. Without pins the client trusts the key that it sees first, for its own life,
-   * and says so in the console. Another key fails with `pin-mismatch`.
+   * Public keys to trust, each `sha256-` and the base64 SHA-256 of the key, as `mte-relay-server identity` prints it.
+   * List the current and the next key. Without pins, this client trusts the first key that it receives and logs that to
+   * the console. Any other key fails with `pin-mismatch`.
    */
   readonly pins?: readonly string[];
-  /** Sends the outer requests; for an own agent, proxy or CA in Node. Default: the platform's fetch at call time. */
+  /** Sends the outer requests, e.g. with a custom agent, proxy or CA in Node. Default: the platform's fetch at call time. */
   readonly fetch?: typeof globalThis.fetch;
-  /** Makes the outer WebSockets, for an own agent, proxy or CA in Node. Default: the platform's at call time. */
+  /** Makes the outer WebSockets, e.g. with a custom agent, proxy or CA in Node. Default: the platform's at call time. */
   readonly WebSocket?: typeof globalThis.WebSocket;
-  /** How long a pairing may take, ms. Default 15,000; sensible 2,000 to 60,000. Past it: `unreachable`. */
+  /** Timeout of a pairing, ms; then calls fail with `unreachable`. Default 15,000; sensible 2,000 to 60,000. */
   readonly pairingTimeoutMs?: number;
 }
 
-/** A session, as far as it may be seen. */
+/** The public properties of a session. */
 export interface SessionEvent {
   readonly lifetimeMs: number;
   readonly idleMs: number;
@@ -84,26 +84,26 @@ export interface SessionEvent {
 
 /** Events of {@link RelayClientBase.on}. */
 export interface RelayClientEvents {
-  /** A session was made because a call needed one. */
+  /** The client paired because a call needed a session. */
   pair: SessionEvent;
-  /** A session was made in the background to replace one that nears its end. */
+  /** The client paired in the background to replace a session that is about to end. */
   rekey: SessionEvent;
-  /** A request is sent again, for this reason; nothing of it has run, or its method is idempotent. */
+  /** The client resends a request for this reason: the request never ran, or its method is idempotent. */
   resend: { readonly method: string; readonly url: string; readonly reason: string };
-  /** A rekey in the background failed; the old session goes on, and the next call tries again. */
+  /** A rekey in the background failed. The client keeps the old session and retries in a later call. */
   error: unknown;
 }
 
-/** What every client of a relay has, whatever it is used for. */
+/** The members that every client of a relay has. */
 export interface RelayClientBase {
-  /** Makes a fresh session now, e.g. while a page loads, so that the first call need not wait for it. */
+  /** Pairs now, e.g. while a page loads, so that the first call does not wait for it. */
   readonly pair: () => Promise<void>;
   /**
-   * Drops the sessions and their keys; answers under way may end, further calls fail with `closed`. WebSockets are closed
-   * with 1001, EventSources fail.
+   * Drops the sessions and their keys. Responses in progress may complete; further calls fail with `closed`. WebSockets
+   * close with 1001, EventSources fail.
    */
   readonly close: () => void;
-  /** Listens; gives the function that ends it. */
+  /** Adds a listener. Returns the function that removes it. */
   readonly on: <E extends keyof RelayClientEvents>(
     event: E,
     listener: (value: RelayClientEvents[E]) => void,
@@ -112,11 +112,11 @@ export interface RelayClientBase {
 
 /**
  * The platform's fetch, sealed: same arguments, same results, for URLs of the relay's origin. Works detached. A relative
- * URL is the page's own in pages and workers, as with fetch, and the relay's where there is no page.
+ * URL resolves against the page in pages and workers, as with fetch, and against the relay elsewhere.
  *
- * Unlike the platform's: `redirect: 'manual'` gives the 3xx response itself, with status and Location, not an opaque
- * one; `integrity` is refused; nothing is cached.
- * @throws RelayClientError (a TypeError) with a `code`; or the signal's own reason.
+ * Unlike the platform's fetch: `redirect: 'manual'` gives the 3xx response itself with its status and Location;
+ * `integrity` is refused; responses are not cached.
+ * @throws RelayClientError (a TypeError) with a `code`; or the signal's reason.
  */
 export type RelayFetch = (input: string | URL | Request, init?: RelayRequestInit) => Promise<Response>;
 
@@ -131,17 +131,17 @@ export interface RelayClient extends RelayFetchClient {
    * The platform's WebSocket, sealed: same interface, for URLs of the relay's origin (`ws`, `wss`, `http`, `https`, or
    * relative). Each has an outer WebSocket of its own.
    *
-   * Unlike the platform's: its constructor throws RelayClientError `origin-not-relayed` or `closed`; an `error` event has
-   * the reason as `error`; an end without a sealed close is never clean (1006); `bufferedAmount` counts 17 bytes more
-   * for each frame of up to 64 KiB that is sealed already; a message of more than 64 MiB ends it.
+   * Unlike the platform's WebSocket: its constructor throws RelayClientError `origin-not-relayed` or `closed`; an `error`
+   * event carries the reason as `error`; an end without a sealed close is never clean (1006). `bufferedAmount` counts 17
+   * bytes more for each frame of up to 64 KiB that is already sealed. A message of more than 64 MiB ends it.
    */
   readonly WebSocket: typeof globalThis.WebSocket;
   /**
    * The platform's EventSource, sealed: same interface, for URLs of the relay's origin.
    *
-   * Unlike the platform's: its constructor throws RelayClientError `origin-not-relayed` or `closed`; an `error` event has
-   * the reason as `error`. An event of more than 64 Mi characters ends it. Where fetch has no streams, events come when their answer
-   * has ended.
+   * Unlike the platform's EventSource: its constructor throws RelayClientError `origin-not-relayed` or `closed`; an `error`
+   * event carries the reason as `error`. An event of more than 64 Mi characters ends it. Where fetch has no streams, the
+   * events arrive when their response is complete.
    */
   readonly EventSource: typeof globalThis.EventSource;
 }
@@ -149,9 +149,9 @@ export interface RelayClient extends RelayFetchClient {
 /** A relay's client for proxies, of the entry `@mte-relay/client/forward`. */
 export interface RelayForwarder extends RelayClientBase {
   /**
-   * One request for a proxy, sealed and resent like those of fetch, of which nothing else is done: no URL is parsed, no
-   * field is added, joined or left out, no redirect followed, no content coding undone; any method may have a body.
-   * @throws RelayClientError with a `code`; what the body's source throws; or the signal's own reason.
+   * Sends a proxy's request, sealed and resent like those of fetch. The client does not parse a URL, does not add, join or
+   * drop fields, does not follow redirects and does not decode content. Any method may have a body.
+   * @throws RelayClientError with a `code`; the error of the body's source; or the signal's reason.
    */
   readonly forward: (request: ForwardRequest) => Promise<ForwardAnswer>;
 }

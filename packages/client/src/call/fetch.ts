@@ -1,5 +1,5 @@
-// fetch's life of a call, in order: 1 take the arguments apart (request.ts), 2 send sealed until answered (retry.ts,
-// exchange.ts), 3 follow redirects, 4 hand out a Response.
+// One call of fetch, in order: 1 read the arguments (request.ts), 2 send sealed until a response arrives (retry.ts,
+// exchange.ts), 3 follow redirects, 4 return a Response.
 import { ignore } from '../abort.ts';
 import type { RelayFetch, RelayRequestInit } from '../api/types.ts';
 import type { ClientCore } from '../core.ts';
@@ -21,9 +21,9 @@ export function makeFetch(core: ClientCore): RelayFetch {
   };
 }
 
-/** Cancels a stream that is not sent any more, as fetch does. One that is being sent is locked, and ends with its upload. */
+/** Cancels the body's stream, as fetch does. A stream in transfer is locked and ends with its upload. */
 function abandon(body: BodyInit | null, reason: unknown): void {
-  (body as Partial<ReadableStream> | null)?.cancel?.(reason).catch(ignore); // nothing else that can be a body has one
+  (body as Partial<ReadableStream> | null)?.cancel?.(reason).catch(ignore); // no other type of body has `cancel`
 }
 
 async function relayFetch(
@@ -35,16 +35,16 @@ async function relayFetch(
   const { url, request, redirect, sameOrigin, signal } = await takeCall(platform, relayOrigin, input, init);
   let hop: Hop = { url, request, redirects: 0 };
   for (;;) {
-    const answer = await send(context, hop.request, signal, hop.redirects > 0);
+    const response = await send(context, hop.request, signal, hop.redirects > 0);
     let next: Hop | undefined;
     try {
-      next = nextHop(hop, answer.head, redirect, relayOrigin);
+      next = nextHop(hop, response.head, redirect, relayOrigin);
     } catch (error) {
-      answer.cancel(error);
+      response.cancel(error);
       throw error;
     }
     if (!next) {
-      return (platform.makeResponse ?? toResponse)(answer, {
+      return (platform.makeResponse ?? toResponse)(response, {
         method: hop.request.head.method,
         url: hop.url.href.replace(/#.*/, ''),
         redirected: hop.redirects > 0,
@@ -52,7 +52,7 @@ async function relayFetch(
         onDownloadProgress: init?.onDownloadProgress,
       });
     }
-    await answer.skip();
+    await response.skip();
     hop = next;
   }
 }

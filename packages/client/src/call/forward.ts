@@ -1,5 +1,5 @@
-// One request for a proxy: what fetch would change on the way (URL, field lines, defaults, content codings, bodies of
-// GET) goes through as it is. From the arguments to the inner request, and from the answer to its parts.
+// One request for a proxy. URL, field lines, content codings and bodies of GET pass unchanged, where fetch would change
+// them. From the arguments to the inner request, and from the response to its parts.
 import { type Bytes, CLIENT_ID_FIELD, FIELD_COUNT_MAX, type Fields } from '@mte-relay/protocol';
 import { RelayClientError } from '../api/errors.ts';
 import type { ForwardAnswer, ForwardRequest, RelayForwarder } from '../api/types.ts';
@@ -9,7 +9,7 @@ import type { InnerResponse } from '../send/exchange.ts';
 import { send } from '../send/retry.ts';
 import type { InnerRequest } from '../send/seal.ts';
 
-/** Room for the field that this client adds itself. */
+/** Leaves room for the field that the client adds itself. */
 const FIELDS_MAX = FIELD_COUNT_MAX - 1;
 
 /** The forwarder's `forward`; works detached. */
@@ -17,11 +17,11 @@ export function makeForward({ origin, context, checkOpen }: ClientCore): RelayFo
   return async (request) => {
     checkOpen();
     request.signal?.throwIfAborted();
-    return toForwardAnswer(await send(context, takeForward(origin, request), request.signal));
+    return toParts(await send(context, takeForward(origin, request), request.signal));
   };
 }
 
-/** Throws RelayClientError `misuse`, before anything is sent. */
+/** Throws RelayClientError `misuse` before the client sends anything. */
 function takeForward(relayOrigin: URL, request: ForwardRequest): InnerRequest {
   const { method, target, body, trailers } = request;
   if (!target.startsWith('/') && target !== '*') throw misuse(`target expected a path or *, got "${target}"`);
@@ -51,8 +51,8 @@ function fieldsOf(given: Fields): Fields {
   return fields;
 }
 
-/** The answer's parts; its body is opened as it is asked for. */
-function toForwardAnswer(inner: InnerResponse): ForwardAnswer {
+/** The response's parts. The body is opened as it is read. */
+function toParts(inner: InnerResponse): ForwardAnswer {
   const { status, headers } = inner.head;
   return {
     status,
@@ -70,7 +70,7 @@ async function* contentOf(inner: InnerResponse): AsyncGenerator<Bytes, void, und
     for (let piece = await inner.next(); piece; piece = await inner.next()) yield piece;
     ended = true;
   } finally {
-    if (!ended) inner.cancel(undefined); // harmless behind a failure, which has ended it already
+    if (!ended) inner.cancel(undefined); // has no effect after a failure
   }
 }
 

@@ -1,4 +1,4 @@
-// Redirects of the inner response (Fetch §4.4): each hop is a new sealed request, and none leaves the relay.
+// Redirects of the inner response (Fetch §4.4). Each hop is a new sealed request to the same relay.
 import type { ResponseHead } from '@mte-relay/protocol';
 import { URL } from '#url';
 import { RelayClientError } from '../api/errors.ts';
@@ -9,7 +9,7 @@ import type { InnerRequest } from '../send/seal.ts';
 /** Fetch §2.2.3. */
 export const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 const REDIRECTS_MAX = 20; // Fetch §4.4
-/** Fields about a body that a rewritten request no longer has (Fetch §4.4, request-body-header names). */
+/** Fields to drop when a redirect drops the body (Fetch §4.4, request-body-header names). */
 const BODY_FIELDS = new Set([
   'content-encoding',
   'content-language',
@@ -26,7 +26,7 @@ export interface Hop {
 }
 
 /**
- * The next hop, or undefined when this answer is the last one.
+ * The next hop, or undefined when this response is the last one.
  * @throws RelayClientError `redirect-refused`.
  */
 export function nextHop(hop: Hop, head: ResponseHead, mode: RequestRedirect, relayOrigin: string): Hop | undefined {
@@ -38,7 +38,7 @@ export function nextHop(hop: Hop, head: ResponseHead, mode: RequestRedirect, rel
   if (!URL.canParse(location, hop.url.href)) throw refused('Location is not a URL');
   const url = new URL(location, hop.url);
   if (url.origin !== relayOrigin) throw refused(`to ${url.origin}, which is not the relay's origin`);
-  if (url.username || url.password) throw refused('Location has credentials'); // nobody would get them
+  if (url.username || url.password) throw refused('Location has credentials'); // they would be dropped
   if (!url.hash) url.hash = hop.url.hash;
   return { url, request: rewritten(hop.request, head.status, url), redirects: hop.redirects + 1 };
 }
@@ -53,8 +53,7 @@ function rewritten(request: InnerRequest, status: number, url: URL): InnerReques
     const headers = head.headers.filter(([name]) => !BODY_FIELDS.has(name));
     return { ...request, head: { ...head, method: 'GET', headers }, body: undefined, onUploadProgress: undefined };
   }
-  if (request.body && !request.body.replayable)
-    throw refused(`status ${status} after a body that cannot be sent again`);
+  if (request.body && !request.body.replayable) throw refused(`status ${status} after a body that cannot be resent`);
   return { ...request, head };
 }
 

@@ -1,5 +1,5 @@
-// From fetch's arguments to the request inside the seal. The platform's own Request does the checking, or the platform
-// makes one that does: methods, fields, bodies already used, streams without `duplex`.
+// From fetch's arguments to the inner request. The platform's Request, or a stricter one, checks methods, fields, used
+// bodies, and streams without `duplex`.
 import { CLIENT_ID_FIELD, type Fields, type RequestHead } from '@mte-relay/protocol';
 import { URL } from '#url';
 import { orAborted } from '../abort.ts';
@@ -11,7 +11,7 @@ import { overlaid } from '../platform/strict-request.ts';
 import { targetOf } from '../platform/target.ts';
 import type { InnerRequest } from '../send/seal.ts';
 
-/** Fields of one hop, or made by this client; a browser forbids most of them to scripts anyway. */
+/** Fields of one hop, or set by this client. Browsers forbid most of them to scripts. */
 const NOT_FORWARDED = new Set([
   'connection',
   'content-length',
@@ -26,12 +26,12 @@ const NOT_FORWARDED = new Set([
   CLIENT_ID_FIELD,
 ]);
 
-/** A call, taken apart. */
+/** The parts of a call. */
 export interface Call {
   readonly url: URL;
   readonly request: InnerRequest;
   readonly redirect: RequestRedirect;
-  /** True when the caller's page, if there is one, is of the relay's origin. */
+  /** True when the page has the relay's origin, or when there is no page. */
   readonly sameOrigin: boolean;
   readonly signal: AbortSignal | undefined;
 }
@@ -46,7 +46,7 @@ export async function takeCall(
   const given = input instanceof Request ? input : new URL(input, platform.baseUrl(relayOrigin));
   const url = new URL(given instanceof URL ? given : given.url);
   if (url.origin !== relayOrigin) throw notRelayed(url, relayOrigin);
-  // The signal stays with the caller: a Request that follows it would leave a listener on it.
+  // Without the signal: a Request would leave a listener on it.
   const request = platform.makeRequest
     ? platform.makeRequest(given, init ?? {})
     : new Request(given, overlaid(init, { signal: null }));
@@ -75,8 +75,8 @@ export async function takeCall(
 }
 
 /**
- * Options of some runtimes' fetch that say where or how a request is to be sent, or what is to be learned from it: to
- * leave them out of account would do something else than was asked for. docs/fetch.md lists every option.
+ * Options of single runtimes that set where or how to send a request, or what to learn from it. Ignoring them would
+ * contradict the caller. docs/fetch.md lists every option.
  */
 export const REFUSED_OPTIONS = [
   'dispatcher',
@@ -91,10 +91,10 @@ export const REFUSED_OPTIONS = [
   'adAuctionHeaders',
 ] as const;
 
-/** Throws `option-unsupported` for what cannot be kept inside the seal, TypeError as fetch does. */
+/** Throws `option-unsupported` for options that cannot be sealed, TypeError as fetch does. */
 function refuseOptions(request: Request, init: RelayRequestInit | undefined, sameOrigin: boolean): void {
   const { cache, mode } = request;
-  const integrity = init?.integrity || request.integrity; // not every Request keeps it
+  const integrity = init?.integrity || request.integrity; // some platforms' Request drops it
   const named = REFUSED_OPTIONS.find((name) => (init as Readonly<Record<string, unknown>> | undefined)?.[name]);
   const refused =
     (integrity && 'integrity') ||
@@ -102,7 +102,8 @@ function refuseOptions(request: Request, init: RelayRequestInit | undefined, sam
     (mode === 'no-cors' && !sameOrigin && `mode: '${mode}'`) ||
     named;
   if (refused) throw new RelayClientError('option-unsupported', `fetch option ${refused} cannot be sealed`);
-  if (mode === 'same-origin' && !sameOrigin) throw new TypeError("mode is 'same-origin', and the relay is another one");
+  if (mode === 'same-origin' && !sameOrigin)
+    throw new TypeError("mode is 'same-origin', but the relay's origin differs");
 }
 
 function headOf(platform: Platform, request: Request, url: URL, body: RequestBody | undefined): RequestHead {
@@ -126,13 +127,13 @@ function fieldsOf({ headers, method, cache }: Request, body: RequestBody | undef
     ...defaults,
   ];
   for (const field of own) if (!headers.has(field[0])) fields.push([...field]);
-  // As Fetch §4.6 has it: an empty body is announced, a missing one only where the method expects one.
+  // Fetch §4.6: an empty body has a content-length; a missing body has one only with POST and PUT.
   const length = body ? body.sizeBytes : method === 'POST' || method === 'PUT' ? 0 : undefined;
   if (length !== undefined) fields.push(['content-length', `${length}`]);
   return fields;
 }
 
-/** Nothing is cached here; caches behind the relay are told what fetch would tell them (Fetch §4.6). */
+/** The fields that fetch sends for a cache mode (Fetch §4.6). The client itself does not cache. */
 function cacheFields(cache: RequestCache): Fields {
   if (cache === 'no-cache') return [['cache-control', 'max-age=0']];
   if (cache !== 'no-store' && cache !== 'reload') return [];
@@ -142,7 +143,7 @@ function cacheFields(cache: RequestCache): Fields {
   ];
 }
 
-/** A range is of the bytes as they are stored, so it is asked for without coding (Fetch §4.6). */
+/** A range request asks for uncoded bytes (Fetch §4.6). */
 function acceptedCodings(headers: Headers): string {
   return headers.has('range') || !globalThis.DecompressionStream ? 'identity' : 'gzip, deflate';
 }

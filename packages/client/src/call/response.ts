@@ -1,17 +1,17 @@
-// From an authenticated answer to the platform's own Response: status, fields, a streaming body that errors unless the
-// answer is complete, and the properties that a constructed Response lacks.
+// From an authenticated inner response to the platform's Response: status, fields, a streaming body that errors unless
+// it is complete, and the properties that a constructed Response lacks.
 import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
 import { fieldOf, NULL_BODY_STATUSES, progressOf, type ResponseFacts } from '../platform/response-parts.ts';
 import type { InnerResponse } from '../send/exchange.ts';
 
 const CODINGS = /^(?:x-(?=g))?(gzip|deflate)$/i;
-/** Nothing, coded: servers send no byte at all for it, which a decompressor takes for content that is cut. */
+/** Coded forms of empty content. Servers send zero bytes instead, which a decompressor rejects as truncated. */
 const NOTHING = {
   gzip: [31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0],
   deflate: [120, 156, 3, 0, 0, 0, 0, 1],
 };
 
-/** The Response; rejects when an answer that can have no content is not complete. */
+/** The Response. Rejects when a response that cannot have content is not complete. */
 export async function toResponse(inner: InnerResponse, facts: ResponseFacts): Promise<Response> {
   const { status, headers } = inner.head;
   const watched = new Watched(inner);
@@ -23,7 +23,7 @@ export async function toResponse(inner: InnerResponse, facts: ResponseFacts): Pr
   return withFacts(response, facts, watched);
 }
 
-/** Keeps why an answer's content failed: some browsers' Response says only that it did. */
+/** Keeps the error of a response's content: some browsers' Response replaces it by a generic one. */
 class Watched {
   readonly #inner: InnerResponse;
   #failure: { readonly error: unknown } | undefined;
@@ -47,7 +47,7 @@ class Watched {
   }
 }
 
-/** Reads an answer without content to its end: a Response with a null body has no stream that could tell otherwise. */
+/** Reads a response without content to its end: a Response with a null body has no stream that could fail later. */
 async function drain(inner: InnerResponse): Promise<void> {
   while (await inner.next());
 }
@@ -78,7 +78,7 @@ function contentStream(
   return coding ? stream.pipeThrough(new DecompressionStream(coding)) : stream;
 }
 
-/** The content coding, which is undone as fetch does; one that is unknown here stays, with its field to say so. */
+/** The content coding to decode, as fetch does. Content in an unknown coding stays coded, with its field. */
 function codingIn(headers: Fields): keyof typeof NOTHING | undefined {
   if (!globalThis.DecompressionStream) return undefined;
   return CODINGS.exec(fieldOf(headers, 'content-encoding') ?? '')?.[1]?.toLowerCase() as
@@ -88,13 +88,13 @@ function codingIn(headers: Fields): keyof typeof NOTHING | undefined {
 
 const READINGS = ['arrayBuffer', 'blob', 'bytes', 'formData', 'json', 'text'] as const;
 
-/** `url`, `redirected` and `type` are read-only and empty on a constructed Response; a clone would lose them again. */
+/** Defines `url`, `redirected` and `type`, which a constructed Response leaves empty, on it and on its clones. */
 function withFacts(response: Response, facts: ResponseFacts, watched: Watched): Response {
   const { url, redirected, type } = facts;
   const clone = response.clone.bind(response);
   for (const name of READINGS) {
     const read = response[name]?.bind(response) as (() => Promise<unknown>) | undefined;
-    if (!read) continue; // bytes() is young
+    if (!read) continue; // older platforms lack bytes()
     const value = (): Promise<unknown> =>
       read().catch((error) => {
         throw watched.why(error);

@@ -1,4 +1,4 @@
-// The entry `@mte-relay/client/fetch`: a client that has fetch alone, the smallest download for a browser.
+// The entry `@mte-relay/client/fetch`: a client with fetch alone, the smallest download for a browser.
 
 import type { RelayClientOptions, RelayFetchClient } from '../api/types.ts';
 import { makeFetch } from '../call/fetch.ts';
@@ -18,7 +18,7 @@ export type {
 } from '../api/types.ts';
 
 /**
- * A client for one relay, with fetch alone. Nothing is sent before the first call or {@link RelayFetchClient.pair}.
+ * A client for one relay, with fetch alone. Sends nothing before the first call or {@link RelayFetchClient.pair}.
  * @param url the relay's origin, `https://host[:port]`.
  * @throws RelayClientError `misuse` for a URL with a path, or a pin that is not `sha256-` and 32 bytes of base64.
  */

@@ -1,4 +1,4 @@
-// The entry `@mte-relay/client/forward`: a client for proxies, which pass requests on as they are.
+// The entry `@mte-relay/client/forward`: a client for proxies, which forward requests unchanged.
 
 import type { RelayClientOptions, RelayForwarder } from '../api/types.ts';
 import { makeForward } from '../call/forward.ts';
@@ -17,7 +17,7 @@ export type {
 } from '../api/types.ts';
 
 /**
- * A forwarder to one relay. Nothing is sent before the first request or {@link RelayForwarder.pair}.
+ * A forwarder to one relay. Sends nothing before the first request or {@link RelayForwarder.pair}.
  * @param url the relay's origin, `https://host[:port]`.
  * @throws RelayClientError `misuse` for a URL with a path, or a pin that is not `sha256-` and 32 bytes of base64.
  */

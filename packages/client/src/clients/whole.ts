@@ -1,4 +1,4 @@
-// The whole client: what the entry `@mte-relay/client` creates, each part built on the one core.
+// The whole client, of the entry `@mte-relay/client`. All its parts share one core.
 
 import type { RelayClient, RelayClientOptions } from '../api/types.ts';
 import { makeFetch } from '../call/fetch.ts';
@@ -7,7 +7,7 @@ import { makeEventSource } from '../realtime/event-source.ts';
 import { makeWebSocket } from '../realtime/websocket.ts';
 
 /**
- * A client for one relay. Nothing is sent before the first call or {@link RelayClient.pair}.
+ * A client for one relay. Sends nothing before the first call or {@link RelayClient.pair}.
  * @param url the relay's origin, `https://host[:port]`.
  * @throws RelayClientError `misuse` for a URL with a path, or a pin that is not `sha256-` and 32 bytes of base64.
  */

@@ -1,5 +1,5 @@
-// The entry `@mte-relay/client/compat`: `initMteRelayClient` and `mteFetch` as apps of the reference product call them,
-// over this client. The names are theirs for the sake of those apps; what goes over the wire is `mte-relay/1`.
+// The entry `@mte-relay/client/compat`: `initMteRelayClient` and `mteFetch` of the reference product, over this client.
+// The names let its apps migrate; the wire protocol is `mte-relay/1`.
 import { URL } from '#url';
 import { RelayClientError } from '../api/errors.ts';
 import type { RelayFetchClient } from '../api/types.ts';
@@ -17,7 +17,7 @@ export { RelayClientError } from '../api/errors.ts';
 export type { MteRelayClientOptions, MteRequestOptions } from './options.ts';
 
 interface Configuration {
-  /** By origin; undefined when the pins are for every relay. */
+  /** Undefined when the pins are for every relay. */
   readonly pinsByOrigin: ReadonlyMap<string, readonly string[]> | undefined;
   readonly pins: readonly string[];
   readonly fetch: typeof globalThis.fetch | undefined;
@@ -27,10 +27,10 @@ interface Configuration {
 let configuration: Configuration | undefined;
 
 /**
- * Sets what {@link mteFetch} uses; nothing is sent. A second call replaces the first and closes its clients. Options
- * without effect are named in one console notice, without their values.
- * @throws RelayClientError `option-unsupported` for an option that would leave something unsealed or is not known,
- *   `misuse` for a pin or a relay's URL that is none.
+ * Configures {@link mteFetch}; sends nothing. A second call replaces the first and closes its clients. Logs the names of
+ * options without effect to the console, without their values.
+ * @throws RelayClientError `option-unsupported` for an unknown option or one that would leave something unsealed,
+ *   `misuse` for an invalid pin or relay URL.
  */
 export async function initMteRelayClient(options: MteRelayClientOptions): Promise<void> {
   const withoutEffect = checkedInitOptions(options);
@@ -44,17 +44,17 @@ export async function initMteRelayClient(options: MteRelayClientOptions): Promis
   for (const client of configuration?.clients.values() ?? []) client.close();
   configuration = next;
   if (withoutEffect.length > 0) {
-    console.warn(`mte-relay: options without effect, to be deleted: ${withoutEffect.join(', ')}`);
+    console.warn(`mte-relay: options without effect, delete them: ${withoutEffect.join(', ')}`);
   }
 }
 
 /**
- * The platform's fetch, sealed, toward the relay at the URL's origin: each origin is a relay of its own, with its own
- * session.
- * @param mteOptions how the request was to be encoded; what would leave something unsealed is refused.
+ * The platform's fetch, sealed, to the relay at the URL's origin. Each origin is a separate relay with its own session.
+ * Never sends anything unsealed.
+ * @param mteOptions the reference product's encoding options; those that would leave something unsealed are refused.
  * @throws RelayClientError (a TypeError) with a `code`: `misuse` before {@link initMteRelayClient}, `option-unsupported`,
- *   `origin-not-relayed` for an origin without pins where others have them, and those of the client's fetch; or the
- *   signal's own reason. Nothing is ever sent unsealed.
+ *   `origin-not-relayed` for an origin without pins where others have pins, and those of the client's fetch; or the
+ *   signal's reason.
  */
 export async function mteFetch(
   url: string | URL | Request,
@@ -82,9 +82,9 @@ function pinsByOrigin(pins: Readonly<Record<string, readonly string[]>>): Map<st
   return new Map(Object.entries(pins).map(([url, list]) => [relayUrl(url).origin, pinsOf(url, list)]));
 }
 
-/** An empty list would trust the first key seen, which nobody means who names a relay. */
+/** Refuses an empty list, which would trust the first key seen although the caller names the relay. */
 function pinsOf(url: string, list: readonly string[]): readonly string[] {
-  if (list.length === 0) throw new RelayClientError('misuse', `no pins in the list for ${url}`);
+  if (list.length === 0) throw new RelayClientError('misuse', `the list of pins for ${url} is empty`);
   return checkedPins(list);
 }
 
@@ -92,7 +92,7 @@ function isList(pins: NonNullable<MteRelayClientOptions['pins']>): pins is reado
   return Array.isArray(pins);
 }
 
-/** What relative URLs are relative to; nothing outside of pages and workers. */
+/** Base of relative URLs; undefined outside of pages and workers. */
 function pageUrl(): string | undefined {
   return globalThis.document?.baseURI ?? globalThis.location?.href;
 }

@@ -1,38 +1,38 @@
-// The options of the calls that are migrated from: which are kept, which have nothing to do here, and which would ask for
-// something to be left unsealed. Their names are those of the reference's public client packages.
+// The options of the reference product's public client packages: which apply, which have no effect, and which would leave
+// something unsealed.
 import { RelayClientError } from '../api/errors.ts';
 
-/** Options of {@link initMteRelayClient}: this client's own first, then those that the calls bring along. */
+/** Options of {@link initMteRelayClient}: this client's own first, then those of the reference product. */
 export interface MteRelayClientOptions {
   /**
-   * The relays' keys to trust, as `mte-relay-server identity` prints them: one list for every relay, or one by relay,
-   * `{ 'https://relay.example.com': ['sha256-…'] }`; then no other origin is called. Default: each relay's first key is
-   * trusted and named in the console.
+   * Relay keys to trust, as `mte-relay-server identity` prints them: one list for every relay, or one per relay,
+   * `{ 'https://relay.example.com': ['sha256-…'] }`, which refuses all other origins. Default: the client trusts each
+   * relay's first key and logs it to the console.
    */
   readonly pins?: readonly string[] | Readonly<Record<string, readonly string[]>>;
   /** Sends the outer requests. Default: the platform's fetch. */
   readonly fetch?: typeof globalThis.fetch;
-  /** Accepted; URLs are sealed always, so `false` is refused. */
+  /** Accepted. URLs are always sealed, so `false` is refused. */
   readonly encodeUrls?: boolean;
-  /** Accepted; every header is sealed always, so `false` and an empty list are refused. */
+  /** Accepted. All headers are always sealed, so `false` and an empty list are refused. */
   readonly encodeHeaders?: boolean | readonly string[];
-  /** Only the empty one: a relay's endpoints are at the root of its origin. */
+  /** Only an empty prefix: a relay's endpoints are at the root of its origin. */
   readonly pathPrefix?: string;
-  /** Without effect: there is no licence. */
+  /** Without effect: the client does not need a licence. */
   readonly licenseKey?: string;
-  /** Without effect: there is no licence. */
+  /** Without effect: the client does not need a licence. */
   readonly licenseCompany?: string;
   /** Without effect: one session carries any number of requests. */
   readonly numberOfPairs?: number;
-  /** Without effect: there is no pool. */
+  /** Without effect: the client does not use a pool. */
   readonly mtePoolSize?: number;
-  /** Without effect: there is no pool. */
+  /** Without effect: the client does not use a pool. */
   readonly mkePoolSize?: number;
   /** Without effect: there is one kind of seal. */
   readonly encodeType?: 'MTE' | 'MKE';
   /** Without effect: there is one kind of seal. */
   readonly defaultEncodeType?: 'MTE' | 'MKE';
-  /** Without effect: a browser's client keeps its identity by itself. */
+  /** Without effect: in browsers the client stores its identity itself. */
   readonly storage?: object;
 }
 
@@ -40,13 +40,13 @@ export interface MteRelayClientOptions {
 export interface MteRequestOptions {
   /** Without effect: there is one kind of seal. */
   readonly encodeType?: 'MTE' | 'MKE';
-  /** Accepted; URLs are sealed always, so `false` is refused. */
+  /** Accepted. URLs are always sealed, so `false` is refused. */
   readonly encodeUrl?: boolean;
-  /** Accepted; every header is sealed always, so `false` and an empty list are refused. */
+  /** Accepted. All headers are always sealed, so `false` and an empty list are refused. */
   readonly encodeHeaders?: boolean | readonly string[];
-  /** Without effect: bodies stream wherever the platform can. */
+  /** Without effect: bodies are streamed wherever the platform can. */
   readonly useStreaming?: boolean;
-  /** Only the empty one: a relay's endpoints are at the root of its origin. */
+  /** Only an empty prefix: a relay's endpoints are at the root of its origin. */
   readonly pathPrefix?: string;
 }
 
@@ -63,7 +63,7 @@ const WITHOUT_EFFECT = [
 ];
 const PER_REQUEST = ['encodeType', 'encodeUrl', 'encodeHeaders', 'useStreaming', 'pathPrefix'];
 
-/** Names of the options that have no effect. Throws `option-unsupported`. */
+/** Names of the given options that have no effect. Throws `option-unsupported`. */
 export function checkedInitOptions(options: MteRelayClientOptions): string[] {
   const given = namesIn(options);
   refuseOthers(given, [...KEPT, ...WITHOUT_EFFECT]);
@@ -72,7 +72,7 @@ export function checkedInitOptions(options: MteRelayClientOptions): string[] {
   return given.filter((name) => WITHOUT_EFFECT.includes(name));
 }
 
-/** Throws `option-unsupported`: nothing is sent. */
+/** Throws `option-unsupported`. */
 export function checkRequestOptions(options: MteRequestOptions): void {
   refuseOthers(namesIn(options), PER_REQUEST);
   refuseWeaker('encodeUrl', options.encodeUrl);
@@ -86,13 +86,13 @@ function refuseCommon({ encodeHeaders, pathPrefix }: MteRequestOptions): void {
 
 function refuseWeaker(name: string, asked: unknown): void {
   if (asked === undefined || asked === true) return;
-  throw unsupported(name, 'everything is sealed, and nothing can be left out of it');
+  throw unsupported(name, 'everything is always sealed');
 }
 
-/** An option that nobody knows may have been meant to protect something. */
+/** Refuses unknown options, because they may be meant to protect something. */
 function refuseOthers(given: readonly string[], known: readonly string[]): void {
   const unknown = given.find((name) => !known.includes(name));
-  if (unknown !== undefined) throw unsupported(unknown, 'it is not known here');
+  if (unknown !== undefined) throw unsupported(unknown, 'it is unknown');
 }
 
 function namesIn(options: object): string[] {

@@ -1,5 +1,4 @@
-// How a runtime sends the outer requests: the part of a platform that sealing and the transport need, and nothing of what
-// is inside them.
+// How a runtime sends outer requests: the part of a platform that sealing and the transport need.
 import type { Bytes } from '@mte-relay/protocol';
 
 /** Bytes of the outer POST. */
@@ -16,16 +15,16 @@ export interface OuterPost {
   readonly priority?: RequestPriority | undefined;
 }
 
-/** Takes a large sealed body where it is not in memory, until it has been sent. */
+/** Stores a large sealed body outside of memory until it has been sent. */
 export interface Spool {
   write(part: Blob): Promise<void>;
-  /** All that was written. */
+  /** Everything written. */
   finish(): Promise<Blob>;
-  /** Frees the room; the last call. */
+  /** Frees the storage. The last call. */
   discard(): Promise<void>;
 }
 
-/** A sealed body that is whole. */
+/** A complete sealed body. */
 export interface Gathered {
   readonly payload: OuterBody;
   readonly sizeBytes: number;
@@ -33,23 +32,23 @@ export interface Gathered {
 }
 
 /**
- * As a stream while it is sealed, or gathered sealed: into a Blob, which may lie outside the script's memory, or into bytes.
- * `sizeBytes` is that of the body before it was sealed, where it is known. Whoever gathers throws the signal's reason.
+ * `stream` sends chunks as they are sealed. `gather` collects them first, into a Blob, which may lie outside the script's
+ * memory, or into bytes; it throws the signal's reason. `sizeBytes` is the size of the body before sealing, if known.
  */
 export type Uploads =
   | { stream(source: AsyncGenerator<Bytes, void, undefined>, signal: AbortSignal): ReadableStream<Bytes> }
   | { gather(source: AsyncIterable<Bytes>, sizeBytes: number | undefined, signal: AbortSignal): Promise<Gathered> };
 
-/** Sending, in one runtime. */
+/** How one runtime sends outer requests. */
 export interface OuterHop {
-  /** How a body is sent that is longer than one chunk. */
+  /** How it sends a body that is longer than one chunk. */
   readonly uploads: Uploads;
-  /** Members of fetch's init for this platform's fetch, over those of every platform. */
+  /** Members of fetch's init that override those of every platform. */
   fetchInit?(post: OuterPost): object | undefined;
   /** True when this failure of fetch shows that no byte of the request left this machine. */
   neverSent(failure: unknown): boolean;
-  /** Sends with progress in bytes sent, where fetch has none; the answer comes whole. */
+  /** Reports progress in bytes sent, where fetch does not. The response is not streamed. */
   readonly postWithProgress: ((post: OuterPost, onSent: (bytes: number) => void) => Promise<Response>) | undefined;
-  /** Sends outer requests where the platform's own fetch is of no use. */
+  /** Replaces the platform's own fetch where that is not usable. */
   readonly fetch?: typeof globalThis.fetch;
 }

@@ -1,4 +1,4 @@
-// The bytes of a response or a stream, piece by piece.
+// Reads a response or a stream piece by piece.
 import type { Bytes } from '@mte-relay/protocol';
 import { ignore } from '../abort.ts';
 
@@ -8,7 +8,7 @@ export async function* contentOf(response: Response): AsyncGenerator<Bytes, void
   else yield new Uint8Array(await response.arrayBuffer());
 }
 
-/** A stream's pieces; leaving early cancels it. Not every browser's streams are async iterable. */
+/** A stream's pieces. Leaving early cancels the stream. Some browsers' streams are not async iterable. */
 export async function* piecesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Bytes, void, undefined> {
   const reader = stream.getReader();
   let ended = false;
@@ -16,7 +16,7 @@ export async function* piecesOf(stream: ReadableStream<Uint8Array>): AsyncGenera
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      // Not instanceof: a test's jsdom has another Uint8Array than the platform's fetch.
+      // Not instanceof: in jsdom the global Uint8Array differs from that of the platform's fetch.
       if (value?.[Symbol.toStringTag] !== 'Uint8Array') throw new TypeError('a stream gives Uint8Arrays');
       yield value as Bytes;
     }

@@ -1,20 +1,20 @@
-// The outer hop: one POST to the relay, and its answer sorted into sealed bytes, a refusal, or a failure. Whatever is
-// not sealed is unauthenticated and only ever a reason to try again or to give up.
+// The outer hop: one POST to the relay, and its response classified as sealed bytes, a refusal, or a failure. An unsealed
+// response is unauthenticated: the client may retry or give up, and never trusts it.
 import { type Bytes, CONTENT_TYPE_MESSAGE, concatBytes, ProtocolError } from '@mte-relay/protocol';
 import { ignore } from '../abort.ts';
 import { outerCodeIn, RelayClientError } from '../api/errors.ts';
 import type { OuterHop, OuterPost } from './hop.ts';
 import { contentOf } from './streams.ts';
 
-/** Why a message has no authenticated answer. */
-export interface Unanswered {
-  /** `refused`: an outer status; `failed`: no answer at all; `unopenable`: bytes that are no answer to this message. */
+/** Why a message has no authenticated response. */
+export interface OuterFailure {
+  /** `refused`: an outer status; `failed`: no response; `unopenable`: bytes that are not a response to this message. */
   readonly kind: 'refused' | 'failed' | 'unopenable';
   readonly cause?: unknown;
   readonly status?: number;
   readonly outerCode?: string | undefined;
   readonly retryAfterMs?: number | undefined;
-  /** True when no byte of it left this machine, which is a fact of this machine's own. */
+  /** True when no byte of the message left this machine. */
   readonly neverSent?: boolean;
 }
 
@@ -28,13 +28,13 @@ export class Transport {
     this.#fetch = fetch;
   }
 
-  /** fetch as it is when called, so that instrumentation set up later is met too. */
+  /** The fetch of the time of the call, so that instrumentation installed later applies. */
   get fetch(): typeof globalThis.fetch {
     return this.#fetch ?? this.#hop.fetch ?? globalThis.fetch;
   }
 
-  /** Posts; throws the signal's reason when aborted. */
-  async post(post: OuterPost, onSent?: (bytes: number) => void): Promise<{ response: Response } | Unanswered> {
+  /** Posts. Throws the signal's reason when aborted. */
+  async post(post: OuterPost, onSent?: (bytes: number) => void): Promise<{ response: Response } | OuterFailure> {
     try {
       const xhr = onSent && !this.#fetch && post.credentials !== 'omit' && this.#hop.postWithProgress;
       return { response: await (xhr ? xhr(post, onSent) : this.#byFetch(post)) };
@@ -47,7 +47,7 @@ export class Transport {
   #byFetch(post: OuterPost): Promise<Response> {
     const { body, signal, keepalive, priority } = post;
     const fetch = this.fetch;
-    // No cache mode: nobody caches a POST, and with 'no-store' Chromium would send its preflight each time anew.
+    // Without a cache mode: caches do not store a POST, and with 'no-store' Chromium would repeat the preflight.
     return fetch(post.url, {
       method: 'POST',
       headers: { 'content-type': post.contentType },
@@ -63,16 +63,16 @@ export class Transport {
   }
 }
 
-/** True for an answer that claims to be sealed. */
+/** True for a response that claims to be sealed. */
 export function isSealed(response: Response): boolean {
   return response.status === 200 && response.headers.get('content-type') === CONTENT_TYPE_MESSAGE;
 }
 
-/** Longest refusal that is read for its code. */
+/** The client ignores the code of a longer refusal. */
 const PROBLEM_MAX_BYTES = 4096;
 
-/** Reads an answer that is not sealed. */
-export async function readRefusal(response: Response): Promise<Unanswered> {
+/** Reads a response that is not sealed. */
+export async function readRefusal(response: Response): Promise<OuterFailure> {
   if (response.ok) {
     const type = response.headers.get('content-type');
     discard(response);
@@ -87,12 +87,12 @@ export async function readRefusal(response: Response): Promise<Unanswered> {
   };
 }
 
-/** Gives an answer up. That its connection was reset meanwhile, which makes the cancel fail, says nothing more. */
+/** Abandons a response. The cancel may fail because the connection has closed, which does not matter. */
 export function discard(response: Response): void {
   response.body?.cancel().catch(ignore);
 }
 
-/** All of an answer that anybody may have made. Throws ProtocolError `too-large` instead of filling memory with it. */
+/** Reads an unauthenticated response whole. Throws ProtocolError `too-large` rather than fill memory. */
 export async function readUpTo(maxBytes: number, response: Response): Promise<Bytes> {
   const parts: Bytes[] = [];
   let sizeBytes = 0;
@@ -110,25 +110,25 @@ async function problemOf(response: Response): Promise<unknown> {
     if (isProblem) return JSON.parse(String.fromCharCode(...(await readUpTo(PROBLEM_MAX_BYTES, response))));
     discard(response);
   } catch {
-    // An unreadable refusal is a refusal all the same.
+    // An unreadable refusal is still a refusal.
   }
   return undefined;
 }
 
-/** The error of a message that stays unanswered. */
-export function unansweredError(unanswered: Unanswered, what: string | URL, mayHaveRun: boolean): RelayClientError {
-  const { kind, cause, status, outerCode, retryAfterMs } = unanswered;
+/** The error to throw for a message without an authenticated response. @param what names the message. */
+export function outerError(failure: OuterFailure, what: string | URL, mayHaveRun: boolean): RelayClientError {
+  const { kind, cause, status, outerCode, retryAfterMs } = failure;
   if (kind === 'refused') {
-    const said = outerCode ? `${status} ${outerCode}` : `${status}`;
-    return new RelayClientError('relay-refused', `${what} was refused outside the seal with ${said}`, {
+    const refusal = outerCode ? `${status} ${outerCode}` : `${status}`;
+    return new RelayClientError('relay-refused', `${what} was refused outside the seal with ${refusal}`, {
       status,
       outerCode,
       retryAfterMs,
       mayHaveRun,
     });
   }
-  if (kind === 'failed') return new RelayClientError('unreachable', `${what} had no answer`, { cause, mayHaveRun });
-  return new RelayClientError('response-unopenable', `the answer to ${what} was not sealed for it`, {
+  if (kind === 'failed') return new RelayClientError('unreachable', `${what} had no response`, { cause, mayHaveRun });
+  return new RelayClientError('response-unopenable', `the response to ${what} was not sealed for it`, {
     cause,
     mayHaveRun,
   });

@@ -1,25 +1,25 @@
-// Request bodies: from everything that fetch takes to bytes that can be sealed, and sent again where that is possible.
+// Request bodies: from every type that fetch takes to bytes that can be sealed, and resent where that is possible.
 import { type Bytes, CHUNK_PLAINTEXT_MAX_BYTES, copyBytes } from '@mte-relay/protocol';
 import { piecesOf } from '../outer/streams.ts';
 
 /** A request's content. */
 export interface RequestBody {
-  /** Known unless it is a stream. */
+  /** Undefined for a stream. */
   readonly sizeBytes: number | undefined;
-  /** All of it, when it is in memory. */
+  /** The whole content, if it is in memory. */
   readonly whole: Bytes | undefined;
-  /** True when {@link RequestBody.open} may be called again: not for streams, which are read once. */
+  /** True when {@link RequestBody.open} may be called again. False for streams, which are read once. */
   readonly replayable: boolean;
   /** The content in pieces of any size. */
   open(): AsyncIterable<Bytes>;
 }
 
 /**
- * Takes the body of a request, or undefined when it has none (which is not an empty one).
- * @param request made by the platform from what the caller gave, so that its checks and content type apply.
+ * Takes the body of a request; undefined for a request without a body, which differs from an empty one.
+ * @param request made by the platform from the caller's arguments, so that its checks and content type apply.
  * @param given the caller's `init.body`; undefined when the body came inside a Request.
- * @param streams false where the platform cannot send a stream: the body is then read into a Blob first, which may
- *   lie outside the script's memory and can be sent again.
+ * @param streams false where the platform cannot send a stream. The body is then read into a Blob first, which may lie
+ *   outside the script's memory and can be resent.
  */
 export async function takeBody(request: Request, given: unknown, streams: boolean): Promise<RequestBody | undefined> {
   if (typeof given === 'string' || given instanceof URLSearchParams)
@@ -50,33 +50,33 @@ function ofStream(stream: ReadableStream<Bytes>): RequestBody {
   return { sizeBytes: undefined, whole: undefined, replayable: false, open: () => piecesOf(stream) };
 }
 
-/** A body that comes piece by piece, once. */
+/** A body in pieces that can be read once. */
 export function ofPieces(source: AsyncIterable<Uint8Array>): RequestBody {
   return { sizeBytes: undefined, whole: undefined, replayable: false, open: () => source as AsyncIterable<Bytes> };
 }
 
-/** The body of a Request has lost its form: read what fits into one chunk, so that small ones can be sent again. */
+/** Buffers up to one chunk of a Request's body, of unknown type and size, so that small bodies can be resent. */
 async function ofRequest(request: Request, streams: boolean): Promise<RequestBody | undefined> {
   if (!streams || !request.body) {
     const blob = await request.blob();
-    // Where Request has no `body` property, an empty one cannot be told from none, but by its type.
+    // Where Request lacks the `body` property, only the content type tells an empty body from a missing one.
     return blob.size === 0 && !request.headers.has('content-type') ? undefined : ofBlob(blob);
   }
   const source = piecesOf(request.body as ReadableStream<Bytes>);
-  const held: Bytes[] = [];
-  let heldBytes = 0;
-  while (heldBytes <= CHUNK_PLAINTEXT_MAX_BYTES) {
+  const buffered: Bytes[] = [];
+  let sizeBytes = 0;
+  while (sizeBytes <= CHUNK_PLAINTEXT_MAX_BYTES) {
     const { done, value } = await source.next();
-    if (done) return ofBlob(new Blob(held));
-    held.push(value);
-    heldBytes += value.length;
+    if (done) return ofBlob(new Blob(buffered));
+    buffered.push(value);
+    sizeBytes += value.length;
   }
-  return { sizeBytes: undefined, whole: undefined, replayable: false, open: () => pieces(held, source) };
+  return { sizeBytes: undefined, whole: undefined, replayable: false, open: () => pieces(buffered, source) };
 }
 
-async function* pieces(held: Bytes[], rest?: AsyncGenerator<Bytes, void, undefined>): AsyncGenerator<Bytes, void> {
+async function* pieces(buffered: Bytes[], rest?: AsyncGenerator<Bytes, void, undefined>): AsyncGenerator<Bytes, void> {
   try {
-    yield* held;
+    yield* buffered;
     if (rest) yield* rest;
   } finally {
     await rest?.return();

@@ -11,7 +11,7 @@ import { blobOf } from './uploads/blob.ts';
 export const platform: Platform = {
   makeSuite: webcryptoSuite,
   pairingFlags: FLAG_OUTER_COOKIES,
-  uploads: { gather: blobOf }, // Chromium streams request bodies over HTTP/2 only, others not at all
+  uploads: { gather: blobOf }, // Chromium streams request bodies over HTTP/2 only, other browsers never
   baseUrl: () => globalThis.document?.baseURI ?? globalThis.location.href,
   defaultFields(withOrigin) {
     const fields: [string, string][] = [['user-agent', navigator.userAgent]];
@@ -22,7 +22,7 @@ export const platform: Platform = {
   async keepClientId(relayOrigin, token, refused) {
     let kept = token;
     try {
-      // In one transaction: of several pages, and the service worker, the first one's is everybody's.
+      // In one transaction, so that all pages and the service worker share the first one's identity.
       await transact('identities', 'readwrite', (store) => {
         const present = store.get(relayOrigin);
         present.onsuccess = () => {
@@ -32,11 +32,11 @@ export const platform: Platform = {
         return present;
       });
     } catch {
-      // storage is blocked or full: the identity lasts as long as the page
+      // Storage is blocked or full: the identity lasts as long as the page.
     }
     return kept;
   },
-  neverSent: () => false, // a page is not told
+  neverSent: () => false, // browsers do not report it
   postWithProgress: globalThis.XMLHttpRequest ? postByXhr : undefined,
   makeRequest: 'duplex' in Request.prototype ? undefined : streamlessRequest, // Firefox, Safari
 };
@@ -65,5 +65,5 @@ async function postByXhr(post: OuterPost, onSent: (bytes: number) => void): Prom
   }
   const { status } = xhr;
   const content = NULL_BODY_STATUSES.has(status) ? null : (xhr.response as Blob);
-  return new Response(content, { status, headers }); // throws for a status that is none
+  return new Response(content, { status, headers }); // throws for an invalid status
 }

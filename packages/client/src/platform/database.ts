@@ -1,27 +1,27 @@
-// One small IndexedDB of the page's origin, shared by its pages and its service worker: localStorage is not for workers.
+// One small IndexedDB that the origin's pages and service worker share. Workers cannot use localStorage.
 
 import { orAborted } from '../abort.ts';
 
 const NAME = 'mte-relay';
 const VERSION = 1;
-/** Of a browser whose storage is broken, nothing may ever come: neither a result nor an error. */
-const ANSWER_TIMEOUT_MS = 5_000;
+/** With broken storage, a browser may report neither a result nor an error. */
+const TRANSACTION_TIMEOUT_MS = 5_000;
 
-/** Object stores: client identities by relay, and requests of a service worker that have begun. */
+/** Object stores: client identities by relay, and the pending requests of service workers. */
 export type StoreName = 'identities' | 'under-way';
 
 let opened: Promise<IDBDatabase> | undefined;
 
 /**
- * Does something in one transaction and gives its result once that is committed.
- * @throws DOMException where there is no storage, it is full, or it does not answer.
+ * Runs `work` in one transaction and resolves with its result after the commit.
+ * @throws DOMException when storage is missing or full, or the transaction times out.
  */
 export function transact<T>(
   name: StoreName,
   mode: IDBTransactionMode,
   work: (store: IDBObjectStore) => IDBRequest<T>,
 ): Promise<T> {
-  const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+  const signal = AbortSignal.timeout(TRANSACTION_TIMEOUT_MS);
   return orAborted(transacted(name, mode, work, signal), signal);
 }
 
@@ -33,12 +33,12 @@ async function transacted<T>(
 ): Promise<T> {
   opened ??= open();
   const database = await opened.catch((error) => {
-    opened = undefined; // another time it may work
+    opened = undefined; // a later attempt may succeed
     throw error;
   });
-  signal.throwIfAborted(); // nobody waits for it any more
+  signal.throwIfAborted(); // the caller has timed out
   return await new Promise<T>((resolve, reject) => {
-    // Relaxed: what counts is that another worker sees it, not that it survives a power cut.
+    // Relaxed: other workers must see the write, but it need not survive a power failure.
     const transaction = database.transaction(name, mode, { durability: 'relaxed' });
     const request = work(transaction.objectStore(name));
     transaction.oncomplete = () => resolve(request.result);
@@ -55,7 +55,7 @@ function open(): Promise<IDBDatabase> {
     };
     request.onsuccess = () => {
       const database = request.result;
-      // A later version of this client, or the user, wants it: it is opened again when it is needed.
+      // A newer client or the user needs the database. The next transaction reopens it.
       database.onversionchange = () => {
         database.close();
         opened = undefined;

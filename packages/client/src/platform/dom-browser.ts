@@ -1,4 +1,4 @@
-// A browser's own events and errors (DOM §2): what dom.ts gives where it need not look.
+// A browser's own events and errors (DOM §2): dom.ts without its checks for missing classes.
 
 type EventKind = 'Event' | 'MessageEvent' | 'CloseEvent' | 'ErrorEvent';
 
@@ -10,7 +10,7 @@ export function domError(name: string, message: string): Error {
   return new DOMException(message, name);
 }
 
-/** Text of UTF-8, byte order mark and all. Throws for bytes that are none. */
+/** Decodes UTF-8 and keeps a byte order mark. Throws for bytes that are not UTF-8. */
 export function textOf(bytes: Uint8Array): string {
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
 }

@@ -1,5 +1,5 @@
-// Events and errors of the DOM (DOM §2), also where a runtime lacks some of the platform's classes, as React Native does.
-// Browsers take dom-browser.ts.
+// Events and errors of the DOM (DOM §2), also for runtimes that lack some of its classes, such as React Native. Browsers
+// use dom-browser.ts.
 
 import { utf8Text } from '@mte-relay/protocol';
 
@@ -8,7 +8,7 @@ type EventClass = new (type: string, fields: object) => Event;
 type Listener = ((event: Event) => void) | { handleEvent(event: Event): void };
 type ListenerOptions = boolean | { readonly once?: boolean } | undefined;
 
-/** An event of this kind, with these properties whether or not the runtime knows them. */
+/** An event of this kind, with these properties even where the runtime does not know them. */
 export function makeEvent(kind: EventKind, type: string, fields: object = {}): Event {
   const classes = globalThis as unknown as Partial<Record<EventKind, EventClass>>;
   const Class = classes[kind] ?? classes.Event;
@@ -25,13 +25,13 @@ export function domError(name: string, message: string): Error {
   return Object.assign(new Error(message), { name });
 }
 
-/** Text of UTF-8, byte order mark and all. Throws for bytes that are none. */
+/** Decodes UTF-8 and keeps a byte order mark. Throws for bytes that are not UTF-8. */
 export function textOf(bytes: Uint8Array): string {
   if (!globalThis.TextDecoder) return utf8Text(bytes);
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
 }
 
-/** What a flat target needs of EventTarget: nothing captures, bubbles or can be prevented. */
+/** An EventTarget without capturing, bubbling and `preventDefault`. */
 class FlatEventTarget {
   readonly #listeners = new Map<string, Map<Listener, boolean>>();
 
@@ -61,6 +61,6 @@ class FlatEventTarget {
   }
 }
 
-/** The platform's EventTarget where there is one. */
+/** The platform's EventTarget, or a flat one where it is missing. */
 export const EventTargetBase: typeof EventTarget =
   globalThis.EventTarget ?? (FlatEventTarget as unknown as typeof EventTarget);

@@ -1,4 +1,4 @@
-// Node: crypto by OpenSSL, uploads streamed by fetch (undici), no page and no cookies of its own.
+// Node: crypto by OpenSSL, uploads streamed by fetch (undici), without a page and without cookies.
 import { nodeSuite } from '@mte-relay/protocol/node';
 import type { Platform } from './platform.ts';
 import { platform as web } from './web.ts';

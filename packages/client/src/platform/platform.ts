@@ -1,4 +1,4 @@
-// What differs between runtimes. Adapters only translate; decisions live behind them.
+// The differences between runtimes. Adapters translate only; their callers decide.
 import type { Fields, Suite } from '@mte-relay/protocol';
 import type { OuterHop } from '../outer/hop.ts';
 import type { RequestBody } from './body.ts';
@@ -9,22 +9,22 @@ export interface Platform extends OuterHop {
   makeSuite(): Suite;
   /** Feature flags of a pairing (SPEC §3.3). */
   readonly pairingFlags: number;
-  /** What relative URLs are relative to. */
+  /** Base of relative URLs. */
   baseUrl(relayOrigin: string): string;
   /**
-   * Fields that the platform itself would have added.
-   * @param withOrigin for what a page's origin goes with: methods other than GET and HEAD, and WebSockets.
+   * Fields that the platform's fetch would add.
+   * @param withOrigin true for methods other than GET and HEAD and for WebSockets, which carry the page's origin.
    */
   defaultFields(withOrigin: boolean): Fields;
   /**
-   * The identity of this origin's clients (SPEC §3.5): the one that an earlier or another client keeps, or else this one,
-   * kept from now on where anything can be kept. One that the relay has refused is not given.
+   * The identity of this origin's clients (SPEC §3.5): the stored one, unless the relay has refused it, or else `token`,
+   * which the platform then stores if it can.
    */
   keepClientId(relayOrigin: string, token: string, refused: string | undefined): Promise<string>;
-  /** Makes a Request and checks it, where the platform's own does not do so as the standard says. */
+  /** Makes and checks a Request where the platform's own does not conform to the standard. */
   readonly makeRequest: ((input: URL | Request, init: RequestInit) => Request) | undefined;
-  /** Takes bodies where there are no streams; stands in for takeBody of body.ts. */
+  /** Replaces takeBody of body.ts where the platform has no streams. */
   readonly takeBody?: (request: Request, given: unknown) => Promise<RequestBody | undefined>;
-  /** Makes the Response where there are no streams; stands in for toResponse of response.ts. */
+  /** Replaces toResponse of call/response.ts where the platform has no streams. */
   readonly makeResponse?: (inner: OpenedResponse, facts: ResponseFacts) => Promise<Response>;
 }

@@ -1,5 +1,5 @@
-// React Native: crypto by react-native-quick-crypto where it is installed, else by noble; whole bodies both ways, since
-// there are no streams; cookies on the outer hop, where the system keeps and sends them as for the platform's fetch.
+// React Native: crypto by react-native-quick-crypto if installed, else by noble. Without streams, bodies are whole both
+// ways. Cookies are on the outer hop, where the system stores and sends them as for the platform's fetch.
 import { FLAG_OUTER_COOKIES, ProtocolError, type Suite } from '@mte-relay/protocol';
 import { nobleSuite } from '@mte-relay/protocol/noble';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
@@ -14,7 +14,7 @@ import { bytesOf } from './uploads/bytes.ts';
 completeAbort(globalThis);
 
 const NO_RANDOM =
-  'there is no secure random source: add react-native-get-random-values and import it first, or add ' +
+  'no secure random source found: add react-native-get-random-values and import it first, or add ' +
   'react-native-quick-crypto and call its install()';
 
 export const platform: Platform = {
@@ -23,8 +23,8 @@ export const platform: Platform = {
   uploads: { gather: bytesOf },
   baseUrl: (relayOrigin) => relayOrigin,
   defaultFields: () => [['user-agent', 'mte-relay (React Native)']],
-  keepClientId: async (_relayOrigin, token) => token, // nothing is kept: HttpOnly cookies last as long as the app runs
-  neverSent: () => false, // an app is not told
+  keepClientId: async (_relayOrigin, token) => token, // not stored: HttpOnly cookies last as long as the app runs
+  neverSent: () => false, // React Native does not report it
   postWithProgress: postByXhr,
   makeRequest: plainRequest,
   fetch: fetchByXhr,
@@ -32,7 +32,7 @@ export const platform: Platform = {
   makeResponse: wholeResponse,
 };
 
-/** Throws ProtocolError `misuse` where nothing gives secure random bytes: there is no other way to have them. */
+/** Throws ProtocolError `misuse` where the app has no source of secure random bytes. */
 function suiteOfApp(): Suite {
   if (!globalThis.crypto?.getRandomValues) throw new ProtocolError('misuse', NO_RANDOM);
   return globalThis.crypto.subtle ? webcryptoSuite() : nobleSuite();

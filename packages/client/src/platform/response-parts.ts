@@ -1,4 +1,4 @@
-// What every platform's Response is made of, with or without streams.
+// Parts of a Response that all platforms share, with or without streams.
 import type { Bytes, Fields, ResponseHead } from '@mte-relay/protocol';
 import type { Progress } from '../api/types.ts';
 
@@ -12,17 +12,17 @@ export interface OpenedResponse {
   next(): Promise<Bytes | undefined>;
 }
 
-/** What a Response says of its request. */
+/** Properties of a Response that come from its request. */
 export interface ResponseFacts {
   readonly method: string;
   readonly url: string;
   readonly redirected: boolean;
-  /** As fetch says it: whether the page and the relay are of one origin. */
+  /** As in fetch: `basic` if the page and the relay have the same origin. */
   readonly type: 'basic' | 'cors';
   readonly onDownloadProgress: ((progress: Progress) => void) | undefined;
 }
 
-/** Reports the bytes of each piece of content as they are counted up. */
+/** Reports download progress. The function it returns takes the size of each piece. */
 export function progressOf(headers: Fields, { onDownloadProgress }: ResponseFacts): (bytes: number) => void {
   const length = fieldOf(headers, 'content-length');
   const totalBytes = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;

@@ -1,18 +1,18 @@
-// Where a browser keeps a large sealed body on its way out: a file of the origin's private file system (File System
-// Standard, WHATWG), since Blobs that a script makes lie in memory. What is written there is sealed.
+// Stores a large sealed body in a file of the origin's private file system (File System Standard, WHATWG) while a browser
+// sends it, because Blobs that a script makes lie in memory. The file holds sealed bytes only.
 import { ignore } from '../abort.ts';
 import type { Spool } from '../outer/hop.ts';
 
 const FOLDER = 'mte-relay uploads';
-/** A file this old was left behind by a page that ended during an upload. */
+/** A file this old is from a page that ended during an upload. */
 const LEFT_BEHIND_MS = 86_400_000;
 
-/** Undefined where there is no such file system, as in private windows and older browsers, or no room. */
+/** Undefined without such a file system, as in private windows and older browsers, or without free space. */
 export async function openSpool(sizeBytes: number): Promise<Spool | undefined> {
   try {
     const { storage } = navigator;
     const { quota = 0, usage = 0 } = await storage.estimate();
-    // Twice: the file is written beside its earlier, empty form.
+    // Twice: the browser writes the file beside its earlier, empty version.
     if (quota - usage < 2 * sizeBytes) return undefined;
     const folder = await (await storage.getDirectory()).getDirectoryHandle(FOLDER, { create: true });
     await sweep(folder);
@@ -26,7 +26,7 @@ export async function openSpool(sizeBytes: number): Promise<Spool | undefined> {
         return file.getFile();
       },
       async discard() {
-        await writable.abort().catch(ignore); // fails when it is finished
+        await writable.abort().catch(ignore); // fails after finish()
         await folder.removeEntry(name).catch(ignore);
       },
     };

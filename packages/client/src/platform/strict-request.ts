@@ -1,11 +1,11 @@
-// A Request as the standard checks and completes it (Fetch §5.4), on platforms whose own leaves some of that out.
+// A Request checked and completed by the standard (Fetch §5.4), for platforms whose own Request skips some steps.
 import { TOKEN } from '@mte-relay/protocol';
 
 type Init = RequestInit & { duplex?: string };
 
 /**
- * These members, and those of `init` as it gives them itself: it may be a Request, whose getters answer to it alone. Its own
- * members can be listed too, for a Request that something else has put in place and that copies them.
+ * `init` overlaid with `members`. `init` may be a Request, whose getters work only on itself. Its own members stay
+ * enumerable, for a replaced Request class that copies them.
  */
 export function overlaid(init: RequestInit | undefined, members: RequestInit): Init {
   const given = init as Readonly<Record<PropertyKey, unknown>> | undefined;
@@ -16,7 +16,7 @@ export function overlaid(init: RequestInit | undefined, members: RequestInit): I
 }
 
 /**
- * For a Request that takes no stream as body: a stream counts as one, and stays the caller's to read.
+ * For platforms whose Request does not take a stream as body: a stream counts as a body, and the caller reads it.
  * @throws TypeError as fetch does.
  */
 export function streamlessRequest(input: URL | Request, init: Init): Request {
@@ -25,7 +25,7 @@ export function streamlessRequest(input: URL | Request, init: Init): Request {
   if (init.duplex === undefined) throw new TypeError("a stream as body needs duplex: 'half'");
   const type = new Request(input, { headers: init.headers ?? {} }).headers.get('content-type');
   const request = new Request(input, overlaid(init, { body: '', signal: null }));
-  if (type === null) request.headers.delete('content-type'); // that of the empty string
+  if (type === null) request.headers.delete('content-type'); // it belongs to the empty string
   return request;
 }
 
@@ -38,16 +38,16 @@ export function strictRequest(input: URL | Request, init: Init): Request {
   const { body } = init;
   const method = checkedMethod(init.method ?? ('method' in input ? input.method : 'GET'));
   if (body !== undefined && body !== null && (method === 'GET' || method === 'HEAD')) {
-    throw new TypeError(`${method} has no body`);
+    throw new TypeError(`${method} cannot have a body`);
   }
   if (isStream(body)) return streamlessRequest(input, overlaid(init, { method }));
   const request = new Request(input, overlaid(init, { method, signal: null }));
-  // Asked for even where it is not needed: Bun makes the type of a form only while its body is unread.
+  // Also read for forms: Bun sets the type of a form only while its body is unread.
   if (!request.headers.has('content-type') && typeof body === 'string') request.headers.set('content-type', TEXT);
   return request;
 }
 
-/** A method as it is sent. Throws TypeError for what is none, and for those that fetch forbids. */
+/** The normalised method. Throws TypeError for an invalid method and for those that fetch forbids. */
 export function checkedMethod(method: string): string {
   const upper = method.toUpperCase();
   if (!TOKEN.test(method) || FORBIDDEN_METHODS.has(upper)) {

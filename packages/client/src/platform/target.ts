@@ -1,6 +1,6 @@
-// What of a URL a request names.
+// The request target of a URL.
 
-/** Path and query as they are sent; an empty query is one too, which `search` does not show (RFC 9110 §7.1). */
+/** Path and query as sent, with an empty query too, which `search` does not show (RFC 9110 §7.1). */
 export function targetOf({ href }: URL): string {
   return href.replace(/^\w+:\/\/[^/]*|#.*/g, '');
 }

@@ -1,3 +1,3 @@
-// The URL class that the client parses with: the platform's own. The package's `imports` map puts url-react-native.ts in
-// its place where that one does not do what the standard says.
+// The client's URL class: the platform's own. The package's `imports` map replaces it by url-react-native.ts where the
+// platform's does not conform to the standard.
 export const URL: typeof globalThis.URL = globalThis.URL;

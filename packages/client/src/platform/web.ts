@@ -1,5 +1,5 @@
-// Programs outside of browsers on runtimes with the web's interfaces (Deno, Bun): crypto by WebCrypto and noble, uploads
-// streamed by fetch, no page and no cookies of their own.
+// Runtimes outside of browsers with the web's interfaces (Deno, Bun): crypto by WebCrypto and noble, uploads streamed by
+// fetch, without a page and without cookies.
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
 import type { OuterPost } from '../outer/hop.ts';
 import { failedBeforeSending } from './never-sent.ts';
@@ -13,7 +13,7 @@ export const platform: Platform = {
   uploads: { stream: streamOf },
   baseUrl: (relayOrigin) => relayOrigin,
   defaultFields: () => [['user-agent', 'mte-relay']],
-  keepClientId: async (_relayOrigin, token) => token, // a program that wants one identity keeps one client
+  keepClientId: async (_relayOrigin, token) => token, // a program that needs one identity uses one client
   fetchInit: sendOnce,
   neverSent: failedBeforeSending,
   postWithProgress: undefined,
@@ -21,12 +21,12 @@ export const platform: Platform = {
 };
 
 /**
- * fetch sends bytes a second time by itself, on a new connection, and shows the failure of that one alone: Node's when the
- * response is 421 (Fetch), Deno's when a kept connection ends without a response. It sends no stream twice.
+ * fetch may resend bytes by itself on a new connection and then reports the failure of that one alone: Node's fetch after
+ * a 421 (Fetch), Deno's when a kept connection closes without a response. fetch never resends a stream.
  */
 function sendOnce({ body, contentType }: OuterPost): object {
-  const once = { duplex: 'half', keepalive: undefined }; // Node's fetch takes no stream with keepalive
+  const once = { duplex: 'half', keepalive: undefined }; // Node's fetch rejects a stream with keepalive
   if (!(body instanceof Uint8Array)) return once;
-  const headers = { 'content-type': contentType, 'content-length': `${body.length}` }; // Deno sends chunks all the same
+  const headers = { 'content-type': contentType, 'content-length': `${body.length}` }; // Deno sends it chunked regardless
   return { ...once, body: streamOfBytes(body), headers };
 }

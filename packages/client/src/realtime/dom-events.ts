@@ -1,6 +1,6 @@
-// Event handler attributes and constants of a state as the platform's classes have them (HTML §8.1.8.1).
+// Event handler attributes and state constants as on the platform's classes (HTML §8.1.8.1).
 
-/** Gives a class the attributes `on…`: a handler is a listener, called in the place where it was first set. */
+/** Adds `on…` attributes to a class. A handler is a listener and keeps the position where it was first set. */
 export function addHandlerAttributes(prototype: EventTarget, types: readonly string[]): void {
   for (const type of types) {
     const handlers = new WeakMap<
@@ -33,7 +33,7 @@ export function addHandlerAttributes(prototype: EventTarget, types: readonly str
   }
 }
 
-/** Gives a class and its instances the constants of a ready state. */
+/** Adds the constants of a ready state to a class and its instances. */
 export function addStates(Class: { readonly prototype: object }, states: Readonly<Record<string, number>>): void {
   for (const [name, value] of Object.entries(states)) {
     for (const target of [Class, Class.prototype]) Object.defineProperty(target, name, { value, enumerable: true });

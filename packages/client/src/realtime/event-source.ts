@@ -1,5 +1,5 @@
-// The platform's EventSource interface (HTML §9.2) over the client's sealed fetch: connect, announce, read, and connect
-// again from the last event's id until it is closed or refused for good.
+// The platform's EventSource interface (HTML §9.2) over the client's sealed fetch: connect, announce, read, and reconnect
+// from the last event's id until it is closed or fails permanently.
 import { INNER_FAILURE_FIELD } from '@mte-relay/protocol';
 import { domError, EventTargetBase, makeEvent } from '#dom';
 import { URL } from '#url';
@@ -15,13 +15,13 @@ const CONNECTING = 0;
 const OPEN = 1;
 const CLOSED = 2;
 
-/** Before a new connection, unless the stream asked for another time. */
+/** Pause before it reconnects, unless the stream sets another. */
 const RETRY_DEFAULT_MS = 3_000;
-/** What doubling after failures in a row leads to at most; a stream may still ask for more. */
+/** Limit of the doubling after consecutive failures. A stream may set a longer pause. */
 const BACKOFF_MAX_MS = 60_000;
-/** Longest time that timers take (2^31 - 1). */
+/** The longest delay that timers accept (2^31 - 1). */
 const TIMER_MAX_MS = 2_147_483_647;
-/** HTML §9.2.2: the essence of the answer's type. */
+/** HTML §9.2.2: the essence of the response's type. */
 const EVENT_STREAM_TYPE = /^[\t\n\r ]*text\/event-stream[\t\n\r ]*(?:;|$)/i;
 
 /** The client's EventSource class. */
@@ -56,7 +56,7 @@ class SourceInterface extends EventTargetBase {
     this.#fetch = fetch;
     this.#withCredentials = init.withCredentials === true;
     core.closing.addEventListener('abort', this.#onClosing);
-    this.#run().catch(ignore); // it ends by an abort of its own
+    this.#run().catch(ignore); // rejects only when close() aborts it
   }
 
   get url(): string {
@@ -71,7 +71,7 @@ class SourceInterface extends EventTargetBase {
     return this.#readyState;
   }
 
-  /** Ends it for good; nothing is dispatched any more. */
+  /** Ends it permanently. It dispatches no more events. */
   close(): void {
     this.#readyState = CLOSED;
     this.#core.closing.removeEventListener('abort', this.#onClosing);
@@ -80,7 +80,7 @@ class SourceInterface extends EventTargetBase {
 
   readonly #onClosing = (): void => this.#fail(this.#core.closing.reason);
 
-  /** For good: closed, and said so. */
+  /** Fails permanently: closes and dispatches the error. */
   #fail(error: unknown): void {
     if (this.#readyState === CLOSED) return;
     this.close();
@@ -102,14 +102,14 @@ class SourceInterface extends EventTargetBase {
         this.#failuresInRow += 1;
       }
       if (this.#closing.signal.aborted) return;
-      if (isForGood(failure)) return this.#fail(failure);
+      if (isPermanent(failure)) return this.#fail(failure);
       this.#readyState = CONNECTING;
       this.#dispatchError(failure);
       await pause(this.#delayMs, this.#closing.signal);
     }
   }
 
-  /** One connection, to its end. Gives why the next one follows; throws when there was none or it broke. */
+  /** One connection, to its end. Resolves with the reason to reconnect; throws when it cannot connect or is cut off. */
   async #connect(): Promise<RelayClientError> {
     const response = await this.#fetch(this.#url, {
       headers: { accept: 'text/event-stream', ...lastEventIdField(this.#lastEventId) },
@@ -126,12 +126,12 @@ class SourceInterface extends EventTargetBase {
     this.#failuresInRow = 0;
     this.dispatchEvent(makeEvent('Event', 'open'));
     await this.#read(response);
-    return new RelayClientError('response-truncated', 'the event stream has ended and is opened again');
+    return new RelayClientError('response-truncated', 'the event stream ended: reconnecting');
   }
 
   async #read(response: Response): Promise<void> {
     const reader = new EventStreamReader(this.#lastEventId, ({ type, data }) => {
-      if (this.#readyState === CLOSED) return; // by a listener of an event before it
+      if (this.#readyState === CLOSED) return; // closed by a listener of an earlier event
       this.#lastEventId = reader.lastEventId;
       const fields = { data, origin: this.#core.origin.origin, lastEventId: reader.lastEventId };
       this.dispatchEvent(makeEvent('MessageEvent', type, fields));
@@ -141,13 +141,13 @@ class SourceInterface extends EventTargetBase {
       this.#lastEventId = reader.lastEventId;
       this.#retryMs = reader.retryMs ?? this.#retryMs;
     };
-    // Where fetch has no streams the events come together, when the answer has ended.
+    // Where fetch has no streams, all events arrive when the response is complete.
     if (!response.body) return push(await response.text());
-    const decoder = new TextDecoder(); // takes off one byte order mark
+    const decoder = new TextDecoder(); // drops one byte order mark
     for await (const piece of piecesOf(response.body)) push(decoder.decode(piece, { stream: true }));
   }
 
-  /** Doubles with each connection in a row that failed, as HTML §9.2.3 allows. */
+  /** Doubles with each consecutive failure, as HTML §9.2.3 allows. */
   get #delayMs(): number {
     const doubled = Math.min(this.#retryMs * 2 ** Math.max(0, this.#failuresInRow - 1), BACKOFF_MAX_MS);
     return Math.min(Math.max(doubled, this.#retryMs), TIMER_MAX_MS);
@@ -157,25 +157,25 @@ class SourceInterface extends EventTargetBase {
 addHandlerAttributes(SourceInterface.prototype, ['open', 'message', 'error']);
 addStates(SourceInterface, { CONNECTING, OPEN, CLOSED });
 
-/** Why this is no event stream. An upstream that the relay cannot reach is a failing network, which passes. */
+/** Why the response is not an event stream. An upstream that the relay cannot reach is a temporary failure. */
 function refusalIn({ status, headers }: Response): RelayClientError | undefined {
   const type = headers.get('content-type') ?? '';
   if (status === 200 && EVENT_STREAM_TYPE.test(type)) return undefined;
-  const passes = status >= 500 && headers.has(INNER_FAILURE_FIELD);
+  const isTemporary = status >= 500 && headers.has(INNER_FAILURE_FIELD);
   return new RelayClientError(
-    passes ? 'unreachable' : 'event-stream-refused',
-    `the event stream was answered ${status} with type "${type}"`,
+    isTemporary ? 'unreachable' : 'event-stream-refused',
+    `not an event stream: status ${status}, type "${type}"`,
     { mayHaveRun: true },
   );
 }
 
-/** What no new connection could mend. */
-function isForGood(failure: unknown): boolean {
+/** True for a failure that a new connection would repeat. */
+function isPermanent(failure: unknown): boolean {
   if (!(failure instanceof RelayClientError)) return false;
   return ['event-stream-refused', 'closed', 'misuse', 'option-unsupported', 'redirect-refused'].includes(failure.code);
 }
 
-/** The id as UTF-8, one character per byte as fields are. */
+/** The id in UTF-8, one character per byte, as in all fields. */
 function lastEventIdField(id: string): Record<string, string> {
   if (id === '') return {};
   return { 'last-event-id': String.fromCharCode(...new TextEncoder().encode(id)) };

@@ -1,18 +1,18 @@
-// An event stream, taken apart (HTML §9.2.6): text in pieces of any size, events out.
+// Parses an event stream (HTML §9.2.6): takes text in pieces of any size, gives events.
 import { RelayClientError } from '../api/errors.ts';
 import { MESSAGE_MAX } from './limits.ts';
 
 /** One event of a stream. */
 export interface StreamEvent {
-  /** `message` unless the stream named it. */
+  /** `message` unless the stream names another. */
   readonly type: string;
   readonly data: string;
 }
 
-/** Reads one connection's stream; what has not ended with an empty line is never an event. */
+/** Reads one connection's stream. A block without its final empty line does not become an event. */
 export class EventStreamReader {
   readonly #onEvent: (event: StreamEvent) => void;
-  /** The begin of a line that goes on in the next piece. */
+  /** The incomplete last line. */
   #rest = '';
   #endedInCr = false;
   #data: string[] = [];
@@ -20,17 +20,17 @@ export class EventStreamReader {
   #type = '';
   #id: string;
   #lastEventId: string;
-  /** What the stream asks for, ms; undefined when it has not asked. */
+  /** The stream's `retry`, ms; undefined before the stream sets it. */
   retryMs: number | undefined;
 
-  /** @param lastEventId of the connection before. */
+  /** @param lastEventId of the previous connection. */
   constructor(lastEventId: string, onEvent: (event: StreamEvent) => void) {
     this.#id = lastEventId;
     this.#lastEventId = lastEventId;
     this.#onEvent = onEvent;
   }
 
-  /** Id of the last block that has ended; it stays when later blocks have none. */
+  /** Id of the last complete block that has one. */
   get lastEventId(): string {
     return this.#lastEventId;
   }
@@ -44,7 +44,7 @@ export class EventStreamReader {
     const text = this.#endedInCr && piece.startsWith('\n') ? piece.slice(1) : piece;
     this.#endedInCr = piece.endsWith('\r');
     const lines = text.split(/\r\n|[\r\n]/);
-    // What has been looked through is not looked through again: a line may come in any number of pieces.
+    // Only the new piece is split, so that a line in many pieces is not scanned repeatedly.
     lines[0] = this.#rest + lines[0];
     this.#rest = lines.pop() as string;
     for (const line of lines) this.#take(line);
@@ -61,7 +61,7 @@ export class EventStreamReader {
     const value = colonAt < 0 ? '' : line.slice(colonAt + (line[colonAt + 1] === ' ' ? 2 : 1));
     if (name === 'data') {
       this.#data.push(value);
-      this.#dataCharacters += value.length + 1; // with the line break behind it
+      this.#dataCharacters += value.length + 1; // with its line break
     } else if (name === 'event') this.#type = value;
     else if (name === 'id' && !value.includes('\0')) this.#id = value;
     else if (name === 'retry' && /^[0-9]+$/.test(value)) this.retryMs = Number(value);

@@ -1,11 +1,11 @@
-// One sealed WebSocket as its client drives it (SPEC §13), in the order its bytes travel:
+// The client's side of one sealed WebSocket (SPEC §13), in the order its bytes travel:
 //   1 lease       a session and a message number, as for an exchange
 //   2 open        the outer WebSocket, then the sealed opening message
-//   3 answer      opened; only its word decides whether the WebSocket is open
-//   4 out         messages cut into frames, sealed one after the other, no faster than the outer hop takes them
-//   5 in          frames opened one after the other, messages put together
-//   6 end         clean by a sealed close alone; anything else is a cut, and nothing is connected again
-// Before step 3 a relay that has forgotten the session is paired with anew, once.
+//   3 response    opened; it alone decides whether the WebSocket is open
+//   4 out         splits messages into frames and seals them in order, no faster than the outer hop sends
+//   5 in          opens frames in order and assembles messages
+//   6 end         clean after a sealed close only; otherwise the connection was cut off. It never reconnects
+// If the relay has lost the session before step 3, the client pairs again, once.
 import {
   type Bytes,
   CLOSE_GOING_AWAY,
@@ -35,39 +35,39 @@ import { targetOf } from '../platform/target.ts';
 import type { Lease } from '../session/session.ts';
 import { MESSAGE_MAX } from './limits.ts';
 
-/** Times one WebSocket makes the client pair anew before it is open. */
+/** Pairings that one WebSocket may cause before it is open. */
 const REPAIRS_MAX = 1;
-/** Sealed bytes that may wait in the outer WebSocket before the next frame is sealed. */
+/** The client seals the next frame once the outer WebSocket has buffered at most this much. */
 const OUTER_WAITING_MAX_BYTES = 1_048_576;
-/** No event tells when the outer WebSocket has sent what it had. */
+/** Polled, because WebSocket does not report when its buffer drains. */
 const OUTER_WAITING_POLL_MS = 10;
-/** For the relay's sealed close to come; the relay gives the upstream half of it. */
+/** Timeout for the relay's sealed close. The relay allows the upstream half of it. */
 const CLOSE_TIMEOUT_MS = 10_000;
 /** Outer close code for `session-unknown`. */
 const OUTER_CLOSE_SESSION_UNKNOWN = OUTER_CLOSE_BASE + 401;
 
-/** What its owner is told; `onEnd` once, and nothing after it. */
+/** The owner's callbacks. `onEnd` is called once and last. */
 export interface SocketOwner {
   onOpen(protocol: string): void;
   onMessage(data: string | Bytes): void;
-  /** @param end the peer's close; `cut` when the connection ended without one; or why it was given up. */
-  onEnd(end: CloseWord | 'cut' | RelayClientError): void;
+  /** @param end the peer's close; `cut` when the connection closed without one; or the error that ended it. */
+  onEnd(end: CloseStatus | 'cut' | RelayClientError): void;
 }
 
-/** What a close frame says; without a code nothing was said (1005). */
-export interface CloseWord {
+/** Content of a close frame. Without a code the peer gave none (1005). */
+export interface CloseStatus {
   readonly code: number | undefined;
   readonly reason: string;
 }
 
-/** What the inner handshake asks for. */
+/** The inner handshake. */
 export interface Upgrade {
   /** Of the relay's origin. */
   readonly url: URL;
   readonly protocols: readonly string[];
 }
 
-/** A sealed WebSocket on its way from opening to end. */
+/** A sealed WebSocket, from opening to end. */
 export class SealedSocket {
   readonly #core: ClientCore;
   readonly #Outer: typeof WebSocket;
@@ -86,7 +86,7 @@ export class SealedSocket {
   #waitingBytes = 0;
   #ended = false;
 
-  /** Begins at once. @param Outer makes the outer WebSocket. */
+  /** Connects at once. @param Outer makes the outer WebSocket. */
   constructor(core: ClientCore, Outer: typeof WebSocket, upgrade: Upgrade, owner: SocketOwner) {
     this.#core = core;
     this.#Outer = Outer;
@@ -95,35 +95,35 @@ export class SealedSocket {
     this.#open().catch((error: unknown) => this.#fail(error));
   }
 
-  /** Bytes of messages that have not left; those that are sealed already count with 17 bytes more per frame. */
+  /** Bytes of messages not yet sent. Those already sealed count 17 bytes more per frame. */
   get bufferedBytes(): number {
     return this.#waitingBytes + (this.#outer?.bufferedAmount ?? 0);
   }
 
-  /** Counts what nobody will send any more, as the platform does behind a close. */
+  /** Counts bytes that will not be sent, as the platform does after a close. */
   countUnsent(bytes: number): void {
     this.#waitingBytes += bytes;
   }
 
-  /** Sends a message behind those before it. */
+  /** Sends a message after the earlier ones. */
   send(kind: 'text' | 'binary', message: Bytes | Blob): void {
     this.#waitingBytes += message instanceof Uint8Array ? message.length : message.size;
     this.#inTurn(async () => {
       const whole = message instanceof Uint8Array ? message : new Uint8Array(await message.arrayBuffer());
       for (const frame of framesOf(kind, whole)) {
-        await this.#sendPong(); // a large message does not make the upstream wait for its pong
+        await this.#sendPong(); // so that a large message does not delay a pong
         await this.#sendFrame(frame);
         this.#waitingBytes -= frame.data.length;
       }
     });
   }
 
-  /** Closes behind all messages, and waits for the peer's close. */
-  close({ code, reason }: CloseWord): void {
+  /** Closes after all messages, and waits for the peer's close. */
+  close({ code, reason }: CloseStatus): void {
     this.#inTurn(() => this.#sendClose(code, reason));
   }
 
-  /** Ends it without a close, whatever it was doing. */
+  /** Ends it at once, without a close. */
   abort(error: RelayClientError): void {
     this.#fail(error);
   }
@@ -141,7 +141,7 @@ export class SealedSocket {
         lease.session.settle(lease.n, this.#keys !== undefined);
       }
       if (!outerClose) return;
-      // Anybody can say that the session is unknown. It costs a pairing, and the handshake is a GET.
+      // This close code can be forged. A forgery costs one pairing, and the handshake, a GET, may be repeated.
       if (outerClose.code !== OUTER_CLOSE_SESSION_UNKNOWN || repairs >= REPAIRS_MAX) throw notOpened(outerClose);
       await orAborted(sessions.replace(lease.session), this.#giveUp.signal);
     }
@@ -149,7 +149,7 @@ export class SealedSocket {
 
   // 2 open
 
-  /** Resolves when the answer has been dealt with, or with the outer close that came instead of it. */
+  /** Resolves once the response is handled, or with the outer close that came instead of it. */
   #attempt({ session, n }: Lease): Promise<CloseEvent | undefined> {
     this.#giveUp.signal.throwIfAborted();
     const { context } = this.#core;
@@ -174,10 +174,10 @@ export class SealedSocket {
           if (this.#ended) return;
           if (!(data instanceof ArrayBuffer)) throw broken('an outer message that is not binary');
           if (this.#keys) return this.#onFrame(new Uint8Array(data));
-          await this.#onAnswer(sealed, session, new Uint8Array(data));
+          await this.#onResponse(sealed, session, new Uint8Array(data));
           resolve(undefined);
         });
-      outer.onerror = ignore; // its close tells; some implementations end the process when nobody listens
+      outer.onerror = ignore; // onclose follows; without a listener some implementations end the process
       outer.onclose = (event) =>
         inOrder(async () => {
           if (this.#keys) this.#end('cut');
@@ -198,17 +198,17 @@ export class SealedSocket {
     return { method: 'GET', scheme, authority: origin.host, path: targetOf(url), headers };
   }
 
-  // 3 answer
+  // 3 response
 
-  async #onAnswer(sealed: SealedWebSocket, session: Lease['session'], message: Bytes): Promise<void> {
+  async #onResponse(sealed: SealedWebSocket, session: Lease['session'], message: Bytes): Promise<void> {
     const { response, ...keys } = await sealed.openResponse(message);
     const head = decodeResponseHead(response);
     this.#keys = keys;
-    this.#core.context.onAnswer(session, head);
-    if (head.status !== 200) throw refused(`the upgrade was answered ${head.status}`);
+    this.#core.context.onResponse(session, head);
+    if (head.status !== 200) throw refused(`status ${head.status}`);
     const protocol = fieldOf(head.headers, 'sec-websocket-protocol') ?? '';
     const { protocols } = this.#upgrade;
-    // As the platform does: who offers subprotocols must get one of them, who offers none gets none.
+    // As on the platform: the response must choose one of the offered subprotocols, or none if none was offered.
     if (protocol === '' ? protocols.length > 0 : !protocols.includes(protocol)) {
       throw refused(`subprotocol "${protocol}" was chosen from "${protocols.join(', ')}"`);
     }
@@ -235,8 +235,8 @@ export class SealedSocket {
     this.#giveUp.signal.throwIfAborted();
     const { sealer } = this.#keys as WebSocketKeys;
     const { left } = sealer;
-    if (left === 0) return; // nothing leaves behind the close
-    // Only a close may be the last frame of a key: nothing could be sealed behind it.
+    if (left === 0) return; // the close was the last frame
+    // The last frame of a key is reserved for a close.
     if (left === 1 && frame.kind !== 'close') return this.#sendClose(CLOSE_GOING_AWAY, 'frames used up');
     const sealed = await sealer.seal(encodeFrame(frame));
     this.#giveUp.signal.throwIfAborted();
@@ -255,7 +255,7 @@ export class SealedSocket {
     if (this.#ended) return;
     switch (frame.kind) {
       case 'ping':
-        // One that waits already is replaced: the latest ping is the one to answer (RFC 6455 §5.5.3).
+        // Replaces a waiting pong: only the latest ping needs one (RFC 6455 §5.5.3).
         if (!this.#pong) this.#inTurn(() => this.#sendPong());
         this.#pong = frame.data;
         return;
@@ -273,7 +273,7 @@ export class SealedSocket {
   }
 
   #deliver(): void {
-    // In memory of its own, which is handed out: an only piece shares it with its frame.
+    // Copied, because a single piece shares its memory with its frame.
     const [first] = this.#pieces as [Bytes];
     const whole = this.#pieces.length === 1 ? copyBytes(first) : concatBytes(this.#pieces);
     this.#pieces = [];
@@ -289,10 +289,10 @@ export class SealedSocket {
     );
   }
 
-  #end(end: CloseWord | 'cut' | RelayClientError): void {
+  #end(end: CloseStatus | 'cut' | RelayClientError): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#giveUp.abort(end instanceof Error ? end : broken('it has ended'));
+    this.#giveUp.abort(end instanceof Error ? end : broken('it has closed'));
     clearTimeout(this.#closeTimer);
     this.#sending.catch(ignore);
     this.#outer?.close();
@@ -301,7 +301,7 @@ export class SealedSocket {
 }
 
 function broken(why: string, cause?: unknown): RelayClientError {
-  return new RelayClientError('websocket-broken', `the WebSocket cannot go on: ${why}`, {
+  return new RelayClientError('websocket-broken', `the WebSocket failed: ${why}`, {
     cause,
     mayHaveRun: true,
   });
@@ -312,6 +312,6 @@ function refused(why: string): RelayClientError {
 }
 
 function notOpened({ code, reason }: CloseEvent): RelayClientError {
-  const said = reason ? `${code} ${reason}` : `${code}`;
-  return new RelayClientError('unreachable', `the WebSocket was not opened: outer close ${said}`);
+  const close = reason ? `${code} ${reason}` : `${code}`;
+  return new RelayClientError('unreachable', `the WebSocket was not opened: outer close ${close}`);
 }

@@ -1,5 +1,5 @@
-// The platform's WebSocket interface (WHATWG WebSockets) over a sealed one: arguments are checked here, and what becomes
-// of the connection turned into events; the connection itself is sealed-socket.ts.
+// The platform's WebSocket interface (WHATWG WebSockets) over a sealed one: checks arguments and dispatches events. The
+// connection itself is in sealed-socket.ts.
 import {
   type Bytes,
   CLOSE_ABNORMAL,
@@ -13,7 +13,7 @@ import { URL } from '#url';
 import { notRelayed, RelayClientError } from '../api/errors.ts';
 import type { ClientCore } from '../core.ts';
 import { addHandlerAttributes, addStates } from './dom-events.ts';
-import { type CloseWord, SealedSocket } from './sealed-socket.ts';
+import { type CloseStatus, SealedSocket } from './sealed-socket.ts';
 
 const CONNECTING = 0;
 const OPEN = 1;
@@ -25,7 +25,7 @@ const CLOSE_REASON_MAX_BYTES = 123;
 
 /**
  * The client's WebSocket class.
- * @param Outer makes the outer WebSockets; the platform's at call time when undefined.
+ * @param Outer makes the outer WebSockets. Default: the platform's at call time.
  */
 export function makeWebSocket(core: ClientCore, Outer: typeof WebSocket | undefined): typeof WebSocket {
   class RelayWebSocket extends SocketInterface {
@@ -47,7 +47,7 @@ class SocketInterface extends EventTargetBase {
   constructor(core: ClientCore, Outer: typeof WebSocket, url: string | URL, protocols: string | string[]) {
     super();
     core.checkOpen();
-    if (!Outer) throw new RelayClientError('misuse', 'this runtime has no WebSocket; give one as an option');
+    if (!Outer) throw new RelayClientError('misuse', 'this runtime has no WebSocket: pass one as an option');
     this.#core = core;
     this.#url = webSocketUrl(core, url);
     this.#socket = new SealedSocket(
@@ -80,7 +80,7 @@ class SocketInterface extends EventTargetBase {
     return this.#socket.bufferedBytes;
   }
 
-  /** None: the upstream's are used between it and the relay. */
+  /** Always empty: extensions apply between the relay and the upstream only. */
   get extensions(): string {
     return '';
   }
@@ -106,22 +106,22 @@ class SocketInterface extends EventTargetBase {
     else this.#socket.countUnsent(message instanceof Uint8Array ? message.length : message.size);
   }
 
-  /** @throws InvalidAccessError for another code than 1000 or 3000 to 4999, SyntaxError for a reason above 123 bytes. */
+  /** @throws InvalidAccessError unless the code is 1000 or 3000 to 4999, SyntaxError for a reason above 123 bytes. */
   close(code?: number, reason?: string): void {
-    const word = checkedClose(code, reason);
+    const status = checkedClose(code, reason);
     if (this.#readyState >= CLOSING) return;
-    this.#close(word);
+    this.#close(status);
   }
 
-  #close(word: CloseWord): void {
+  #close(status: CloseStatus): void {
     const wasConnecting = this.#readyState === CONNECTING;
     this.#readyState = CLOSING;
-    if (!wasConnecting) this.#socket.close(word);
-    // The caller's listeners are told later, as by the platform.
+    if (!wasConnecting) this.#socket.close(status);
+    // Later, so that events fire after close() returns, as on the platform.
     else queueMicrotask(() => this.#socket.abort(new RelayClientError('closed', 'the WebSocket was closed first')));
   }
 
-  /** The client is closed: its WebSockets go away as those of a page do that is left. */
+  /** When the client closes, its WebSockets close as those of a page that the user leaves. */
   readonly #onClosing = (): void => {
     if (this.#readyState < CLOSING) this.#close({ code: CLOSE_GOING_AWAY, reason: '' });
   };
@@ -132,10 +132,10 @@ class SocketInterface extends EventTargetBase {
     this.dispatchEvent(makeEvent('MessageEvent', 'message', { data: given, origin: this.#url.origin }));
   }
 
-  #onEnd(end: CloseWord | 'cut' | RelayClientError): void {
+  #onEnd(end: CloseStatus | 'cut' | RelayClientError): void {
     this.#core.closing.removeEventListener('abort', this.#onClosing);
     this.#readyState = CLOSED;
-    // As the platform has it: who gives a connection up says so, a connection that is gone is only closed.
+    // As on the platform: `error` only when this side fails the connection, `close` always.
     if (end instanceof Error)
       this.dispatchEvent(makeEvent('ErrorEvent', 'error', { error: end, message: end.message }));
     const clean = end !== 'cut' && !(end instanceof Error);
@@ -147,14 +147,14 @@ class SocketInterface extends EventTargetBase {
 addHandlerAttributes(SocketInterface.prototype, ['open', 'message', 'error', 'close']);
 addStates(SocketInterface, { CONNECTING, OPEN, CLOSING, CLOSED });
 
-/** The URL record of the constructor's first steps; then the origin must be the relay's. */
+/** The URL by the constructor's first steps. Its origin must be the relay's. */
 function webSocketUrl({ origin, platform }: ClientCore, given: string | URL): URL {
   const base = platform.baseUrl(origin.origin);
   if (!URL.canParse(given, base)) throw domError('SyntaxError', `"${given}" is not a URL`);
   const url = new URL(given, base);
   url.protocol = url.protocol.replace(/^http/, 'ws');
-  if (!/^wss?:$/.test(url.protocol)) throw domError('SyntaxError', `${url.protocol} is no scheme of a WebSocket`);
-  if (url.href.includes('#')) throw domError('SyntaxError', 'the URL of a WebSocket has no fragment');
+  if (!/^wss?:$/.test(url.protocol)) throw domError('SyntaxError', `${url.protocol} is not a scheme for WebSockets`);
+  if (url.href.includes('#')) throw domError('SyntaxError', 'the URL of a WebSocket cannot have a fragment');
   if (url.origin.replace(/^ws/, 'http') !== origin.origin) throw notRelayed(url, origin.origin);
   return url;
 }
@@ -164,25 +164,25 @@ function checkedProtocols(given: string | string[]): string[] {
   const distinct = new Set(protocols.map((protocol) => protocol.toLowerCase()));
   if (distinct.size !== protocols.length) throw domError('SyntaxError', 'a subprotocol is offered twice');
   for (const protocol of protocols) {
-    if (!TOKEN.test(protocol)) throw domError('SyntaxError', `subprotocol "${protocol}" is no token`);
+    if (!TOKEN.test(protocol)) throw domError('SyntaxError', `subprotocol "${protocol}" is not a token`);
   }
   return protocols;
 }
 
-function checkedClose(code: number | undefined, reason = ''): CloseWord {
+function checkedClose(code: number | undefined, reason = ''): CloseStatus {
   // Web IDL's [Clamp] unsigned short.
   const clamped = code === undefined ? undefined : Math.min(Math.max(Math.round(Number(code)) || 0, 0), 0xffff);
   if (clamped !== undefined && clamped !== CLOSE_NORMAL && (clamped < 3000 || clamped > 4999)) {
     throw domError('InvalidAccessError', `close code expected 1000 or 3000 to 4999, got ${clamped}`);
   }
-  const said = new TextEncoder().encode(`${reason}`);
-  if (said.length > CLOSE_REASON_MAX_BYTES) {
+  const encoded = new TextEncoder().encode(`${reason}`);
+  if (encoded.length > CLOSE_REASON_MAX_BYTES) {
     throw domError('SyntaxError', `close reason expected up to ${CLOSE_REASON_MAX_BYTES} bytes`);
   }
-  return { code: clamped ?? (said.length === 0 ? undefined : CLOSE_NORMAL), reason: textOf(said) };
+  return { code: clamped ?? (encoded.length === 0 ? undefined : CLOSE_NORMAL), reason: textOf(encoded) };
 }
 
-/** A message as it is now: the caller may change its buffer later. */
+/** A copy of the message, because the caller may change its buffer later. */
 function taken(data: unknown): { kind: 'text' | 'binary'; message: Bytes | Blob } {
   if (globalThis.Blob && data instanceof Blob) return { kind: 'binary', message: data };
   if (data instanceof ArrayBuffer) return { kind: 'binary', message: new Uint8Array(data.slice(0)) };

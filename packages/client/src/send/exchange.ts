@@ -1,5 +1,5 @@
 // One attempt at one request, in the order its bytes travel: seal (seal.ts), post (transport.ts), open the head of the
-// answer, give out its content. Below it the cancel of an attempt. Whether to try again is decided in retry.ts.
+// response, pass on its content. Below: the cancel of an attempt. retry.ts decides whether to retry.
 import {
   type Bytes,
   CONTENT_TYPE_MESSAGE,
@@ -21,11 +21,11 @@ import { ignore } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
 import type { OuterHop } from '../outer/hop.ts';
 import { contentOf } from '../outer/streams.ts';
-import { isSealed, readRefusal, type Transport, type Unanswered } from '../outer/transport.ts';
+import { isSealed, type OuterFailure, readRefusal, type Transport } from '../outer/transport.ts';
 import type { Lease } from '../session/session.ts';
 import { type InnerRequest, sealRequest } from './seal.ts';
 
-/** What every attempt of a client needs. */
+/** The dependencies of every attempt. */
 export interface ExchangeContext {
   readonly relayOrigin: string;
   readonly suite: Suite;
@@ -33,13 +33,13 @@ export interface ExchangeContext {
   readonly platform: OuterHop;
 }
 
-/** Longest rest of an answer that is read for nothing rather than cut off with its connection. */
+/** The client reads up to this much of an unwanted response so that the connection stays usable. */
 const SKIP_MAX_BYTES = 65_536;
 
 /**
- * Sends the request under this number. The answer's head has been authenticated when it resolves with one.
- * @param abort ends the attempt: its signal is the transport's.
- * @throws what the request's own body stream threw, or the signal's reason.
+ * Sends the request under this number. Resolves with a response once its head is authenticated.
+ * @param abort ends the attempt; the transport uses its signal.
+ * @throws the error of the request's body stream, or the signal's reason.
  */
 export async function attempt(
   context: ExchangeContext,
@@ -47,13 +47,13 @@ export async function attempt(
   request: InnerRequest,
   extraFields: readonly (readonly [string, string])[],
   abort: AbortController,
-): Promise<InnerResponse | Unanswered> {
+): Promise<InnerResponse | OuterFailure> {
   const { suite, transport, relayOrigin, platform } = context;
   const message = await SealedExchange.begin(suite, lease.session.keys, MESSAGE_TYPE_EXCHANGE, lease.n);
   const head = { ...request.head, headers: [...request.head.headers, ...extraFields] };
   const upload = await sealRequest(message, { ...request, head }, platform, abort.signal);
   try {
-    const answer = await transport.post(
+    const outcome = await transport.post(
       {
         url: relayOrigin + PATH_EXCHANGE,
         contentType: CONTENT_TYPE_MESSAGE,
@@ -65,23 +65,23 @@ export async function attempt(
       },
       upload.onSent,
     );
-    upload.finish('response' in answer);
-    return await openAnswer(answer, message, abort);
+    upload.finish('response' in outcome);
+    return await openOuter(outcome, message, abort);
   } finally {
     upload.release();
   }
 }
 
-async function openAnswer(
-  answer: { response: Response } | Unanswered,
+async function openOuter(
+  outcome: { response: Response } | OuterFailure,
   message: SealedExchange,
   abort: AbortController,
-): Promise<InnerResponse | Unanswered> {
-  if (!('response' in answer)) return answer;
-  const { response } = answer;
+): Promise<InnerResponse | OuterFailure> {
+  if (!('response' in outcome)) return outcome;
+  const { response } = outcome;
   if (!isSealed(response)) return readRefusal(response);
   if (response.body === null)
-    return { kind: 'unopenable', cause: new ProtocolError('truncated', 'the answer is empty') };
+    return { kind: 'unopenable', cause: new ProtocolError('truncated', 'the response is empty') };
   const inner = new InnerResponse(message.openResponse(contentOf(response)), abort);
   try {
     await inner.begin();
@@ -89,13 +89,13 @@ async function openAnswer(
   } catch (cause) {
     if (abort.signal.aborted) throw abort.signal.reason;
     abort.abort(cause);
-    // Bytes that end early are a cut connection; bytes that do not open are somebody else's.
+    // Truncated bytes mean a closed connection; bytes that do not open are from somebody else.
     const cut = !(cause instanceof ProtocolError) || cause.code === 'truncated';
     return { kind: cut ? 'failed' : 'unopenable', cause };
   }
 }
 
-/** An answer whose head is authenticated; its content is opened as it is asked for. */
+/** A response with an authenticated head; its content is opened as it is read. */
 export class InnerResponse {
   #head: ResponseHead | undefined;
   readonly #plaintexts: AsyncGenerator<Bytes, void, undefined>;
@@ -103,9 +103,9 @@ export class InnerResponse {
   readonly #content: Bytes[] = [];
   readonly #decoder: ResponseDecoder;
   #ended = false;
-  /** Known once {@link InnerResponse.next} has given undefined. */
+  /** Complete once {@link InnerResponse.next} has returned undefined. */
   trailers: Fields = [];
-  /** Called once, when the answer has ended in whatever way. */
+  /** Called once, when the response ends, completely or not. */
   onEnd: (() => void) | undefined;
 
   constructor(plaintexts: AsyncGenerator<Bytes, void, undefined>, abort: AbortController) {
@@ -133,13 +133,13 @@ export class InnerResponse {
   }
 
   /**
-   * The next piece of content, undefined behind the last one of a complete answer.
+   * The next piece of content, undefined after the last one of a complete response.
    * @throws RelayClientError `response-truncated`, `response-unopenable`; the signal's reason.
    */
   async next(): Promise<Bytes | undefined> {
     try {
       while (this.#content.length === 0 && !this.#ended) await this.#advance();
-      this.#abort.signal.throwIfAborted(); // an answer that came whole is not ended by its transport
+      this.#abort.signal.throwIfAborted(); // the transport cannot end a response that has fully arrived
     } catch (cause) {
       this.#finish();
       if (this.#abort.signal.aborted) throw this.#abort.signal.reason;
@@ -151,7 +151,7 @@ export class InnerResponse {
     return piece;
   }
 
-  /** Reads a small rest to its end, so that the connection can be used again; gives a larger one up. */
+  /** Reads a small rest to its end, so that the connection stays usable; cancels a larger one. */
   async skip(): Promise<void> {
     let skippedBytes = 0;
     for (let piece = await this.next(); piece; piece = await this.next()) {
@@ -160,7 +160,7 @@ export class InnerResponse {
     }
   }
 
-  /** Gives the rest up and lets the relay know by ending the transport. */
+  /** Abandons the rest, and aborts the outer request so that the relay stops sending. */
   cancel(reason: unknown): void {
     this.#finish();
     this.#abort.abort(reason);
@@ -181,12 +181,12 @@ export class InnerResponse {
 
 function bodyError(cause: unknown): RelayClientError {
   if (cause instanceof ProtocolError && cause.code !== 'truncated') {
-    return new RelayClientError('response-unopenable', `the answer's body was refused: ${cause.message}`, {
+    return new RelayClientError('response-unopenable', `the response's body was refused: ${cause.message}`, {
       cause,
       mayHaveRun: true,
     });
   }
-  return new RelayClientError('response-truncated', 'the answer ended before it was complete', {
+  return new RelayClientError('response-truncated', 'the connection closed before the response was complete', {
     cause,
     mayHaveRun: true,
   });
@@ -195,44 +195,44 @@ function bodyError(cause: unknown): RelayClientError {
 // ---- Cancel
 
 /**
- * Asks the relay to claim another message's number (SPEC §7). True is its authenticated word that the message never
- * ran and never will; false that it may have.
+ * Asks the relay to claim another message's number (SPEC §7). True: the relay confirms, authenticated, that the message
+ * never ran and never will. False: it may have run.
  */
 export async function cancel(
   context: ExchangeContext,
   cancelled: Lease,
   credentials: RequestCredentials | undefined,
   signal: AbortSignal | undefined,
-): Promise<boolean | Unanswered> {
+): Promise<boolean | OuterFailure> {
   const { session, n } = cancelled;
   const own = session.take();
-  let answered = false;
+  let confirmed = false;
   const abort = new AbortController();
   const onAbort = (): void => abort.abort(signal?.reason);
   signal?.addEventListener('abort', onAbort);
   try {
     signal?.throwIfAborted();
     const message = await SealedExchange.begin(context.suite, session.keys, MESSAGE_TYPE_CANCEL, own);
-    const answer = await context.transport.post({
+    const outcome = await context.transport.post({
       url: context.relayOrigin + PATH_EXCHANGE,
       contentType: CONTENT_TYPE_MESSAGE,
       body: concatBytes([message.header, await message.sealFinal(encodeCancel(n))]),
       signal: abort.signal,
       credentials,
     });
-    if (!('response' in answer)) return answer;
-    const { response } = answer;
+    if (!('response' in outcome)) return outcome;
+    const { response } = outcome;
     if (!isSealed(response) || response.body === null) return readRefusal(response);
     const parts: Bytes[] = [];
     for await (const part of message.openResponse(contentOf(response))) parts.push(copyBytes(part));
     const never = decodeCancelResult(concatBytes(parts), n);
-    answered = true;
+    confirmed = true;
     return never;
   } catch (cause) {
     if (signal?.aborted) throw signal.reason;
     return { kind: cause instanceof ProtocolError ? 'unopenable' : 'failed', cause };
   } finally {
     signal?.removeEventListener('abort', onAbort);
-    session.settle(own, answered);
+    session.settle(own, confirmed);
   }
 }

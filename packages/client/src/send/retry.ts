@@ -1,52 +1,52 @@
-// Safe resend (SPEC §7): when a request may be sent again without running twice.
+// Safe resend (SPEC §7): when the client may resend a request without running it twice.
 //
-// An outer refusal, a reset or an unreadable answer is no evidence: the box on the way can forward a request, swallow
-// its answer and make up any of them. So an unanswered request is sent again only
-//   a) when its method is idempotent (RFC 9110 §9.2.2), or
-//   b) when nothing of it left this machine, or
-//   c) when the relay says under the session's seal that its number was free and is now used up ("cancelled"), or
-//   d) when the relay has forgotten the session, and a new pairing's seal says that the store behind it is newer than
-//      that session and was there before the request was first sent.
-// Otherwise the call fails with `may-have-run`. All of it is bounded, and nothing is ever sent unsealed.
+// An outer refusal, a reset or an unreadable response does not prove that a request never ran: an intermediary can
+// forward a request, drop its response and forge any of them. So the client resends a request only if
+//   a) its method is idempotent (RFC 9110 §9.2.2), or
+//   b) no byte of it left this machine, or
+//   c) the relay confirms, sealed, that the request's number was unused and is now claimed ("cancelled"), or
+//   d) the relay has lost the session, and a new pairing proves that the relay's store is newer than that session and
+//      existed before the request was first sent.
+// Otherwise the call fails with `may-have-run`. Retries are bounded, and the client never sends anything unsealed.
 import { isIdempotent, type ResponseHead } from '@mte-relay/protocol';
 import { orAborted, pause } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
-import { type Unanswered, unansweredError } from '../outer/transport.ts';
+import { type OuterFailure, outerError } from '../outer/transport.ts';
 import type { Platform } from '../platform/platform.ts';
 import { type Instant, now } from '../session/clock.ts';
 import type { Lease, Session, Sessions } from '../session/session.ts';
 import { attempt, cancel, type ExchangeContext, InnerResponse } from './exchange.ts';
 import type { InnerRequest } from './seal.ts';
 
-/** Times one call is sent again, whatever the reasons. */
+/** Resends of one call, for any reason. */
 const RESENDS_MAX = 2;
-/** Times one call makes the client pair anew. */
+/** Pairings that one call may cause. */
 const REPAIRS_MAX = 1;
-/** Longest Retry-After that is waited for, once. */
+/** A call waits for a Retry-After of at most this, once. */
 const WAIT_MAX_MS = 5_000;
-/** Before a resend that nobody asked to delay. */
+/** Pause before a resend without Retry-After. */
 const RESEND_PAUSE_MS = 50;
-/** Between two tries to cancel. */
+/** Pause between two cancels. */
 const CANCEL_PAUSE_MS = 250;
 
-/** Refusals that pass: another try may succeed. The others say that this request is unwelcome. */
+/** Refusals that may be temporary. The others reject this very request. */
 const PASSING = new Set([401, 408, 409, 425, 429, 500, 502, 503, 504]);
 
-/** What sending needs. */
+/** The dependencies of {@link send}. */
 export interface SendContext extends ExchangeContext {
   readonly platform: Platform;
   readonly sessions: Sessions;
   /** Fields that depend on the session, e.g. the client's earlier identity. */
   fieldsFor(session: Session): [string, string][];
-  /** An authenticated answer has begun. */
-  onAnswer(session: Session, head: ResponseHead): void;
+  /** Called with the head of each authenticated response. */
+  onResponse(session: Session, head: ResponseHead): void;
   onResend(request: InnerRequest, reason: string): void;
 }
 
 /**
- * Sends a request until it has an authenticated answer, or may not be sent again.
+ * Sends a request until it has an authenticated response or must not be resent.
  * @param signal ends it at any phase, with its own reason.
- * @param hasRun true behind a redirect: whatever becomes of this request, the one before it has run.
+ * @param hasRun true after a redirect, because the request before it has run.
  */
 export async function send(
   context: SendContext,
@@ -56,9 +56,9 @@ export async function send(
 ): Promise<InnerResponse> {
   const call = new Call(context, request, signal, hasRun);
   for (;;) {
-    const unanswered = await call.attempt();
-    if (unanswered instanceof InnerResponse) return unanswered;
-    await call.prepareResend(unanswered);
+    const outcome = await call.attempt();
+    if (outcome instanceof InnerResponse) return outcome;
+    await call.prepareResend(outcome);
   }
 }
 
@@ -85,7 +85,7 @@ class Call {
     this.#what = `${request.head.method} ${request.head.path.replace(/\?.*/, '')}`;
   }
 
-  async attempt(): Promise<InnerResponse | Unanswered> {
+  async attempt(): Promise<InnerResponse | OuterFailure> {
     const context = this.#context;
     const signal = this.#signal;
     signal?.throwIfAborted();
@@ -101,31 +101,31 @@ class Call {
       const result = await attempt(context, lease, this.#request, context.fieldsFor(session), abort);
       if (!(result instanceof InnerResponse)) return result;
       response = result;
-      context.onAnswer(session, result.head);
-      response.onEnd = unlisten; // until then the signal still ends the answer's body
+      context.onResponse(session, result.head);
+      response.onEnd = unlisten; // until then the signal ends the response's body
       return response;
     } finally {
       session.settle(n, response !== undefined);
       if (!response) {
         unlisten();
-        abort.abort(); // whatever of it is still going on
+        abort.abort(); // ends an upload that is still running
       }
     }
   }
 
-  /** Returns when the request may be sent again; throws when not. */
-  async prepareResend(unanswered: Unanswered): Promise<void> {
-    const neverRan = await this.#neverRan(unanswered);
+  /** Resolves when the request may be resent; otherwise throws. */
+  async prepareResend(failure: OuterFailure): Promise<void> {
+    const neverRan = await this.#neverRan(failure);
     if (!neverRan) this.#mayHaveRun = true;
-    if (!neverRan && !this.#idempotent) throw this.#mayHaveRunError(unanswered);
+    if (!neverRan && !this.#idempotent) throw this.#mayHaveRunError(failure);
     const body = this.#request.body;
     const replayable = !body || body.replayable;
-    const passing = unanswered.kind !== 'refused' || PASSING.has(unanswered.status ?? 0);
-    if (!passing || !replayable || this.#resends >= RESENDS_MAX) throw this.#error(unanswered);
+    const passing = failure.kind !== 'refused' || PASSING.has(failure.status ?? 0);
+    if (!passing || !replayable || this.#resends >= RESENDS_MAX) throw this.#error(failure);
     this.#resends += 1;
-    if (unanswered.status === 401) await this.#replaceSession(unanswered);
-    else await this.#wait(unanswered);
-    this.#context.onResend(this.#request, `${unanswered.status ?? unanswered.kind}`);
+    if (failure.status === 401) await this.#replaceSession(failure);
+    else await this.#wait(failure);
+    this.#context.onResend(this.#request, `${failure.status ?? failure.kind}`);
   }
 
   async #leaseNumber(): Promise<Lease> {
@@ -138,36 +138,36 @@ class Call {
     return this.#lease;
   }
 
-  /** Evidence (b), (c) or (d); an idempotent method needs none. */
-  async #neverRan(unanswered: Unanswered): Promise<boolean> {
-    if (unanswered.neverSent) return true;
+  /** True with proof (b), (c) or (d). An idempotent method does not need one. */
+  async #neverRan(failure: OuterFailure): Promise<boolean> {
+    if (failure.neverSent) return true;
     if (this.#idempotent) return false;
     const lease = this.#lease as Lease;
     for (let tries = 0; ; tries += 1) {
-      const answer = await cancel(this.#context, lease, this.#request.credentials, this.#signal);
-      if (typeof answer === 'boolean') return answer;
-      if (answer.status === 401) return this.#storeWasLost(lease.session, unanswered);
-      if (tries > 0) throw this.#mayHaveRunError(unanswered, unansweredError(answer, 'the cancel', false));
-      await pause(Math.min(answer.retryAfterMs ?? CANCEL_PAUSE_MS, WAIT_MAX_MS), this.#signal);
+      const cancelled = await cancel(this.#context, lease, this.#request.credentials, this.#signal);
+      if (typeof cancelled === 'boolean') return cancelled;
+      if (cancelled.status === 401) return this.#storeWasLost(lease.session, failure);
+      if (tries > 0) throw this.#mayHaveRunError(failure, outerError(cancelled, 'the cancel', false));
+      await pause(Math.min(cancelled.retryAfterMs ?? CANCEL_PAUSE_MS, WAIT_MAX_MS), this.#signal);
     }
   }
 
-  async #storeWasLost(old: Session, unanswered: Unanswered): Promise<boolean> {
+  async #storeWasLost(old: Session, failure: OuterFailure): Promise<boolean> {
     try {
-      await this.#replaceSession(unanswered);
+      await this.#replaceSession(failure);
       const present = await orAborted(this.#context.sessions.replace(old), this.#signal);
       return present.provesLost(old, this.#firstSentAt as Instant);
     } catch (error) {
       if (this.#signal?.aborted) throw this.#signal.reason;
-      throw this.#mayHaveRunError(unanswered, error);
+      throw this.#mayHaveRunError(failure, error);
     }
   }
 
-  /** Leaves the session that the relay does not know; once per call. */
-  async #replaceSession(unanswered: Unanswered): Promise<void> {
+  /** Replaces the session that the relay does not know; once per call. */
+  async #replaceSession(failure: OuterFailure): Promise<void> {
     const { session } = this.#lease as Lease;
     if (this.#replaced === session) return;
-    if (this.#repairs >= REPAIRS_MAX) throw this.#error(unanswered);
+    if (this.#repairs >= REPAIRS_MAX) throw this.#error(failure);
     this.#repairs += 1;
     this.#replaced = session;
     try {
@@ -178,20 +178,20 @@ class Call {
     }
   }
 
-  #wait(unanswered: Unanswered): Promise<void> {
-    const asked = unanswered.retryAfterMs;
+  #wait(failure: OuterFailure): Promise<void> {
+    const asked = failure.retryAfterMs;
     if (asked === undefined) return pause(RESEND_PAUSE_MS * this.#resends, this.#signal);
-    if (asked > WAIT_MAX_MS || this.#waits > 0) throw this.#error(unanswered);
+    if (asked > WAIT_MAX_MS || this.#waits > 0) throw this.#error(failure);
     this.#waits += 1;
     return pause(asked, this.#signal);
   }
 
-  #error(unanswered: Unanswered): RelayClientError {
-    return unansweredError(unanswered, this.#what, this.#mayHaveRun);
+  #error(failure: OuterFailure): RelayClientError {
+    return outerError(failure, this.#what, this.#mayHaveRun);
   }
 
-  #mayHaveRunError(unanswered: Unanswered, cause?: unknown): RelayClientError {
-    const first = unansweredError(unanswered, this.#what, true);
+  #mayHaveRunError(failure: OuterFailure, cause?: unknown): RelayClientError {
+    const first = outerError(failure, this.#what, true);
     return new RelayClientError('may-have-run', `${this.#what} may have run: ${first.message}`, {
       cause: cause ?? first,
       mayHaveRun: true,

@@ -1,5 +1,5 @@
-// From a request to the bytes of its outer POST: one chunk when it is small, else a stream of chunks, which a platform
-// that cannot send streams gathers into a Blob first. Progress and the failures of the request's own body come from here.
+// From a request to the bytes of its outer POST: one chunk for a small request, a stream of chunks for others. A platform
+// that cannot send streams gathers the chunks first. This file also reports progress and the errors of the request's body.
 import {
   type Bytes,
   CHUNK_PLAINTEXT_MAX_BYTES,
@@ -18,11 +18,11 @@ import type { Progress } from '../api/types.ts';
 import type { OuterBody, OuterHop } from '../outer/hop.ts';
 import type { RequestBody } from '../platform/body.ts';
 
-/** One request as it goes inside the seal, whatever number it is sent under. */
+/** One inner request, independent of its message number. */
 export interface InnerRequest {
   readonly head: RequestHead;
   readonly body: RequestBody | undefined;
-  /** Known behind the end of the body. */
+  /** Called after the end of the body. */
   readonly trailers?: (() => Fields) | undefined;
   readonly onUploadProgress: ((progress: Progress) => void) | undefined;
   readonly credentials: RequestCredentials | undefined;
@@ -33,15 +33,15 @@ export interface InnerRequest {
 /** A sealed request, ready to be posted. */
 export interface Upload {
   readonly payload: OuterBody;
-  /** To be told bytes sent, where only the transport knows. */
+  /** Takes the number of bytes sent from the transport, if progress needs it. */
   readonly onSent: ((bytes: number) => void) | undefined;
-  /** After the post: throws what the request's own body threw; else reports progress that nobody has reported. */
-  finish(answered: boolean): void;
-  /** At the end, whatever came of it. */
+  /** After the post: throws the error of the request's body, or reports the final progress. */
+  finish(responded: boolean): void;
+  /** Frees the payload. Called at the end in any case. */
   release(): void;
 }
 
-/** Throws what the request's own body throws, or the signal's reason. */
+/** Throws the error of the request's body, or the signal's reason. */
 export async function sealRequest(
   message: SealedExchange,
   request: InnerRequest,
@@ -55,7 +55,7 @@ export async function sealRequest(
     return {
       payload: concatBytes([message.header, await message.sealFinal(whole)]),
       onSent: undefined,
-      finish: (answered) => answered && report?.(body?.sizeBytes ?? 0),
+      finish: (responded) => responded && report?.(body?.sizeBytes ?? 0),
       release: ignore,
     };
   }
@@ -73,12 +73,12 @@ export async function sealRequest(
   return {
     payload,
     onSent: report && scaled(report, sizeBytes, body?.sizeBytes),
-    finish: (answered) => answered && report?.(body?.sizeBytes ?? sizeBytes),
+    finish: (responded) => responded && report?.(body?.sizeBytes ?? sizeBytes),
     release,
   };
 }
 
-/** The request as one chunk's plaintext, or undefined when it is longer, or a stream. */
+/** The request as one chunk's plaintext; undefined for longer requests and for streams. */
 function wholeRequest({ head, body, trailers }: InnerRequest): Bytes | undefined {
   const content = body ? body.whole : new Uint8Array(0);
   if (!content || content.length > CHUNK_PLAINTEXT_MAX_BYTES) return undefined;
@@ -93,7 +93,7 @@ async function* sealedChunks(
   report: ((bytes: number) => void) | undefined,
 ): AsyncGenerator<Bytes, void, undefined> {
   const start = encodeRequestStart(head);
-  // Header and first chunk together: the relay can begin, and no write carries 42 bytes alone.
+  // Header and first chunk together, so that the relay can begin and the header does not take a write of its own.
   let prefix: Bytes = message.header;
   for (let at = 0; at < start.length; at += CHUNK_PLAINTEXT_MAX_BYTES) {
     yield concatBytes([prefix, await message.seal(start.subarray(at, at + CHUNK_PLAINTEXT_MAX_BYTES))]);
@@ -111,7 +111,7 @@ async function* sealedChunks(
   yield await message.sealFinal(encodeEnd(trailers?.()));
 }
 
-/** Keeps what the body's source throws apart from failures of the transport. */
+/** Tells the errors of the body's source from those of the transport. */
 class WatchedContent {
   readonly #body: RequestBody;
   #failure: { readonly error: unknown } | undefined;
@@ -140,7 +140,7 @@ function meterOf({ body, onUploadProgress }: InnerRequest): ((bytes: number) => 
   return (loadedBytes) => onUploadProgress(totalBytes === undefined ? { loadedBytes } : { loadedBytes, totalBytes });
 }
 
-/** Bytes of the sealed form as bytes of the body. */
+/** Converts bytes of the sealed form to bytes of the body. */
 function scaled(
   report: (bytes: number) => void,
   sealedBytes: number,

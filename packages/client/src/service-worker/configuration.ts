@@ -1,5 +1,5 @@
-// What a worker has to know, carried in the query of its script's URL: a browser ends workers when it likes and starts
-// them again from that URL alone, so this needs neither a message nor storage, and a change makes another worker.
+// The worker's configuration, in the query of its script's URL. A browser may end a worker at any time and restarts it
+// from that URL alone, so the configuration does not need messages or storage. A changed configuration is a new worker.
 import { RelayClientError } from '../api/errors.ts';
 
 /** Relay, pins and routes of one worker. */
@@ -9,8 +9,8 @@ export interface WorkerConfiguration {
   /** As in {@link RelayClientOptions.pins}. */
   readonly pins: readonly string[];
   /**
-   * What is sealed, compared as the relay compares MTE_ROUTES: a path (`/api/v1/*`), of the page's own origin and of the
-   * relay, or an absolute URL (`https://api.example.com/v1/*`). A `*` at the end matches any rest.
+   * Routes to seal, compared as the relay compares MTE_ROUTES: a path (`/api/v1/*`) on the page's origin and on the relay's,
+   * or an absolute URL (`https://api.example.com/v1/*`). A `*` at the end matches any rest.
    */
   readonly routes: readonly string[];
 }
@@ -24,7 +24,7 @@ export function withConfiguration(scriptUrl: URL, { relay, pins, routes }: Worke
   return url;
 }
 
-/** The configuration in the worker's own URL. @throws RelayClientError `misuse`: the worker is then not installed. */
+/** The configuration in the worker's own URL. */
 export function configurationIn(scriptUrl: string): WorkerConfiguration {
   const { searchParams } = new URL(scriptUrl);
   return {
@@ -34,7 +34,7 @@ export function configurationIn(scriptUrl: string): WorkerConfiguration {
   };
 }
 
-/** The routes as they are. @throws RelayClientError `misuse` unless each can be compared with. */
+/** The same routes, checked. @throws RelayClientError `misuse`. */
 export function checkedRoutes(routes: readonly string[]): readonly string[] {
   if (routes.length === 0) throw new RelayClientError('misuse', 'routes expected at least one path, such as "/api/*"');
   for (const route of routes) {

@@ -1,5 +1,5 @@
-// The page's side of the service worker, in this order: check that it is possible, register, wait until the worker looks
-// after this very page. Before that a page's requests go out as if there were none, so it must be awaited.
+// The page's side of the service worker, in this order: check, register, wait until the worker controls this page. Until
+// then the page's requests are not sealed, so the page must await it.
 import { orAborted } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
 import { checkedPins, relayUrl } from '../core.ts';
@@ -10,33 +10,33 @@ const TIMEOUT_MS = 15_000;
 const SERVED_BY_RELAY = '/public/mte-relay-sw.js';
 const SERVED_BY_PAGE = '/mte-relay-sw.js';
 
-/** The browser's ServiceWorkerRegistration; a project without the types of a DOM, such as one for Node, compiles too. */
+/** The browser's ServiceWorkerRegistration; `unknown` in projects without DOM types, such as one for Node. */
 type BrowsersServiceWorkerRegistration = typeof globalThis extends { ServiceWorkerRegistration: { prototype: infer R } }
   ? R
   : unknown;
 
 /** Options of {@link installRelayServiceWorker}. */
 export interface RelayServiceWorkerOptions extends Omit<WorkerConfiguration, 'pins'> {
-  /** As in {@link RelayClientOptions.pins}. Default: none, and then the worker trusts the key that it sees first. */
+  /** As in {@link RelayClientOptions.pins}. Default: none; the worker then trusts the first key that it receives. */
   readonly pins?: readonly string[];
   /**
-   * Where the worker's script lies, on the page's own origin. Default: `/public/mte-relay-sw.js` when the relay is that
-   * origin and so serves it; else `/mte-relay-sw.js`, a copy on the page's own server.
+   * URL of the worker's script, on the page's own origin. Default: `/public/mte-relay-sw.js` if the relay has the page's
+   * origin, so that it serves the script; otherwise `/mte-relay-sw.js`, a copy on the page's own server.
    */
   readonly scriptUrl?: string | URL;
-  /** Pages that the worker looks after. Default: `/`, all of the origin. */
+  /** Pages that the worker controls. Default: `/`, all pages of the origin. */
   readonly scope?: string;
-  /** How long all of it may take, ms. Default 15,000; sensible 2,000 to 60,000. */
+  /** Timeout of the whole installation, ms. Default 15,000; sensible 2,000 to 60,000. */
   readonly timeoutMs?: number;
-  /** Is told why a request of this page has failed, which the page itself sees as a network error. Default: the console. */
+  /** Called with the reason why a request of this page failed; the page itself sees a network error. Default: logs it. */
   readonly onFailure?: (failure: RelayRequestFailure) => void;
 }
 
 /**
- * Has a service worker seal what this page sends to the listed routes. Resolves when it does; only then may the page
- * begin to call its API.
- * @throws RelayClientError `misuse` for options that cannot be used; `no-service-worker` when the page is not looked
- *   after, with the reason: an insecure context, a browser without workers, a script that is not there, a timeout.
+ * Installs a service worker that seals this page's requests to the listed routes. Resolves once the worker controls this
+ * page; the page must not call its API before.
+ * @throws RelayClientError `misuse` for invalid options; `no-service-worker` when the worker does not control the page,
+ *   with the reason: an insecure context, a browser without service workers, a missing script, a timeout.
  */
 export async function installRelayServiceWorker(
   options: RelayServiceWorkerOptions,
@@ -55,8 +55,8 @@ export async function installRelayServiceWorker(
     return registration;
   } catch (cause) {
     if (cause instanceof RelayClientError) throw cause;
-    const why = signal.aborted ? `it took longer than ${timeoutMs} ms` : `${(cause as Error).message}`;
-    throw new RelayClientError('no-service-worker', `the service worker does not look after this page: ${why}`, {
+    const why = signal.aborted ? `timed out after ${timeoutMs} ms` : `${(cause as Error).message}`;
+    throw new RelayClientError('no-service-worker', `the service worker does not control this page: ${why}`, {
       cause,
     });
   }
@@ -81,7 +81,7 @@ function containerOrThrow(): ServiceWorkerContainer {
   throw new RelayClientError('no-service-worker', `no service worker: ${why}`);
 }
 
-/** The worker of this configuration, once it has taken the place of the one before. */
+/** The worker of this configuration, once it has replaced its predecessor. */
 async function activated(
   registration: ServiceWorkerRegistration,
   href: string,
@@ -95,17 +95,17 @@ async function activated(
     if (worker.state === 'activated') return worker;
     await next(worker, 'statechange', signal);
   }
-  throw new Error('it was not installed: see the console of the worker');
+  throw new Error('not installed: see the console of the worker');
 }
 
-/** Resolves when the worker is this page's controller, for which it may have to be asked: a reload past caches has none. */
+/** Resolves when the worker controls this page. After a reload past caches the worker must be asked to. */
 async function takenOver(container: ServiceWorkerContainer, worker: ServiceWorker, signal: AbortSignal): Promise<void> {
   const { port1, port2 } = new MessageChannel();
   try {
-    const answer = next(port1, 'message', signal) as Promise<MessageEvent>;
+    const reply = next(port1, 'message', signal) as Promise<MessageEvent>;
     port1.start();
     worker.postMessage(TAKE_OVER, [port2]);
-    if ((await answer).data !== TAKEN_OVER) throw new Error('another worker answered');
+    if ((await reply).data !== TAKEN_OVER) throw new Error('another worker replied');
     while (container.controller?.scriptURL !== worker.scriptURL) await next(container, 'controllerchange', signal);
   } finally {
     port1.close();
@@ -119,7 +119,7 @@ function next(target: EventTarget, type: string, signal: AbortSignal): Promise<E
 
 let listening: ((event: MessageEvent) => void) | undefined;
 
-/** The latest call's listener is the one that is told. */
+/** Replaces the listener of an earlier call. */
 function listen(container: ServiceWorkerContainer, onFailure: (failure: RelayRequestFailure) => void): void {
   if (listening) container.removeEventListener('message', listening);
   listening = ({ data, source }) => {
@@ -131,6 +131,6 @@ function listen(container: ServiceWorkerContainer, onFailure: (failure: RelayReq
 }
 
 function reportFailure({ method, url, code, message }: RelayRequestFailure): void {
-  // Without its query, which may hold what is nobody else's.
+  // Without the query, which may hold confidential data.
   console.error(`mte-relay: ${method} ${url.replace(/[?#].*/, '')} failed with ${code}: ${message}`);
 }

@@ -1,49 +1,49 @@
-// Which requests were under way when a worker ended. When a browser ends a worker before it has answered, it may start
-// another one and hand it the same request again, as if for the first time (Chromium does). Run again, a POST could run
-// twice; so each request that is not idempotent is noted before it is sent, and one that comes back is refused.
+// Records the requests that were pending when a worker ended. When a browser ends a worker before its response, it may
+// start another one and repeat the same fetch event (Chromium does), and a POST could run twice. So the worker records each
+// request that is not idempotent before it sends it, and refuses one that comes back.
 
 import { RelayClientError } from '../api/errors.ts';
 import { transact } from '../platform/database.ts';
 
-/** How long after the start of a worker a request may be one that its predecessor had begun. */
+/** After the start of a worker, a request may repeat one of its predecessor for this long. */
 const COMES_BACK_WITHIN_MS = 20_000;
-/** How long the notes of an ended worker are kept once another has seen them: that one may be ended early too. */
+/** Lifetime of an ended worker's records once another worker has read them, since that one may end early too. */
 const NOTES_KEPT_MS = 300_000;
-/** How much of a body tells requests apart, beside its length and its type. */
+/** Requests are compared by this much of their body, and by its length and type. */
 const BODY_LOOKED_AT_BYTES = 65_536;
 
 interface Entry {
   readonly scope: string;
   readonly instance: string;
-  /** SHA-256 of what tells the request from others: nothing of the request itself is stored. */
+  /** SHA-256 that identifies the request. The request itself is not stored. */
   readonly digest: string;
-  /** When a later worker first saw it, ms of the wall clock. */
+  /** When a later worker first read it, ms of the wall clock. */
   readonly leftAtMs?: number;
 }
 
-/** A note of a worker that has ended. */
+/** A record of an ended worker. */
 interface Left {
   readonly key: IDBValidKey;
   readonly digest: string;
 }
 
-/** The requests of one worker, from its start to its end. */
+/** The pending requests of one worker. */
 export class Journal {
   readonly #scope: string;
   readonly #instance = crypto.randomUUID();
   readonly #startedAtMs = performance.now();
   #left: Promise<Left[]> | undefined;
 
-  /** @param scope of the registration: other workers of the origin have other requests. */
+  /** @param scope of the registration, because other workers of the origin have their own requests. */
   constructor(scope: string) {
     this.#scope = scope;
   }
 
   /**
-   * Notes a request before it is sent; the function that it gives takes the note off again.
-   * @param arrivedAtMs when the browser handed the request over, of performance.now(): a large body takes its time.
-   * @throws RelayClientError `may-have-run` for one that a worker before this one had begun; `storage-unavailable` when
-   *   nothing can be noted.
+   * Records a request before it is sent. Resolves with the function that deletes the record.
+   * @param arrivedAtMs performance.now() at the fetch event, before the body was read.
+   * @throws RelayClientError `may-have-run` for a request that an earlier worker had begun; `storage-unavailable` when the
+   *   record cannot be stored.
    */
   async begin(
     clientId: string,
@@ -55,7 +55,7 @@ export class Journal {
     try {
       this.#left ??= this.#readLeft();
       const left = await this.#left.catch((error) => {
-        this.#left = undefined; // another time it may work
+        this.#left = undefined; // a later attempt may succeed
         throw error;
       });
       const at = left.findIndex((note) => note.digest === digest);
@@ -73,13 +73,13 @@ export class Journal {
       if (cause instanceof RelayClientError) throw cause;
       throw new RelayClientError(
         'storage-unavailable',
-        `${request.method} was not sent: it could not be noted first, without which it might run twice`,
+        `${request.method} was not sent: cannot record it first, and without a record it might run twice`,
         { cause },
       );
     }
   }
 
-  /** What ended workers had begun. It stays noted until it has come back, since this worker may be ended before that. */
+  /** The requests that ended workers had begun. Their records stay until they come back, since this worker may end first. */
   async #readLeft(): Promise<Left[]> {
     const left: Left[] = [];
     const nowMs = Date.now();
@@ -106,7 +106,7 @@ export class Journal {
 function cameBack({ method, url }: Request): RelayClientError {
   return new RelayClientError(
     'may-have-run',
-    `${method} ${new URL(url).pathname} may have run: the browser ended the service worker before the answer came`,
+    `${method} ${new URL(url).pathname} may have run: the browser ended the service worker before the response`,
     { mayHaveRun: true },
   );
 }

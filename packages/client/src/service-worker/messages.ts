@@ -1,16 +1,16 @@
-// What page and worker say to each other.
+// Messages between page and worker.
 import type { RelayClientErrorCode } from '../api/error-codes.ts';
 
-/** Page to worker, with a port for the answer: take this page over, and say so when it is done. */
+/** Page to worker, with a port for the reply: control this page. */
 export const TAKE_OVER = 'mte-relay take over';
 
-/** Worker to page, by that port. */
+/** Worker to page, by that port: the worker has claimed the page. */
 export const TAKEN_OVER = 'mte-relay taken over';
 
-/** Worker to page while it answers, and back: an event is what keeps a worker alive. */
+/** Worker to page during a request, and back: events keep a worker alive. */
 export const STAY = 'mte-relay stay';
 
-/** Worker to page: why one of its requests has failed. The request itself can only fail as a network error. */
+/** Why a request of the page failed, sent by the worker. The request itself fails as a network error. */
 export interface RelayRequestFailure {
   readonly type: typeof FAILURE;
   readonly method: string;

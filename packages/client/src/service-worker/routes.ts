@@ -1,8 +1,8 @@
-// Which requests of a page are sealed: its fetch, XMLHttpRequest and sendBeacon calls and its form posts, to listed
-// routes. Everything else passes by as if there were no worker.
+// Which requests of a page the worker seals: fetch, XMLHttpRequest, sendBeacon and form posts to listed routes. The
+// browser handles all others as without a worker.
 import { CONTENT_TYPE_MESSAGE, PATH_DISCOVERY, PATH_EXCHANGE, PATH_PAIR, PATH_WEBSOCKET } from '@mte-relay/protocol';
 
-/** The relay's own, which a wide route such as `/*` must not take: sealed again they would be no message. */
+/** The relay's own paths, which a wide route such as `/*` must not include: sealed twice, a message would be malformed. */
 const RELAYS_OWN = [
   PATH_DISCOVERY,
   PATH_EXCHANGE,
@@ -20,7 +20,7 @@ export class Routes {
   readonly #exact: ReadonlySet<string>;
   readonly #prefixes: readonly string[];
 
-  /** @param routes checked: paths and absolute URLs, each with a `*` at its end or none. */
+  /** @param routes checked paths and absolute URLs, each with or without a `*` at its end. */
   constructor(routes: readonly string[], relayOrigin: string, pageOrigin: string) {
     this.#relayOrigin = relayOrigin;
     const urls = routes.flatMap((route) => {
@@ -36,7 +36,7 @@ export class Routes {
   seals(request: Request): boolean {
     if (!this.lists(request.url) || isSealedAlready(request)) return false;
     if (request.mode === 'navigate') return request.method === 'POST';
-    // Images, scripts, media, manifests and the like name what they are for; fetch and its kin do not (Fetch §2.2.5).
+    // Requests for images, scripts, media and manifests have a destination; those of fetch do not (Fetch §2.2.5).
     return request.destination === '' && !isEventSource(request);
   }
 
@@ -50,8 +50,8 @@ export class Routes {
 }
 
 /**
- * A path as the most generous server would read it: escapes undone, slashes of each kind one, case forgotten. What some
- * server takes for a listed route is sealed, and then for the relay to refuse; passing by it would be readable first.
+ * A path as the most lenient server would read it: unescaped, with single forward slashes, in lower case. The worker seals
+ * every path that some server takes for a listed route, and the relay may refuse it. Unsealed, it would be readable.
  */
 function folded(path: string): string {
   const plain = path.replace(/%[2-7][0-9A-Fa-f]/g, (triplet) =>
@@ -60,17 +60,17 @@ function folded(path: string): string {
   return plain.replace(/[/\\]+/g, '/').toLowerCase();
 }
 
-/** A message of a client in the page, on a visible path. */
+/** True for a sealed message of a client in the page. */
 function isSealedAlready(request: Request): boolean {
   return request.method === 'POST' && request.headers.get('content-type') === CONTENT_TYPE_MESSAGE;
 }
 
-/** Fields of an EventSource, which takes none of the page's. */
+/** The fields of an EventSource. A page cannot add others. */
 const EVENT_SOURCE_FIELD = /^(?:accept|accept-language|cache-control|last-event-id|pragma|user-agent|sec-.*)$/;
 
 /**
- * What the platform's EventSource sends (HTML §9.2.3). A fetch that reads an event stream may ask for no cache as well;
- * it is told by the fields that it brings, such as `authorization`.
+ * True for a request of the platform's EventSource (HTML §9.2.3). A fetch for an event stream may use the same cache mode;
+ * additional fields, such as `authorization`, tell it apart.
  */
 function isEventSource({ method, headers, cache }: Request): boolean {
   if (method !== 'GET' || cache !== 'no-store' || headers.get('accept') !== 'text/event-stream') return false;

@@ -1,7 +1,7 @@
-// The globals of a service worker that are used here (W3C Service Workers §4): the compiler's library for pages, which
-// the rest of the package needs, has none of them and cannot be loaded together with the one for workers.
+// The globals of a service worker that the client uses (W3C Service Workers §4). TypeScript's DOM library, which the rest of
+// the package needs, lacks them and conflicts with the library for workers.
 
-/** Anything that keeps the worker alive while it lasts. */
+/** An event that can keep the worker alive. */
 export interface LastingEvent extends Event {
   waitUntil(lasts: Promise<unknown>): void;
 }
@@ -9,9 +9,9 @@ export interface LastingEvent extends Event {
 /** One request of a page. */
 export interface FetchEvent extends LastingEvent {
   readonly request: Request;
-  /** Of the page that asks; empty for a navigation. */
+  /** Id of the requesting page; empty for a navigation. */
   readonly clientId: string;
-  respondWith(answer: Promise<Response>): void;
+  respondWith(response: Promise<Response>): void;
 }
 
 /** A message of a page. */

@@ -1,25 +1,25 @@
-// The ready service worker, /public/mte-relay-sw.js: seals what an unchanged page sends to the listed routes. It comes up
-// in this order: it is installed, takes the place of its predecessor as soon as that has answered everything it had
-// begun (Service Workers, "Try Activate"), takes over the open pages, and answers their requests.
+// The ready-made service worker, /public/mte-relay-sw.js: seals an unchanged page's requests to the listed routes. In order:
+// it is installed, replaces its predecessor once that has finished its requests (Service Workers, "Try Activate"), claims
+// the open pages, and responds to their requests.
 import { createRelayClient, RelayClientError } from '../clients/fetch-only.ts';
-import { type AnswerContext, answerSealed } from './answer.ts';
 import { checkedRoutes, configurationIn } from './configuration.ts';
 import { Journal } from './journal.ts';
 import { FAILURE, type RelayRequestFailure, STAY, TAKE_OVER, TAKEN_OVER } from './messages.ts';
+import { type RespondContext, respondSealed } from './respond.ts';
 import { Routes } from './routes.ts';
 import type { FetchEvent, WorkerScope } from './scope.ts';
 
-/** Firefox ends a worker a minute after the last event that came to it, whatever it is doing. */
+/** Firefox ends a worker one minute after its last event, even during a request. */
 const STAY_EVERY_MS = 5_000;
 
 const scope = globalThis as unknown as WorkerScope;
 
-// A wrong configuration throws here, and a worker that throws is not installed.
+// An invalid configuration throws, and a worker that throws is not installed.
 const configuration = configurationIn(scope.location.href);
 const client = createRelayClient(configuration.relay, { pins: configuration.pins });
 const relayOrigin = new URL(configuration.relay).origin;
 const pageOrigin = scope.location.origin;
-const context: AnswerContext = {
+const context: RespondContext = {
   fetch: client.fetch,
   journal: new Journal(scope.registration.scope),
   routes: new Routes(checkedRoutes(configuration.routes), relayOrigin, pageOrigin),
@@ -34,14 +34,14 @@ scope.addEventListener('message', (event) => {
   event.waitUntil(scope.clients.claim().then(() => event.ports[0]?.postMessage(TAKEN_OVER)));
 });
 scope.addEventListener('fetch', (event) => {
-  if (!context.routes.seals(event.request)) return; // passes by
-  const { response, done } = answerSealed(context, event.clientId, event.request);
+  if (!context.routes.seals(event.request)) return; // the browser handles it
+  const { response, done } = respondSealed(context, event.clientId, event.request);
   const staying = setInterval(tell, STAY_EVERY_MS, event.clientId, STAY);
   event.waitUntil(done.finally(() => clearInterval(staying)));
   event.respondWith(response.catch((error) => failed(event, error)));
 });
 
-/** A network error for the page, which can be told no more by its request; the reason goes to its console. */
+/** A network error, which is all that a fetch event can report to the page. The reason goes to the page as a message. */
 function failed({ clientId, request }: FetchEvent, error: unknown): Response {
   if (!request.signal.aborted) {
     console.error('mte-relay:', error);
@@ -54,7 +54,7 @@ function failureOf({ method, url }: Request, { code, message, mayHaveRun }: Rela
   return { type: FAILURE, method, url, code, message, mayHaveRun };
 }
 
-/** Tells the page that asks, unless it is only coming: a navigation has none yet. */
+/** Sends a message to the requesting page. A navigation does not have a page yet. */
 async function tell(clientId: string, message: RelayRequestFailure | typeof STAY): Promise<void> {
   const page = clientId === '' ? undefined : await scope.clients.get(clientId);
   page?.postMessage(message);

@@ -1,5 +1,5 @@
-// Elapsed time that errs toward "longer": the monotonic clock stops while some machines sleep, the wall clock can be
-// set back. A session is given up too early rather than too late, and a resend needs both clocks to agree.
+// Elapsed time that errs toward "longer": the monotonic clock stops while some machines sleep, and the wall clock can be
+// set back. So the client drops a session early rather than late, and resends only if both clocks agree.
 
 /** A point in time on both clocks, ms. */
 export interface Instant {
@@ -11,7 +11,7 @@ export function now(): Instant {
   return { monotonicMs: performance.now(), wallMs: Date.now() };
 }
 
-/** Time since then, by the clock that says more. */
+/** Time since then, by the clock that shows more. */
 export function elapsedMs(since: Instant): number {
   return Math.max(performance.now() - since.monotonicMs, Date.now() - since.wallMs);
 }

@@ -1,10 +1,10 @@
-// Who this client is to its relay: the token that the relay signed in the first pairing (SPEC §3.5). It is only ever
-// sent sealed. A browser keeps it across page loads, one for all pages and the service worker of an origin, since the values
-// of its sealed cookies open for this identity alone.
+// The client's identity: the token that the relay signed in the first pairing (SPEC §3.5). The client sends it sealed only.
+// A browser keeps one across page loads for all pages and the service worker of an origin, because the values of sealed
+// cookies open for this identity alone.
 import { type Bytes, CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
 import type { Platform } from '../platform/platform.ts';
 
-/** base64url; what else stands in the storage is not the relay's. */
+/** base64url. Other stored values are not from the relay. */
 const TOKEN = /^[\w-]{1,344}$/;
 
 /** The identity of one client; empty until the first pairing. */
@@ -18,13 +18,13 @@ export class ClientIdentity {
     this.#platform = platform;
   }
 
-  /** A pairing brought this token; it is taken only by a client that has none, and whose origin has none. */
+  /** Takes the token of a pairing, unless the client or its origin already has one. */
   async adopt(token: Bytes): Promise<void> {
     if (token.length === 0 || this.#token !== undefined) return;
     this.#token = await this.#keep(base64url(token), undefined);
   }
 
-  /** The relay no longer knows the identity: that of this session takes its place, unless another page was faster. */
+  /** Replaces an identity that the relay refused with that of this session, unless another page has replaced it first. */
   replace(token: Bytes): void {
     const refused = this.#token;
     const own = base64url(token);
@@ -39,14 +39,14 @@ export class ClientIdentity {
     return TOKEN.test(kept) ? kept : token;
   }
 
-  /** What a message says of it, in a session that brought this token: nothing when they are the same. */
+  /** The fields for a message of the session with this token; empty when the session has the same identity. */
   fieldsIn(sessionToken: Bytes): [string, string][] {
     if (this.#token === undefined || this.#token === base64url(sessionToken)) return [];
     return [[CLIENT_ID_FIELD, this.#token]];
   }
 }
 
-/** True for an answer in which the relay says that it does not know the identity. */
+/** True for a response in which the relay refuses the client's identity. */
 export function refusesIdentity(headers: Fields): boolean {
   return headers.some(([name]) => name === CLIENT_ID_FIELD);
 }

@@ -1,5 +1,5 @@
-// Discovery and pairing: from the relay's address to a session (SPEC §3). What discovery says is unauthenticated, so
-// its one use is to bring a public key, and that is checked against the pins.
+// Discovery and pairing: from the relay's address to a session (SPEC §3). Discovery is unauthenticated: the client takes
+// only a public key from it, and checks the key against the pins.
 import {
   type Bytes,
   CONTENT_TYPE_PAIRING,
@@ -15,13 +15,13 @@ import {
 } from '@mte-relay/protocol';
 import { URL } from '#url';
 import { RelayClientError } from '../api/errors.ts';
-import { discard, readRefusal, readUpTo, type Transport, unansweredError } from '../outer/transport.ts';
+import { discard, outerError, readRefusal, readUpTo, type Transport } from '../outer/transport.ts';
 import type { Platform } from '../platform/platform.ts';
 import { Session } from './session.ts';
 
 const STATUS_KEY_UNKNOWN = 422;
 
-/** Makes sessions with one relay. */
+/** Creates sessions with one relay. */
 export class Pairer {
   readonly #origin: URL;
   readonly #platform: Platform;
@@ -32,7 +32,7 @@ export class Pairer {
   readonly #pinned: boolean;
   readonly #closing: AbortSignal;
   #key: RelayKey | undefined;
-  /** Of the key that the relay last said it does not hold. */
+  /** Pin of the key that the relay last refused as unknown. */
   #refusedPin: string | undefined;
 
   constructor(
@@ -52,13 +52,13 @@ export class Pairer {
     this.#closing = options.closing;
   }
 
-  /** One new session. Throws RelayClientError `unreachable`, `relay-refused`, `pairing-failed`, `pin-mismatch`. */
+  /** A new session. Throws RelayClientError `unreachable`, `relay-refused`, `pairing-failed`, `pin-mismatch`. */
   async pair(): Promise<Session> {
     const signal = AbortSignal.any([this.#closing, AbortSignal.timeout(this.#timeoutMs)]);
     try {
       const session = await this.#attempt(signal);
       if (session) return session;
-      // The relay has another key by now. The pins, or the first key seen, still decide whether it is trusted.
+      // The relay has changed its key. The pins, or the first key seen, still decide whether the client trusts it.
       this.#refusedPin = this.#key?.pin;
       this.#key = undefined;
       const again = await this.#attempt(signal);
@@ -72,7 +72,7 @@ export class Pairer {
     throw new RelayClientError('pairing-failed', 'the relay does not hold the key that its discovery names');
   }
 
-  /** Undefined when the relay says that it does not hold the key. */
+  /** Undefined when the relay does not hold the key. */
   async #attempt(signal: AbortSignal): Promise<Session | undefined> {
     this.#key ??= await this.#discover(signal);
     const { bytes: publicKey, pin } = this.#key;
@@ -80,44 +80,38 @@ export class Pairer {
       authority: this.#origin.host,
       flags: this.#platform.pairingFlags,
     });
-    const answer = await this.#transport.post({
+    const outcome = await this.#transport.post({
       url: new URL(PATH_PAIR, this.#origin).href,
       contentType: CONTENT_TYPE_PAIRING,
       body: pairing.message,
       signal,
     });
-    if (!('response' in answer)) throw unansweredError(answer, 'the pairing', false);
-    const { response } = answer;
+    if (!('response' in outcome)) throw outerError(outcome, 'the pairing', false);
+    const { response } = outcome;
     if (response.status === STATUS_KEY_UNKNOWN) {
       discard(response);
       return undefined;
     }
-    if (response.status !== 200) throw unansweredError(await readRefusal(response), 'the pairing', false);
+    if (response.status !== 200) throw outerError(await readRefusal(response), 'the pairing', false);
     const reply = await bodyOf(response, 'the pairing', signal);
     try {
       const { parameters, secrets } = await pairing.finish(reply);
       return await Session.create(this.#suite, parameters, secrets, pin);
     } catch (cause) {
-      throw new RelayClientError(
-        'pairing-failed',
-        `the relay's answer to the pairing was refused: ${messageOf(cause)}`,
-        {
-          cause,
-        },
-      );
+      throw new RelayClientError('pairing-failed', `the pairing response was refused: ${messageOf(cause)}`, { cause });
     }
   }
 
   /**
-   * The relay's public key that is trusted. While a relay changes its key it shows several, newest first; one that it
-   * has just refused comes last, since relays behind one address do not change at the same moment. What a cache says
-   * is asked for once more past it, when it is no key, is not trusted, or led to a key that is gone.
+   * The relay's public key that the client trusts. During a key rotation discovery shows several, newest first. The client
+   * takes a key that was just refused only if there is no other, because relays behind one address do not rotate at the
+   * same moment. A cached document without a trusted key, or with a refused one, is fetched again past the cache.
    */
   async #discover(signal: AbortSignal): Promise<RelayKey> {
-    // A pinned key is trusted however old the answer is that shows it, and costs no round trip from a cache.
+    // A pinned key is trusted at any age of the document, and from a cache it does not cost a round trip.
     const cache = this.#refusedPin ? 'reload' : this.#pinned ? 'force-cache' : 'default';
     let shown = await this.#fetchKeys(signal, cache).catch((error: unknown) => {
-      if (cache === 'reload') throw error; // else of a cache, perhaps, that a box on another network has filled
+      if (cache === 'reload') throw error; // else the cached document may come from an intermediary of another network
     });
     if (!shown || (this.#pins.size > 0 && !this.#trusted(shown))) shown = await this.#fetchKeys(signal, 'reload');
     const [newest] = shown as [RelayKey];
@@ -142,16 +136,16 @@ export class Pairer {
   }
 
   async #fetchKeys(signal: AbortSignal, cache: RequestCache): Promise<RelayKey[]> {
-    const url = new URL(PATH_DISCOVERY, this.#origin); // named in errors: most often the address is wrong
+    const url = new URL(PATH_DISCOVERY, this.#origin); // errors name it, because the address is the usual mistake
     let response: Response;
     try {
       const fetch = this.#transport.fetch;
       response = await fetch(url, { signal, cache, redirect: 'error' });
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
-      throw unansweredError({ kind: 'failed', cause }, url, false);
+      throw outerError({ kind: 'failed', cause }, url, false);
     }
-    if (response.status !== 200) throw unansweredError(await readRefusal(response), url, false);
+    if (response.status !== 200) throw outerError(await readRefusal(response), url, false);
     const keys: RelayKey[] = [];
     for (const bytes of publicKeysIn(await bodyOf(response, url, signal))) {
       keys.push({ bytes, pin: pinOfDigest(await this.#suite.hash(bytes)) });
@@ -165,21 +159,21 @@ interface RelayKey {
   readonly pin: string;
 }
 
-/** Longest answer to discovery or a pairing that is read; the longest that a relay makes has some 8,000. */
-const ANSWER_MAX_BYTES = 32_768;
+/** Limit for responses of discovery and pairing. A relay's longest has some 8,000 bytes. */
+const RESPONSE_MAX_BYTES = 32_768;
 
 async function bodyOf(response: Response, what: string | URL, signal: AbortSignal): Promise<Bytes> {
   try {
-    return await readUpTo(ANSWER_MAX_BYTES, response);
+    return await readUpTo(RESPONSE_MAX_BYTES, response);
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
     if (cause instanceof ProtocolError)
       throw new RelayClientError('pairing-failed', `${what}: ${cause.message}`, { cause });
-    throw unansweredError({ kind: 'failed', cause }, what, false);
+    throw outerError({ kind: 'failed', cause }, what, false);
   }
 }
 
-/** Keys of a discovery document that are looked at: a relay in rotation has two. */
+/** The client reads this many keys of a discovery document. A relay in rotation has two. */
 const KEYS_MAX = 4;
 
 /** The public keys of a discovery document, newest first, at least one. Throws `pairing-failed`. */
@@ -194,14 +188,14 @@ function publicKeysIn(body: Bytes): Bytes[] {
       return Uint8Array.from(atob(`${publicKey}`), (character) => character.charCodeAt(0));
     });
   } catch (cause) {
-    throw new RelayClientError('pairing-failed', 'no relay answers there: discovery is not its JSON', { cause });
+    throw new RelayClientError('pairing-failed', 'not a relay: discovery is not JSON with keys', { cause });
   }
   const speaks = Array.isArray(document?.versions) && document.versions.includes(PROTOCOL_VERSION);
   const whole = keys.length > 0 && keys.every((key) => key.length === KEM_PUBLIC_KEY_BYTES);
   if (!speaks || document?.suite !== SUITE_ID || !whole) {
     throw new RelayClientError(
       'pairing-failed',
-      `the relay shows no key of version ${PROTOCOL_VERSION} and suite ${SUITE_ID}`,
+      `the relay does not show a key of version ${PROTOCOL_VERSION} and suite ${SUITE_ID}`,
     );
   }
   return keys;

@@ -1,5 +1,5 @@
-// A session as its client sees it: numbers for messages, and when to give it up (SPEC §6, §7). Below it the pool, which
-// keeps one session in use, replaces it in time, and lets parallel calls share one pairing.
+// The client's side of a session: its message numbers, and when to replace it (SPEC §6, §7). Below: the pool, which keeps
+// one session in use, replaces it in time, and lets parallel calls share one pairing.
 import {
   type ClientKeys,
   IN_FLIGHT_MAX,
@@ -10,13 +10,13 @@ import {
 import { ignore, orAborted } from '../abort.ts';
 import { elapsedMs, type Instant, isBefore, now } from './clock.ts';
 
-/** Share of its lifetime or numbers after which a session is replaced in the background (SPEC §7). */
+/** Share of its lifetime or numbers after which the client replaces a session in the background (SPEC §7). */
 const REKEY_AT = 0.8;
-/** Numbers kept for cancels when the rest is used up, and time kept for the way to the relay. */
+/** Share of the numbers reserved for cancels, and of the time reserved for the way to the relay. */
 const RESERVE = 0.05;
-/** A relay drops a session without a message after 30 s; before that it is safer to pair anew. */
+/** A relay drops an unused session after 30 s, so the client pairs again before that. */
 const UNCONFIRMED_MAX_MS = 20_000;
-/** A number this share of the window behind would soon be too old for the relay to accept. */
+/** Share of the window that pending numbers may span before the oldest is nearly too old for the relay. */
 const CROWDED_AT = 0.75;
 
 /** One pairing's session. */
@@ -37,7 +37,7 @@ export class Session {
     this.pin = pin;
   }
 
-  /** Takes the secrets over and erases them in their raw form. */
+  /** Imports the secrets and erases their raw form. */
   static async create(
     suite: Suite,
     parameters: SessionParameters,
@@ -53,7 +53,7 @@ export class Session {
     return new Session(keys, parameters, pin);
   }
 
-  /** `due`: still good, to be replaced soon. `over`: no new request may begin in it. */
+  /** `due`: usable, to be replaced soon. `over`: new requests must not use it. */
   get state(): 'fresh' | 'due' | 'over' {
     const { lifetimeMs, idleMs, messageLimit, window } = this.parameters;
     const life = elapsedMs(this.pairedAt) / lifetimeMs;
@@ -66,7 +66,7 @@ export class Session {
     return life >= REKEY_AT || numbers >= REKEY_AT || crowd >= CROWDED_AT ? 'due' : 'fresh';
   }
 
-  /** How far the next number runs ahead of the oldest unanswered one. */
+  /** Distance from the oldest pending number to the next one. */
   get #spread(): number {
     const oldest = this.#outstanding.values().next();
     return oldest.done ? 0 : this.#nextNumber - oldest.value;
@@ -77,7 +77,7 @@ export class Session {
     return this.#outstanding.size < Math.min(IN_FLIGHT_MAX, this.parameters.window / 2);
   }
 
-  /** Resolves when it may have room again. One that gives up leaves the queue, so that it takes no other's turn. */
+  /** Resolves when there may be room again. An aborted waiter leaves the queue, so that the next one is woken. */
   async room(signal: AbortSignal | undefined): Promise<void> {
     let wake = ignore;
     const woken = new Promise<void>((resolve) => {
@@ -91,7 +91,7 @@ export class Session {
     }
   }
 
-  /** The next message number. Give it back with {@link Session.settle}. */
+  /** The next message number. Return it with {@link Session.settle}. */
   take(): number {
     const n = this.#nextNumber;
     this.#nextNumber += 1;
@@ -100,9 +100,9 @@ export class Session {
     return n;
   }
 
-  /** The message was answered, or given up. */
-  settle(n: number, answered: boolean): void {
-    if (answered) this.#confirmed = true;
+  /** Ends a message. @param confirmed true with an authenticated response, which shows that the relay has the session. */
+  settle(n: number, confirmed: boolean): void {
+    if (confirmed) this.#confirmed = true;
     this.#outstanding.delete(n);
     const next = this.#waiting.values().next();
     if (next.done) return;
@@ -111,8 +111,8 @@ export class Session {
   }
 
   /**
-   * True when this session proves that nothing sent in `old` since `firstSentAt` can have run, or ever will: the store
-   * that made it is newer than the old session, whose secrets it never had, and stood before the first byte was sent.
+   * True when this session proves that nothing sent in `old` since `firstSentAt` has run or ever will: the relay's store is
+   * newer than `old`, so it never had its secrets, and it existed before the first byte was sent.
    */
   provesLost(old: Session, firstSentAt: Instant): boolean {
     const { storeEpochMs, storeAgeMs } = this.parameters;
@@ -126,7 +126,7 @@ export interface Lease {
   readonly n: number;
 }
 
-/** The session in use, and its successor. */
+/** The session in use and its successor. */
 export class Sessions {
   readonly #pair: () => Promise<Session>;
   readonly #onPaired: (session: Session, background: boolean) => Promise<void>;
@@ -145,7 +145,7 @@ export class Sessions {
     this.#onRekeyFailed = onRekeyFailed;
   }
 
-  /** A number in a session that may carry it; waits for a pairing and for room. Throws the signal's reason. */
+  /** A number in a usable session. Waits for a pairing and for room. Throws the signal's reason. */
   async lease(signal: AbortSignal | undefined): Promise<Lease> {
     for (;;) {
       const session = this.#usable() ?? (await orAborted(this.renew(), signal));
@@ -154,7 +154,7 @@ export class Sessions {
     }
   }
 
-  /** Pairs now, or joins the pairing that is under way. */
+  /** Pairs now, or joins the pairing in progress. */
   renew(background = false): Promise<Session> {
     this.#pairing ??= this.#pair()
       .then(async (session) => {
@@ -168,7 +168,7 @@ export class Sessions {
     return this.#pairing;
   }
 
-  /** A session that is not this one. */
+  /** A session other than this one. */
   replace(old: Session): Promise<Session> {
     return this.#current === old || !this.#current ? this.renew() : Promise.resolve(this.#current);
   }
@@ -186,7 +186,7 @@ export class Sessions {
     return session;
   }
 
-  /** In the background: the calls meanwhile use the old session, and a failure is not theirs. */
+  /** Pairs in the background. Calls meanwhile use the old session and do not fail with it. */
   #rekey(): void {
     if (this.#pairing || (this.#rekeyFailedAt && elapsedMs(this.#rekeyFailedAt) < REKEY_PAUSE_MS)) return;
     this.renew(true).catch((error) => {
@@ -196,5 +196,5 @@ export class Sessions {
   }
 }
 
-/** Between two tries to rekey in the background. */
+/** Pause after a rekey in the background failed. */
 const REKEY_PAUSE_MS = 10_000;

@@ -1,17 +1,17 @@
-// AbortSignal of an older React Native (0.87 and before, and so Expo 57) completed to what the standard has (DOM §3.2):
-// reasons, `throwIfAborted`, `timeout` and `any`. Nothing that is there is replaced.
+// Completes the AbortSignal of React Native up to 0.87 (Expo 57) by the standard's missing parts (DOM §3.2): reasons,
+// `throwIfAborted`, `timeout` and `any`. Existing members stay.
 import { domError } from '../dom.ts';
 
 type AbortClasses = Pick<typeof globalThis, 'AbortController' | 'AbortSignal'>;
 
-/** Once, before the first call. */
+/** Call once, before the first request. */
 export function completeAbort({ AbortController, AbortSignal }: AbortClasses): void {
   const signals = AbortSignal.prototype as Partial<AbortSignal>;
   if (!signals.throwIfAborted) addReasons({ AbortController, AbortSignal });
   const statics = AbortSignal as Partial<typeof AbortSignal>;
   statics.timeout ??= (ms) => {
     const controller = new AbortController();
-    setTimeout(() => controller.abort(domError('TimeoutError', 'the time is over')), ms);
+    setTimeout(() => controller.abort(domError('TimeoutError', 'the operation timed out')), ms);
     return controller.signal;
   };
   statics.any ??= (sources) => {
@@ -33,7 +33,7 @@ function addReasons({ AbortController, AbortSignal }: AbortClasses): void {
   Object.defineProperty(AbortController.prototype, 'abort', {
     configurable: true,
     writable: true,
-    value(this: AbortController, reason: unknown = domError('AbortError', 'it was aborted')) {
+    value(this: AbortController, reason: unknown = domError('AbortError', 'the operation was aborted')) {
       if (!this.signal.aborted) reasons.set(this.signal, reason);
       abort.call(this);
     },
@@ -43,7 +43,7 @@ function addReasons({ AbortController, AbortSignal }: AbortClasses): void {
       configurable: true,
       get(this: AbortSignal) {
         if (!this.aborted) return undefined;
-        if (!reasons.has(this)) reasons.set(this, domError('AbortError', 'it was aborted')); // before this was here
+        if (!reasons.has(this)) reasons.set(this, domError('AbortError', 'the operation was aborted')); // aborted earlier
         return reasons.get(this);
       },
     },

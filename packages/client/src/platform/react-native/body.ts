@@ -1,11 +1,11 @@
-// Request bodies in React Native: all of them whole, in memory. A file of a form is `{uri, name, type}` there and is read
-// where it lies.
+// Request bodies in React Native, whole and in memory. A file of a form is `{uri, name, type}`, and the client reads the
+// URI.
 import { type Bytes, concatBytes, copyBytes } from '@mte-relay/protocol';
 import { RelayClientError } from '../../api/errors.ts';
 import { ofBytes, type RequestBody } from '../body.ts';
 import type { PlainRequest } from './request.ts';
 
-/** Throws RelayClientError `option-unsupported` for what cannot be read here. */
+/** Throws RelayClientError `option-unsupported` for a body that React Native cannot read. */
 export async function takeWholeBody(request: Request, given: unknown): Promise<RequestBody | undefined> {
   const { headers, inherited } = request as unknown as PlainRequest;
   const body = given ?? inherited;
@@ -21,7 +21,7 @@ export async function takeWholeBody(request: Request, given: unknown): Promise<R
     if (!headers.has('content-type')) headers.set('content-type', `multipart/form-data; boundary=${boundary}`);
     return ofBytes(await multipart(body as unknown as NativeFormData, boundary));
   }
-  throw new RelayClientError('option-unsupported', 'React Native has no streams: give the body whole');
+  throw new RelayClientError('option-unsupported', 'React Native does not support streams: pass the whole body');
 }
 
 function utf8(text: string): Bytes {
@@ -32,7 +32,7 @@ function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** React Native's FormData, which tells its parts in its own way. */
+/** React Native's FormData, whose parts have their own form. */
 interface NativeFormData {
   getParts(): readonly ({ readonly fieldName: string; readonly headers: Readonly<Record<string, string>> } & (
     | { readonly string: string }
@@ -61,7 +61,7 @@ function bytesAt(uri: string): Promise<Bytes> {
     xhr.open('GET', uri);
     xhr.responseType = 'arraybuffer';
     xhr.onload = () => resolve(new Uint8Array(xhr.response as ArrayBuffer));
-    xhr.onerror = () => reject(new TypeError(`the file of a form cannot be read: ${uri}`));
+    xhr.onerror = () => reject(new TypeError(`cannot read a form's file: ${uri}`));
     xhr.send();
   });
 }

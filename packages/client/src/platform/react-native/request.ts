@@ -1,18 +1,18 @@
-// What the client needs of a Request, checked and completed as the standard says (Fetch §5.4). React Native's own keeps
-// its fields in an object whose inherited names it takes for fields, and forgets most options.
+// The parts of a Request that the client needs, checked and completed by the standard (Fetch §5.4). React Native's own
+// Request takes an object's inherited names for fields and drops most options.
 import { TOKEN } from '@mte-relay/protocol';
 import { checkedMethod } from '../strict-request.ts';
 
-/** The body that a Request of React Native was made with; it has no other way to read it that does not need a Blob. */
+/** React Native's Request keeps its body here. Every other way to read it needs a Blob. */
 interface MadeWith {
   readonly _bodyInit?: unknown;
 }
 
-/** A request as `takeBody` of this platform meets it. */
+/** The request that this platform's `takeBody` takes. */
 export interface PlainRequest {
   readonly method: string;
   readonly headers: PlainHeaders;
-  /** Of the Request that was the input. */
+  /** Body of the Request that was the input. */
   readonly inherited: unknown;
 }
 
@@ -21,11 +21,12 @@ export function plainRequest(input: URL | Request, init: RequestInit): Request {
   const request = 'method' in input ? input : undefined;
   if (request?.bodyUsed) throw new TypeError('the body of this Request has been read');
   if (!request && /^\w+:\/\/[^/]*@/.test((input as URL).href))
-    throw new TypeError('a URL for fetch has no credentials');
+    throw new TypeError('a URL for fetch cannot have credentials');
   const method = checkedMethod(init.method ?? request?.method ?? 'GET');
   const inherited = (request as MadeWith | undefined)?._bodyInit;
   const body = init.body ?? inherited ?? undefined;
-  if (body !== undefined && (method === 'GET' || method === 'HEAD')) throw new TypeError(`${method} has no body`);
+  if (body !== undefined && (method === 'GET' || method === 'HEAD'))
+    throw new TypeError(`${method} cannot have a body`);
   const headers = new PlainHeaders(init.headers ?? request?.headers);
   const type = typeOf(body);
   if (type !== undefined && !headers.has('content-type')) headers.set('content-type', type);

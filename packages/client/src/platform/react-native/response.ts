@@ -1,11 +1,11 @@
-// The Response in React Native: its own, with a body that is whole and in memory. Its own way to text would take each
-// byte for a character, and to a Blob there is none.
+// The Response in React Native: the platform's, with a whole body in memory. Its own text() would decode each byte as a
+// character, and it cannot make a Blob of bytes.
 import { type Bytes, CLIENT_ID_FIELD, concatBytes, copyBytes } from '@mte-relay/protocol';
 import { RelayClientError } from '../../api/errors.ts';
 import { NULL_BODY_STATUSES, type OpenedResponse, progressOf, type ResponseFacts } from '../response-parts.ts';
 import { textOf } from './utf8.ts';
 
-/** Rejects unless the answer is complete. */
+/** Rejects unless the response is complete. */
 export async function wholeResponse(inner: OpenedResponse, facts: ResponseFacts): Promise<Response> {
   const { status, headers } = inner.head;
   const report = progressOf(headers, facts);
@@ -37,7 +37,10 @@ function responseOf(parts: Parts): Response {
     return content ? copyBytes(content) : new Uint8Array(0);
   };
   const unsupported = (what: string) => async (): Promise<never> => {
-    throw new RelayClientError('option-unsupported', `React Native makes no ${what} from bytes: use arrayBuffer()`);
+    throw new RelayClientError(
+      'option-unsupported',
+      `React Native cannot make a ${what} from bytes: use arrayBuffer()`,
+    );
   };
   return Object.defineProperties(response, {
     url: { value: facts.url },

@@ -1,8 +1,8 @@
-// UTF-8 without TextDecoder, which not every React Native has.
+// UTF-8 without TextDecoder, which some versions of React Native lack.
 
 const REPLACEMENT = '\uFFFD';
 
-/** Text of these bytes; what is no UTF-8 becomes U+FFFD, a byte order mark at the start goes (Encoding §4.1). */
+/** Decodes UTF-8. Invalid sequences become U+FFFD, and a leading byte order mark is dropped (Encoding §4.1). */
 export function textOf(bytes: Uint8Array): string {
   let text = '';
   let at = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
@@ -20,7 +20,7 @@ export function textOf(bytes: Uint8Array): string {
   return text;
 }
 
-/** Bytes that follow this first one of a character; undefined for one that begins none. */
+/** Number of bytes that follow this first byte of a character; undefined for an invalid first byte. */
 function bytesBehind(first: number): 0 | 1 | 2 | 3 | undefined {
   if (first < 0x80) return 0;
   if (first < 0xc2 || first > 0xf4) return undefined;
@@ -28,7 +28,7 @@ function bytesBehind(first: number): 0 | 1 | 2 | 3 | undefined {
   return first < 0xf0 ? 2 : 3;
 }
 
-/** Whether this byte can stand there: the second one may not make a longer form, a surrogate, or more than U+10FFFF. */
+/** True for a valid continuation byte. The second byte must not make an overlong form, a surrogate, or exceed U+10FFFF. */
 function isNext(byte: number | undefined, first: number, index: number): boolean {
   if (byte === undefined || byte >> 6 !== 2) return false;
   if (index > 0) return true;

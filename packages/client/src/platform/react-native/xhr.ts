@@ -1,10 +1,10 @@
-// The outer hop by XMLHttpRequest: the only way to bytes that every React Native has, since its fetch reads binary
-// answers through Blobs. Answers come whole.
+// The outer hop by XMLHttpRequest, the only way to read bytes in every version of React Native: its fetch reads binary
+// responses through Blobs. Responses are not streamed.
 import { concatBytes } from '@mte-relay/protocol';
 import type { OuterPost } from '../../outer/hop.ts';
 import { textOf } from './utf8.ts';
 
-/** fetch, as far as the client's outer requests need it. */
+/** The part of fetch that outer requests need. */
 export const fetchByXhr = ((input: string | URL, init: RequestInit = {}) =>
   send({
     method: init.method ?? 'GET',
@@ -61,7 +61,7 @@ function send(
   });
 }
 
-/** What is used of an outer answer. React Native's own Response would turn its bytes into text one by one. */
+/** The part of an outer Response that the client uses. React Native's own would decode each byte as a character. */
 function arrived(xhr: XMLHttpRequest): Response {
   const bytes = xhr.response ? new Uint8Array(xhr.response as ArrayBuffer) : new Uint8Array(0);
   const outer = {

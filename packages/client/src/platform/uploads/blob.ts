@@ -1,14 +1,14 @@
-// A sealed body as one Blob, where streams cannot be sent; a large one lies in a file.
+// A sealed body as one Blob, for platforms that cannot send streams. A large one lies in a file.
 import type { Bytes } from '@mte-relay/protocol';
 import type { Gathered, Spool } from '../../outer/hop.ts';
 import { openSpool } from '../spool.ts';
 
-/** Sealed parts that are folded into one Blob, so that a large body does not lie in the script's memory. */
+/** Sealed parts of this size become one Blob, so that a large body does not lie in the script's memory. */
 const FOLD_BYTES = 1024 * 1024;
-/** Sealed bodies beyond this go where they do not lie in the browser's memory either, if there is such a place. */
+/** Sealed bodies beyond this size go to a file, if the browser has one, and leave the browser's memory too. */
 const SPOOL_FROM_BYTES = 16 * 1024 * 1024;
 
-/** @param sizeBytes of the body before it was sealed, where it is known. */
+/** @param sizeBytes size of the body before sealing, if known. */
 export async function blobOf(
   source: AsyncIterable<Bytes>,
   sizeBytes: number | undefined,

@@ -1,4 +1,4 @@
-// A sealed body as bytes, where a runtime has neither streams nor Blobs of its own bytes.
+// A sealed body as bytes, for runtimes that have neither streams nor Blobs made of bytes.
 import { type Bytes, concatBytes } from '@mte-relay/protocol';
 import { ignore } from '../../abort.ts';
 import type { Gathered } from '../../outer/hop.ts';

@@ -1,10 +1,10 @@
-// A sealed body as a stream, sent while it is sealed.
+// A sealed body as a stream that is sent as it is sealed.
 import type { Bytes } from '@mte-relay/protocol';
 import { ignore } from '../../abort.ts';
 
-/** @param signal ends the source, too. */
+/** @param signal also ends the source. */
 export function streamOf(source: AsyncGenerator<Bytes, void, undefined>, signal: AbortSignal): ReadableStream<Bytes> {
-  // Not every fetch cancels the body of a request that is aborted, or answered early.
+  // Some platforms' fetch does not cancel the body of a request that is aborted or gets an early response.
   signal.addEventListener('abort', () => void source.return().catch(ignore), { once: true });
   return new ReadableStream(
     {

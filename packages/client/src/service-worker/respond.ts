@@ -1,5 +1,5 @@
-// One request of a page, in the order its bytes travel: take its body, note it, send it sealed, hand out the answer. It
-// is sealed or it fails: nothing here ever falls back to sending it as it is.
+// One request of a page, in the order its bytes travel: read its body, record it, send it sealed, pass on the response.
+// The worker seals it or fails: it never falls back to sending the request unsealed.
 import { isIdempotent } from '@mte-relay/protocol';
 import { pause } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
@@ -9,11 +9,11 @@ import { targetOf } from '../platform/target.ts';
 import type { Journal } from './journal.ts';
 import type { Routes } from './routes.ts';
 
-/** How long a note outlives its answer: until the browser has certainly taken that over. */
-const NOTE_OUTLIVES_ANSWER_MS = 1_000;
+/** A record outlives its response by this much, until the browser has certainly received it. */
+const RECORD_OUTLIVES_RESPONSE_MS = 1_000;
 
-/** What answering needs. */
-export interface AnswerContext {
+/** The dependencies of {@link respondSealed}. */
+export interface RespondContext {
   readonly fetch: RelayFetch;
   readonly journal: Journal;
   readonly routes: Routes;
@@ -21,16 +21,16 @@ export interface AnswerContext {
   readonly pageOrigin: string;
 }
 
-/** An answer under way. */
-export interface Answering {
+/** A response in progress. */
+export interface PendingResponse {
   /** For the page. */
   readonly response: Promise<Response>;
-  /** Resolves when the body has been handed out too, or was given up. */
+  /** Resolves when the body too has been passed on or abandoned. */
   readonly done: Promise<void>;
 }
 
-/** Answers a request of a listed route. The response rejects with RelayClientError, or the reason of an abort. */
-export function answerSealed(context: AnswerContext, clientId: string, request: Request): Answering {
+/** Responds to a request of a listed route. The response rejects with RelayClientError, or the reason of an abort. */
+export function respondSealed(context: RespondContext, clientId: string, request: Request): PendingResponse {
   const { promise: done, resolve: end } = Promise.withResolvers<void>();
   const response = exchange(context, clientId, request, end);
   response.catch(end);
@@ -38,7 +38,7 @@ export function answerSealed(context: AnswerContext, clientId: string, request: 
 }
 
 async function exchange(
-  context: AnswerContext,
+  context: RespondContext,
   clientId: string,
   request: Request,
   end: (last: Promise<void> | void) => void,
@@ -48,28 +48,27 @@ async function exchange(
   const forget = isIdempotent(request.method)
     ? undefined
     : await context.journal.begin(clientId, request, body, arrivedAtMs);
-  const ended = (): void => end(forget && pause(NOTE_OUTLIVES_ANSWER_MS, undefined).then(forget));
+  const ended = (): void => end(forget && pause(RECORD_OUTLIVES_RESPONSE_MS, undefined).then(forget));
   try {
-    const answer = await context.fetch(sealedUrl(context, request.url), {
+    const inner = await context.fetch(sealedUrl(context, request.url), {
       method: request.method,
       headers: request.headers,
       body: body ?? null,
       credentials: credentialsOf(context, request),
       keepalive: request.keepalive,
-      // The browser follows redirects itself, by the page's own mode, and asks this worker again: so that the page sees
-      // its true URL, and the address bar of a posted form too.
+      // The browser follows redirects itself, by the page's own mode, with a new fetch event. So the page sees its true
+      // URL, as does the address bar after a form post.
       redirect: 'manual',
       signal: request.signal,
     });
-    const response = redirectOf(context, request, answer) ?? answer;
-    return watched(response, ended);
+    return watched(redirectOf(context, request, inner) ?? inner, ended);
   } catch (error) {
     ended();
     throw error;
   }
 }
 
-/** Undefined when there is none, which is not an empty one. Large ones are Blobs outside of the script's memory. */
+/** Undefined for a request without a body, which differs from an empty one. A Blob may lie outside the script's memory. */
 async function bodyOf(request: Request): Promise<Blob | undefined> {
   if (request.method === 'GET' || request.method === 'HEAD') return undefined;
   const body = await request.blob();
@@ -77,38 +76,38 @@ async function bodyOf(request: Request): Promise<Blob | undefined> {
 }
 
 /** The same path and query at the relay. */
-function sealedUrl({ relayOrigin }: AnswerContext, href: string): string {
+function sealedUrl({ relayOrigin }: RespondContext, href: string): string {
   return relayOrigin + targetOf(new URL(href));
 }
 
-/** A request to the page's own origin carries its cookies, also when the relay that answers it is elsewhere. */
-function credentialsOf({ pageOrigin }: AnswerContext, { url, credentials }: Request): RequestCredentials {
+/** A request to the page's own origin carries its cookies, even to a relay of another origin. */
+function credentialsOf({ pageOrigin }: RespondContext, { url, credentials }: Request): RequestCredentials {
   return credentials === 'same-origin' && new URL(url).origin === pageOrigin ? 'include' : credentials;
 }
 
 /**
- * The redirect as the browser is to follow it; undefined when the answer is none.
+ * The redirect for the browser to follow; undefined when the response is not a redirect.
  * @throws RelayClientError `redirect-refused` when following it would send the request unsealed.
  */
-function redirectOf(context: AnswerContext, request: Request, answer: Response): Response | undefined {
-  const location = answer.headers.get('location');
-  if (!REDIRECT_STATUSES.has(answer.status) || location === null) return undefined;
+function redirectOf(context: RespondContext, request: Request, inner: Response): Response | undefined {
+  const location = inner.headers.get('location');
+  if (!REDIRECT_STATUSES.has(inner.status) || location === null) return undefined;
   const sealedAt = sealedUrl(context, request.url);
   if (!URL.canParse(location, sealedAt)) throw refused('Location is not a URL');
   const target = new URL(location, sealedAt);
   const { origin } = new URL(request.url);
   const href = target.origin === context.relayOrigin ? origin + target.href.slice(target.origin.length) : target.href;
-  if (isFollowedByItself(request, answer.status) && !context.routes.lists(href)) {
-    throw refused(`to ${target.origin}, on no listed route`);
+  if (isFollowed(request, inner.status) && !context.routes.lists(href)) {
+    throw refused(`to ${target.origin}, which is not on a listed route`);
   }
-  return Response.redirect(href, answer.status);
+  return Response.redirect(href, inner.status);
 }
 
 /**
- * True where the browser will send the same kind of request to the new place. A posted form that becomes a navigation by
- * GET has nothing left to seal but its URL, and navigations pass by.
+ * True when the browser will send the same kind of request to the new URL. A form post that becomes a GET navigation is
+ * not sealed, as all navigations are not.
  */
-function isFollowedByItself({ mode, redirect }: Request, status: number): boolean {
+function isFollowed({ mode, redirect }: Request, status: number): boolean {
   return mode === 'navigate' ? status === 307 || status === 308 : redirect === 'follow';
 }
 
@@ -116,7 +115,7 @@ function refused(why: string): RelayClientError {
   return new RelayClientError('redirect-refused', `redirect refused: ${why}`, { mayHaveRun: true });
 }
 
-/** The response with a call at the end of its body, however that comes. */
+/** The response, with a callback when its body ends, fails or is cancelled. */
 function watched(response: Response, onEnd: () => void): Response {
   if (!response.body) {
     onEnd();
