@@ -150,7 +150,7 @@ export interface RelayClient extends RelayFetchClient {
 export interface RelayForwarder extends RelayClientBase {
   /**
    * Sends a proxy's request, sealed and resent like those of fetch. The client does not parse a URL, does not add, join or
-   * drop fields, does not follow redirects and does not decode content. Any method may have a body.
+   * drop a field, does not follow a redirect and does not decode content. Any method may have a body.
    * @throws RelayClientError with a `code`; the error of the body's source; or the signal's reason.
    */
   readonly forward: (request: ForwardRequest) => Promise<ForwardAnswer>;

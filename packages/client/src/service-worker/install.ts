@@ -35,7 +35,7 @@ export interface RelayServiceWorkerOptions extends Omit<WorkerConfiguration, 'pi
 /**
  * Installs a service worker that seals this page's requests to the listed routes. Resolves once the worker controls this
  * page; the page must not call its API before.
- * @throws RelayClientError `misuse` for invalid options; `no-service-worker` when the worker does not control the page,
+ * @throws RelayClientError `misuse` for invalid options; `no-service-worker` when the worker never controls the page,
  *   with the reason: an insecure context, a browser without service workers, a missing script, a timeout.
  */
 export async function installRelayServiceWorker(
