@@ -1,11 +1,11 @@
-// `mte-relay doctor`: tests a deployment from outside, in the order in which a first request would meet its faults:
-// reach, discovery, pin, what needs no session, pairing, what needs one.
+// `mte-relay doctor`: tests a deployment from outside, in the order in which a first request would meet faults: reach,
+// discovery, pin, checks without a session, pairing, checks with a session.
 import { readFileSync } from 'node:fs';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { checkForeignOrigin, checkOrigin, checkWebSocket } from './doctor/checks/browser.ts';
 import { checkDiscovery, checkEcho, checkPin, checkUnsealed } from './doctor/checks/discovery.ts';
 import { checkAdminPort } from './doctor/checks/exposure.ts';
-import { checkAnswerStreaming, checkUploadStreaming, checkUploads } from './doctor/checks/middlebox.ts';
+import { checkResponseStreaming, checkUploadStreaming, checkUploads } from './doctor/checks/middlebox.ts';
 import { checkCertificate, checkPlainHttp, checkReach } from './doctor/checks/reach.ts';
 import {
   checkPairing,
@@ -57,7 +57,7 @@ async function examine(options: DoctorOptions, report: Report): Promise<void> {
   } finally {
     hop.close();
   }
-  if (signal.aborted) report.fail('time limit', `${options.timeoutMs / 1000} s were over`, 'give more by --timeout');
+  if (signal.aborted) report.fail('time limit', `timed out after ${options.timeoutMs / 1000} s`, 'raise --timeout');
 }
 
 async function runChecks(examination: Examination, signal: AbortSignal): Promise<void> {
@@ -69,10 +69,10 @@ async function runChecks(examination: Examination, signal: AbortSignal): Promise
   if (!(await checkDiscovery(examination))) return;
   const isPinned = checkPin(examination);
   await run([checkEcho, checkUnsealed, checkOrigin, checkForeignOrigin, checkWebSocket, checkAdminPort]);
-  if (!isPinned) return examination.report.skip('pairing', 'nothing is sealed to a key that is not pinned');
+  if (!isPinned) return examination.report.skip('pairing', 'the doctor does not seal to a key that is not pinned');
   if (signal.aborted || !(await checkPairing(examination)) || !(await checkRoundTrip(examination))) return;
   await run([checkReplay, checkPods, checkUploadStreaming, checkUploads, checkTiming]);
-  await run([checkUpstream, checkAnswerStreaming]);
+  await run([checkUpstream, checkResponseStreaming]);
 }
 
 function authorities(file: string | undefined): string | undefined {

@@ -1,5 +1,5 @@
-// `mte-relay egress`: a plain HTTP port that seals toward a relay, for programs in any language. Listen, pair, serve,
-// stop, in that order.
+// `mte-relay egress`: a plain HTTP port that seals its requests to a relay, for programs in any language. Listen, pair,
+// serve, stop, in that order.
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRelayForwarder, RelayClientError, type RelayForwarder } from '@mte-relay/client/forward';
@@ -11,7 +11,7 @@ const DRAIN_DEADLINE_MS = 10_000;
 const PAIRING_PAUSE_MS = 500;
 const PAIRING_PAUSE_MAX_MS = 5_000;
 
-/** Runs the subcommand until it is told to stop; resolves with the exit code. Throws what makes it useless. */
+/** Runs the subcommand until a signal; resolves with the exit code. Throws errors that waiting cannot resolve. */
 export async function runEgress(args: readonly string[]): Promise<number> {
   const options = egressOptions(args, process.env);
   if (!options) {
@@ -23,16 +23,16 @@ export async function runEgress(args: readonly string[]): Promise<number> {
   logEvents(client, log);
   const listener = new Listener(client, log, options.maxConcurrent);
   const stopping = new AbortController();
-  const told = toldToStop(stopping);
+  const signalled = stopSignal(stopping);
   const url = await listener.listen(options.listen);
   log('info', 'listening', { url, relay: options.relay });
   if (!isLoopback(options.listen.host)) {
-    log('warning', 'other machines may reach this port: whoever does can use the relay, and reads in clear', { url });
+    log('warning', 'other machines can reach this port and use the relay, and traffic to it is not sealed', { url });
   }
   try {
     await firstPairing(client, log, stopping.signal);
     if (!stopping.signal.aborted) process.stdout.write(`ready ${url}\n`);
-    await told;
+    await signalled;
     log('info', 'stopping');
     await listener.stop(DRAIN_DEADLINE_MS);
     return 0;
@@ -45,8 +45,8 @@ export async function runEgress(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Resolves at the first signal; a second one ends the process as if nobody listened. */
-async function toldToStop(stopping: AbortController): Promise<void> {
+/** Resolves at the first signal. A second one has its default effect and ends the process. */
+async function stopSignal(stopping: AbortController): Promise<void> {
   const { signal } = stopping;
   const ended = (name: string): Promise<unknown> => once(process, name, { signal }).catch(() => undefined);
   await Promise.race([ended('SIGTERM'), ended('SIGINT')]);
@@ -54,8 +54,8 @@ async function toldToStop(stopping: AbortController): Promise<void> {
 }
 
 /**
- * Resolves when a session stands, made here or for a caller's request, or when told to stop.
- * @throws RelayClientError when the relay has another key than the pinned one, which waiting does not heal.
+ * Resolves with the first session, made here or for a caller's request, or when stopping.
+ * @throws RelayClientError when the relay's key does not match the pin, which waiting cannot resolve.
  */
 async function firstPairing(client: RelayForwarder, log: Log, stopping: AbortSignal): Promise<void> {
   let paired = false;
@@ -68,7 +68,7 @@ async function firstPairing(client: RelayForwarder, log: Log, stopping: AbortSig
     } catch (error) {
       if (!(error instanceof RelayClientError) || error.code === 'pin-mismatch') throw error;
       const reason = causeOf(error);
-      log('warning', 'not ready: no pairing with the relay yet', { code: error.code, error: error.message, reason });
+      log('warning', 'pairing failed: retrying', { code: error.code, error: error.message, reason });
       await sleep(pauseMs, undefined, { signal: stopping }).catch(() => undefined);
     }
   }
@@ -79,7 +79,7 @@ function nextPauseMs(pauseMs: number): number {
   return Math.min(pauseMs * 2, PAIRING_PAUSE_MAX_MS);
 }
 
-/** The innermost cause: what the operating system said. */
+/** The innermost cause, usually an error of the operating system. */
 function causeOf(error: Error): string | undefined {
   let cause = error.cause;
   while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
@@ -89,7 +89,7 @@ function causeOf(error: Error): string | undefined {
 
 function logEvents(client: RelayForwarder, log: Log): void {
   client.on('pair', ({ pin }) => log('info', 'paired', { pin }));
-  client.on('rekey', ({ pin }) => log('debug', 'paired anew', { pin }));
-  client.on('resend', ({ method, reason }) => log('debug', 'sent again', { method, reason }));
-  client.on('error', (error) => log('warning', 'pairing anew failed', { error: String(error) }));
+  client.on('rekey', ({ pin }) => log('debug', 'rekeyed', { pin }));
+  client.on('resend', ({ method, reason }) => log('debug', 'request resent', { method, reason }));
+  client.on('error', (error) => log('warning', 'rekey failed', { error: String(error) }));
 }

@@ -1,4 +1,4 @@
-// Exit codes: curl's where curl has one, sysexits' for usage.
+// Exit codes: those of curl where curl has one, that of sysexits for wrong usage.
 import { RelayClientError } from '@mte-relay/client';
 
 const EXIT_OTHER = 1;
@@ -7,7 +7,7 @@ export const EXIT_HTTP_ERROR = 22; // curl: --fail and status 400 or more
 export const EXIT_PIN_MISMATCH = 60; // curl: the peer cannot be authenticated
 export const EXIT_USAGE = 64; // sysexits: EX_USAGE
 
-/** The command was called wrongly. */
+/** Wrong usage of the command. */
 export class UsageError extends Error {
   readonly help: string;
 
@@ -17,7 +17,7 @@ export class UsageError extends Error {
   }
 }
 
-/** The exit code of what ended the command. */
+/** The exit code for the error that ended the command. */
 export function exitOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT_USAGE;
   if (!(error instanceof RelayClientError)) return EXIT_OTHER;

@@ -1,4 +1,4 @@
-// `mte-relay fetch`: the curl of the system. Options, request, answer, in that order.
+// `mte-relay fetch`: a curl that seals. Options, request, response, in that order.
 import { createWriteStream, openAsBlob } from 'node:fs';
 import { STATUS_CODES } from 'node:http';
 import { Readable, type Writable } from 'node:stream';
@@ -11,13 +11,13 @@ export const FETCH_HELP = `mte-relay fetch [options] URL
 
   -X, --request METHOD   method; default GET, or POST with -d
   -H, --header 'N: V'    adds a request field; may be repeated
-  -d, --data DATA        body; @FILE sends a file, @- standard input; several are joined with &
+  -d, --data DATA        body; @FILE sends a file, @- standard input; repeated ones are joined with &
   -o, --output FILE      writes the body there instead of to standard output
   -i, --include          writes status and fields before the body
   -L, --location         follows redirects of the relay's origin
       --fail             with status 400 or more: no body, exit code 22
       --pin PIN          trusts this key of the relay (sha256-...); may be repeated
-      --relay URL        the relay, when URL is only a path; default: URL's origin
+      --relay URL        the relay, if URL is only a path; default: URL's origin
       --help             this text
 `;
 
@@ -43,7 +43,7 @@ export async function runFetch(args: readonly string[]): Promise<number> {
     const response = await client.fetch(options.url, options.init);
     if (options.fail && response.status >= 400) {
       await response.body?.cancel();
-      process.stderr.write(`mte-relay: ${options.url.href} answered ${response.status}\n`);
+      process.stderr.write(`mte-relay: ${options.url.href} responded ${response.status}\n`);
       return EXIT_HTTP_ERROR;
     }
     await writeResponse(response, options);
@@ -53,7 +53,7 @@ export async function runFetch(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Undefined when help is asked for. */
+/** Undefined for --help. */
 async function fetchOptions(args: readonly string[]): Promise<FetchOptions | undefined> {
   const { values, positionals } = parse(args);
   if (values.help) return undefined;
@@ -127,7 +127,7 @@ function headersOf(lines: readonly string[]): Headers {
 
 type Body = NonNullable<RelayRequestInit['body']>;
 
-/** A file is opened as a Blob, so that it can be read again; standard input cannot. */
+/** A file becomes a Blob, which can be resent. Standard input cannot be resent. */
 async function bodyOf(data: readonly string[]): Promise<Body> {
   if (data.length === 1 && data[0] === '@-') return Readable.toWeb(process.stdin) as Body;
   if (data.length === 1 && data[0]?.startsWith('@')) {
@@ -147,7 +147,7 @@ async function writeResponse(response: Response, options: FetchOptions): Promise
   const body = response.body
     ? Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0])
     : Readable.from([]);
-  // Standard output stays open: the process may still have to say something.
+  // Standard output stays open for later output of the process.
   await pipeline(body, target, { end: outputFile !== undefined });
 }
 

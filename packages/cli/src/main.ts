@@ -1,4 +1,4 @@
-// The command `mte-relay`: picks the subcommand, and is the only place that ends the process.
+// The command `mte-relay`: picks the subcommand and sets the exit code.
 import { readFileSync } from 'node:fs';
 import { runDoctor } from './doctor.ts';
 import { EGRESS_HELP } from './egress/options.ts';
@@ -10,13 +10,13 @@ const HELP = `mte-relay <command>
 
   fetch URL    send one request sealed through the relay at URL's origin
   egress       listen on a local plain HTTP port and seal its requests toward a relay
-  doctor URL   test a deployment from outside and say what is wrong
+  doctor URL   test a deployment from outside and report what is wrong
 
-  --help       this text; behind a command its options
+  --help       this text; after a command, its options
   --version    the version
 
-Exit codes: 0 answered, or stopped as told; 22 answered with 400 or more, with --fail; 7 relay unreachable; 60 key is
-not the pinned one; 64 wrong usage; 1 anything else. Of doctor: 2 warnings; 3 something failed.
+Exit codes: 0 response received, or stopped by a signal; 22 status 400 or more, with --fail; 7 relay unreachable; 60 key
+does not match the pin; 64 wrong usage; 1 anything else. Of doctor: 2 warnings; 3 a check failed.
 `;
 
 function main(args: readonly string[]): number | Promise<number> {

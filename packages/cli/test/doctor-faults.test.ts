@@ -104,8 +104,8 @@ describe('what answers', () => {
     const beganMs = performance.now();
     const { exitCode, found } = await examine(`http://127.0.0.1:${port}`, '--timeout', '1');
     expect(exitCode).toBe(7);
-    expect(found['discovery']).toEqual(finding('failed', /no answer in time/));
-    expect(found['time limit']).toEqual(finding('failed', /1 s were over/));
+    expect(found['discovery']).toEqual(finding('failed', /timed out/));
+    expect(found['time limit']).toEqual(finding('failed', /timed out after 1 s/));
     expect(performance.now() - beganMs).toBeLessThan(6_000);
   });
 
@@ -175,8 +175,8 @@ describe('what answers', () => {
 
 describe('event streams', () => {
   test.each([
-    ['that ends', 'warning', /all of it came at once/],
-    ['that goes on', 'warning', /nothing came within 8 s/],
+    ['that ends', 'warning', /everything arrived at once/],
+    ['that goes on', 'warning', /nothing arrived within 8 s/],
   ] as const)('one %s is named when a box gathers it', async (kind, state, saw) => {
     backend.handler = (_req, res) => {
       res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: one\n\n');
@@ -185,7 +185,7 @@ describe('event streams', () => {
     const port = await serve(createServer(gatheringBox));
     const options = ['--pin', relay.pin, '--stream', '/events'];
     const { exitCode, found } = await examine(`http://127.0.0.1:${port}`, ...options);
-    expect(found['answer stream']).toEqual(finding(state, saw, /gathers answers/));
+    expect(found['response stream']).toEqual(finding(state, saw, /buffers responses/));
     expect(exitCode).toBe(3); // this box knows no WebSockets either
   });
 });
@@ -225,17 +225,19 @@ describe('the upstream', () => {
   ] as const)('its own %i is told from the relay’s', async (status, state) => {
     backend.handler = (_req, res) => res.writeHead(status).end();
     const { found } = await examine(relay.url, '--pin', relay.pin, '--path', '/health');
-    expect(found['upstream']).toEqual(finding(state, new RegExp(`answered ${status} itself`), /the relay works/));
+    expect(found['upstream']).toEqual(
+      finding(state, new RegExp(`the upstream responded ${status} to`), /the relay works/),
+    );
   });
 
   test('a stream that is refused is told from one that is held back', async () => {
     const away = await relayProcessTo(urlOf(await freePort()));
     const refused = await examine(away.url, '--pin', away.pin, '--stream', '/events');
-    expect(refused.found['answer stream']).toEqual(finding('failed', /502 upstream-unreachable/, /UPSTREAM/));
+    expect(refused.found['response stream']).toEqual(finding('failed', /502 upstream-unreachable/, /UPSTREAM/));
     backend.handler = (_req, res) => res.writeHead(404).end('no such stream');
     const missing = await examine(relay.url, '--pin', relay.pin, '--stream', '/events');
-    expect(missing.found['answer stream']).toEqual(
-      finding('warning', /GET \/events answered 404 itself/, /path right/),
+    expect(missing.found['response stream']).toEqual(
+      finding('warning', /the upstream responded 404 to GET \/events/, /path right/),
     );
   });
 
@@ -283,8 +285,8 @@ describe('pages and clocks', () => {
       ),
     );
     const { found } = await examine(`http://127.0.0.1:${port}`, '--pin', relay.pin);
-    expect(found['clock of relay']).toEqual(finding('ok', /agrees with this machine/));
-    expect(found['clock of answer']).toEqual(finding('failed', /3[56]\d\d s ahead of the relay/, /NTP/));
+    expect(found['relay clock']).toEqual(finding('ok', /agrees with this machine/));
+    expect(found['response clock']).toEqual(finding('failed', /3[56]\d\d s ahead of the relay/, /NTP/));
   });
 
   test('a clock of the relay, or of this machine, that is minutes off is told once and not as a box’s', async () => {
@@ -299,8 +301,8 @@ describe('pages and clocks', () => {
       }),
     );
     const { found } = await examine(`http://127.0.0.1:${port}`, '--pin', relay.pin);
-    expect(found['clock of relay']).toEqual(finding('failed', /2[34]\d s ahead of this machine/, /third clock/));
-    expect(found['clock of answer']).toEqual(finding('ok', /agrees with the relay/));
+    expect(found['relay clock']).toEqual(finding('failed', /2[34]\d s ahead of this machine/, /third clock/));
+    expect(found['response clock']).toEqual(finding('ok', /agrees with the relay/));
   });
 
   test('a cache that keeps discovery for a day is named', async () => {
@@ -313,7 +315,7 @@ describe('pages and clocks', () => {
     );
     const { found } = await examine(`http://127.0.0.1:${port}`, '--pin', relay.pin);
     expect(found['discovery']).toEqual(finding('warning', /max-age=86400/, /outlives its rotation/));
-    expect(found['answer fields']).toEqual(finding('warning', /cache-control became public/, /caching/));
+    expect(found['response fields']).toEqual(finding('warning', /cache-control became public/, /caching/));
   });
 });
 

@@ -22,7 +22,7 @@ test('a deployment that is well gets 0, every check made, and one request upstre
     '/health',
   );
   expect(checks('failed', 'warning')).toEqual([]);
-  expect(checks('skipped')).toEqual(['certificate', 'admin port', 'answer stream']);
+  expect(checks('skipped')).toEqual(['certificate', 'admin port', 'response stream']);
   expect(checks('ok').length).toBeGreaterThan(15);
   expect(exitCode).toBe(0);
   expect(backend.ran).toEqual(['HEAD /health']);
@@ -41,8 +41,8 @@ test('without a pin it says which key it saw, warns, and ends with 2', async () 
   const { exitCode, output } = await runDoctor(relay.url);
   expect(exitCode).toBe(2);
   expect(output).toContain(`! pin             none given; the relay shows ${relay.pin}`);
-  expect(output).toMatch(/✓ sealed call +OPTIONS \* was opened/);
-  expect(output).toMatch(/^\d+ well, 1 warnings, 0 failed, \d+ skipped$/m);
+  expect(output).toMatch(/✓ sealed call +the relay opened, refused and sealed OPTIONS \*/);
+  expect(output).toMatch(/^\d+ ok, 1 warnings, 0 failed, \d+ skipped$/m);
 });
 
 test('a path and a stream that it is given are never on the wire in clear', async () => {
@@ -56,7 +56,7 @@ test('a path and a stream that it is given are never on the wire in clear', asyn
     setTimeout(() => res.end('data: last\n\n'), 200);
   };
   const { exitCode, found } = await examine(tap.url, '--pin', relay.pin, '--path', '/medlar', '--stream', '/walnut');
-  expect(found['answer stream']).toEqual(finding('ok', /first piece came after .* while it goes on/));
+  expect(found['response stream']).toEqual(finding('ok', /first piece arrived after .* before the stream ended/));
   expect(exitCode).toBe(0);
   expect(backend.ran).toEqual(['HEAD /medlar', 'GET /walnut']);
   const wire = tap.crossed.toString('latin1');

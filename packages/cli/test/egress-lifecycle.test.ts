@@ -196,7 +196,7 @@ test('told to listen where others can reach it, it warns', async () => {
     }),
   );
   await printed(egress, /^ready http:\/\/0\.0\.0\.0:\d+$/m);
-  expect(egress.output()).toContain('other machines may reach this port');
+  expect(egress.output()).toContain('other machines can reach this port');
 });
 
 test('an address that is taken ends it with the reason', async () => {

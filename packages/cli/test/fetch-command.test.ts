@@ -129,7 +129,7 @@ test('a truncated answer is exit code 1, never success', async () => {
   };
   const { code, stderr } = await run(['fetch', '--pin', relay.pin, relay.url]);
   expect(code).toBe(1);
-  expect(stderr).toContain('ended before it was complete');
+  expect(stderr).toContain('closed before the response was complete');
 });
 
 test.each([

@@ -1,4 +1,4 @@
-// What the checks of one run share: the way to the relay, what was learnt on it, and where findings go.
+// The state that the checks of one run share: the connection to the relay, earlier results, and the report.
 import type { Bytes, RequestHead, Suite } from '@mte-relay/protocol';
 import type { Hop } from './hop.ts';
 import type { DoctorOptions } from './options.ts';
@@ -19,7 +19,7 @@ export interface Examination {
   readonly report: Report;
   /** PEM of `--ca`. */
   readonly ca: string | undefined;
-  /** False when the certificate cannot be believed. */
+  /** True when the certificate is trusted, or without TLS on this machine. */
   tlsProven: boolean;
   /** Newest first. */
   keys: readonly ShownKey[];
@@ -29,14 +29,14 @@ export interface Examination {
 }
 
 /**
- * A request that the relay answers itself, inside the seal, with 400 `path-refused`: its path policy refuses "*" before
- * anything is forwarded, so all of the relay is used and nothing runs at the upstream.
+ * A request to which the relay itself responds, sealed, with 400 `path-refused`. Its path policy refuses "*" before it
+ * forwards anything, so the request tests the whole relay and never reaches the upstream.
  */
 export function harmless(session: DoctorSession): RequestHead {
   return session.head('OPTIONS', '*');
 }
 
-/** The relay's own answer to {@link harmless}. */
+/** The relay's own response to {@link harmless}. */
 export const HARMLESS_FAILURE = 'path-refused';
 
 export function isLoopback(host: string): boolean {

@@ -1,24 +1,24 @@
-// The outer hop as the doctor sees it: requests whose connection, address and every header are known. fetch would hide
-// them, follow redirects and undo content codings.
+// The doctor's outer hop: requests with known connection, address and headers. fetch would hide them, follow redirects and
+// decode content.
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { isIPv6, type LookupFunction } from 'node:net';
 
-/** Longest one request may take. */
+/** Timeout of one request. */
 const REQUEST_TIMEOUT_MS = 10_000;
-/** An answer that the doctor asked for is never longer. */
+/** Responses to the doctor's requests are never longer. */
 const BODY_MAX_BYTES = 4 * 1024 * 1024;
 
-/** One answer on the outer hop, read to its end. */
-export interface OuterAnswer {
+/** A complete response on the outer hop. */
+export interface OuterResponse {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
-  /** Every value of a field, in order: a field that came twice is seen. */
+  /** All values of a field, in order, so that a repeated field shows. */
   readonly values: (name: string) => readonly string[];
   readonly body: Buffer;
-  /** From the call until the head was here, ms. */
+  /** From the call to the head, ms. */
   readonly headMs: number;
-  /** Until the end, ms. */
+  /** From the call to the end, ms. */
   readonly totalMs: number;
 }
 
@@ -27,18 +27,18 @@ export interface OuterRequest {
   readonly target: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
-  /** On a connection of its own; default: the one that is kept. */
+  /** True for a new connection. Default: the kept one. */
   readonly fresh?: boolean;
 }
 
-/** The way to one relay. */
+/** Connections to one relay. */
 export class Hop {
   readonly url: URL;
   readonly #signal: AbortSignal;
   readonly #kept: HttpAgent;
-  /** Addresses that were reached, for fresh connections in turn; empty: any. */
+  /** Reached addresses, for fresh connections in turn. Empty: any. */
   addresses: readonly string[] = [];
-  /** Set once the certificate was believed: another one on a later connection is somebody else's. */
+  /** Set once the certificate is trusted. Then later connections must have a trusted one too. */
   authorities: string[] | undefined;
   #turn = 0;
 
@@ -66,8 +66,8 @@ export class Hop {
     return this.url.protocol === 'https:';
   }
 
-  /** One request and its whole answer. Rejects with the system's error, or `TimeoutError`. */
-  async send(outer: OuterRequest): Promise<OuterAnswer> {
+  /** One request and its complete response. Rejects with the system's error, or `TimeoutError`. */
+  async send(outer: OuterRequest): Promise<OuterResponse> {
     const beganMs = performance.now();
     const req = this.open(outer);
     req.end(outer.body);
@@ -84,10 +84,10 @@ export class Hop {
     };
   }
 
-  /** A request that has been begun; its body is the caller's to write. */
+  /** Begins a request. The caller writes its body. */
   open({ method, target, headers, fresh, body }: OuterRequest): ClientRequest {
     const request = this.#isTls ? requestHttps : requestHttp;
-    // A fresh connection asks to be kept too: one that says "close" is closed on an upload that is answered early.
+    // keep-alive on fresh connections too: with "close", an early response would end the upload.
     const agent = fresh ? this.#oneConnection() : this.#kept;
     const length = body && { 'content-length': String(body.length) };
     const req = request({
@@ -98,8 +98,8 @@ export class Hop {
       headers: { host: this.url.host, ...length, ...headers },
       agent,
       signal: AbortSignal.any([this.#signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
-      // The certificate has a check of its own; with a bad one, what is behind it is still looked at. Nothing that is
-      // sent then needs TLS: it is public, or sealed to a pinned key.
+      // A separate check covers the certificate. With a bad one the other checks still run, and send only public data or
+      // data sealed to a pinned key.
       ...(this.authorities ? { ca: this.authorities } : { rejectUnauthorized: false }),
       ...(fresh && this.addresses.length > 0 && { lookup: lookupTo(this.#nextAddress()) }),
     });
@@ -118,14 +118,14 @@ export class Hop {
   }
 }
 
-/** The head of the answer. What fails behind it is the body's to tell. */
+/** Resolves with the head of the response. Reading the body reports later failures. */
 export function responseOf(req: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     req.on('response', resolve);
-    req.on('error', reject); // also behind the answer, where nobody waits any more
+    req.on('error', reject); // has no effect after the response
     req.on('upgrade', (_res, socket) => {
       socket.destroy();
-      reject(new Error('it switches protocols, unasked'));
+      reject(new Error('the server switches protocols without being asked'));
     });
   });
 }
@@ -135,16 +135,16 @@ export async function bodyOf(res: IncomingMessage): Promise<Buffer> {
   let bytes = 0;
   for await (const piece of res) {
     bytes += (piece as Buffer).length;
-    if (bytes > BODY_MAX_BYTES) throw new Error(`the answer is longer than ${BODY_MAX_BYTES} bytes`);
+    if (bytes > BODY_MAX_BYTES) throw new Error(`the response is longer than ${BODY_MAX_BYTES} bytes`);
     pieces.push(piece as Buffer);
   }
   return Buffer.concat(pieces);
 }
 
-/** What the system, or the clock, said of a failure. */
+/** The reason of a failure, from the system or a timeout. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError' || error.name === 'AbortError') return 'no answer in time';
+  if (error.name === 'TimeoutError' || error.name === 'AbortError') return 'timed out';
   const { code } = error as { code?: string };
   return code && !error.message.includes(code) ? `${code}: ${error.message}` : error.message;
 }

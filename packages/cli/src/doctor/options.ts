@@ -1,4 +1,4 @@
-// What `mte-relay doctor` is told.
+// The options of `mte-relay doctor`.
 import { parseArgs } from 'node:util';
 import { PIN } from '@mte-relay/protocol';
 import { UsageError } from '../exit.ts';
@@ -8,31 +8,31 @@ const TIMEOUT_SECONDS_MAX = 600;
 const CALLS_DEFAULT = 20;
 const CALLS_MAX = 1000;
 const UPLOAD_MB_DEFAULT = 10;
-/** A relay throws away this much of a request that it has answered, and no more. */
+/** After an early response, a relay discards at most this much of the request. */
 const UPLOAD_MB_MAX = 60;
 const ADMIN_PORT_DEFAULT = 9090;
 const METHODS = ['HEAD', 'GET', 'OPTIONS'];
 
 export const DOCTOR_HELP: string = `mte-relay doctor URL [options]
 
-Tests a deployment from outside, step by step, and says what is wrong and what to do. Nothing runs at the upstream
-unless --path or --stream asks for it, and what they name is only ever sent sealed.
+Tests a deployment from outside, step by step, and reports what is wrong and what to do. The upstream gets a request only
+with --path or --stream, and these paths are always sent sealed.
 
       --pin PIN          the key that the relay must show (sha256-...); may be repeated
       --path PATH        sends one sealed request for this path to the upstream
       --method METHOD    of that request: ${METHODS.join(', ')}; default HEAD
-      --stream PATH      reads this event stream of the upstream, sealed, and says whether it arrives as it is sent
-      --origin ORIGIN    a page's origin that CORS_ORIGINS has, e.g. https://app.example.com
-      --calls N          sealed calls that are timed; default ${CALLS_DEFAULT}
-      --upload-mb N      largest upload that is tried, in MB; default ${UPLOAD_MB_DEFAULT}, at most ${UPLOAD_MB_MAX}; 0 tries none
-      --ca FILE          certificate authorities to believe besides the system's, in PEM
+      --stream PATH      reads this event stream of the upstream, sealed, and reports whether it arrives as it is sent
+      --origin ORIGIN    a page's origin in CORS_ORIGINS, e.g. https://app.example.com
+      --calls N          number of sealed calls to time; default ${CALLS_DEFAULT}
+      --upload-mb N      size of the largest test upload, in MB; default ${UPLOAD_MB_DEFAULT}, at most ${UPLOAD_MB_MAX}; 0 skips uploads
+      --ca FILE          certificate authorities to trust besides the system's, in PEM
       --admin-port N     the port that must be closed to the outside; default ${ADMIN_PORT_DEFAULT}
-      --http-port N      where plain HTTP would answer beside https; default 80
-      --timeout SECONDS  for all of it; default ${TIMEOUT_SECONDS_DEFAULT}
+      --http-port N      the port of plain HTTP beside https; default 80
+      --timeout SECONDS  of the whole test; default ${TIMEOUT_SECONDS_DEFAULT}
       --json             one JSON object instead of lines
       --help             this text
 
-Exit codes: 0 all is well; 2 warnings; 3 something failed; 7 nothing answers; 60 the relay shows another key; 64 wrong
+Exit codes: 0 all checks passed; 2 warnings; 3 a check failed; 7 unreachable; 60 the relay shows another key; 64 wrong
 usage.
 `;
 
@@ -48,14 +48,14 @@ export interface DoctorOptions {
   readonly uploadMaxBytes: number;
   readonly caFile: string | undefined;
   readonly adminPort: number;
-  /** True when the port was named: then it is looked at on this machine too. */
+  /** True with --admin-port. The port is then checked on this machine too. */
   readonly adminPortGiven: boolean;
   readonly httpPort: number;
   readonly timeoutMs: number;
   readonly json: boolean;
 }
 
-/** Undefined when help is asked for. Throws UsageError. */
+/** Undefined for --help. Throws UsageError. */
 export function doctorOptions(args: readonly string[]): DoctorOptions | undefined {
   const { values, positionals } = parse(args);
   if (values.help) return undefined;

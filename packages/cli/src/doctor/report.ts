@@ -1,36 +1,36 @@
-// What the doctor says: one finding per check, as a line with what to do below it, or all as JSON; and the exit code.
+// The doctor's report: one finding per check, as lines or as JSON, and the exit code.
 import { EXIT_PIN_MISMATCH, EXIT_UNREACHABLE } from '../exit.ts';
 
 const EXIT_WARNINGS = 2;
 const EXIT_FAILED = 3;
 
-/** How a check came out. `skipped` says that it was not made, and why. */
+/** The result of a check. `skipped`: it was not made; the finding gives the reason. */
 export type State = 'ok' | 'warning' | 'failed' | 'skipped';
 
 /** One check of a deployment. */
 export interface Finding {
-  /** Its name: a word or two, always the same. */
+  /** Name of the check, one to three words. */
   readonly check: string;
   readonly state: State;
-  /** What was seen. */
+  /** The observation. */
   readonly saw: string;
   /** What to do about it. */
   readonly todo?: string | undefined;
-  /** Figures behind it, units in their names. */
+  /** Measured values, units in their names. */
   readonly facts?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
 }
 
 const MARK: Readonly<Record<State, string>> = { ok: '✓', warning: '!', failed: '✗', skipped: '–' };
 const CHECK_WIDTH = 16;
-/** Longest sentence: much of it may be what a server said. */
+/** Longest sentence, because it may quote a server. */
 const SENTENCE_MAX_CHARACTERS = 1000;
-/** What a terminal acts upon instead of showing it: controls, and marks that turn the direction of writing. */
+/** Characters that act on a terminal: controls, and marks that change the direction of text. */
 const NOT_SHOWN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** Collects findings, and tells each as it comes. */
+/** Collects findings and reports each at once. */
 export class Report {
   readonly findings: Finding[] = [];
-  /** Set by the two failures that have exit codes of their own. */
+  /** Set by the two failures with their own exit codes. */
   pinMismatch = false;
   unreachable = false;
   readonly #tell: (finding: Finding) => void;
@@ -65,7 +65,7 @@ export class Report {
     return this.findings.filter((finding) => finding.state === state).length;
   }
 
-  /** 0 well, 2 warnings, 3 something failed, 7 nothing answers, 60 another key than the pinned one. */
+  /** 0 all passed, 2 warnings, 3 a check failed, 7 unreachable, 60 the relay's key does not match the pin. */
   get exitCode(): number {
     if (this.unreachable) return EXIT_UNREACHABLE;
     if (this.pinMismatch) return EXIT_PIN_MISMATCH;
@@ -77,7 +77,7 @@ export class Report {
     const [ok, warning, failed, skipped] = (['ok', 'warning', 'failed', 'skipped'] as const).map((state) =>
       this.count(state),
     );
-    return `${ok} well, ${warning} warnings, ${failed} failed, ${skipped} skipped`;
+    return `${ok} ok, ${warning} warnings, ${failed} failed, ${skipped} skipped`;
   }
 }
 
@@ -86,7 +86,7 @@ function shown(text: string): string {
   return cut.replace(NOT_SHOWN, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
-/** A finding for people: one line, and what to do on the next. */
+/** A finding as text: one line, and what to do on the next. */
 export function lineOf({ check, state, saw, todo }: Finding): string {
   const line = `${MARK[state]} ${check.padEnd(CHECK_WIDTH)}${saw}`;
   return todo === undefined ? line : `${line}\n${' '.repeat(CHECK_WIDTH + 2)}→ ${todo}`;

@@ -1,5 +1,5 @@
-// A session of the doctor's own, below the SDK: it must send the same bytes twice, cut a message in two and use a new
-// connection per message, none of which the SDK would ever do.
+// The doctor's own session, below the SDK, which never does what the doctor must: send the same bytes twice, split a
+// message, and use a new connection per message.
 import {
   type Bytes,
   type ClientKeys,
@@ -22,14 +22,14 @@ import {
   type Suite,
   startPairing,
 } from '@mte-relay/protocol';
-import type { Hop, OuterAnswer, OuterRequest } from './hop.ts';
+import type { Hop, OuterRequest, OuterResponse } from './hop.ts';
 
-/** What the relay says inside the seal. */
-export interface InnerAnswer extends ResponseHead {
+/** A response inside the seal. */
+export interface InnerResponse extends ResponseHead {
   readonly content: Bytes;
 }
 
-/** A request that is ready to be sent, any number of times. */
+/** A sealed request, which the doctor may send several times. */
 export interface SealedRequest {
   readonly exchange: SealedExchange;
   readonly bytes: Bytes;
@@ -51,14 +51,14 @@ export class DoctorSession {
   }
 
   /**
-   * Pairs with the relay that holds this key. The answer alone when it is no pairing answer.
-   * @throws ProtocolError when the answer does not prove that its sender holds the key.
+   * Pairs with the relay that holds this key. Resolves without a session when the response is not a pairing response.
+   * @throws ProtocolError when the response does not prove that its sender holds the key.
    */
   static async pair(
     hop: Hop,
     suite: Suite,
     publicKey: Bytes,
-  ): Promise<{ outer: OuterAnswer; session?: DoctorSession }> {
+  ): Promise<{ outer: OuterResponse; session?: DoctorSession }> {
     const pairing = await startPairing(suite, publicKey, { authority: hop.url.host });
     const outer = await hop.send({
       method: 'POST',
@@ -83,14 +83,14 @@ export class DoctorSession {
     return { method, scheme: protocol.slice(0, -1), authority: host, path, headers: [['user-agent', 'mte-relay']] };
   }
 
-  /** One chunk, under a number of its own. */
+  /** A request of one chunk, with its own message number. */
   async seal(head: RequestHead): Promise<SealedRequest> {
     const exchange = await this.begin();
     const final = await exchange.sealFinal(encodeRequest(head, new Uint8Array(0)));
     return { exchange, bytes: concatBytes([exchange.header, final]) };
   }
 
-  /** Many chunks. @param piece content that is repeated until `contentBytes` are reached. */
+  /** A request of many chunks. @param piece content to repeat up to `contentBytes`. */
   async sealLarge(head: RequestHead, contentBytes: number, piece: Bytes): Promise<SealedRequest> {
     const exchange = await this.begin();
     const parts: Bytes[] = [exchange.header, await exchange.seal(encodeRequestStart(head))];
@@ -109,15 +109,15 @@ export class DoctorSession {
   }
 
   /** Posts sealed bytes. */
-  post({ bytes }: SealedRequest, fresh = false): Promise<OuterAnswer> {
+  post({ bytes }: SealedRequest, fresh = false): Promise<OuterResponse> {
     return this.#hop.send({ ...POST_MESSAGE, body: bytes, fresh });
   }
 
-  /** Seals, posts and opens. The answer alone when it is not sealed. Throws ProtocolError for one that does not open. */
-  async call(head: RequestHead, fresh = false): Promise<{ outer: OuterAnswer; inner?: InnerAnswer }> {
+  /** Seals, posts and opens. Only `outer` when the response is not sealed. Throws ProtocolError when it does not open. */
+  async call(head: RequestHead, fresh = false): Promise<{ outer: OuterResponse; inner?: InnerResponse }> {
     const sealed = await this.seal(head);
     const outer = await this.post(sealed, fresh);
-    return isSealed(outer) ? { outer, inner: await openAnswer(sealed.exchange, outer.body) } : { outer };
+    return isSealed(outer) ? { outer, inner: await openResponse(sealed.exchange, outer.body) } : { outer };
   }
 }
 
@@ -125,25 +125,25 @@ export class DoctorSession {
 export const POST_MESSAGE: Pick<OuterRequest, 'method' | 'target' | 'headers'> = {
   method: 'POST',
   target: PATH_EXCHANGE,
-  // As browsers ask, so that a box that compresses shows itself.
+  // As browsers send it, to detect an intermediary that compresses.
   headers: { 'content-type': CONTENT_TYPE_MESSAGE, 'accept-encoding': 'gzip, deflate, br' },
 };
 
-/** True for what claims to be a sealed answer, and can be one: sealed bytes have no coding. */
-export function isSealed({ status, headers }: Pick<OuterAnswer, 'status' | 'headers'>): boolean {
+/** True for a response that claims to be sealed and does not have a content coding, which sealed bytes never have. */
+export function isSealed({ status, headers }: Pick<OuterResponse, 'status' | 'headers'>): boolean {
   const isCoded = headers['content-encoding'] !== undefined;
   return status === 200 && headers['content-type'] === CONTENT_TYPE_MESSAGE && !isCoded;
 }
 
-/** Opens a whole answer. Throws ProtocolError. */
-export async function openAnswer(exchange: SealedExchange, body: Uint8Array): Promise<InnerAnswer> {
+/** Opens a whole response. Throws ProtocolError. */
+export async function openResponse(exchange: SealedExchange, body: Uint8Array): Promise<InnerResponse> {
   const plaintexts: Bytes[] = [];
   for await (const plaintext of exchange.openResponse(once(new Uint8Array(body)))) plaintexts.push(plaintext);
-  return innerAnswerOf(plaintexts);
+  return innerResponseOf(plaintexts);
 }
 
-/** What the opened chunks of a whole answer say. Throws ProtocolError. */
-export function innerAnswerOf(plaintexts: readonly Bytes[]): InnerAnswer {
+/** Decodes the opened chunks of a whole response. Throws ProtocolError. */
+export function innerResponseOf(plaintexts: readonly Bytes[]): InnerResponse {
   const { head, content } = decodeWhole<ResponseHead>('response', concatBytes(plaintexts));
   return { ...head, content };
 }

@@ -1,13 +1,13 @@
-// One plain request through the relay, in the order its bytes travel: 1 take it apart, 2 send it sealed, 3 write the
-// answer, 4 account. Either side's end ends the other.
+// One plain request through the relay, in the order its bytes travel: 1 read it, 2 send it sealed, 3 write the response,
+// 4 log it. When either side ends, the other ends too.
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ForwardAnswer, RelayClientError, type RelayForwarder } from '@mte-relay/client/forward';
 import { type Failure, failureOf, localFailure, problemOf } from './failure.ts';
-import { answerFields, requestFields } from './headers.ts';
+import { requestFields, responseFields } from './headers.ts';
 import type { Log } from './log.ts';
 
-/** Bodies up to this many bytes are read whole: they are sealed as one piece and can be sent again when that is safe. */
+/** Bodies up to this size are buffered, so that the client seals them as one chunk and can resend them when that is safe. */
 const WHOLE_BODY_MAX_BYTES = 65_536;
 
 /** Serves one request to its end; never rejects. */
@@ -18,33 +18,33 @@ export async function serve(
   res: ServerResponse,
 ): Promise<void> {
   const startedMs = performance.now();
-  const gone = new AbortController();
+  const closing = new AbortController();
   res.on('close', () => {
-    if (!res.writableFinished) gone.abort(new Error('the caller went away'));
+    if (!res.writableFinished) closing.abort(new Error('the caller disconnected'));
   });
   let failure: Failure | undefined;
   try {
     const refused = unsupported(req);
     if (refused) throw refused;
-    const answer = await client.forward({
+    const response = await client.forward({
       method: req.method as string,
       target: req.url as string,
       headers: requestFields(req.rawHeaders),
       body: await bodyOf(req),
       trailers: () => requestFields(req.rawTrailers),
-      signal: gone.signal,
+      signal: closing.signal,
     });
-    await writeAnswer(req, res, answer, gone.signal);
+    await writeResponse(req, res, response, closing.signal);
   } catch (error) {
-    if (!gone.signal.aborted) failure = fail(res, error);
+    if (!closing.signal.aborted) failure = fail(res, error);
     if (failure && !(error instanceof RelayClientError || error instanceof LocalRefusal)) {
       log('error', 'request failed unexpectedly', { error: error instanceof Error ? error.stack : String(error) });
     }
   }
-  account(log, req, res, { failure, gone: gone.signal.aborted, startedMs });
+  logRequest(log, req, res, { failure, disconnected: closing.signal.aborted, startedMs });
 }
 
-// 1 take the request apart
+// 1 read the request
 
 class LocalRefusal extends Error {
   readonly failure: Failure;
@@ -55,7 +55,7 @@ class LocalRefusal extends Error {
   }
 }
 
-/** Other upgrades, such as h2c, may be ignored, and clients that ask for them expect that (RFC 9110 §7.8). */
+/** Refuses WebSockets. A server may ignore other upgrades, such as h2c (RFC 9110 §7.8). */
 function unsupported(req: IncomingMessage): LocalRefusal | undefined {
   const target = req.url as string;
   if (/(?:^|,)\s*websocket\b/i.test(req.headers.upgrade ?? '')) return new LocalRefusal('websocket-unsupported');
@@ -65,7 +65,7 @@ function unsupported(req: IncomingMessage): LocalRefusal | undefined {
   return undefined;
 }
 
-/** Undefined when the request has no content, which is not the same as an empty one. */
+/** Undefined for a request without content, which differs from empty content. */
 async function bodyOf(req: IncomingMessage): Promise<Uint8Array | AsyncIterable<Uint8Array> | undefined> {
   const length = req.headers['content-length'];
   if (length === undefined && req.headers['transfer-encoding'] === undefined) return undefined;
@@ -76,8 +76,8 @@ async function bodyOf(req: IncomingMessage): Promise<Uint8Array | AsyncIterable<
 }
 
 /**
- * The content, read only as it is asked for. Leaving early discards the rest and keeps the connection, so that an answer
- * which came before the end of the request still arrives; a stream's own iterator would destroy it.
+ * The content, read on demand. Leaving early discards the rest and keeps the connection, so that an early response still
+ * reaches the caller. A stream's own iterator would close the connection.
  */
 async function* piecesOf(req: IncomingMessage): AsyncGenerator<Buffer<ArrayBuffer>, void, undefined> {
   let wake: () => void = () => undefined;
@@ -92,7 +92,7 @@ async function* piecesOf(req: IncomingMessage): AsyncGenerator<Buffer<ArrayBuffe
       const piece = req.read() as Buffer<ArrayBuffer> | null;
       if (piece) yield piece;
       else if (req.readableEnded) return;
-      else if (req.destroyed) throw new Error('the caller broke its request off');
+      else if (req.destroyed) throw new Error('the caller disconnected before the end of its request');
       else await woken;
     }
   } finally {
@@ -101,64 +101,64 @@ async function* piecesOf(req: IncomingMessage): AsyncGenerator<Buffer<ArrayBuffe
   }
 }
 
-// 3 write the answer
+// 3 write the response
 
-/** Sends the head by itself, as `flushHeaders` does; that writes bytes of field values above 0x7f as UTF-8, twice as many. */
+/** Written to send the head alone. `flushHeaders` would encode bytes of field values above 0x7f as UTF-8. */
 const NOTHING = new Uint8Array(0);
 const NO_CONTENT: ReadonlySet<number> = new Set([204, 205, 304]);
 
-async function writeAnswer(
+async function writeResponse(
   req: IncomingMessage,
   res: ServerResponse,
-  answer: ForwardAnswer,
-  gone: AbortSignal,
+  response: ForwardAnswer,
+  closing: AbortSignal,
 ): Promise<void> {
-  const { status, headers, body } = answer;
+  const { status, headers, body } = response;
   if (req.method === 'HEAD' || NO_CONTENT.has(status)) {
-    // No byte behind the head could say that the answer broke off, so it is complete before the head goes out.
+    // Without content the egress cannot signal a cut response after the head, so it first reads the response to its end.
     for await (const _ of body);
-    res.writeHead(status, answerFields(headers)).end();
+    res.writeHead(status, responseFields(headers)).end();
     return;
   }
-  res.writeHead(status, answerFields(headers));
-  // The head shares a packet with content that is already here, and does not wait for content that is not.
+  res.writeHead(status, responseFields(headers));
+  // The head shares a packet with content that has arrived, and does not wait for content that has not.
   const flush = setImmediate(() => res.destroyed || res.write(NOTHING));
   try {
     for await (const piece of body) {
       clearImmediate(flush);
-      if (!res.write(piece)) await once(res, 'drain', { signal: gone });
+      if (!res.write(piece)) await once(res, 'drain', { signal: closing });
     }
   } finally {
     clearImmediate(flush);
   }
-  if (answer.trailers.length > 0)
-    res.addTrailers(answer.trailers.map(([name, value]): [string, string] => [name, value]));
+  if (response.trailers.length > 0)
+    res.addTrailers(response.trailers.map(([name, value]): [string, string] => [name, value]));
   res.end();
 }
 
-/** Answers in the egress's own name; an answer that has begun is broken off, so that it does not look complete. */
+/** Responds with the egress's own failure. Closes the connection if a response has begun, so that it is not complete. */
 function fail(res: ServerResponse, error: unknown): Failure {
   const failure = error instanceof LocalRefusal ? error.failure : failureOf(error);
   if (res.headersSent) res.destroy();
-  else answerFailure(res, failure);
+  else writeFailure(res, failure);
   return failure;
 }
 
-export function answerFailure(res: ServerResponse, failure: Failure): void {
+export function writeFailure(res: ServerResponse, failure: Failure): void {
   const { headers, body } = problemOf(failure);
   res.writeHead(failure.status, headers).end(body);
 }
 
-// 4 account
+// 4 log it
 
-function account(
+function logRequest(
   log: Log,
   req: IncomingMessage,
   res: ServerResponse,
-  facts: { failure: Failure | undefined; gone: boolean; startedMs: number },
+  facts: { failure: Failure | undefined; disconnected: boolean; startedMs: number },
 ): void {
-  const { failure, gone, startedMs } = facts;
-  log(failure ? 'warning' : 'info', gone ? 'caller went away' : 'request', {
+  const { failure, disconnected, startedMs } = facts;
+  log(failure ? 'warning' : 'info', disconnected ? 'caller disconnected' : 'request', {
     method: req.method,
     status: res.headersSent ? res.statusCode : undefined,
     code: failure?.code,

@@ -1,36 +1,36 @@
-// What the egress answers in its own name: problem documents (RFC 9457) whose `code` says what happened and whose
-// `mayHaveRun` whether the backend may have seen the request. Like the relay's own answers they carry the field
-// `mte-relay-failure`, which no backend can send.
+// The egress's own responses: problem documents (RFC 9457) with `code`, the reason, and `mayHaveRun`, whether the backend
+// may have seen the request. Like the relay's own responses they carry the field `mte-relay-failure`, which a backend
+// cannot send.
 import { RelayClientError, type RelayClientErrorCode } from '@mte-relay/client';
 
-/** Refusals that are decided here, before anything is sent. */
+/** Refusals of the egress, before it sends anything. */
 type LocalCode = 'websocket-unsupported' | 'connect-unsupported' | 'target-unsupported' | 'too-many';
 
-/** The facts of one answer. */
+/** One failed request. */
 export interface Failure {
   readonly status: number;
   readonly code: LocalCode | RelayClientErrorCode | 'internal';
   readonly title: string;
   readonly mayHaveRun: boolean;
   readonly retryAfterSeconds?: number | undefined;
-  /** Status of the relay's refusal outside the seal, for which nobody vouches. */
+  /** Status of a refusal outside the seal. Unauthenticated. */
   readonly outerStatus?: number | undefined;
 }
 
 const LOCAL: Readonly<Record<LocalCode, { readonly status: number; readonly title: string }>> = {
   'websocket-unsupported': {
     status: 501,
-    title: 'WebSocket does not pass the egress: use the WebSocket of the client library',
+    title: 'The egress does not forward WebSockets: use the WebSocket of the client library',
   },
   'connect-unsupported': {
     status: 501,
-    title: 'The egress is no forward proxy: send requests to it as if it were the API itself',
+    title: 'The egress is not a forward proxy: send requests to it as if it were the API',
   },
   'target-unsupported': {
     status: 400,
-    title: 'The egress is no forward proxy: the request target is a path, without scheme, host or fragment',
+    title: 'The egress is not a forward proxy: the request target must be a path without scheme, host and fragment',
   },
-  'too-many': { status: 503, title: 'Too many requests at a time' },
+  'too-many': { status: 503, title: 'Too many concurrent requests' },
 };
 
 const RETRY_AFTER_SECONDS = 1;
@@ -41,7 +41,7 @@ export function localFailure(code: LocalCode): Failure {
   return { status, code, title, mayHaveRun: false, retryAfterSeconds };
 }
 
-/** Of a request that the client could not bring to an answer. */
+/** The failure for an error of the client. */
 export function failureOf(error: unknown): Failure {
   if (!(error instanceof RelayClientError)) {
     return { status: 502, code: 'internal', title: 'The egress failed', mayHaveRun: true };
@@ -53,7 +53,7 @@ export function failureOf(error: unknown): Failure {
   return { status, code, title: message, mayHaveRun, retryAfterSeconds, outerStatus };
 }
 
-/** 503: nothing ran, try again later; 504: nobody answered in time; 502: everything else that lies behind this port. */
+/** 503: the request never ran, retry later; 504: timed out; 502: any other failure between egress and API. */
 function statusOf(error: RelayClientError): number {
   switch (error.code) {
     case 'misuse':
@@ -85,7 +85,7 @@ function isTimeout(error: unknown): boolean {
   return false;
 }
 
-/** An answer's flat fields and body. */
+/** The failure's response: flat fields and body. */
 export function problemOf(failure: Failure): { headers: string[]; body: Buffer } {
   const { status, code, title, mayHaveRun, retryAfterSeconds, outerStatus } = failure;
   const body = Buffer.from(JSON.stringify({ type: 'about:blank', title, status, code, mayHaveRun, outerStatus }));

@@ -1,5 +1,5 @@
-// Which fields cross the egress, in both directions (RFC 9110 §7.6.1): all but those of one hop and what `Connection`
-// names. Lines stay apart and in order. A request's `trailer` crosses: it announces what stands behind the body.
+// The fields that the egress forwards in both directions (RFC 9110 §7.6.1): all except those of one hop and those that
+// `Connection` names. Field lines stay separate and in order. A request's `trailer` is forwarded, to announce the trailers.
 
 /** Field lines: name, value. */
 type Fields = ReadonlyArray<readonly [name: string, value: string]>;
@@ -15,13 +15,13 @@ const HOP_FIELDS: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/** An answer's trailers come unannounced: node:http refuses `trailer` before it knows that the body is chunked. */
-const ANSWER_HOP_FIELDS: ReadonlySet<string> = new Set([...HOP_FIELDS, 'trailer']);
+/** A response's trailers are not announced: node:http rejects `trailer` before it knows that the body is chunked. */
+const RESPONSE_HOP_FIELDS: ReadonlySet<string> = new Set([...HOP_FIELDS, 'trailer']);
 
-/** The caller's own hop: its Host names this port, where the relay's authority is meant. */
+/** Fields of the caller's hop. Its Host names this port instead of the relay's authority. */
 const REQUEST_HOP_FIELDS: ReadonlySet<string> = new Set([...HOP_FIELDS, 'expect', 'host', 'http2-settings']);
 
-/** What to send on. @param raw node's flat list: name, value, name, value. */
+/** The fields to forward. @param raw node:http's flat list: name, value, name, value. */
 export function requestFields(raw: readonly string[]): [string, string][] {
   const fields: [string, string][] = [];
   for (let at = 0; at < raw.length; at += 2) {
@@ -31,13 +31,13 @@ export function requestFields(raw: readonly string[]): [string, string][] {
   return fields.filter(([name]) => !REQUEST_HOP_FIELDS.has(name) && !listed.has(name));
 }
 
-/** What to answer, flat. */
-export function answerFields(fields: Fields): string[] {
+/** The fields of the response, as a flat list. */
+export function responseFields(fields: Fields): string[] {
   const listed = listedIn(fields);
-  return fields.filter(([name]) => !ANSWER_HOP_FIELDS.has(name) && !listed.has(name)).flat();
+  return fields.filter(([name]) => !RESPONSE_HOP_FIELDS.has(name) && !listed.has(name)).flat();
 }
 
-/** Names that `Connection` says belong to this hop. What frames the body does not, whatever it says. */
+/** Names in `Connection`, except content-length, which frames the body. */
 function listedIn(fields: Fields): Set<string> {
   const names = new Set<string>();
   for (const [name, value] of fields) {

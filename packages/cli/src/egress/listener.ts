@@ -1,17 +1,17 @@
-// The local port: plain HTTP/1.1, bounded in number, stopped by draining.
+// The local port: plain HTTP/1.1, with a limit of concurrent requests, drained on stop.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { RelayForwarder } from '@mte-relay/client/forward';
-import { answerFailure, serve } from './exchange.ts';
+import { serve, writeFailure } from './exchange.ts';
 import { localFailure, problemOf } from './failure.ts';
 import type { Log } from './log.ts';
 import type { ListenAddress } from './options.ts';
 
 const KEEP_ALIVE_TIMEOUT_MS = 75_000; // longer than callers' pools keep a connection, so that they close it first
 const HEADERS_TIMEOUT_MS = 60_000;
-const HEAD_MAX_BYTES = 32_768; // the relay takes 65,536, counting lengths; beyond it node answers 431
+const HEAD_MAX_BYTES = 32_768; // the relay allows 65,536 with lengths; node:http refuses longer heads with 431
 
 export class Listener {
   readonly #client: RelayForwarder;
@@ -29,18 +29,18 @@ export class Listener {
       {
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
         headersTimeout: HEADERS_TIMEOUT_MS,
-        requestTimeout: 0, // an upload takes as long as it takes
+        requestTimeout: 0, // an upload may take any time
         maxHeaderSize: HEAD_MAX_BYTES,
         noDelay: true,
-        shouldUpgradeCallback: () => false, // asked for, refused or ignored as a plain request
+        shouldUpgradeCallback: () => false, // upgrades are handled as plain requests
       },
       (req, res) => void this.#serve(req, res),
     );
-    this.#server.maxHeadersCount = 0; // bounded by size; a number would drop the rest silently
+    this.#server.maxHeadersCount = 0; // limited by size: node:http drops fields beyond a count without an error
     this.#server.on('connect', refuseConnect);
   }
 
-  /** Resolves with the URL of the port. Rejects when the address cannot be had. */
+  /** Resolves with the URL of the port. Rejects when the address is not available. */
   async listen({ host, port }: ListenAddress): Promise<string> {
     this.#server.listen(port, host);
     await once(this.#server, 'listening');
@@ -48,12 +48,12 @@ export class Listener {
     return `http://${family === 'IPv6' ? `[${address}]` : address}:${listening}`;
   }
 
-  /** Takes no more connections, and resolves when the last answer is out; after `deadlineMs` breaks off what is left. */
+  /** Stops accepting connections. Resolves after the last response; after `deadlineMs` it closes all connections. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     const deadline = setTimeout(() => {
-      this.#log('warning', 'stopped with requests under way', { requests: this.#active });
+      this.#log('warning', 'stopped with pending requests', { requests: this.#active });
       this.#server.closeAllConnections();
     }, deadlineMs);
     await closed;
@@ -67,7 +67,7 @@ export class Listener {
     });
     if (this.#active >= this.#maxConcurrent) {
       req.resume();
-      answerFailure(res, localFailure('too-many'));
+      writeFailure(res, localFailure('too-many'));
       return;
     }
     this.#active += 1;
@@ -83,6 +83,6 @@ function refuseConnect(_req: IncomingMessage, socket: Duplex): void {
   const { headers, body } = problemOf(localFailure('connect-unsupported'));
   let head = 'HTTP/1.1 501 Not Implemented\r\nconnection: close\r\n';
   for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`;
-  socket.on('error', () => undefined); // a caller that does not wait for the answer
+  socket.on('error', () => undefined); // the caller may disconnect before the response
   socket.end(Buffer.concat([Buffer.from(`${head}\r\n`), body]));
 }

@@ -1,7 +1,7 @@
-// The log of `mte-relay egress`: JSON lines on standard error, with the relay's level names. Paths, fields and bodies
-// are what the seal hides, so they never get here.
+// The log of `mte-relay egress`: JSON lines on standard error, with the relay's level names. It never contains paths,
+// fields and bodies, which the seal protects.
 
-/** Most talkative first. */
+/** Most verbose first. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warning', 'error', 'panic', 'off'] as const;
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -10,7 +10,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export type Log = (level: Exclude<LogLevel, 'off'>, msg: string, facts?: Readonly<Record<string, unknown>>) => void;
 
 export function createLog(threshold: LogLevel): Log {
-  // Who reads the log may go away, such as a `grep -m1 ready`; the requests of others go on.
+  // The reader may close the pipe, such as `grep -m1 ready`. Requests then continue.
   for (const output of [process.stderr, process.stdout]) output.on('error', () => undefined);
   const least = LOG_LEVELS.indexOf(threshold);
   return (level, msg, facts) => {

@@ -1,30 +1,30 @@
-// What `mte-relay egress` is told, by flag or by environment variable; a flag wins.
+// The options of `mte-relay egress`, by flag or environment variable. A flag takes precedence.
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import { UsageError } from '../exit.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
 
 const LISTEN_DEFAULT = '127.0.0.1:8081';
-/** A relay's session carries 512 unanswered requests at a time; as many again may wait, or stream their answers. */
+/** A session allows 512 requests without a response. As many again may wait, or stream their responses. */
 const MAX_CONCURRENT_DEFAULT = 1024;
 const MAX_CONCURRENT_LIMIT = 65_536;
 
 export const EGRESS_HELP: string = `mte-relay egress --relay URL [options]
 
-A plain HTTP port on this machine whose every request goes sealed through the relay.
+Listens on a plain HTTP port of this machine and sends every request sealed through the relay.
 
   --relay URL            the relay's origin                            (MTE_RELAY_URL)
   --pin PIN              trusts this key of the relay (sha256-...);    (MTE_RELAY_PINS, comma-separated)
                          may be repeated
   --listen HOST:PORT     default ${LISTEN_DEFAULT}; port 0 takes any    (MTE_RELAY_LISTEN)
-  --max-concurrent N     requests at a time; more are answered 503;    (MTE_RELAY_MAX_CONCURRENT)
+  --max-concurrent N     concurrent requests; others get a 503;        (MTE_RELAY_MAX_CONCURRENT)
                          default ${MAX_CONCURRENT_DEFAULT}
   --log-level LEVEL      ${LOG_LEVELS.join(', ')};    (MTE_RELAY_LOG_LEVEL)
                          default info; JSON lines on standard error
   --help                 this text
 
-Prints "ready http://HOST:PORT" once the relay has proved its key. SIGTERM and SIGINT finish what is under way, for up
-to 10 seconds.
+Prints "ready http://HOST:PORT" once the relay has proved its key. On SIGTERM or SIGINT, pending requests may finish within
+10 seconds.
 `;
 
 export interface EgressOptions {
@@ -42,7 +42,7 @@ export interface ListenAddress {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Undefined when help is asked for. Throws UsageError. */
+/** Undefined for --help. Throws UsageError. */
 export function egressOptions(args: readonly string[], environment: Environment): EgressOptions | undefined {
   const values = parse(args);
   if (values.help) return undefined;
@@ -81,7 +81,7 @@ function parse(args: readonly string[]) {
   }
 }
 
-/** Orchestrators set what is not wanted to nothing. */
+/** An empty variable counts as unset, because orchestrators set unused ones to an empty string. */
 function set(environment: Environment, name: string): string | undefined {
   return environment[name] === '' ? undefined : environment[name];
 }

@@ -1,4 +1,4 @@
-// What a page in a browser needs, and what pages of others must not have: CORS, and the WebSocket upgrade.
+// Access of pages in browsers: CORS for listed origins, refusal of others, and the WebSocket upgrade.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import {
@@ -10,39 +10,41 @@ import {
 } from '@mte-relay/protocol';
 import type { Examination } from '../examination.ts';
 import { explain, relayCodeOf } from '../explain.ts';
-import { bodyOf, type OuterAnswer, reasonOf } from '../hop.ts';
+import { bodyOf, type OuterResponse, reasonOf } from '../hop.ts';
 
-/** Behind the client's key in the digest of an accepted handshake (RFC 6455 §4.2.2). */
+/** Appended to the client's key in the digest of an accepted handshake (RFC 6455 §4.2.2). */
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const MAX_AGE_SECONDS = 7200;
 const LIST_IT = 'add it to CORS_ORIGINS exactly as given here';
-const NO_CORS_OF_ITS_OWN = 'a box adds CORS fields of its own: leave CORS to the relay';
-const LET_CORS_PASS = 'the relay does not refuse it: a box takes Origin or the CORS fields off, so let them pass';
+const NO_CORS_OF_ITS_OWN = 'an intermediary adds CORS fields: leave CORS to the relay';
+const LET_CORS_PASS =
+  'the relay does not refuse it, so an intermediary drops Origin or the CORS fields: let it forward them';
 
-/** A page of `--origin` may pair and exchange, asked once per two hours. */
+/** Checks that a page of `--origin` may pair and exchange, with one preflight per two hours. */
 export async function checkOrigin({ hop, options, report }: Examination): Promise<void> {
   const { origin } = options;
-  if (origin === undefined) return report.skip('CORS', '--origin https://app.example.com would ask as a page does');
+  if (origin === undefined)
+    return report.skip('CORS', 'use --origin https://app.example.com to send requests as a page does');
   try {
     for (const target of [PATH_PAIR, PATH_EXCHANGE]) {
-      const answer = await preflight(hop, target, origin);
-      const fault = faultOfPreflight(answer, origin);
+      const response = await preflight(hop, target, origin);
+      const fault = faultOfPreflight(response, origin);
       if (!fault) continue;
       const isSilent = fault.todo === LIST_IT && relayCodeOf(await postFrom(hop, origin)) !== 'origin-refused';
       const todo = isSilent ? LET_CORS_PASS : fault.todo;
       return report.fail('CORS', `preflight of ${target} for ${origin}: ${fault.saw}`, todo);
     }
-    const answer = await postFrom(hop, origin);
-    const allowed = answer.values('access-control-allow-origin');
-    if (relayCodeOf(answer) === 'origin-refused') return report.fail('CORS', `${origin} is refused`, LIST_IT);
-    if (!isRefusedForContent(answer)) {
-      const { saw, todo } = explain(answer);
+    const response = await postFrom(hop, origin);
+    const allowed = response.values('access-control-allow-origin');
+    if (relayCodeOf(response) === 'origin-refused') return report.fail('CORS', `${origin} is refused`, LIST_IT);
+    if (!isRefusedForContent(response)) {
+      const { saw, todo } = explain(response);
       return report.fail('CORS', `a pairing from ${origin}: ${saw}`, todo);
     }
     if (allowed.join() !== origin) {
       return report.fail(
         'CORS',
-        `answers allow ${allowed.join(' and ') || 'no origin'}, not ${origin}`,
+        `responses allow ${allowed.join(' and ') || 'no origin'}, not ${origin}`,
         allowed.length === 0 ? LET_CORS_PASS : NO_CORS_OF_ITS_OWN,
       );
     }
@@ -52,52 +54,52 @@ export async function checkOrigin({ hop, options, report }: Examination): Promis
   }
 }
 
-/** A page of an origin that nobody has listed may do nothing. */
+/** Checks that the relay refuses a page of an origin that is not listed. */
 export async function checkForeignOrigin({ hop, report }: Examination): Promise<void> {
   const origin = `https://${randomUUID()}.invalid`;
   try {
     const asked = (await preflight(hop, PATH_EXCHANGE, origin)).values('access-control-allow-origin');
-    const answer = await postFrom(hop, origin);
-    const allowed = [...asked, ...answer.values('access-control-allow-origin')];
+    const response = await postFrom(hop, origin);
+    const allowed = [...asked, ...response.values('access-control-allow-origin')];
     if (allowed.length > 0) {
       return report.fail(
         'foreign origin',
-        `pages of every origin may read answers: ${[...new Set(allowed)].join(', ')}`,
+        `pages of every origin may read responses: ${[...new Set(allowed)].join(', ')}`,
         NO_CORS_OF_ITS_OWN,
       );
     }
-    if (relayCodeOf(answer) === 'origin-refused') return report.ok('foreign origin', 'is refused');
-    const { saw, todo } = explain(answer);
-    const isStripped = isRefusedForContent(answer);
+    if (relayCodeOf(response) === 'origin-refused') return report.ok('foreign origin', 'is refused');
+    const { saw, todo } = explain(response);
+    const isStripped = isRefusedForContent(response);
     report.fail(
       'foreign origin',
       `was not refused for its origin: ${saw}`,
-      isStripped ? 'a box takes Origin off: let it pass' : todo,
+      isStripped ? 'an intermediary drops Origin: let it forward the field' : todo,
     );
   } catch (error) {
     report.warn('foreign origin', reasonOf(error), 'see the logs of the relay and of the ingress');
   }
 }
 
-function preflight(hop: Examination['hop'], target: string, origin: string): Promise<OuterAnswer> {
+function preflight(hop: Examination['hop'], target: string, origin: string): Promise<OuterResponse> {
   const headers = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' };
   return hop.send({ method: 'OPTIONS', target, headers });
 }
 
-/** A pairing request of one byte: the relay refuses it for its content, and only after its origin was welcome. */
-function postFrom(hop: Examination['hop'], origin: string): Promise<OuterAnswer> {
+/** A pairing request of one byte. The relay refuses its content only after it has accepted its origin. */
+function postFrom(hop: Examination['hop'], origin: string): Promise<OuterResponse> {
   const headers = { origin, 'content-type': CONTENT_TYPE_PAIRING };
   return hop.send({ method: 'POST', target: PATH_PAIR, headers, body: new Uint8Array(1) });
 }
 
-function isRefusedForContent(answer: OuterAnswer): boolean {
-  return ['version-unsupported', 'malformed'].includes(relayCodeOf(answer) ?? '');
+function isRefusedForContent(response: OuterResponse): boolean {
+  return ['version-unsupported', 'malformed'].includes(relayCodeOf(response) ?? '');
 }
 
-function faultOfPreflight(answer: OuterAnswer, origin: string): { saw: string; todo: string } | undefined {
-  const { status, values } = answer;
+function faultOfPreflight(response: OuterResponse, origin: string): { saw: string; todo: string } | undefined {
+  const { status, values } = response;
   if (status < 200 || status > 299) {
-    return { saw: explain(answer).saw, todo: 'a box answers OPTIONS itself: let it pass to the relay' };
+    return { saw: explain(response).saw, todo: 'an intermediary responds to OPTIONS itself: let it forward OPTIONS' };
   }
   const allowed = values('access-control-allow-origin');
   if (allowed.length === 0) return { saw: 'the origin is not allowed', todo: LIST_IT };
@@ -111,13 +113,16 @@ function faultOfPreflight(answer: OuterAnswer, origin: string): { saw: string; t
   }
   const maxAge = values('access-control-max-age').join();
   if (Number(maxAge) < MAX_AGE_SECONDS)
-    return { saw: `max-age is ${maxAge || 'missing'}, so that browsers ask often`, todo: NO_CORS_OF_ITS_OWN };
+    return { saw: `max-age is ${maxAge || 'missing'}, so browsers repeat preflights`, todo: NO_CORS_OF_ITS_OWN };
   if (!/\borigin\b/i.test(values('vary').join()))
-    return { saw: 'Vary: Origin is missing', todo: 'a cache would give one origin’s answer to another: let Vary pass' };
+    return {
+      saw: 'Vary: Origin is missing',
+      todo: 'a cache would reuse one origin’s response for another: let the intermediary forward Vary',
+    };
   return undefined;
 }
 
-/** The upgrade that a sealed WebSocket begins with; closed again at once. */
+/** Opens the outer WebSocket and closes it at once. */
 export async function checkWebSocket({ hop, options, report }: Examination): Promise<void> {
   const key = randomBytes(16).toString('base64');
   const accept = createHash('sha1')
@@ -143,7 +148,7 @@ export async function checkWebSocket({ hop, options, report }: Examination): Pro
       req.end();
     });
     if (!upgraded) {
-      const answer = {
+      const response = {
         status: res.statusCode as number,
         headers: res.headers,
         values: () => [],
@@ -151,18 +156,18 @@ export async function checkWebSocket({ hop, options, report }: Examination): Pro
         headMs: 0,
         totalMs: 0,
       };
-      const { saw, todo } = explain(answer);
+      const { saw, todo } = explain(response);
       return report.fail('WebSocket', `the upgrade does not arrive: ${saw}`, todo);
     }
     const whole =
       res.headers['sec-websocket-accept'] === accept && res.headers['sec-websocket-protocol'] === WEBSOCKET_SUBPROTOCOL;
     if (whole) return report.ok('WebSocket', 'the upgrade passes');
-    report.fail('WebSocket', 'something else than the relay took the upgrade', `route ${PATH_WEBSOCKET} to the relay`);
+    report.fail('WebSocket', 'a server other than the relay took the upgrade', `route ${PATH_WEBSOCKET} to the relay`);
   } catch (error) {
     report.fail(
       'WebSocket',
       `the upgrade does not arrive: ${reasonOf(error)}`,
-      'a box drops Connection and Upgrade, or WebSockets: let them through on /api/mte-ws',
+      'an intermediary drops Connection and Upgrade, or WebSockets: allow them on /api/mte-ws',
     );
   } finally {
     req.destroy();

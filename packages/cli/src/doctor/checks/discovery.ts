@@ -1,24 +1,25 @@
-// Who answers: discovery, its keys against the pins, the echo, the clock, and that nothing unsealed gets past the relay.
+// Whether the server is the relay: discovery, its keys against the pins, the echo, the clocks, and the refusal of unsealed
+// requests.
 import { randomUUID } from 'node:crypto';
 import { KEM_PUBLIC_KEY_BYTES, PATH_DISCOVERY, PROTOCOL_VERSION, pinOfDigest, SUITE_ID } from '@mte-relay/protocol';
 import type { Examination, ShownKey } from '../examination.ts';
 import { explain, jsonOf, relayCodeOf, textOf } from '../explain.ts';
-import { type OuterAnswer, reasonOf } from '../hop.ts';
+import { type OuterResponse, reasonOf } from '../hop.ts';
 
 const PATH_ECHO = '/api/mte-echo';
-/** A Date field has whole seconds, and the way takes its own time. */
+/** A Date field has whole seconds, and the network adds a delay. */
 const CLOCK_TOLERANCE_MS = 5_000;
-/** Keys of a discovery document that are looked at: a relay in rotation has two. */
+/** The doctor reads this many keys of a discovery document. A relay in rotation has two. */
 const KEYS_MAX = 4;
-/** Lifetimes of tokens and the days of a certificate are safe with less. */
+/** A smaller skew does not affect lifetimes of tokens and certificates. */
 const CLOCK_SKEW_MAX_MS = 60_000;
 
-/** False when no relay of this protocol answers: nothing behind it makes sense then. */
+/** False when the server is not a relay of this protocol. Later checks would then be meaningless. */
 export async function checkDiscovery(examination: Examination): Promise<boolean> {
   const { hop, report } = examination;
-  let answer: OuterAnswer;
+  let response: OuterResponse;
   try {
-    answer = await hop.send({ method: 'GET', target: PATH_DISCOVERY });
+    response = await hop.send({ method: 'GET', target: PATH_DISCOVERY });
   } catch (error) {
     report.unreachable = true;
     report.fail(
@@ -28,9 +29,9 @@ export async function checkDiscovery(examination: Examination): Promise<boolean>
     );
     return false;
   }
-  const document = answer.status === 200 ? jsonOf(answer.body) : undefined;
+  const document = response.status === 200 ? jsonOf(response.body) : undefined;
   if (!document || !Array.isArray(document['versions'])) {
-    const { saw, todo } = explain(answer);
+    const { saw, todo } = explain(response);
     report.fail('discovery', saw, todo);
     return false;
   }
@@ -47,12 +48,12 @@ export async function checkDiscovery(examination: Examination): Promise<boolean>
   if (examination.keys.length === 0) {
     report.fail(
       'discovery',
-      'it shows no whole key',
-      'a box changes or cuts the JSON: let it pass /api/mte-relay as it is',
+      'does not show a complete key',
+      'an intermediary changes or truncates the JSON: let it forward /api/mte-relay unchanged',
     );
     return false;
   }
-  judgeCaching(examination, answer);
+  judgeCaching(examination, response);
   return true;
 }
 
@@ -67,7 +68,7 @@ async function keysIn({ suite }: Examination, document: Readonly<Record<string, 
   return keys;
 }
 
-function judgeCaching({ report, keys }: Examination, { headers }: OuterAnswer): void {
+function judgeCaching({ report, keys }: Examination, { headers }: OuterResponse): void {
   const caching = headers['cache-control'] ?? '';
   const seconds = Number(/max-age=(\d+)/.exec(caching)?.[1] ?? Number.NaN);
   const saw = `version ${PROTOCOL_VERSION}, suite ${SUITE_ID}, ${keys.length} ${keys.length === 1 ? 'key' : 'keys'}`;
@@ -77,11 +78,11 @@ function judgeCaching({ report, keys }: Examination, { headers }: OuterAnswer): 
   report.warn(
     'discovery',
     `${saw}; cache-control was changed to "${caching}"`,
-    'let the box keep it: a key that is cached for long outlives its rotation',
+    'let the intermediary forward it unchanged: a key that is cached for long outlives its rotation',
   );
 }
 
-/** Chooses the key to pair with. False when it is another one than the pinned: nothing is sealed to it. */
+/** Chooses the key to pair with. False when the relay does not show a pinned one: the doctor then does not seal. */
 export function checkPin(examination: Examination): boolean {
   const { keys, options, report } = examination;
   const { pins } = options;
@@ -91,7 +92,7 @@ export function checkPin(examination: Examination): boolean {
     report.warn(
       'pin',
       `none given; the relay shows ${keys.map(({ pin }) => pin).join(', then ')}`,
-      'compare with `mte-relay-server identity` and give it by --pin: without pins a client trusts whatever it sees first',
+      'compare with `mte-relay-server identity` and set --pin: without pins a client trusts the first key that it receives',
     );
     return true;
   }
@@ -101,7 +102,7 @@ export function checkPin(examination: Examination): boolean {
     report.fail(
       'pin',
       `the relay shows ${keys.map(({ pin }) => pin).join(', ')}, pinned: ${pins.join(', ')}`,
-      'was CLIENT_ID_SECRET or RELAY_IDENTITY_SEED changed without overlap? Then put the old one behind the new ("new,old"). If not, somebody is in between',
+      'was CLIENT_ID_SECRET or RELAY_IDENTITY_SEED changed without overlap? Then append the old one to the new ("new,old"). If not, an intermediary shows its own key',
     );
     return false;
   }
@@ -113,77 +114,85 @@ export function checkPin(examination: Examination): boolean {
     report.warn(
       'pin',
       `is the older key; the newest is ${others[0]}`,
-      'a rotation is under way: give clients the newest pin too, before the older key goes',
+      'a rotation is in progress: give clients the newest pin too, before the relay drops the older key',
     );
   return true;
 }
 
-/** The reference's own test of health, and the clocks on the way. */
+/** Checks the echo, the reference's health test, and the clocks of relay and intermediaries. */
 export async function checkEcho({ hop, report }: Examination): Promise<void> {
   const message = randomUUID();
-  let answer: OuterAnswer;
+  let response: OuterResponse;
   const sentMs = Date.now();
   try {
-    answer = await hop.send({ method: 'GET', target: `${PATH_ECHO}?msg=${message}` });
+    response = await hop.send({ method: 'GET', target: `${PATH_ECHO}?msg=${message}` });
   } catch (error) {
-    return report.fail('echo', reasonOf(error), 'the connection broke: see the logs of the relay and of the ingress');
+    return report.fail(
+      'echo',
+      reasonOf(error),
+      'the connection was cut off: see the logs of the relay and of the ingress',
+    );
   }
-  const document = jsonOf(answer.body);
-  if (answer.status !== 200 || document?.['echo'] === undefined) {
-    const { saw, todo } = explain(answer);
+  const document = jsonOf(response.body);
+  if (response.status !== 200 || document?.['echo'] === undefined) {
+    const { saw, todo } = explain(response);
     return report.fail('echo', saw, todo);
   }
   if (document['echo'] !== message) {
-    report.fail('echo', 'an old answer came back', 'a cache ignores cache-control: no-store: exempt /api/mte* from it');
+    report.fail(
+      'echo',
+      'an old response was reused',
+      'a cache ignores cache-control: no-store: exempt /api/mte* from it',
+    );
   } else {
-    report.ok('echo', `answered in ${Math.round(answer.totalMs)} ms`);
+    report.ok('echo', `in ${Math.round(response.totalMs)} ms`);
   }
-  const middleMs = sentMs + answer.totalMs / 2;
+  const middleMs = sentMs + response.totalMs / 2;
   const relayMs = Date.parse(textOf(document['time']));
   judgeClock(
     report,
-    'clock of relay',
+    'relay clock',
     { skewMs: relayMs - middleMs, of: 'this machine’s' },
-    'set the time of the relay’s nodes by NTP, since client IDs are dated by it; or this machine’s, if a third clock says so',
+    'set the time of the relay’s nodes by NTP, since it dates client IDs; or that of this machine, if a third clock disagrees with it',
   );
-  const date = answer.headers.date;
+  const date = response.headers.date;
   if (date === undefined || Number.isNaN(relayMs)) return;
-  // Beside the relay's, so that a wrong clock of relay or of this machine is told once, and not as a box's.
+  // Compared with the relay's clock, so that a wrong clock of the relay or of this machine is reported only once.
   judgeClock(
     report,
-    'clock of answer',
+    'response clock',
     { skewMs: Date.parse(date) - relayMs, of: 'the relay’s' },
-    'a box in front sets Date by a clock of its own: set it by NTP, or caches misjudge ages',
+    'an intermediary sets Date by its own clock: set that by NTP, or caches misjudge ages',
   );
 }
 
 interface Skew {
   readonly skewMs: number;
-  /** Whose clock it is compared with. */
+  /** The clock that it is compared with. */
   readonly of: string;
 }
 
 function judgeClock(report: Examination['report'], check: string, { skewMs, of }: Skew, todo: string): void {
   const seconds = Math.round(Math.abs(skewMs) / 1000);
   const facts = { skewMs: Math.round(skewMs) };
-  if (Number.isNaN(skewMs)) return report.warn(check, 'it names no time', todo);
+  if (Number.isNaN(skewMs)) return report.warn(check, 'the time is missing', todo);
   if (Math.abs(skewMs) <= CLOCK_TOLERANCE_MS) return report.ok(check, `agrees with ${of}`, facts);
   const saw = `is ${seconds} s ${skewMs > 0 ? 'ahead of' : 'behind'} ${of}`;
   if (Math.abs(skewMs) > CLOCK_SKEW_MAX_MS) report.fail(check, saw, todo, facts);
   else report.warn(check, saw, todo, facts);
 }
 
-/** A path of our own invention, unsealed: the relay must refuse it, and nobody else may answer. */
+/** Checks that the relay itself refuses an unsealed request to a random path. */
 export async function checkUnsealed({ hop, report }: Examination): Promise<void> {
   const target = `/mte-relay-doctor/${randomUUID()}`;
   try {
-    const answer = await hop.send({ method: 'GET', target });
-    if (relayCodeOf(answer) === 'not-found') return report.ok('unsealed', 'an unsealed request is refused');
-    const { saw } = explain(answer);
+    const response = await hop.send({ method: 'GET', target });
+    if (relayCodeOf(response) === 'not-found') return report.ok('unsealed', 'an unsealed request is refused');
+    const { saw } = explain(response);
     report.fail(
       'unsealed',
-      `an unsealed request is not refused by the relay; ${saw}`,
-      'the ingress leads past the relay, or PASS_THROUGH_ROUTES has "*": only listed paths may go unsealed',
+      `the relay does not refuse an unsealed request: ${saw}`,
+      'the ingress leads past the relay, or PASS_THROUGH_ROUTES has "*": only listed paths may be unsealed',
     );
   } catch (error) {
     report.warn('unsealed', reasonOf(error), 'see the logs of the relay and of the ingress');

@@ -1,4 +1,4 @@
-// What must not be reachable from outside: the operators' port.
+// The operators' port must not be reachable from outside.
 import { request } from 'node:http';
 import { type Examination, isLoopback } from '../examination.ts';
 import { jsonOf } from '../explain.ts';
@@ -6,7 +6,7 @@ import { bodyOf, responseOf } from '../hop.ts';
 
 const TIMEOUT_MS = 3_000;
 
-/** ADMIN_PORT of the same host is closed. */
+/** Checks that ADMIN_PORT of the same host is closed. */
 export async function checkAdminPort({ hop, options, report }: Examination): Promise<void> {
   const { adminPort, adminPortGiven } = options;
   if (isLoopback(hop.host) && !adminPortGiven) return report.skip('admin port', 'this machine is not outside');
@@ -14,8 +14,7 @@ export async function checkAdminPort({ hop, options, report }: Examination): Pro
   try {
     const req = request({ hostname: hop.host, port: adminPort, path: '/livez', agent: false, signal });
     const document = jsonOf(await bodyOf(await responseOf(req.end())));
-    if (document?.['alive'] !== true)
-      return report.ok('admin port', `something else than the relay answers on ${adminPort}`);
+    if (document?.['alive'] !== true) return report.ok('admin port', `the server on ${adminPort} is not the relay`);
     report.fail(
       'admin port',
       `port ${adminPort} shows /readyz and /metrics to everybody`,

@@ -1,35 +1,35 @@
-// What boxes on the way do to bodies: limit them, hold uploads back, hold answers back. The relay answers all but the
-// last by itself, as soon as it has opened the head; nothing runs upstream.
+// What intermediaries do to bodies: limit them, buffer uploads, buffer responses. For all but the last check, the relay
+// itself responds once it has opened the head, and the upstream does not get a request.
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Bytes, encodeEnd, encodeRequestStart } from '@mte-relay/protocol';
 import { type Examination, harmless, tenths } from '../examination.ts';
 import { explain } from '../explain.ts';
-import { bodyOf, type OuterAnswer, reasonOf, responseOf } from '../hop.ts';
+import { bodyOf, type OuterResponse, reasonOf, responseOf } from '../hop.ts';
 import {
   type DoctorSession,
-  type InnerAnswer,
-  innerAnswerOf,
+  type InnerResponse,
+  innerResponseOf,
   isSealed,
-  openAnswer,
+  openResponse,
   POST_MESSAGE,
   type SealedRequest,
 } from '../seal.ts';
 import { judgeUpstream } from './sealed.ts';
 
 const MEGABYTE = 1_000_000;
-/** Sealed bytes are these and up to 0.1 % more. */
+/** The sealed form is up to 0.1 % longer. */
 const PIECE_BYTES = 65_536;
-/** How long the relay's early answer may take before the upload counts as held back. */
+/** If the relay's early response takes longer, an intermediary buffers the upload. */
 const EARLY_MS = 2_000;
-/** How long a first event is waited for. */
+/** Timeout of the first event. */
 const FIRST_EVENT_MS = 8_000;
-/** Pieces of one answer that arrive further apart than this were not gathered. */
-const GATHERED_MS = 50;
-/** An answer that is no stream but a refusal, is not longer. */
-const SHORT_ANSWER_BYTES = 65_536;
+/** Pieces of one response that arrive further apart than this were not buffered. */
+const BUFFERED_MS = 50;
+/** A refusal instead of a stream is not longer. */
+const SHORT_RESPONSE_BYTES = 65_536;
 
-/** Sealed requests of growing size, of which the relay opens the head and throws the rest away. */
+/** Sends sealed requests of growing size. The relay opens the head and discards the rest. */
 export async function checkUploads({ session, options, report }: Examination): Promise<void> {
   const own = session as DoctorSession;
   const most = Math.min(options.uploadMaxBytes, own.parameters.requestBodyMaxBytes);
@@ -41,20 +41,20 @@ export async function checkUploads({ session, options, report }: Examination): P
     const size = `${bytes / MEGABYTE} MB`;
     const sealed = await own.sealLarge(harmless(own), bytes, piece);
     try {
-      const answer = await own.post(sealed, true);
-      if (!isSealed(answer)) {
-        const { saw, todo } = explain(answer);
+      const response = await own.post(sealed, true);
+      if (!isSealed(response)) {
+        const { saw, todo } = explain(response);
         return report.fail('uploads', `${size} do not arrive: ${saw}; ${passedBytes} bytes do`, todo, {
           passedBytes,
           failedBytes: bytes,
         });
       }
-      await openAnswer(sealed.exchange, answer.body);
+      await openResponse(sealed.exchange, response.body);
     } catch (error) {
       return report.fail(
         'uploads',
         `${size} do not arrive: ${reasonOf(error)}; ${passedBytes} bytes do`,
-        'a box breaks off: see its limits on bodies and time',
+        'an intermediary closes the connection: check its limits on bodies and time',
         { passedBytes, failedBytes: bytes },
       );
     }
@@ -64,8 +64,8 @@ export async function checkUploads({ session, options, report }: Examination): P
 }
 
 /**
- * Half a message: the relay answers as soon as it has opened the first chunk, unless a box waits for the rest. The
- * second half is sent in any case.
+ * Sends half a message. The relay responds once it has opened the first chunk, unless an intermediary buffers the upload.
+ * The second half follows in any case.
  */
 export async function checkUploadStreaming({ hop, session, report }: Examination): Promise<void> {
   const check = 'upload stream';
@@ -74,16 +74,16 @@ export async function checkUploadStreaming({ hop, session, report }: Examination
   const start = await exchange.seal(encodeRequestStart(harmless(own)));
   const req = hop.open({ ...POST_MESSAGE, fresh: true });
   const beganMs = performance.now();
-  const response = responseOf(req);
-  response.catch(() => undefined);
+  const arrival = responseOf(req);
+  arrival.catch(() => undefined);
   req.write(Buffer.concat([exchange.header, start]));
   const waiting = new AbortController();
   try {
-    const early = await Promise.race([response, sleep(EARLY_MS, undefined, { signal: waiting.signal })]);
+    const early = await Promise.race([arrival, sleep(EARLY_MS, undefined, { signal: waiting.signal })]);
     const ms = tenths(performance.now() - beganMs);
     req.end(await exchange.sealFinal(encodeEnd()));
-    const res = await response;
-    const answer: OuterAnswer = {
+    const res = await arrival;
+    const response: OuterResponse = {
       status: res.statusCode as number,
       headers: res.headers,
       values: () => [],
@@ -91,36 +91,34 @@ export async function checkUploadStreaming({ hop, session, report }: Examination
       headMs: ms,
       totalMs: ms,
     };
-    if (!isSealed(answer)) {
-      const { saw, todo } = explain(answer);
+    if (!isSealed(response)) {
+      const { saw, todo } = explain(response);
       return report.fail(check, `a request without content-length does not arrive: ${saw}`, todo);
     }
-    if (early)
-      return report.ok(check, `half a request was answered after ${ms} ms: uploads pass as they are sent`, { ms });
+    if (early) return report.ok(check, `the relay responded to half a request after ${ms} ms: uploads stream`, { ms });
     report.warn(
       check,
-      'the relay saw nothing before the whole request was sent',
-      'a box gathers uploads: switch that off (Application Gateway: enableRequestBuffering false; nginx: proxy_request_buffering off), or large ones fill its disk and wait twice',
+      'the relay got no part of the request before it was complete',
+      'an intermediary buffers uploads: switch that off (Application Gateway: enableRequestBuffering false; nginx: proxy_request_buffering off), or large ones fill its disk and take twice as long',
     );
   } catch (error) {
     report.fail(
       check,
       `a request without content-length does not arrive: ${reasonOf(error)}`,
-      'a box takes no chunked requests: let it',
+      'an intermediary does not forward chunked requests: let it forward them',
     );
   } finally {
     waiting.abort();
   }
 }
 
-/** The first event of a stream of the upstream, when `--stream` names one. */
-export async function checkAnswerStreaming({ hop, session, options, report, tlsProven }: Examination): Promise<void> {
-  const check = 'answer stream';
+/** Reads the start of the upstream's stream that `--stream` names. */
+export async function checkResponseStreaming({ hop, session, options, report, tlsProven }: Examination): Promise<void> {
+  const check = 'response stream';
   const { streamPath, pins } = options;
-  if (streamPath === undefined)
-    return report.skip(check, 'nothing was asked; --stream /events would read a stream of the upstream');
+  if (streamPath === undefined) return report.skip(check, 'use --stream /events to read a stream of the upstream');
   if (pins.length === 0 && !tlsProven)
-    return report.skip(check, 'with neither a pin nor a good certificate nobody knows who would read the path');
+    return report.skip(check, 'without a pin or a trusted certificate, an unknown relay would read the path');
   const own = session as DoctorSession;
   const sealed = await own.seal(own.head('GET', streamPath));
   const arrivals = await arrivalsOf(hop.open({ ...POST_MESSAGE, fresh: true }), sealed);
@@ -134,43 +132,43 @@ export async function checkAnswerStreaming({ hop, session, options, report, tlsP
   }
   const [firstMs, lastMs] = [piecesMs[0], piecesMs.at(-1)];
   if (firstMs === undefined || lastMs === undefined) {
-    const saw = failure ?? `nothing came within ${FIRST_EVENT_MS / 1000} s`;
+    const saw = failure ?? `nothing arrived within ${FIRST_EVENT_MS / 1000} s`;
     return report.warn(
       check,
       saw,
-      'a silent stream, or a box that gathers answers: switch that off (Application Gateway: enableResponseBuffering false; nginx: proxy_buffering off)',
+      'the stream is silent, or an intermediary buffers responses: switch that off (Application Gateway: enableResponseBuffering false; nginx: proxy_buffering off)',
     );
   }
   const facts = { firstMs: tenths(firstMs), lastMs: tenths(lastMs), pieces: piecesMs.length, ended };
-  if (!ended || lastMs - firstMs > GATHERED_MS) {
-    return report.ok(check, `its first piece came after ${facts.firstMs} ms, while it goes on`, facts);
+  if (!ended || lastMs - firstMs > BUFFERED_MS) {
+    return report.ok(check, `the first piece arrived after ${facts.firstMs} ms, before the stream ended`, facts);
   }
   report.warn(
     check,
-    `all of it came at once, after ${facts.firstMs} ms`,
-    'a short answer, or a box that gathers answers: switch that off (Application Gateway: enableResponseBuffering false; nginx: proxy_buffering off)',
+    `everything arrived at once, after ${facts.firstMs} ms`,
+    'the response is short, or an intermediary buffers responses: switch that off (Application Gateway: enableResponseBuffering false; nginx: proxy_buffering off)',
     facts,
   );
 }
 
 type Arrivals =
-  | { readonly refusal: OuterAnswer }
+  | { readonly refusal: OuterResponse }
   | {
       readonly piecesMs: readonly number[];
       readonly ended: boolean;
       readonly failure?: string;
-      /** The answer, if it ended and is short. */
-      readonly whole?: InnerAnswer | undefined;
+      /** The response, if it is short and complete. */
+      readonly whole?: InnerResponse | undefined;
     };
 
-/** When the opened pieces of an answer came, until it ended or the time was over. */
+/** Arrival times of a response's opened pieces, until its end or the timeout. */
 async function arrivalsOf(
   req: ReturnType<Examination['hop']['open']>,
   { exchange, bytes }: SealedRequest,
 ): Promise<Arrivals> {
   const piecesMs: number[] = [];
   const kept: Bytes[] = [];
-  let left = SHORT_ANSWER_BYTES;
+  let left = SHORT_RESPONSE_BYTES;
   const beganMs = performance.now();
   let timeIsUp = false;
   const deadline = setTimeout(() => {
@@ -189,9 +187,9 @@ async function arrivalsOf(
       left -= piece.length;
       if (left >= 0) kept.push(piece);
     }
-    return { piecesMs, ended: true, whole: left >= 0 ? innerAnswerOf(kept) : undefined };
+    return { piecesMs, ended: true, whole: left >= 0 ? innerResponseOf(kept) : undefined };
   } catch (error) {
-    // Ended by the time: what came until then is the answer.
+    // After the timeout the earlier pieces are the result.
     return { piecesMs, ended: false, ...(timeIsUp ? {} : { failure: reasonOf(error) }) };
   } finally {
     clearTimeout(deadline);

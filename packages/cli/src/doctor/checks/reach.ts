@@ -1,4 +1,4 @@
-// Is anything there: name, connection, certificate, and plain HTTP beside it.
+// Whether the host is reachable: name, connection, certificate, and plain HTTP beside https.
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { request } from 'node:http';
@@ -16,10 +16,10 @@ import { reasonOf, responseOf } from '../hop.ts';
 const CONNECT_TIMEOUT_MS = 5_000;
 const ADDRESSES_MAX = 8;
 const DAY_MS = 86_400_000;
-/** Issuers renew a month before the end; half of that means that the renewal fails. */
+/** Issuers renew a month before the end. At half of that, the renewal has failed. */
 const RENEWAL_DUE_DAYS = 14;
 
-/** False when nothing answers. */
+/** False when the host is unreachable. */
 export async function checkReach(examination: Examination): Promise<boolean> {
   const { hop, report } = examination;
   let addresses: string[];
@@ -41,13 +41,13 @@ export async function checkReach(examination: Examination): Promise<boolean> {
     report.unreachable = true;
     report.fail(
       'connection',
-      `nothing answers on port ${hop.port}: ${missed.join('; ')}`,
+      `port ${hop.port} is unreachable: ${missed.join('; ')}`,
       'is the relay running, has the service an external address, do NSG and firewall let the port in?',
     );
     return false;
   }
   const connectMs = tenths(Math.min(...reached.map(({ ms }) => ms)));
-  // A name often has addresses of a family that this machine has no way to.
+  // A name often has addresses of a family that this machine cannot reach.
   report.ok(
     'connection',
     `port ${hop.port} is open, ${connectMs} ms${missed.length ? `; not from here: ${missed.join('; ')}` : ''}`,
@@ -67,13 +67,13 @@ async function tryConnect(address: string, port: number): Promise<{ address: str
     return { address, ms: performance.now() - beganMs };
   } catch (error) {
     const code = (error as { code?: string }).code;
-    return { address, ms: 0, failure: code && code !== 'ABORT_ERR' ? code : 'no answer' };
+    return { address, ms: 0, failure: code && code !== 'ABORT_ERR' ? code : 'timed out' };
   } finally {
     socket.destroy();
   }
 }
 
-/** Name, issuer and time of the certificate. */
+/** Checks name, issuer and validity of the certificate. */
 export async function checkCertificate(examination: Examination): Promise<void> {
   const { hop, report } = examination;
   if (hop.url.protocol === 'http:') {
@@ -82,7 +82,7 @@ export async function checkCertificate(examination: Examination): Promise<void> 
     else
       report.warn(
         'certificate',
-        'plain HTTP: sealed bodies stay closed, but anybody on the way sees addresses, cookies and sizes, and browsers give pages no crypto',
+        'plain HTTP: bodies stay sealed, but any intermediary sees addresses, cookies and sizes, and browsers do not give pages WebCrypto',
         'put TLS in front and use https://',
       );
     return;
@@ -93,7 +93,7 @@ export async function checkCertificate(examination: Examination): Promise<void> 
   } catch (error) {
     report.fail(
       'certificate',
-      `no TLS on port ${hop.port}: ${reasonOf(error)}`,
+      `port ${hop.port} does not speak TLS: ${reasonOf(error)}`,
       'is the listener of the ingress HTTPS?',
     );
     return;
@@ -106,7 +106,7 @@ export async function checkCertificate(examination: Examination): Promise<void> 
   if (examination.tlsProven) hop.authorities = authoritiesOf(examination.ca);
 }
 
-/** Those of Node and of NODE_EXTRA_CA_CERTS, which clients on Node believe; of the system, as curl does; and of `--ca`. */
+/** The authorities of Node with NODE_EXTRA_CA_CERTS, as clients on Node trust; of the system, as curl; and of `--ca`. */
 function authoritiesOf(ca: string | undefined): string[] {
   const known = [...getCACertificates('default'), ...getCACertificates('system')];
   return [...new Set(known), ...(ca === undefined ? [] : [ca])];
@@ -117,7 +117,7 @@ async function handshake({ hop, ca }: Examination): Promise<TLSSocket> {
     host: hop.addresses[0] ?? hop.host,
     port: hop.port,
     servername: hop.host,
-    rejectUnauthorized: false, // it is judged below, fault by fault
+    rejectUnauthorized: false, // judgeCertificate tells the faults apart
     ca: authoritiesOf(ca),
   });
   socket.on('error', () => undefined);
@@ -169,7 +169,7 @@ function judgeCertificate(
   }
 }
 
-/** Beside https, plain HTTP may redirect or be closed, and nothing else. */
+/** Checks that plain HTTP beside https redirects or is closed. */
 export async function checkPlainHttp({ hop, options, report }: Examination): Promise<void> {
   if (hop.url.protocol === 'http:') return;
   const signal = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
@@ -187,7 +187,11 @@ export async function checkPlainHttp({ hop, options, report }: Examination): Pro
     const to = res.headers.location;
     if (to?.startsWith('https:')) return report.ok('plain HTTP', `is redirected to ${to}`);
     if (res.statusCode === 200) {
-      return report.warn('plain HTTP', 'the relay is served without TLS too', 'let the ingress redirect to https://');
+      return report.warn(
+        'plain HTTP',
+        'the relay is reachable without TLS too',
+        'let the ingress redirect to https://',
+      );
     }
     report.ok('plain HTTP', `does not reach the relay (${res.statusCode})`);
   } catch {

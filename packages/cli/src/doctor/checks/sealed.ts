@@ -1,19 +1,19 @@
-// Does sealing work, and on every pod: pairing, one round trip, replay, fresh connections, time, and the upstream when
-// it is asked for.
+// Whether sealing works on every pod: pairing, one round trip, replay, fresh connections, time, and on request the
+// upstream.
 import { INNER_FAILURE, INNER_FAILURE_FIELD, type InnerCode, ProtocolError } from '@mte-relay/protocol';
 import { type Examination, HARMLESS_FAILURE, harmless, median, type ShownKey, tenths } from '../examination.ts';
 import { explain, relayCodeOf } from '../explain.ts';
-import { type OuterAnswer, reasonOf } from '../hop.ts';
-import { DoctorSession, type InnerAnswer, isSealed } from '../seal.ts';
+import { type OuterResponse, reasonOf } from '../hop.ts';
+import { DoctorSession, type InnerResponse, isSealed } from '../seal.ts';
 
-/** Enough that a balancer over a handful of pods shows more than one. */
+/** Enough to reach more than one of several pods behind a balancer. */
 const FRESH_CONNECTIONS = 12;
 const AT_ONCE = 4;
 const REPLAYS = 4;
-/** What sealing may cost beside an echo before it is worth a word. */
+/** A sealed call that takes this much longer than an echo causes a warning. */
 const SLOW_MS = 100;
 
-/** False when there is no session. */
+/** False when pairing fails. */
 export async function checkPairing(examination: Examination): Promise<boolean> {
   const { hop, suite, report } = examination;
   try {
@@ -36,14 +36,14 @@ export async function checkPairing(examination: Examination): Promise<boolean> {
     const changed = error instanceof ProtocolError;
     report.fail(
       'pairing',
-      changed ? `the answer does not prove the relay’s key: ${error.code}` : reasonOf(error),
-      changed ? 'a box changes bodies, or somebody is in between' : 'see the logs of the relay and of the ingress',
+      changed ? `the response does not prove the relay’s key: ${error.code}` : reasonOf(error),
+      changed ? 'an intermediary changes bodies or forges them' : 'see the logs of the relay and of the ingress',
     );
     return false;
   }
 }
 
-/** One exchange that the relay answers itself. False when it does not work. */
+/** One exchange to which the relay itself responds. False when it fails. */
 export async function checkRoundTrip({ session, report }: Examination): Promise<boolean> {
   const check = 'sealed call';
   try {
@@ -57,14 +57,14 @@ export async function checkRoundTrip({ session, report }: Examination): Promise<
     if (failureOf(inner) !== HARMLESS_FAILURE) {
       report.fail(
         check,
-        `the relay answered ${inner.status} where its path policy refuses`,
-        'relay and doctor are of different versions: bring the older up to date',
+        `the relay responded ${inner.status} where its path policy should refuse`,
+        'relay and doctor have different versions: bring the older up to date',
       );
       return false;
     }
     report.ok(
       check,
-      `OPTIONS * was opened, refused by the relay itself and sealed, in ${tenths(outer.totalMs)} ms; nothing ran upstream`,
+      `the relay opened, refused and sealed OPTIONS * in ${tenths(outer.totalMs)} ms; the upstream got no request`,
       { ms: tenths(outer.totalMs) },
     );
     judgeFields(report, outer);
@@ -73,27 +73,27 @@ export async function checkRoundTrip({ session, report }: Examination): Promise<
     const changed = error instanceof ProtocolError;
     report.fail(
       check,
-      changed ? `the answer does not open: ${error.code}` : reasonOf(error),
+      changed ? `the response does not open: ${error.code}` : reasonOf(error),
       changed
-        ? 'a box changes bodies of answers: let it pass application/mte-relay as it is'
+        ? 'an intermediary changes bodies of responses: let it forward application/mte-relay unchanged'
         : 'see the logs of the relay and of the ingress',
     );
     return false;
   }
 }
 
-/** Fields of a sealed answer that boxes like to change. */
-function judgeFields(report: Examination['report'], { headers }: OuterAnswer): void {
+/** Checks a field of a sealed response that intermediaries often change. */
+function judgeFields(report: Examination['report'], { headers }: OuterResponse): void {
   const caching = headers['cache-control'];
-  if (caching === 'no-store') return report.ok('answer fields', 'came as the relay sends them');
+  if (caching === 'no-store') return report.ok('response fields', 'are as the relay sends them');
   report.warn(
-    'answer fields',
-    `cache-control became ${caching ?? 'nothing'}`,
-    'exempt /api/mte* from caching: a sealed answer is for one request alone',
+    'response fields',
+    caching === undefined ? 'cache-control is missing' : `cache-control became ${caching}`,
+    'exempt /api/mte* from caching: a sealed response is for one request alone',
   );
 }
 
-/** The same bytes again, on other connections: 409 wherever they arrive. */
+/** Sends the same bytes on other connections. Every pod must refuse them with 409. */
 export async function checkReplay({ session, report }: Examination): Promise<void> {
   const own = session as DoctorSession;
   const sealed = await own.seal(harmless(own));
@@ -101,38 +101,38 @@ export async function checkReplay({ session, report }: Examination): Promise<voi
   try {
     for (let i = 0; i <= REPLAYS; i += 1) outcomes.push(outcomeOf(await own.post(sealed, i > 0)));
   } catch (error) {
-    return report.warn('replay', reasonOf(error), 'the connection broke: run it again');
+    return report.warn('replay', reasonOf(error), 'the connection was cut off: run the doctor again');
   }
   const [first, ...again] = outcomes;
   const facts = { first: first as string, again };
-  if (again.includes('answered')) {
+  if (again.includes('accepted')) {
     return report.fail(
       'replay',
-      'a message that was sent again was answered again',
-      'stop: pods claim message numbers apart. Give all one REDIS_URL, and let no cache answer POST',
+      'a message was accepted twice',
+      'stop: pods claim message numbers separately. Give all one REDIS_URL, and exempt POST from caches',
       facts,
     );
   }
-  if (first === 'answered' && again.every((outcome) => outcome === 'replayed')) {
-    return report.ok('replay', `the same message again was refused ${REPLAYS} of ${REPLAYS} times`, facts);
+  if (first === 'accepted' && again.every((outcome) => outcome === 'replayed')) {
+    return report.ok('replay', `a repeated message was refused ${REPLAYS} of ${REPLAYS} times`, facts);
   }
   report.warn(
     'replay',
-    `not answered twice, but not refused as replayed either: ${[...new Set(outcomes)].join(', ')}`,
+    `not accepted twice, but not refused as replayed either: ${[...new Set(outcomes)].join(', ')}`,
     'see the check "pods"',
     facts,
   );
 }
 
-function outcomeOf(answer: OuterAnswer): string {
-  return isSealed(answer) ? 'answered' : (relayCodeOf(answer) ?? String(answer.status));
+function outcomeOf(response: OuterResponse): string {
+  return isSealed(response) ? 'accepted' : (relayCodeOf(response) ?? String(response.status));
 }
 
-/** One session, every message on a connection of its own. */
+/** Sends messages of one session on fresh connections. */
 export async function checkPods({ session, report }: Examination): Promise<void> {
   const own = session as DoctorSession;
   const outcomes: string[] = [];
-  const faults: OuterAnswer[] = [];
+  const faults: OuterResponse[] = [];
   let left = FRESH_CONNECTIONS;
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   async function worker(): Promise<void> {
@@ -140,33 +140,33 @@ export async function checkPods({ session, report }: Examination): Promise<void>
       left -= 1;
       try {
         const { outer, inner } = await own.call(harmless(own), true);
-        outcomes.push(inner ? 'answered' : outcomeOf(outer));
+        outcomes.push(inner ? 'accepted' : outcomeOf(outer));
         if (!inner) faults.push(outer);
       } catch (error) {
         outcomes.push(reasonOf(error));
       }
     }
   }
-  const answered = outcomes.filter((outcome) => outcome === 'answered').length;
-  const facts = { answered, of: FRESH_CONNECTIONS };
-  if (answered === FRESH_CONNECTIONS) {
-    return report.ok('pods', `${answered} of ${FRESH_CONNECTIONS} fresh connections knew the session`, facts);
+  const accepted = outcomes.filter((outcome) => outcome === 'accepted').length;
+  const facts = { accepted, of: FRESH_CONNECTIONS };
+  if (accepted === FRESH_CONNECTIONS) {
+    return report.ok('pods', `${accepted} of ${FRESH_CONNECTIONS} fresh connections knew the session`, facts);
   }
-  const others = [...new Set(outcomes.filter((outcome) => outcome !== 'answered'))].join(', ');
+  const others = [...new Set(outcomes.filter((outcome) => outcome !== 'accepted'))].join(', ');
   const todo = outcomes.includes('session-unknown')
     ? 'pods do not share sessions: give all one REDIS_URL, one REDIS_KEY_PREFIX and one CLIENT_ID_SECRET'
     : faults[0]
       ? explain(faults[0]).todo
-      : 'connections break: see the logs of the ingress';
+      : 'connections are cut off: see the logs of the ingress';
   report.fail(
     'pods',
-    `only ${answered} of ${FRESH_CONNECTIONS} fresh connections knew the session; else ${others}`,
+    `only ${accepted} of ${FRESH_CONNECTIONS} fresh connections knew the session; others: ${others}`,
     todo,
     facts,
   );
 }
 
-/** Medians of sealed calls and of echoes, turn by turn on one connection. */
+/** Medians of alternating sealed calls and echoes on one connection. */
 export async function checkTiming({ hop, session, options, report }: Examination): Promise<void> {
   const own = session as DoctorSession;
   const sealed: number[] = [];
@@ -179,7 +179,7 @@ export async function checkTiming({ hop, session, options, report }: Examination
       sealed.push(performance.now() - beganMs);
     }
   } catch (error) {
-    return report.warn('time', reasonOf(error), 'the connection broke: run it again');
+    return report.warn('time', reasonOf(error), 'the connection was cut off: run the doctor again');
   }
   const facts = {
     sealedMs: tenths(median(sealed)),
@@ -198,20 +198,20 @@ export async function checkTiming({ hop, session, options, report }: Examination
 }
 
 const OF_THE_UPSTREAM: Partial<Readonly<Record<InnerCode, string>>> = {
-  'path-refused': 'the path is ambiguous to proxies (dot segments, encoded separators): ask for another',
-  'route-refused': 'MTE_ROUTES does not have this path: add it, or ask for another',
+  'path-refused': 'the path is ambiguous to proxies (dot segments, encoded separators): use another',
+  'route-refused': 'MTE_ROUTES does not have this path: add it, or use another',
   'upstream-unreachable':
-    'nothing answers at UPSTREAM, or its name or certificate is wrong: see "upstream failed" in the relay’s log',
-  'upstream-failed': 'the upstream broke its answer off: see its log',
+    'UPSTREAM is unreachable, or its name or certificate is wrong: see "upstream failed" in the relay’s log',
+  'upstream-failed': 'the upstream closed the connection before its response was complete: see its log',
   'upstream-timeout': 'the upstream took longer than UPSTREAM_HEADERS_TIMEOUT_MS: see its log, or raise that',
 };
 
-/** The one request that runs upstream, when `--path` asks for it. */
+/** Sends the one request to the upstream that `--path` names. */
 export async function checkUpstream({ session, options, report, tlsProven }: Examination): Promise<void> {
   const { path, method, pins } = options;
-  if (path === undefined) return report.skip('upstream', 'nothing was sent there; --path /health would ask it');
+  if (path === undefined) return report.skip('upstream', 'use --path /health to send it a request');
   if (pins.length === 0 && !tlsProven)
-    return report.skip('upstream', 'with neither a pin nor a good certificate nobody knows who would read the path');
+    return report.skip('upstream', 'without a pin or a trusted certificate, an unknown relay would read the path');
   const own = session as DoctorSession;
   try {
     const { outer, inner } = await own.call(own.head(method, path), true);
@@ -229,11 +229,11 @@ export async function checkUpstream({ session, options, report, tlsProven }: Exa
   }
 }
 
-/** Says who answered a request for the upstream, and how. */
+/** Reports whether the relay or the upstream responded, and how. */
 export function judgeUpstream(
   report: Examination['report'],
   check: string,
-  inner: InnerAnswer,
+  inner: InnerResponse,
   { what, ms }: { readonly what: string; readonly ms: number },
 ): void {
   const failure = failureOf(inner);
@@ -243,31 +243,31 @@ export function judgeUpstream(
     const todo = OF_THE_UPSTREAM[failure] ?? 'see the relay’s log';
     report.fail(
       check,
-      `the relay answered for it: ${inner.status} ${failure} (the upstream saw the request: ${upstreamSaw})`,
+      `the relay itself responded ${inner.status} ${failure} (the upstream saw the request: ${upstreamSaw})`,
       todo,
       facts,
     );
   } else if (inner.status >= 500) {
     report.fail(
       check,
-      `${what} answered ${inner.status} itself`,
+      `the upstream responded ${inner.status} to ${what}`,
       'the relay works; see the log of the upstream',
       facts,
     );
   } else if (inner.status >= 400) {
     report.warn(
       check,
-      `${what} answered ${inner.status} itself`,
-      'the relay works; is the path right, or does it want a login?',
+      `the upstream responded ${inner.status} to ${what}`,
+      'the relay works; is the path right, or does it require a login?',
       facts,
     );
   } else {
-    report.ok(check, `${what} answered ${inner.status} in ${ms} ms, sealed both ways`, facts);
+    report.ok(check, `the upstream responded ${inner.status} to ${what} in ${ms} ms, sealed both ways`, facts);
   }
 }
 
-/** The relay's own code in a sealed answer; undefined for the upstream's. */
-function failureOf({ headers }: Pick<InnerAnswer, 'headers'>): InnerCode | undefined {
+/** The code of the relay's own sealed response; undefined for the upstream's. */
+function failureOf({ headers }: Pick<InnerResponse, 'headers'>): InnerCode | undefined {
   const code = headers.find(([name]) => name === INNER_FAILURE_FIELD)?.[1];
   return code !== undefined && Object.hasOwn(INNER_FAILURE, code) ? (code as InnerCode) : undefined;
 }
