@@ -31,8 +31,8 @@ export const FINAL_CHUNK_PREFIX: Bytes = Uint8Array.of(0);
 const TOO_MANY = `message exceeds ${CHUNK_COUNT_MAX} chunks`;
 
 /**
- * Seals the chunks of one message in order. `A` is the provider's AEAD, so that a synchronous one answers at once.
- * Each method gives the ciphertext alone; {@link chunkPrefix} and {@link FINAL_CHUNK_PREFIX} frame it.
+ * Seals the chunks of one message in order. `A` is the provider's AEAD, so that a synchronous one returns values at once.
+ * Each method returns the ciphertext alone. {@link chunkPrefix} and {@link FINAL_CHUNK_PREFIX} frame it.
  */
 export class ChunkSealer<A extends Aead = Aead> {
   readonly #aead: A;
@@ -63,7 +63,7 @@ export class ChunkSealer<A extends Aead = Aead> {
   }
 }
 
-/** Opens the chunks of one message in order. After a failure the message is void: give the opener up. */
+/** Opens the chunks of one message in order. After a failure the message is void and the opener must not be used. */
 export class ChunkOpener<A extends Aead = Aead> {
   readonly #aead: A;
   readonly #counter = new NonceCounter(CHUNK_COUNT_MAX, TOO_MANY);
@@ -77,38 +77,38 @@ export class ChunkOpener<A extends Aead = Aead> {
     return this.#aead.open(this.#counter.take(false), AAD_MORE, ciphertext) as ReturnType<A['open']>;
   }
 
-  /** Opens the final chunk: the message is complete as far as its chunks go. Throws `unopenable`. */
+  /** Opens the final chunk, after which the chunks are complete. Throws `unopenable`. */
   openFinal(ciphertext: Bytes): ReturnType<A['open']> {
     return this.#aead.open(this.#counter.take(true), AAD_FINAL, ciphertext) as ReturnType<A['open']>;
   }
 }
 
 /**
- * Cuts a byte stream back into chunk ciphertexts, holding at most one chunk and what came behind it.
- * {@link ChunkSplitter.push} what arrived, take {@link ChunkSplitter.next} until it gives undefined, and at the end of
- * the stream {@link ChunkSplitter.end}.
+ * Splits a byte stream into chunk ciphertexts. It buffers at most one chunk and the bytes that arrived after it.
+ * {@link ChunkSplitter.push} received bytes, call {@link ChunkSplitter.next} until it returns undefined, and
+ * {@link ChunkSplitter.end} at the end of the stream.
  */
 export class ChunkSplitter {
   #parts: Bytes[] = [];
-  #held = 0;
-  #needed = 1; // bytes held before it is worth looking again
+  #buffered = 0;
+  #needed = 1; // bytes to buffer before the next attempt
   #final = false;
   #scratch: Bytes | undefined;
 
-  /** Adds bytes; keeps a reference to them until they are taken. */
+  /** Adds bytes, and keeps a reference to them until they are returned. */
   push(bytes: Bytes): void {
     if (bytes.length === 0) return;
     this.#parts.push(bytes);
-    this.#held += bytes.length;
+    this.#buffered += bytes.length;
     if (this.#final) this.#checkFinalSize();
   }
 
   /**
-   * The next whole non-final ciphertext, or undefined while it is not all here. It is good until the next call: one
-   * buffer serves all chunks that came in several pieces. Throws `too-large`, `malformed`.
+   * The next complete non-final ciphertext, or undefined until it has fully arrived. It is valid until the next call: all
+   * chunks that arrive in several pieces share one buffer. Throws `too-large`, `malformed`.
    */
   next(): Bytes | undefined {
-    if (this.#final || this.#held < this.#needed) return undefined;
+    if (this.#final || this.#buffered < this.#needed) return undefined;
     const first = (this.#parts[0] as Bytes)[0] as number;
     if (first === 0) {
       this.#drop(1);
@@ -117,19 +117,19 @@ export class ChunkSplitter {
       return undefined;
     }
     const prefixBytes = varintSizeFromFirst(first);
-    if (this.#held < prefixBytes) return this.#wait(prefixBytes);
+    if (this.#buffered < prefixBytes) return this.#wait(prefixBytes);
     const length = readVarint(this.#peek(prefixBytes), 0, prefixBytes);
-    // One encoding per length, so that no bit of a sealed message can be changed unnoticed.
+    // One encoding per length, so that a change of any bit of a sealed message is detected.
     if (varintSize(length) !== prefixBytes) {
       throw new ProtocolError('malformed', 'chunk length is not in its shortest form');
     }
     if (length <= AEAD_TAG_BYTES) {
-      throw new ProtocolError('malformed', 'a chunk before the final one carries no plaintext');
+      throw new ProtocolError('malformed', 'a chunk before the final one is empty');
     }
     if (length > CHUNK_CIPHERTEXT_MAX_BYTES) {
       throw new ProtocolError('too-large', `chunk of ${length} bytes exceeds ${CHUNK_CIPHERTEXT_MAX_BYTES}`);
     }
-    if (this.#held < prefixBytes + length) return this.#wait(prefixBytes + length);
+    if (this.#buffered < prefixBytes + length) return this.#wait(prefixBytes + length);
     this.#needed = 1;
     this.#drop(prefixBytes);
     const ciphertext = this.#peek(length);
@@ -139,7 +139,8 @@ export class ChunkSplitter {
 
   /** The final ciphertext, once the stream has ended. Throws `truncated` when the final chunk had not begun. */
   end(): Bytes {
-    if (!this.#final) throw new ProtocolError('truncated', `message ended inside a chunk, ${this.#held} bytes into it`);
+    if (!this.#final)
+      throw new ProtocolError('truncated', `message ended inside a chunk, ${this.#buffered} bytes into it`);
     return this.#parts.length === 0 ? emptyBytes() : concatBytes(this.#parts);
   }
 
@@ -148,7 +149,7 @@ export class ChunkSplitter {
     return undefined;
   }
 
-  /** The next bytes, which are all here: in place when they came in one piece, gathered otherwise. */
+  /** The next bytes, all of which have arrived: in place if they are in one piece, else copied together. */
   #peek(length: number): Bytes {
     const first = this.#parts[0] as Bytes;
     if (first.length >= length) return first.subarray(0, length);
@@ -164,9 +165,9 @@ export class ChunkSplitter {
   }
 
   #drop(length: number): void {
-    this.#held -= length;
+    this.#buffered -= length;
     let left = length;
-    let whole = 0; // parts that go as they are
+    let whole = 0; // parts to remove completely
     while (left > 0 && left >= (this.#parts[whole] as Bytes).length) {
       left -= (this.#parts[whole] as Bytes).length;
       whole += 1;
@@ -176,13 +177,13 @@ export class ChunkSplitter {
   }
 
   #checkFinalSize(): void {
-    if (this.#held > CHUNK_CIPHERTEXT_MAX_BYTES) {
+    if (this.#buffered > CHUNK_CIPHERTEXT_MAX_BYTES) {
       throw new ProtocolError('too-large', `final chunk exceeds ${CHUNK_CIPHERTEXT_MAX_BYTES} bytes`);
     }
   }
 }
 
-/** Seals a stream of plaintext pieces of any size, each flushed as it comes; the final chunk is empty. */
+/** Seals a stream of plaintext pieces of any size and flushes each one. The final chunk is empty. */
 export async function* sealChunks(
   sealer: ChunkSealer,
   source: AsyncIterable<Bytes> | Iterable<Bytes>,
@@ -197,8 +198,8 @@ export async function* sealChunks(
 }
 
 /**
- * Opens a stream of sealed bytes cut anywhere; gives each chunk's plaintext once its tag has verified, and ends
- * only behind a verified final chunk. Throws `truncated`, `unopenable`, `too-large`, `malformed`.
+ * Opens a stream of sealed bytes, split anywhere. Yields each chunk's plaintext once its tag has verified, and ends only
+ * after a verified final chunk. Throws `truncated`, `unopenable`, `too-large`, `malformed`.
  */
 export async function* openChunks(
   opener: ChunkOpener,

@@ -1,7 +1,7 @@
-// Errors of node and undici that show that no connection came about: evidence (b) of SPEC §7 to the client, and to the
-// relay the proof that the upstream has not seen a request.
+// Errors of Node and undici that show that the connection failed before it was established: proof (b) of SPEC §7 for the
+// client, and for the relay the proof that the upstream has not received a request.
 
-/** System calls of errors that come before a connection exists. One in use fails in `read` or `write`, by the same codes. */
+/** System calls that fail before a connection exists. An established one fails in `read` or `write`, with the same codes. */
 const CALLS_BEFORE_CONNECTION: ReadonlySet<unknown> = new Set([
   'bind',
   'connect',
@@ -10,7 +10,7 @@ const CALLS_BEFORE_CONNECTION: ReadonlySet<unknown> = new Set([
   'queryAaaa',
 ]);
 
-/** Codes of errors without a system call: undici's, and those of a certificate that the verification rejects. */
+/** Codes of errors without a system call: those of undici and of a rejected certificate. */
 const CODES_BEFORE_CONNECTION: ReadonlySet<unknown> = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
   'CERT_HAS_EXPIRED',
@@ -21,7 +21,7 @@ const CODES_BEFORE_CONNECTION: ReadonlySet<unknown> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
-/** A failure with deeper causes is not evidence. */
+/** A failure with deeper causes is not a proof. */
 const DEPTH_MAX = 4;
 
 /**

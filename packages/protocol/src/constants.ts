@@ -1,5 +1,5 @@
-// The numbers of mte-relay/1. Specification constants come first and never change within the version;
-// implementation limits below them are this implementation's own choice and may be set lower.
+// The numbers of mte-relay/1. Constants of the specification come first and never change within the version. Limits of this
+// implementation follow and may be set lower.
 
 /** Names the protocol inside every derivation and prologue (SPEC §2). */
 export const PROTOCOL_LABEL = 'mte-relay/1';
@@ -21,22 +21,22 @@ export const AEAD_NONCE_BYTES = 12;
 export const SESSION_ID_BYTES = 16;
 export const MESSAGE_NONCE_BYTES = 16;
 export const MESSAGE_HEADER_BYTES = 42; // SPEC §5.1: version 1 ‖ type 1 ‖ sid 16 ‖ n 8 ‖ nonce 16
-/** A sealed request and its answer. */
+/** A sealed request and its response. */
 export const MESSAGE_TYPE_EXCHANGE = 1;
 /** Claims another message number of the session so that it can never run (SPEC §7). */
 export const MESSAGE_TYPE_CANCEL = 2;
 /** Opens a sealed WebSocket (SPEC §13). */
 export const MESSAGE_TYPE_WEBSOCKET = 3;
 
-/** The pairing flag by which a browser says that cookies ride the outer hop (SPEC §3.3). */
+/** The pairing flag of clients that send cookies on the outer hop (SPEC §3.3). */
 export const FLAG_OUTER_COOKIES = 1;
 
 /** Largest plaintext of one chunk; every receiver accepts this much (SPEC §5.3). */
 export const CHUNK_PLAINTEXT_MAX_BYTES = 65_536;
 export const CHUNK_CIPHERTEXT_MAX_BYTES: number = CHUNK_PLAINTEXT_MAX_BYTES + AEAD_TAG_BYTES;
-/** Content that fills one chunk with its length in front, which takes 4 bytes from 2^14 to 2^30 (SPEC §5.5). */
+/** Content that fills one chunk together with its length, which takes 4 bytes from 2^14 to 2^30 (SPEC §5.5). */
 export const CONTENT_PIECE_MAX_BYTES: number = CHUNK_PLAINTEXT_MAX_BYTES - 4;
-/** Most chunks under one message key (SPEC §8): 2^32 keeps the nonce counter and AES-GCM's limits far away. */
+/** Most chunks under one message key (SPEC §8): 2^32 is far below the limits of the nonce counter and of AES-GCM. */
 export const CHUNK_COUNT_MAX = 4_294_967_296;
 /** Message numbers a session may lag behind its highest and still be accepted (SPEC §6). */
 export const REPLAY_WINDOW = 1024;
@@ -60,7 +60,7 @@ export const CLIENT_ID_FIELD = 'mte-relay-client-id';
 
 // Implementation limits.
 
-/** Messages a client keeps in flight per session: half the window, so that none falls behind it. */
+/** Messages that a client keeps in flight per session: half the window, so that no number falls out of it. */
 export const IN_FLIGHT_MAX = 512;
 /** Default bound on control data and fields of one Binary HTTP message, informational responses and trailers included. */
 export const HEAD_MAX_BYTES = 65_536;

@@ -1,19 +1,19 @@
-// What can be wrong with bytes of the protocol, as one class and a union of codes to switch on (SPEC §8).
-// A message names what was seen and expected, in bytes and counts; never a secret, never a body.
+// The errors of the protocol layer: one class and a union of codes (SPEC §8). A message states expected and received values
+// in bytes and counts, and never contains a secret or a body.
 
 /** Why the protocol layer refused an input. */
 export type ProtocolErrorCode =
-  | 'malformed' // the bytes do not have the layout that SPEC gives
+  | 'malformed' // the bytes do not have the layout of SPEC
   | 'truncated' // the input ended before it was complete
   | 'unopenable' // an authentication tag did not verify
   | 'too-large' // a length exceeds its limit
   | 'version-unsupported' // another protocol version
   | 'suite-unsupported' // another suite
   | 'key-unknown' // sealed to a key that the relay does not hold
-  | 'pin-mismatch' // the relay's public key is not a pinned one
+  | 'pin-mismatch' // the relay's public key does not match a pin
   | 'misuse'; // the caller used a single-use object twice, or out of order
 
-/** Thrown by everything in this package that meets input it cannot accept. */
+/** The error of this package for input that it cannot accept. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
   readonly code: ProtocolErrorCode;
@@ -26,7 +26,7 @@ export class ProtocolError extends Error {
 
 /**
  * Refusals on the outer hop, before a message is authenticated: HTTP status by code (SPEC §8.1).
- * They are unauthenticated, so a client treats them as transport facts.
+ * They are unauthenticated, so a client treats them as transport failures.
  */
 export const OUTER_STATUS = {
   malformed: 400,
@@ -56,11 +56,10 @@ export const OUTER_STATUS = {
 export type OuterCode = keyof typeof OUTER_STATUS;
 
 /**
- * The relay's own answers inside a sealed response: HTTP status, and whether the upstream may have
- * seen the request (SPEC §8.2).
+ * The relay's own sealed responses: HTTP status by code, and whether the upstream may have seen the request (SPEC §8.2).
  */
 export const INNER_FAILURE = {
-  'request-malformed': { status: 400, upstreamSaw: 'maybe' }, // the end of an upload may show it
+  'request-malformed': { status: 400, upstreamSaw: 'maybe' }, // the fault may be at the end of an upload
   'path-refused': { status: 400, upstreamSaw: 'no' },
   'route-refused': { status: 404, upstreamSaw: 'no' },
   'method-refused': { status: 405, upstreamSaw: 'no' },
@@ -70,8 +69,8 @@ export const INNER_FAILURE = {
   'upstream-timeout': { status: 504, upstreamSaw: 'maybe' },
 } as const;
 
-/** The `code` of a sealed answer that the relay made itself. */
+/** The `code` of the relay's own sealed response. */
 export type InnerCode = keyof typeof INNER_FAILURE;
 
-/** Inner response field that marks an answer as the relay's own; its value is an {@link InnerCode}. */
+/** Inner response field that marks the relay's own responses; its value is an {@link InnerCode}. */
 export const INNER_FAILURE_FIELD = 'mte-relay-failure';

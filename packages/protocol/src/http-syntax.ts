@@ -1,4 +1,4 @@
-// The syntax of parts of HTTP messages, for what makes or takes them.
+// The syntax of parts of HTTP messages.
 
 /** A token (RFC 9110 §5.6.2): a method, a field name, a WebSocket's subprotocol. */
 export const TOKEN: RegExp = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

@@ -1,5 +1,5 @@
-// Table of contents of mte-relay/1. Left out on purpose: providers, which have their own entries (/webcrypto,
-// /noble, /node), and the Noise engine's state, which only a pairing may hold; tests reach it by path.
+// The exports of mte-relay/1. The providers have their own entries (/webcrypto, /noble, /node). The Noise engine's state
+// stays inside a pairing; tests import it by path.
 export * from './bhttp.ts';
 export { ChunkOpener, ChunkSealer, ChunkSplitter, openChunks, sealChunks } from './chunks.ts';
 export * from './close-codes.ts';

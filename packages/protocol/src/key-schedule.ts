@@ -1,4 +1,4 @@
-// Every derivation of the protocol, one formula each (SPEC §4). A change here changes SPEC, vectors and model too.
+// Every derivation of the protocol, one formula each (SPEC §4). A change also needs SPEC, vectors and model changed.
 import { PROTOCOL_LABEL, SECRET_BYTES } from './constants.ts';
 import type { Aead, Awaitable, ExpandKey, NoisePrimitives, SyncAead, SyncExpandKey } from './suite.ts';
 import { asciiBytes, type Bytes, concatBytes, copyBytes } from './wire.ts';
@@ -10,13 +10,13 @@ const RESPONSE_LABEL: Bytes = asciiBytes('res');
 const WEBSOCKET_REQUEST_LABEL: Bytes = asciiBytes('ws req');
 const WEBSOCKET_RESPONSE_LABEL: Bytes = asciiBytes('ws res');
 
-/** What a pairing leaves behind; 32 bytes each. The owner erases them. */
+/** The secrets of a pairing, 32 bytes each. The owner erases them. */
 export interface SessionSecrets {
   /** Seals requests, client to relay. */
   readonly request: Bytes;
   /** Seals responses, relay to client. */
   readonly response: Bytes;
-  /** Channel binding: equal on both sides, unknown to everybody else, used by no derivation of the protocol. */
+  /** Channel binding: equal on both sides, secret to others. The protocol's derivations do not use it. */
   readonly exporter: Bytes;
 }
 
@@ -66,8 +66,8 @@ export function responseKey(secret: ExpandKey, header: Bytes, responseNonce: Byt
 }
 
 /**
- * WebSocket request key = HKDF-Expand(request secret, "ws req" ‖ header ‖ response nonce, 32). With the relay's nonce in
- * it, the frames of a recorded WebSocket open in no second one, even where the claim of its number was lost.
+ * WebSocket request key = HKDF-Expand(request secret, "ws req" ‖ header ‖ response nonce, 32). It includes the relay's nonce,
+ * so the frames of a recorded WebSocket do not open in another one, even if the claim of its number was lost.
  */
 export function webSocketRequestKey(secret: SyncExpandKey, header: Bytes, responseNonce: Bytes): SyncAead;
 export function webSocketRequestKey(secret: ExpandKey, header: Bytes, responseNonce: Bytes): Awaitable<Aead>;

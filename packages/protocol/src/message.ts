@@ -1,5 +1,5 @@
-// One sealed request and the response bound to it (SPEC §5). The client's half, SealedExchange, comes first; the
-// relay's mirror image, RequestOpener and ResponseSealer, below it.
+// One sealed request and the response bound to it (SPEC §5). First the client's half, SealedExchange, then the relay's,
+// RequestOpener and ResponseSealer.
 import { ChunkOpener, ChunkSealer, ChunkSplitter, chunkPrefix, FINAL_CHUNK_PREFIX, openChunks } from './chunks.ts';
 import {
   AEAD_TAG_BYTES,
@@ -16,19 +16,19 @@ import { requestKey, responseKey } from './key-schedule.ts';
 import type { ExpandKey, Suite, SyncAead, SyncExpandKey, SyncSuite } from './suite.ts';
 import { type Bytes, concatBytes, readUint, writeUint } from './wire.ts';
 
-/** What a message is for. */
+/** The type of a message. */
 export type MessageType = typeof MESSAGE_TYPE_EXCHANGE | typeof MESSAGE_TYPE_CANCEL | typeof MESSAGE_TYPE_WEBSOCKET;
 
-/** Types that come by POST. */
+/** The types that arrive by POST. */
 const POSTED_TYPES: readonly MessageType[] = [MESSAGE_TYPE_EXCHANGE, MESSAGE_TYPE_CANCEL];
 
-/** The clear 42 bytes in front of a sealed request; both message keys are bound to them. */
+/** The 42 unsealed bytes before a sealed request. Both message keys are bound to them. */
 export interface MessageHeader {
   readonly type: MessageType;
   readonly sid: Bytes;
   /** Message number; never an AEAD nonce. */
   readonly n: number;
-  /** The header as it stands on the wire. */
+  /** The header in its wire form. */
   readonly bytes: Bytes;
 }
 
@@ -53,7 +53,7 @@ export function encodeMessageHeader(type: MessageType, sid: Bytes, n: number, no
 
 /**
  * Reads the header of a message that starts with these bytes.
- * @param accepted types that may come this way; by default those of a POST.
+ * @param accepted types that may arrive this way. Default: those of a POST.
  * @throws ProtocolError `truncated`, `version-unsupported`, `malformed`.
  */
 export function parseMessageHeader(message: Bytes, accepted: readonly MessageType[] = POSTED_TYPES): MessageHeader {
@@ -64,21 +64,21 @@ export function parseMessageHeader(message: Bytes, accepted: readonly MessageTyp
     throw new ProtocolError('truncated', `message header ended at byte ${message.length} of ${MESSAGE_HEADER_BYTES}`);
   }
   const type = message[TYPE_AT] as MessageType;
-  if (!accepted.includes(type)) throw new ProtocolError('malformed', `message type ${type} is not taken here`);
+  if (!accepted.includes(type)) throw new ProtocolError('malformed', `message type ${type} is not accepted here`);
   const bytes = message.subarray(0, MESSAGE_HEADER_BYTES);
   return { type, sid: bytes.subarray(SID_AT, N_AT), n: readUint(bytes, N_AT, 8), bytes };
 }
 
 // ---- Client ------------------------------------------------------------------------------------------------
 
-/** A session as the client holds it. */
+/** The client's keys of a session. */
 export interface ClientKeys {
   readonly sid: Bytes;
   readonly requestSecret: ExpandKey;
   readonly responseSecret: ExpandKey;
 }
 
-/** One request of a client, and the only thing that can open its response. */
+/** One request of a client. Only this object can open its response. */
 export class SealedExchange {
   /** The message header: the first bytes to send. */
   readonly header: Bytes;
@@ -110,7 +110,7 @@ export class SealedExchange {
   }
 
   /**
-   * Opens the response to this request, from bytes cut anywhere; ends only when the final chunk has opened.
+   * Opens the response to this request, from bytes split anywhere. Ends only after the final chunk has opened.
    * Throws `truncated`, `unopenable`, `too-large`, `malformed`.
    */
   async *openResponse(source: AsyncIterable<Bytes>): AsyncGenerator<Bytes, void, undefined> {
@@ -119,39 +119,39 @@ export class SealedExchange {
   }
 }
 
-/** A generator is its own iterator, also in Hermes, which has no Symbol.asyncIterator. */
+/** A generator is its own iterator, even in Hermes, which lacks Symbol.asyncIterator. */
 function iteratorOf<T>(source: AsyncIterable<T>): AsyncIterator<T> {
   return 'next' in source ? (source as AsyncIterable<T> & AsyncIterator<T>) : source[Symbol.asyncIterator]();
 }
 
-/** The first `length` bytes of a stream, and the stream behind them. */
+/** The first `length` bytes of a stream, and the rest of it. */
 async function takeExactly(
   source: AsyncIterable<Bytes>,
   length: number,
 ): Promise<{ head: Bytes; rest: AsyncIterable<Bytes> }> {
   const iterator = iteratorOf(source);
-  let held: Bytes = new Uint8Array(0);
-  while (held.length < length) {
+  let received: Bytes = new Uint8Array(0);
+  while (received.length < length) {
     const next = await iterator.next();
     if (next.done) {
-      throw new ProtocolError('truncated', `response ended at byte ${held.length} of its ${length}-byte nonce`);
+      throw new ProtocolError('truncated', `response ended at byte ${received.length} of its ${length}-byte nonce`);
     }
-    held = concatBytes([held, next.value]);
+    received = concatBytes([received, next.value]);
   }
   async function* rest(): AsyncGenerator<Bytes, void, undefined> {
     try {
-      yield held.subarray(length);
+      yield received.subarray(length);
       for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
     } finally {
       await iterator.return?.();
     }
   }
-  return { head: held.subarray(0, length), rest: rest() };
+  return { head: received.subarray(0, length), rest: rest() };
 }
 
 // ---- Relay -------------------------------------------------------------------------------------------------
 
-/** Opens one request, synchronously. Push what arrived, take chunks until there is none, and end. */
+/** Opens one request, synchronously: push received bytes, take all complete chunks, and end. */
 export class RequestOpener {
   readonly #opener: ChunkOpener<SyncAead>;
   readonly #splitter = new ChunkSplitter();
@@ -160,7 +160,7 @@ export class RequestOpener {
     this.#opener = new ChunkOpener(requestKey(requestSecret, header.bytes));
   }
 
-  /** Adds bytes from behind the header. */
+  /** Adds bytes that follow the header. */
   push(bytes: Bytes): void {
     this.#splitter.push(bytes);
   }
@@ -177,7 +177,7 @@ export class RequestOpener {
   }
 }
 
-/** Seals the response to one request, synchronously. Every method gives bytes to send, in order. */
+/** Seals the response to one request, synchronously. Every method returns bytes to send, in order. */
 export class ResponseSealer {
   readonly #sealer: ChunkSealer<SyncAead>;
   /** The response nonce until it has been sent. */
@@ -194,7 +194,7 @@ export class ResponseSealer {
     return this.#withNonce(chunkPrefix(ciphertext.length), ciphertext);
   }
 
-  /** Seals the last 0 to 65,536 bytes: the response is complete. */
+  /** Seals the last 0 to 65,536 bytes, which completes the response. */
   sealFinal(plaintext: Bytes): Bytes {
     return this.#withNonce(FINAL_CHUNK_PREFIX, this.#sealer.sealFinal(plaintext));
   }
@@ -206,14 +206,14 @@ export class ResponseSealer {
   }
 }
 
-/** Bytes that a whole response of one chunk adds to its Binary HTTP. */
+/** Bytes that sealing adds to the Binary HTTP of a one-chunk response. */
 export const SINGLE_CHUNK_OVERHEAD_BYTES: number = MESSAGE_NONCE_BYTES + FINAL_CHUNK_PREFIX.length + AEAD_TAG_BYTES;
 
 // ---- Cancel ------------------------------------------------------------------------------------------------
 
-/** Answer to a cancel: the number was free and is now claimed, so its message never ran and never will. */
+/** Result of a cancel: the number was free and is now claimed, so its message never ran and never will. */
 export const CANCEL_RESULT_CANCELLED = 0;
-/** Answer to a cancel: the number was claimed before, or is too old to tell; its message may have run. */
+/** Result of a cancel: the number was claimed before, or is too old to tell, so its message may have run. */
 export const CANCEL_RESULT_CLAIMED = 1;
 
 /** Plaintext of a cancel: the number to claim, 8 bytes. */
@@ -229,16 +229,16 @@ export function decodeCancel(plaintext: Bytes): number {
   return readUint(plaintext, 0, 8);
 }
 
-/** Plaintext of the answer: the number again (so that the answer names what it speaks of) and the result, 9 bytes. */
+/** Plaintext of the response to a cancel: the cancelled number and the result, 9 bytes. */
 export function encodeCancelResult(n: number, cancelled: boolean): Bytes {
   return concatBytes([encodeCancel(n), Uint8Array.of(cancelled ? CANCEL_RESULT_CANCELLED : CANCEL_RESULT_CLAIMED)]);
 }
 
-/** Reads a cancel's answer; true only for "cancelled" of this very number. Throws `malformed`. */
+/** Reads the response to a cancel. True only for "cancelled" of this number. Throws `malformed`. */
 export function decodeCancelResult(plaintext: Bytes, n: number): boolean {
   const result = plaintext[8];
   if (plaintext.length !== 9 || (result !== CANCEL_RESULT_CANCELLED && result !== CANCEL_RESULT_CLAIMED)) {
-    throw new ProtocolError('malformed', 'cancel result has not its layout');
+    throw new ProtocolError('malformed', 'cancel result does not have its layout');
   }
   if (readUint(plaintext, 0, 8) !== n) {
     throw new ProtocolError('malformed', 'cancel result names another message number');

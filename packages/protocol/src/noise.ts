@@ -1,5 +1,5 @@
 // The SymmetricState of the Noise Protocol Framework (rev 34 §5.2) with the KEM tokens of PQNoise
-// (ePrint 2022/539 §3). One per handshake; asynchronous because WebCrypto is.
+// (ePrint 2022/539 §3). One per handshake. It is asynchronous because WebCrypto is.
 import { ProtocolError } from './errors.ts';
 import type { Aead, Kem, KemKeyPair, NoisePrimitives } from './suite.ts';
 import { asciiBytes, type Bytes, concatBytes, copyBytes, emptyBytes } from './wire.ts';
@@ -68,7 +68,7 @@ export class SymmetricState {
     await this.#setKey(chainingKey, tempKey);
   }
 
-  /** EncryptAndHash(plaintext): sealed once a key is set, plain before. */
+  /** EncryptAndHash(plaintext): encrypts once a key is set, returns the plaintext before. */
   async encryptAndHash(plaintext: Bytes): Promise<Bytes> {
     const ciphertext = this.#aead
       ? await this.#aead.seal(this.#nextNonce(), this.#hash, plaintext)
@@ -86,7 +86,7 @@ export class SymmetricState {
     return plaintext;
   }
 
-  /** Split(): the two transport secrets, initiator's first. The state is erased and of no use afterwards. */
+  /** Split(): the two transport secrets, initiator's first. It erases the state, which must not be used afterwards. */
   async split(): Promise<[Bytes, Bytes]> {
     const derived = await noiseHkdf(this.#primitives, this.#chainingKey, emptyBytes(), 2);
     this.#chainingKey.fill(0);
@@ -118,7 +118,7 @@ export class SymmetricState {
   }
 }
 
-// The KEM tokens (PQNoise §3): functions, since each side of a pairing needs two of them.
+// The KEM tokens (PQNoise §3). Each side of a pairing needs two of them, so they are functions.
 
 /** Writes token `ekem`: encapsulates to the other side's ephemeral key. MixHash(ct), MixKey(ss). */
 export async function writeEkem(state: SymmetricState, kem: Kem, remoteEphemeral: Bytes): Promise<Bytes> {

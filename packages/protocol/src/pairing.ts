@@ -1,4 +1,4 @@
-// The pairing, Noise_pqNK with X-Wing, in one round trip (SPEC §3). Client and relay stand in the order of the flight:
+// The pairing, Noise_pqNK with X-Wing, in one round trip (SPEC §3). Client and relay follow the order of the messages:
 // start (client) → parse, accept (relay) → finish (client).
 import {
   AEAD_TAG_BYTES,
@@ -27,13 +27,13 @@ import {
   writeUint,
 } from './wire.ts';
 
-/** What the relay tells the client under the handshake's seal (SPEC §3.4). Durations, so that clocks need not agree. */
+/** The parameters that the relay sends in the handshake, sealed (SPEC §3.4). Durations, so that clocks need not agree. */
 export interface SessionParameters {
   /** Session id, 16 random bytes. */
   readonly sid: Bytes;
-  /** How long the session lives from now, whatever happens. */
+  /** Lifetime of the session from now, ms. */
   readonly lifetimeMs: number;
-  /** How long it lives without a message. */
+  /** Lifetime without a message, ms. */
   readonly idleMs: number;
   /** Message numbers run from 0 to this, exclusive. */
   readonly messageLimit: number;
@@ -41,15 +41,15 @@ export interface SessionParameters {
   readonly window: number;
   /** Largest inner request body that the relay forwards. */
   readonly requestBodyMaxBytes: number;
-  /** When the relay's session store began in its present form, Unix time: a larger number is a newer store. */
+  /** Start of the relay's session store in its present form, Unix time, ms. A larger value means a newer store. */
   readonly storeEpochMs: number;
-  /** How long ago that was, by the store's own clock. */
+  /** Age of the store by its own clock, ms. */
   readonly storeAgeMs: number;
-  /** The client's signed identity, opaque to the client (SPEC §3.5); it is only ever sent sealed. */
+  /** The client's signed identity, opaque to the client (SPEC §3.5). It is always sent sealed. */
   readonly clientId: Bytes;
 }
 
-/** The relay's static key pair with the id that names it. */
+/** The relay's static key pair and its key id. */
 export interface RelayIdentity {
   readonly keyPair: KemKeyPair;
   readonly keyId: Bytes;
@@ -60,27 +60,27 @@ export async function keyIdOf(suite: Suite, publicKey: Bytes): Promise<Bytes> {
   return copyBytes((await suite.hash(publicKey)).subarray(0, KEY_ID_BYTES));
 }
 
-// What the client says in clear, before the handshake's own bytes.
+// The client's unsealed bytes before those of the handshake.
 interface PairingHead {
   readonly keyId: Bytes;
   readonly authority: string;
   readonly flags: number;
 }
 
-/** A pairing that has been started; {@link PairingAttempt.finish} works once. */
+/** A started pairing. {@link PairingAttempt.finish} works once. */
 export interface PairingAttempt {
   /** The body of the pairing request. */
   readonly message: Bytes;
   /**
-   * Opens the relay's answer.
-   * @throws ProtocolError `unopenable` when the answer was not made by the holder of the relay's key for this
-   *   very request; `truncated`, `malformed`; `misuse` at a second call.
+   * Opens the relay's response.
+   * @throws ProtocolError `unopenable` unless the holder of the relay's key made the response for this request;
+   *   `truncated`, `malformed`; `misuse` at a second call.
    */
   finish(reply: Bytes): Promise<{ parameters: SessionParameters; secrets: SessionSecrets }>;
 }
 
 /**
- * Client: starts a pairing with the relay whose public key is known.
+ * Client: starts a pairing with the relay that has this public key.
  * @param options.authority host and optional port that the client addresses, as in the relay's URL.
  * @param options.flags feature flags, 32 bits ({@link FLAG_OUTER_COOKIES}); bound by the handshake.
  */
@@ -124,7 +124,7 @@ export async function startPairing(
   };
 }
 
-/** A pairing request as it came, not yet opened. */
+/** A parsed pairing request, not yet opened. */
 export interface PairingRequest extends PairingHead {
   readonly head: Bytes;
   readonly staticCiphertext: Bytes;
@@ -133,7 +133,7 @@ export interface PairingRequest extends PairingHead {
 }
 
 /**
- * Relay: takes a pairing request apart, so that the key id and authority can be checked before any work is done.
+ * Relay: parses a pairing request, so that the relay can check key id and authority before it does any cryptography.
  * @throws ProtocolError `version-unsupported`, `suite-unsupported`, `truncated`, `malformed`.
  */
 export function parsePairingRequest(message: Bytes): PairingRequest {
@@ -163,8 +163,8 @@ export function parsePairingRequest(message: Bytes): PairingRequest {
 }
 
 /**
- * Relay: opens a pairing request and answers it.
- * @param makeParameters called once the request's tag has verified; makes the session's parameters.
+ * Relay: opens a pairing request and makes the response.
+ * @param makeParameters makes the session's parameters; called once the request's tag has verified.
  * @throws ProtocolError `key-unknown` when the request names another key; `unopenable`; `malformed`.
  */
 export async function acceptPairing<P extends SessionParameters>(
@@ -222,7 +222,7 @@ function encodeHead(head: PairingHead): Bytes {
   return bytes;
 }
 
-/** The authority: printable ASCII without space, at least one byte. Its meaning is the relay's to check. */
+/** The authority: printable ASCII without space, at least one byte. The relay checks its meaning. */
 function decodeAuthority(bytes: Bytes): string {
   const authority = String.fromCharCode(...bytes);
   if (!/^[\x21-\x7e]+$/.test(authority)) {
@@ -259,7 +259,7 @@ function encodeParameters(parameters: SessionParameters): Bytes {
   return bytes;
 }
 
-/** Bytes behind the known fields are ignored: they are authenticated, and a later minor revision may add fields. */
+/** Ignores bytes after the known fields: they are authenticated, and a later minor revision may add fields. */
 function decodeParameters(bytes: Bytes): SessionParameters {
   const reader = new ByteReader(bytes, 'session parameters');
   return {

@@ -1,4 +1,4 @@
-// The form of a pin, by which a client trusts the public key of a relay (SPEC §3.1).
+// The form of a pin, which names the public key of a relay that a client trusts (SPEC §3.1).
 
 /** The form of a pin: `sha256-` and 32 bytes in base64. */
 export const PIN: RegExp = /^sha256-[A-Za-z0-9+/]{43}=$/;

@@ -1,12 +1,12 @@
-// Accepts each message number once (SPEC §6, after RFC 6479): one per session, moved only by numbers of
-// messages whose tag has verified.
+// Accepts each message number once (SPEC §6, after RFC 6479). One per session; only numbers of messages with a verified tag
+// move it.
 import { REPLAY_WINDOW } from './constants.ts';
 
-/** `fresh`: never seen, now marked. `seen`: claimed before. `stale`: behind the window, so nobody can tell. */
+/** `fresh`: never seen, now marked. `seen`: claimed before. `stale`: older than the window, so unknown. */
 export type Claim = 'fresh' | 'seen' | 'stale';
 
 const BLOCK_BITS = 32;
-// One block more than the window, so that a whole block can be cleared while W numbers stay remembered.
+// One block more than the window, so that a whole block can be cleared and W numbers remain.
 const BLOCKS = REPLAY_WINDOW / BLOCK_BITS + 1;
 
 /** A ring of bits over the last W = 1024 message numbers; 136 bytes. */

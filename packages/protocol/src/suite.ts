@@ -1,8 +1,8 @@
-// What the protocol asks of a cryptography provider. Three answer byte-equal: crypto/webcrypto (browsers and
-// other web runtimes), crypto/noble (JavaScript alone) and crypto/node (OpenSSL, synchronous, for the relay).
+// The interface of a cryptography provider. Three give equal bytes: crypto/webcrypto (browsers and other web runtimes),
+// crypto/noble (JavaScript alone) and crypto/node (OpenSSL, synchronous, for the relay).
 import type { Bytes } from './wire.ts';
 
-/** A value that a synchronous provider has at once and WebCrypto has later. */
+/** A value that a synchronous provider returns at once and WebCrypto as a promise. */
 export type Awaitable<T> = T | Promise<T>;
 
 /** AES-256-GCM under one key (NIST SP 800-38D), 12-byte nonce, ciphertext followed by its 16-byte tag. */
@@ -13,7 +13,7 @@ export interface Aead {
   open(nonce: Bytes, associatedData: Bytes, ciphertext: Bytes): Awaitable<Bytes>;
 }
 
-/** A 32-byte HKDF pseudorandom key held in the runtime's own form, able only to expand (RFC 5869 §2.3). */
+/** A 32-byte HKDF pseudorandom key in the runtime's own form, for expanding only (RFC 5869 §2.3). */
 export interface ExpandKey {
   /** HKDF-Expand(key, info, 32), imported as an AES-256-GCM key. */
   expandAead(info: Bytes): Awaitable<Aead>;
@@ -35,7 +35,7 @@ export interface Kem {
   encapsulate(publicKey: Bytes): Awaitable<{ ciphertext: Bytes; sharedSecret: Bytes }>;
 }
 
-/** What the Noise engine needs; other suites of the Noise Protocol Framework fit too, which its test vectors use. */
+/** The primitives of the Noise engine. Other suites of the Noise Protocol Framework fit too, as in its test vectors. */
 export interface NoisePrimitives {
   /** HASHLEN: 32 or 64. */
   readonly hashBytes: number;
@@ -46,7 +46,7 @@ export interface NoisePrimitives {
   aeadNonce(counter: number): Bytes;
 }
 
-/** Everything that the protocol needs of a runtime. */
+/** All primitives that the protocol needs. */
 export interface Suite extends NoisePrimitives {
   readonly name: 'webcrypto' | 'noble' | 'node';
   readonly kem: Kem;
@@ -55,18 +55,18 @@ export interface Suite extends NoisePrimitives {
   importExpandKey(key: Bytes): Awaitable<ExpandKey>;
 }
 
-/** {@link Aead} that answers at once. */
+/** A synchronous {@link Aead}. */
 export interface SyncAead extends Aead {
   seal(nonce: Bytes, associatedData: Bytes, plaintext: Bytes): Bytes;
   open(nonce: Bytes, associatedData: Bytes, ciphertext: Bytes): Bytes;
 }
 
-/** {@link ExpandKey} that answers at once. */
+/** A synchronous {@link ExpandKey}. */
 export interface SyncExpandKey extends ExpandKey {
   expandAead(info: Bytes): SyncAead;
 }
 
-/** A provider that answers at once, so that a relay's small exchange needs no asynchronous hop. */
+/** A synchronous provider, so that a relay handles a small exchange without an asynchronous step. */
 export interface SyncSuite extends Suite {
   importExpandKey(key: Bytes): SyncExpandKey;
   importAead(key: Bytes): SyncAead;

@@ -1,6 +1,6 @@
-// One sealed WebSocket (SPEC §13): its opening message and the answer to it, then one sealed frame per outer message.
-// The client's half, SealedWebSocket, comes first; the relay's mirror image, WebSocketAcceptor, below it; then the
-// frames, which both sides seal and open alike. No socket is in here.
+// One sealed WebSocket (SPEC §13): its opening message and the response, then one sealed frame per outer message. First the
+// client's half, SealedWebSocket, then the relay's, WebSocketAcceptor, then the frames, which both sides seal and open alike.
+// The sockets themselves are elsewhere.
 import { ChunkOpener, ChunkSealer, FINAL_CHUNK_PREFIX } from './chunks.ts';
 import {
   CHUNK_CIPHERTEXT_MAX_BYTES,
@@ -17,7 +17,7 @@ import { type ClientKeys, encodeMessageHeader, type MessageHeader, parseMessageH
 import type { Aead, Suite, SyncAead, SyncExpandKey, SyncSuite } from './suite.ts';
 import { asciiBytes, type Bytes, concatBytes, emptyBytes, readUint, utf8Text, writeUint } from './wire.ts';
 
-/** Bytes that no outer message of a sealed WebSocket exceeds: the longest opening message. */
+/** Longest outer message of a sealed WebSocket: the longest opening message. */
 export const WEBSOCKET_OUTER_MESSAGE_MAX_BYTES: number =
   MESSAGE_HEADER_BYTES + FINAL_CHUNK_PREFIX.length + CHUNK_CIPHERTEXT_MAX_BYTES;
 
@@ -29,7 +29,7 @@ export interface WebSocketKeys<A extends Aead = Aead> {
 
 // ---- Client ------------------------------------------------------------------------------------------------
 
-/** The opening of a client's WebSocket, and the only thing that can open the answer. */
+/** The opening of a client's WebSocket. Only this object can open the response. */
 export class SealedWebSocket {
   /** The message header, to which all keys of this WebSocket are bound. */
   readonly header: Bytes;
@@ -48,12 +48,12 @@ export class SealedWebSocket {
   }
 
   /**
-   * Opens the relay's first outer message: the Binary HTTP response, and what seals and opens the frames that follow
-   * when it says 200. Throws `truncated`, `unopenable`, `malformed`.
+   * Opens the relay's first outer message: returns the Binary HTTP response, and the sealer and opener of the frames that
+   * follow a status 200. Throws `truncated`, `unopenable`, `malformed`.
    */
   async openResponse(message: Bytes): Promise<{ response: Bytes } & WebSocketKeys> {
     if (message.length < MESSAGE_NONCE_BYTES) {
-      throw new ProtocolError('truncated', `answer ended at byte ${message.length} of its nonce`);
+      throw new ProtocolError('truncated', `response ended at byte ${message.length} of its nonce`);
     }
     const nonce = message.subarray(0, MESSAGE_NONCE_BYTES);
     const { requestSecret, responseSecret } = this.#keys;
@@ -74,12 +74,12 @@ export function parseWebSocketHeader(message: Bytes): MessageHeader {
   return parseMessageHeader(message, [MESSAGE_TYPE_WEBSOCKET]);
 }
 
-/** Opens one opening message and answers it, synchronously. */
+/** Opens one opening message and seals the response, synchronously. */
 export class WebSocketAcceptor {
   readonly #requestSecret: SyncExpandKey;
   readonly #responseSecret: SyncExpandKey;
   readonly #header: Bytes;
-  #answered = false;
+  #responded = false;
 
   constructor(requestSecret: SyncExpandKey, responseSecret: SyncExpandKey, header: MessageHeader) {
     this.#requestSecret = requestSecret;
@@ -94,12 +94,12 @@ export class WebSocketAcceptor {
   }
 
   /**
-   * Seals the answer, and gives what seals and opens the frames behind it. Throws `misuse` the second time.
+   * Seals the response, and returns the sealer and opener of the frames that follow. Throws `misuse` at a second call.
    * @param response Binary HTTP, at most 65,536 bytes.
    */
   answer(suite: SyncSuite, response: Bytes): { message: Bytes } & WebSocketKeys<SyncAead> {
-    if (this.#answered) throw new ProtocolError('misuse', 'the opening message has been answered');
-    this.#answered = true;
+    if (this.#responded) throw new ProtocolError('misuse', 'the opening message already has a response');
+    this.#responded = true;
     const nonce = suite.randomBytes(MESSAGE_NONCE_BYTES);
     const sealer = new ChunkSealer(responseKey(this.#responseSecret, this.#header, nonce));
     return {
@@ -110,7 +110,7 @@ export class WebSocketAcceptor {
   }
 }
 
-/** The ciphertext of a message that is one final chunk behind `at` bytes. */
+/** The ciphertext of a message that is one final chunk after `at` bytes. */
 function onlyChunk(message: Bytes, at: number): Bytes {
   if (message.length === at) throw new ProtocolError('truncated', `message ended at byte ${at}, before its chunk`);
   if (message[at] !== FINAL_CHUNK_PREFIX[0]) throw new ProtocolError('malformed', 'message is not one final chunk');
@@ -129,8 +129,8 @@ function checkCiphertextSize(ciphertext: Bytes): void {
 const AAD_FRAME: Bytes = asciiBytes('ws');
 
 /**
- * Seals the frames of one direction in order. Each ciphertext is one outer binary message. Its owner keeps the last of
- * {@link FrameSealer.left} for a close, without which the other side takes the end for a cut.
+ * Seals the frames of one direction in order. Each ciphertext is one outer binary message. The owner reserves the last of
+ * {@link FrameSealer.left} for a close, without which the peer treats the end as a lost connection.
  */
 export class FrameSealer<A extends Aead = Aead> {
   readonly #aead: A;
@@ -142,18 +142,18 @@ export class FrameSealer<A extends Aead = Aead> {
     this.#counter = counterOf(framesMax);
   }
 
-  /** Frames that it can still seal. */
+  /** Number of frames that it can still seal. */
   get left(): number {
     return this.#counter.left;
   }
 
-  /** Throws `too-large` when none is left. @param frame as {@link encodeFrame} gives it. */
+  /** Throws `too-large` after the last frame. @param frame as {@link encodeFrame} returns it. */
   seal(frame: Bytes): ReturnType<A['seal']> {
     return this.#aead.seal(this.#counter.take(), AAD_FRAME, frame) as ReturnType<A['seal']>;
   }
 }
 
-/** Opens the frames of one direction in order. After a failure the WebSocket is void: give the opener up. */
+/** Opens the frames of one direction in order. After a failure the opener must not be used. */
 export class FrameOpener<A extends Aead = Aead> {
   readonly #aead: A;
   readonly #counter = counterOf(WEBSOCKET_FRAME_COUNT_MAX);
@@ -162,7 +162,7 @@ export class FrameOpener<A extends Aead = Aead> {
     this.#aead = aead;
   }
 
-  /** The frame for {@link FrameReader}. Throws `unopenable` for any but the next one, and `too-large`. */
+  /** The frame for {@link FrameReader}. Throws `unopenable` for any frame except the next one, and `too-large`. */
   open(ciphertext: Bytes): ReturnType<A['open']> {
     checkCiphertextSize(ciphertext);
     return this.#aead.open(this.#counter.take(), AAD_FRAME, ciphertext) as ReturnType<A['open']>;
@@ -178,15 +178,15 @@ function counterOf(framesMax: number): NonceCounter {
 
 /** A message or a piece of one. */
 export interface DataFrame {
-  /** `more` carries on the message that a `text` or `binary` frame began. */
+  /** `more` continues the message that a `text` or `binary` frame began. */
   readonly kind: 'text' | 'binary' | 'more';
   /** True for the last piece of its message. */
   readonly final: boolean;
-  /** At most 65,535 bytes, at least 1 unless final. Text is UTF-8 and may be cut inside a character. */
+  /** At most 65,535 bytes, at least 1 unless final. Text is UTF-8 and may be split inside a character. */
   readonly data: Bytes;
 }
 
-/** What a sealed frame says. */
+/** The content of a sealed frame. */
 export type WebSocketFrame =
   | DataFrame
   | { readonly kind: 'ping' | 'pong'; readonly data: Bytes }
@@ -206,7 +206,7 @@ export function isCloseCode(code: number): boolean {
   return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
-/** U8(first byte of an RFC 6455 frame) ‖ data. Throws `misuse` for what the reader would refuse. */
+/** U8(first byte of an RFC 6455 frame) ‖ data. Throws `misuse` for a frame that the reader would refuse. */
 export function encodeFrame(frame: WebSocketFrame): Bytes {
   const data = frame.kind === 'close' ? encodeClose(frame.code, frame.reason) : frame.data;
   const final = 'final' in frame ? frame.final : true;
@@ -224,7 +224,7 @@ export function* framesOf(kind: 'text' | 'binary', message: Bytes): Generator<Da
   }
 }
 
-/** Reads the opened frames of one direction, and refuses those that cannot stand where they do. */
+/** Reads the opened frames of one direction, and refuses those that are out of place. */
 export class FrameReader {
   #inMessage = false;
   #closed = false;
@@ -233,10 +233,10 @@ export class FrameReader {
   read(opened: Bytes): WebSocketFrame {
     const first = opened[0] ?? 0xff;
     const kind = KIND_BY_OPCODE.get(first & ~FIN);
-    if (kind === undefined) throw new ProtocolError('malformed', 'frame begins with no known byte');
+    if (kind === undefined) throw new ProtocolError('malformed', 'frame begins with an unknown byte');
     const final = first >= FIN;
     const data = opened.subarray(1);
-    const fault = this.#closed ? 'a frame behind the close frame' : frameFault(kind, final, data);
+    const fault = this.#closed ? 'a frame after the close frame' : frameFault(kind, final, data);
     if (fault !== undefined) throw new ProtocolError('malformed', fault);
     if (kind === 'close') {
       this.#closed = true;
@@ -244,17 +244,20 @@ export class FrameReader {
     }
     if (kind === 'ping' || kind === 'pong') return { kind, data };
     if ((kind === 'more') !== this.#inMessage) {
-      throw new ProtocolError('malformed', this.#inMessage ? 'a message inside another' : 'a piece of no message');
+      throw new ProtocolError(
+        'malformed',
+        this.#inMessage ? 'a message inside another' : 'a piece outside of a message',
+      );
     }
     this.#inMessage = !final;
     return { kind, final, data };
   }
 }
 
-/** What is wrong with a frame by itself. */
+/** The fault of a single frame, if any. */
 function frameFault(kind: FrameKind, final: boolean, data: Bytes): string | undefined {
   const isControl = kind === 'close' || kind === 'ping' || kind === 'pong';
-  if (isControl && !final) return `a ${kind} frame in pieces`;
+  if (isControl && !final) return `a fragmented ${kind} frame`;
   if (!final && data.length === 0) return 'a piece without data before the last one';
   const maxBytes = isControl ? CONTROL_DATA_MAX_BYTES : WEBSOCKET_FRAME_DATA_MAX_BYTES;
   return data.length > maxBytes ? `${kind} data of ${data.length} bytes exceeds ${maxBytes}` : undefined;
@@ -265,7 +268,7 @@ function encodeClose(code: number | undefined, reason: string): Bytes {
     if (reason !== '') throw new ProtocolError('misuse', 'a close reason without a code');
     return emptyBytes();
   }
-  if (!isCloseCode(code)) throw new ProtocolError('misuse', `${code} is no code for a close frame`);
+  if (!isCloseCode(code)) throw new ProtocolError('misuse', `${code} is not a code for a close frame`);
   const prefix = new Uint8Array(2);
   writeUint(prefix, 0, 2, code);
   return concatBytes([prefix, new TextEncoder().encode(reason)]);
@@ -275,7 +278,7 @@ function decodeClose(data: Bytes): { code: number | undefined; reason: string } 
   if (data.length === 0) return { code: undefined, reason: '' };
   if (data.length === 1) throw new ProtocolError('malformed', 'a close code of one byte');
   const code = readUint(data, 0, 2);
-  if (!isCloseCode(code)) throw new ProtocolError('malformed', `${code} is no code for a close frame`);
+  if (!isCloseCode(code)) throw new ProtocolError('malformed', `${code} is not a code for a close frame`);
   try {
     return { code, reason: utf8Text(data.subarray(2)) };
   } catch {

@@ -1,7 +1,7 @@
 // Bounded reading and writing of bytes: big-endian integers and QUIC varints (RFC 9000 §16).
 import { ProtocolError } from './errors.ts';
 
-/** Bytes as every runtime has them. Nothing here keeps a reference to a caller's buffer past the call unless it says so. */
+/** Bytes of every runtime. Functions do not keep a reference to a caller's buffer after the call unless documented. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
 const EMPTY: Bytes = new Uint8Array(0);
@@ -11,12 +11,12 @@ export function emptyBytes(): Bytes {
   return EMPTY;
 }
 
-/** A copy of these bytes. Not `slice()`: a Node Buffer's shares memory, so that erasing the one would erase the other. */
+/** A copy of these bytes. Not `slice()`, which shares memory for a Node Buffer, so that erasing one would erase the other. */
 export function copyBytes(bytes: Uint8Array): Bytes {
   return new Uint8Array(bytes);
 }
 
-/** Joins byte strings into a new one; a single part is returned as it is, uncopied. */
+/** Joins byte strings into a new one. Returns a single part itself, uncopied. */
 export function concatBytes(parts: readonly Uint8Array[]): Bytes {
   if (parts.length === 1) return parts[0] as Bytes;
   let total = 0;
@@ -41,14 +41,14 @@ export function asciiBytes(text: string): Bytes {
   return bytes;
 }
 
-/** Text of UTF-8, byte order mark and all; without TextDecoder, which not every engine has. Throws URIError for others. */
+/** Decodes UTF-8 without TextDecoder, which some engines lack. Keeps a byte order mark. Throws URIError otherwise. */
 export function utf8Text(bytes: Uint8Array): string {
   let escaped = '';
   for (const byte of bytes) escaped += `%${byte.toString(16).padStart(2, '0')}`;
   return decodeURIComponent(escaped);
 }
 
-/** Equality in time that depends on the lengths alone. */
+/** Compares in time that depends on the lengths alone. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;
@@ -58,7 +58,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /**
  * Writes an unsigned integer, big-endian, into `size` bytes at `at`; `value` ≤ 2^53 − 1.
- * Throws `misuse` when it does not fit: a length or number that was cut would be sealed as another one.
+ * Throws `misuse` when it does not fit: a truncated length or number would be sealed as another one.
  */
 export function writeUint(target: Uint8Array, at: number, size: number, value: number): void {
   let rest = value;
@@ -77,7 +77,7 @@ export function readUint(source: Uint8Array, at: number, size: number): number {
   return value;
 }
 
-/** Bytes that a varint of this value takes in its shortest form: 1, 2, 4 or 8. */
+/** Size of the shortest varint of this value: 1, 2, 4 or 8 bytes. */
 export function varintSize(value: number): 1 | 2 | 4 | 8 {
   if (value < 0x40) return 1;
   if (value < 0x4000) return 2;
@@ -85,7 +85,7 @@ export function varintSize(value: number): 1 | 2 | 4 | 8 {
   return 8;
 }
 
-/** Writes `value` (≤ 2^53 − 1) as the shortest varint at `at`; returns the offset behind it. */
+/** Writes `value` (≤ 2^53 − 1) as the shortest varint at `at`. Returns the offset after it. */
 export function writeVarint(target: Uint8Array, at: number, value: number): number {
   const size = varintSize(value);
   writeUint(target, at, size, value);
@@ -94,12 +94,12 @@ export function writeVarint(target: Uint8Array, at: number, value: number): numb
   return at + size;
 }
 
-/** Bytes of the varint that starts with `first`. */
+/** Size of the varint that starts with `first`. */
 export function varintSizeFromFirst(first: number): number {
   return 1 << (first >> 6);
 }
 
-/** Reads the varint of `size` bytes at `at`; the caller has checked that they are there. */
+/** Reads the varint of `size` bytes at `at`, which the caller has checked to be available. */
 export function readVarint(source: Uint8Array, at: number, size: number): number {
   let value = (source[at] as number) & 0x3f;
   for (let i = at + 1; i < at + size; i += 1) value = value * 256 + (source[i] as number);
@@ -107,7 +107,7 @@ export function readVarint(source: Uint8Array, at: number, size: number): number
   return value;
 }
 
-/** Reads a fixed layout front to back; every read is checked against the end. */
+/** Reads a fixed layout from front to back. Checks every read against the end. */
 export class ByteReader {
   readonly #bytes: Bytes;
   readonly #what: string;
@@ -140,7 +140,7 @@ export class ByteReader {
     return readUint(this.take(size), 0, size);
   }
 
-  /** Everything that is left, uncopied. */
+  /** All remaining bytes, uncopied. */
   rest(): Bytes {
     return this.take(this.#bytes.length - this.#at);
   }

@@ -1,5 +1,5 @@
 // Decodes Binary HTTP (RFC 9292) as a stream, and checks the syntax of every method, path, name and value (RFC 9110 §5,
-// §9.1): what comes out of a sealed message never met an HTTP parser, so this is the only place that looks.
+// §9.1). A sealed message does not pass through an HTTP parser, so only this file checks it.
 import { FIELD_COUNT_MAX, HEAD_MAX_BYTES } from '../constants.ts';
 import { ProtocolError } from '../errors.ts';
 import { FIELD_NAME, FIELD_VALUE, TOKEN } from '../http-syntax.ts';
@@ -20,13 +20,13 @@ export interface BhttpSink<Head extends RequestHead | ResponseHead> {
   /** An informational response (100 to 199). */
   onInformational?(head: ResponseHead): void;
   onHead(head: Head): void;
-  /** A piece of content; shares memory with what was pushed. */
+  /** A piece of content. It shares memory with the pushed bytes. */
   onContent(content: Bytes): void;
-  /** The message is complete: called once, by `end()`. */
+  /** Called once, by `end()`, when the message is complete. */
   onEnd(trailers: Fields): void;
 }
 
-/** Bounds of a decoder. */
+/** Limits of a decoder. */
 export interface BhttpLimits {
   /** Bytes of control data and fields in the whole message. Default 65,536. */
   readonly headMaxBytes?: number;
@@ -34,11 +34,11 @@ export interface BhttpLimits {
   readonly fieldCountMax?: number;
 }
 
-/** What tells requests from responses. */
+/** The differences between requests and responses. */
 interface MessageKind<Head extends RequestHead | ResponseHead> {
   readonly name: 'request' | 'response';
   readonly framing: { readonly known: number; readonly indeterminate: number };
-  /** How a request's control data becomes a head; a response has none, but a status. */
+  /** Makes a head of a request's control data. Undefined for responses, which have a status instead. */
   readonly control?: {
     /** Throws `malformed`. */
     check(control: readonly string[]): void;
@@ -49,9 +49,9 @@ interface MessageKind<Head extends RequestHead | ResponseHead> {
 type State = 'framing' | 'control' | 'fields-length' | 'fields' | 'content-length' | 'content' | 'padding';
 
 /**
- * Decodes one message from pieces cut anywhere, holding back at most one incomplete element.
- * Call {@link MessageDecoder.push} for each piece, then {@link MessageDecoder.end}; both throw ProtocolError
- * (`malformed`, `truncated`, `too-large`), after which the decoder is of no more use.
+ * Decodes one message from pieces split anywhere, and buffers at most one incomplete element.
+ * Call {@link MessageDecoder.push} for each piece, then {@link MessageDecoder.end}. Both throw ProtocolError
+ * (`malformed`, `truncated`, `too-large`), after which the decoder must not be used.
  */
 class MessageDecoder<Head extends RequestHead | ResponseHead> {
   readonly #kind: MessageKind<Head>;
@@ -68,11 +68,11 @@ class MessageDecoder<Head extends RequestHead | ResponseHead> {
   #trailers: Fields = [];
   #headBytes = 0;
   #sectionLeft = 0; // bytes left of a known-length field section
-  #contentLeft = 0; // bytes left of the content, or of its present piece
+  #contentLeft = 0; // bytes left of the content, or of its current piece
   #contentBegun = false;
 
   #parts: Bytes[] = []; // arrived, not yet decoded
-  #held = 0;
+  #buffered = 0;
   #needed = 1;
   #bytes: Bytes = emptyBytes(); // the parts joined, while decoding
   #at = 0;
@@ -84,34 +84,34 @@ class MessageDecoder<Head extends RequestHead | ResponseHead> {
     this.#fieldCountMax = limits.fieldCountMax ?? FIELD_COUNT_MAX;
   }
 
-  /** Decodes as far as these bytes go. */
+  /** Decodes all complete elements. */
   push(bytes: Bytes): void {
     if (bytes.length === 0) return;
     this.#parts.push(bytes);
-    this.#held += bytes.length;
-    // An element longer than what is here is not tried again with every piece: that would cost its length squared.
-    if (this.#held < this.#needed) return;
+    this.#buffered += bytes.length;
+    // Waits for the length of an incomplete element: an attempt per piece would take quadratic time.
+    if (this.#buffered < this.#needed) return;
     this.#bytes = concatBytes(this.#parts);
     this.#at = 0;
     this.#needed = 1;
     let progress = true;
     while (progress && this.#at < this.#bytes.length) progress = this.#step();
     this.#parts = this.#at < this.#bytes.length ? [this.#bytes.subarray(this.#at)] : [];
-    this.#held = this.#bytes.length - this.#at;
+    this.#buffered = this.#bytes.length - this.#at;
     this.#needed = progress ? 1 : this.#needed - this.#at;
     this.#bytes = emptyBytes();
   }
 
   /** The input has ended. Throws `truncated` unless that leaves a complete message (RFC 9292 §3.8). */
   end(): void {
-    if (this.#held > 0 || !this.#mayEndHere()) throw this.#truncated();
-    // An omitted section counts as empty, and so does everything behind it.
+    if (this.#buffered > 0 || !this.#mayEndHere()) throw this.#truncated();
+    // An omitted section counts as empty, as do all sections after it.
     if (this.#state === 'fields-length' || this.#state === 'fields') this.#endSection();
     this.#state = 'padding';
     this.#sink.onEnd(this.#trailers);
   }
 
-  /** True behind a whole section when all that is missing is empty; never inside a section or behind content. */
+  /** True after a complete section if all missing ones may be empty. Never inside a section or after content. */
   #mayEndHere(): boolean {
     switch (this.#state) {
       case 'padding':
@@ -121,14 +121,14 @@ class MessageDecoder<Head extends RequestHead | ResponseHead> {
       case 'fields-length':
       case 'fields':
         if (this.#state === 'fields' && (!this.#indeterminate || this.#fields.length > 0)) return false;
-        // An informational response is no message: the final one must follow.
+        // The final response must follow an informational one.
         return this.#kind.control !== undefined || this.#section === 'trailers' || this.#status >= 200;
       default:
         return false;
     }
   }
 
-  /** Decodes one element; false when it is not all here. */
+  /** Decodes one element. False until it has fully arrived. */
   #step(): boolean {
     switch (this.#state) {
       case 'framing':
@@ -160,7 +160,7 @@ class MessageDecoder<Head extends RequestHead | ResponseHead> {
     return true;
   }
 
-  /** Method, scheme, authority, path: one a step. */
+  /** Decodes one of method, scheme, authority and path per call. */
   #readText({ check }: Required<MessageKind<Head>>['control']): boolean {
     const text = this.#text();
     if (text === undefined) return false;
@@ -176,7 +176,7 @@ class MessageDecoder<Head extends RequestHead | ResponseHead> {
     const status = this.#varint();
     if (status === undefined) return false;
     if (status < 100 || status > 599) throw new ProtocolError('malformed', `status ${status} is not 100 to 599`);
-    // Counted, so that informational responses without fields come to an end too.
+    // Counted, so that the limit also applies to informational responses without fields.
     this.#headBytes += varintSize(status);
     if (this.#headBytes > this.#headMaxBytes) throw this.#headTooLarge();
     this.#status = status;
@@ -211,7 +211,7 @@ class MessageDecoder<Head extends RequestHead | ResponseHead> {
     }
     const value = this.#text();
     if (value === undefined) {
-      this.#at = start; // a line is one element, read again from its start
+      this.#at = start; // a line is one element, and is decoded from its start
       this.#headBytes = headBytes;
       return false;
     }
@@ -279,7 +279,7 @@ class MessageDecoder<Head extends RequestHead | ResponseHead> {
     return true;
   }
 
-  /** The varint at the cursor, or undefined while it is not all here. */
+  /** The varint at the cursor, or undefined until it has fully arrived. */
   #varint(): number | undefined {
     const at = this.#at;
     if (at >= this.#bytes.length) return this.#wait(at + 1);
@@ -289,7 +289,7 @@ class MessageDecoder<Head extends RequestHead | ResponseHead> {
     return readVarint(this.#bytes, at, size);
   }
 
-  /** The length-prefixed text at the cursor, or undefined while it is not all here. */
+  /** The length-prefixed text at the cursor, or undefined until it has fully arrived. */
   #text(): string | undefined {
     const start = this.#at;
     const length = this.#varint();
@@ -320,7 +320,7 @@ class MessageDecoder<Head extends RequestHead | ResponseHead> {
   }
 }
 
-/** Up to this many bytes, appending characters is faster than gathering them in an array. */
+/** Up to this many bytes, appending characters is faster than collecting them in an array. */
 const SHORT_TEXT_BYTES = 64;
 
 function latin1(bytes: Bytes, start: number, end: number): string {
@@ -339,7 +339,7 @@ function checkField(name: string, value: string): void {
   if (!FIELD_NAME.test(name)) throw new ProtocolError('malformed', 'a field name is not a lower-case token');
   if (!FIELD_VALUE.test(value)) throw new ProtocolError('malformed', 'a field value has a control character');
   if (isWhitespace(value.charCodeAt(0)) || isWhitespace(value.charCodeAt(value.length - 1))) {
-    throw new ProtocolError('malformed', 'a field value has whitespace around it');
+    throw new ProtocolError('malformed', 'a field value has surrounding whitespace');
   }
 }
 
@@ -350,14 +350,14 @@ const RESPONSE: MessageKind<ResponseHead> = {
   framing: { known: FRAMING_KNOWN_RESPONSE, indeterminate: FRAMING_INDETERMINATE_RESPONSE },
 };
 
-/** Decodes a response; a client's bundle has no other decoder. */
+/** Decodes a response. It is the only decoder in a client's bundle. */
 export class ResponseDecoder extends MessageDecoder<ResponseHead> {
   constructor(sink: BhttpSink<ResponseHead>, limits?: BhttpLimits) {
     super(RESPONSE, sink, limits);
   }
 }
 
-/** The head of a whole response, whose content is of no interest. */
+/** The head of a complete response. Ignores its content. */
 export function decodeResponseHead(message: Bytes): ResponseHead {
   let decoded: ResponseHead | undefined;
   const decoder = new ResponseDecoder({
@@ -408,7 +408,7 @@ export class BhttpDecoder<Head extends RequestHead | ResponseHead> extends Messa
   }
 }
 
-/** Decodes a whole message at once; for tests and tools. */
+/** Decodes a complete message at once, for tests and tools. */
 export function decodeWhole<Head extends RequestHead | ResponseHead>(
   kind: Head extends RequestHead ? 'request' : 'response',
   message: Bytes,

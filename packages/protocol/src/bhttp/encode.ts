@@ -1,5 +1,5 @@
-// Encodes Binary HTTP (RFC 9292), known and indeterminate length. Requests and responses are functions of their own, so that
-// a client's bundle carries no encoder of responses.
+// Encodes Binary HTTP (RFC 9292), known and indeterminate length. Requests and responses have separate functions, so that a
+// client's bundle does not contain the encoder of responses.
 import { ProtocolError } from '../errors.ts';
 import { type Bytes, concatBytes, varintSize, writeVarint } from '../wire.ts';
 import {
@@ -16,7 +16,7 @@ import {
 /** Options of a whole message. */
 export interface WholeMessageOptions {
   readonly trailers?: Fields;
-  /** Pads with zeros to a multiple of this many bytes (RFC 9292 §3.8); 0, the default, pads nothing. */
+  /** Pads with zeros to a multiple of this many bytes (RFC 9292 §3.8). Default 0: no padding. */
   readonly padToMultipleBytes?: number;
   /** Informational responses before the final one, in order. */
   readonly informational?: readonly ResponseHead[];
@@ -62,7 +62,7 @@ export function encodeResponseStart(head: ResponseHead, informational: readonly 
   return writer.taken();
 }
 
-/** The length in front of one piece of content; 1 byte or more. */
+/** The length prefix of one piece of content, which has at least 1 byte. */
 export function contentPrefix(contentBytes: number): Bytes {
   if (contentBytes === 0) throw new ProtocolError('misuse', 'a piece of content carries at least 1 byte');
   const prefix = new Uint8Array(varintSize(contentBytes));
@@ -117,7 +117,7 @@ function writeLines(writer: Writer, fields: Fields): void {
   }
 }
 
-/** Whitespace around a field value is no part of it (RFC 9110 §5.5), though HTTP/1.1 may have brought some along. */
+/** Whitespace around a field value is not part of it (RFC 9110 §5.5), but HTTP/1.1 may have it. */
 function withoutOuterWhitespace(value: string): string {
   let start = 0;
   let end = value.length;
@@ -141,7 +141,7 @@ function requestHeadSize(head: RequestHead): number {
   return textSize(method) + textSize(scheme) + textSize(authority) + textSize(path) + fieldsSize(head.headers);
 }
 
-// Grows as needed; callers size it so that it seldom does.
+// Grows on demand. Callers choose a size that rarely needs it.
 class Writer {
   #target: Bytes;
   length = 0;

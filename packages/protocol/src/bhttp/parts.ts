@@ -1,4 +1,4 @@
-// The parts of a Binary HTTP message (RFC 9292) as encoder and decoder know them.
+// The parts of a Binary HTTP message (RFC 9292), for encoder and decoder.
 
 /** Field lines in order; names in lower case, values with one character per byte (latin-1). */
 export type Fields = ReadonlyArray<readonly [name: string, value: string]>;

@@ -11,25 +11,25 @@ export function counterNonce(counter: number): Bytes {
   return nonce;
 }
 
-/** Gives the nonces 0, 1, 2, … of one key, and none after the final one. */
+/** Returns the nonces 0, 1, 2, … of one key, up to the final one. */
 export class NonceCounter {
   readonly #max: number;
   readonly #exhausted: string;
   #next = 0;
   #final = false;
 
-  /** @param exhausted says what is longer than `max` allows. */
+  /** @param exhausted message of the error beyond `max`. */
   constructor(max: number, exhausted: string) {
     this.#max = max;
     this.#exhausted = exhausted;
   }
 
-  /** Nonces that it has left, were none of them the final one. */
+  /** Number of remaining nonces. */
   get left(): number {
     return this.#max - this.#next;
   }
 
-  /** Throws `misuse` behind the final one, `too-large` behind the last. */
+  /** Throws `misuse` after the final one, `too-large` after the last. */
   take(final = false): Bytes {
     if (this.#final) throw new ProtocolError('misuse', 'the final chunk has been processed');
     if (this.#next >= this.#max) throw new ProtocolError('too-large', this.#exhausted);

@@ -1,5 +1,5 @@
-// What noble-later.ts gives, for a build in one file (scripts/build/bundle.ts): a dynamic import inside of one costs
-// more than it spares, since nothing that it names can then be left out or put in line.
+// Replaces noble-later.ts in a build of one file (scripts/build/bundle.ts). There a dynamic import only costs size, because
+// the bundler can neither drop nor inline what it names.
 import { mlkemNoble } from './mlkem-noble.ts';
 import { x25519Noble } from './x25519-noble.ts';
 import type { MlKem768, X25519 } from './xwing-composed.ts';

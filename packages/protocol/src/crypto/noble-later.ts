@@ -1,5 +1,5 @@
-// noble's halves of X-Wing, loaded when they are needed. A build that has to be one file puts noble-at-hand.ts, of the
-// same shape, in this file's place.
+// noble's halves of X-Wing, loaded on demand. A build of one file replaces this file by noble-at-hand.ts, which has the same
+// shape.
 import type { MlKem768, X25519 } from './xwing-composed.ts';
 
 export async function x25519ByNoble(): Promise<X25519> {

@@ -1,4 +1,4 @@
-// The provider in JavaScript alone, for engines without crypto.subtle (React Native).
+// The provider in pure JavaScript, for engines without crypto.subtle (React Native).
 import { gcm } from '@noble/ciphers/aes.js';
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
@@ -13,12 +13,12 @@ import { type ComposedXWing, composeXWing, type XWingParts } from './xwing-compo
 const PARTS: XWingParts = { x25519: x25519Noble, mlkem: mlkemNoble() };
 const xwing: ComposedXWing = composeXWing(() => PARTS);
 
-/** An X-Wing key pair. @param seed 32 bytes, which are the X-Wing decapsulation key. */
+/** An X-Wing key pair. @param seed 32 bytes, the X-Wing decapsulation key. */
 export const xwingKeyPairFromSeed: ComposedXWing['keyPairFromSeed'] = xwing.keyPairFromSeed;
 
 const BYTE_1: Bytes = Uint8Array.of(1);
 
-/** The noble provider; synchronous but for its KEM. Needs `crypto.getRandomValues`. */
+/** The noble provider. All except its KEM is synchronous. Needs `crypto.getRandomValues`. */
 export function nobleSuite(): SyncSuite {
   return {
     name: 'noble',

@@ -1,4 +1,4 @@
-// The provider for Node: everything by OpenSSL through node:crypto, synchronous. The relay uses no other.
+// The provider for Node: OpenSSL through node:crypto, synchronous. It is the relay's only provider.
 import {
   createCipheriv,
   createDecipheriv,
@@ -44,7 +44,7 @@ export function nodeSuite(): SyncSuite {
     aeadNonce: counterNonce,
     importAead: (key) => new NodeAead(copyBytes(key)),
     importExpandKey(key) {
-      // A KeyObject: Node's HMAC takes a slower path for raw keys, its AES-GCM a slower one for KeyObjects.
+      // A KeyObject: node:crypto's HMAC is slower with raw keys, its AES-GCM with KeyObjects.
       const prk = createSecretKey(key);
       return {
         // HKDF-Expand with L = HashLen is one block: T(1) = HMAC(PRK, info ‖ 0x01) (RFC 5869 §2.3).
@@ -65,7 +65,7 @@ class NodeAead implements SyncAead {
     const cipher = createCipheriv('aes-256-gcm', this.#key, nonce);
     if (associatedData.length > 0) cipher.setAAD(associatedData);
     const body = cipher.update(plaintext);
-    cipher.final(); // GCM is a stream mode: nothing is left, but the tag exists only afterwards
+    cipher.final(); // GCM is a stream mode: final() returns no bytes, but makes the tag
     return Buffer.concat([body, cipher.getAuthTag()]);
   }
 
@@ -86,7 +86,7 @@ class NodeAead implements SyncAead {
   }
 }
 
-// A message nonce costs less from a pool: one system call fills 256 of them.
+// A pool makes message nonces cheaper: one system call fills 256 of them.
 const randomPool = new Uint8Array(4096);
 let randomPoolAt = randomPool.length;
 
@@ -97,7 +97,7 @@ function pooledRandomBytes(length: number): Bytes {
     randomPoolAt = 0;
   }
   const taken = randomPool.slice(randomPoolAt, randomPoolAt + length);
-  randomPool.fill(0, randomPoolAt, randomPoolAt + length); // handed out once, kept nowhere
+  randomPool.fill(0, randomPoolAt, randomPoolAt + length); // used once, then erased
   randomPoolAt += length;
   return taken;
 }
@@ -105,14 +105,14 @@ function pooledRandomBytes(length: number): Bytes {
 // X-Wing (draft-connolly-cfrg-xwing-kem §5) composed from OpenSSL's ML-KEM-768, X25519, SHAKE256 and SHA3-256.
 
 // The fixed DER around a raw key (RFC 8410 for X25519, draft-ietf-lamps-kyber-certificates for ML-KEM-768):
-// every Node that has ML-KEM reads it.
+// every version of Node with ML-KEM reads it.
 const X25519_SPKI: Bytes = fromHex('302a300506032b656e032100');
 const MLKEM_SPKI: Bytes = fromHex('308204b2300b0609608648016503040402038204a100');
 const MLKEM_PKCS8_SEED: Bytes = fromHex('3054020100300b060960864801650304040204428040');
 
 /**
  * An X-Wing key pair whose private operations all run in OpenSSL.
- * @param seed 32 bytes, which are the X-Wing decapsulation key.
+ * @param seed 32 bytes, the X-Wing decapsulation key.
  */
 export function xwingKeyPairFromSeed(seed: Uint8Array): KemKeyPair {
   if (seed.length !== KEM_SEED_BYTES) {
@@ -181,7 +181,7 @@ function refusing<T>(what: string, work: () => T): T {
   }
 }
 
-/** §5.3 Combiner: SHA3-256(ss_M ‖ ss_X ‖ ct_X ‖ pk_X ‖ label). The two inputs are erased. */
+/** §5.3 Combiner: SHA3-256(ss_M ‖ ss_X ‖ ct_X ‖ pk_X ‖ label). Erases the two shared secrets. */
 function combine(mlkemShared: Buffer, x25519Shared: Buffer, x25519Ciphertext: Bytes, x25519Public: Bytes): Bytes {
   const shared = createHash('sha3-256')
     .update(mlkemShared)

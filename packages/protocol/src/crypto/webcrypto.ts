@@ -1,5 +1,5 @@
-// The provider for browsers and other web runtimes: AES-GCM, HMAC, SHA-256 and X25519 by WebCrypto, and
-// ML-KEM where it has it.
+// The provider for browsers and other web runtimes: AES-GCM, HMAC, SHA-256 and X25519 by WebCrypto, and ML-KEM where it is
+// available.
 import { ProtocolError } from '../errors.ts';
 import type { Aead, ExpandKey, Suite } from '../suite.ts';
 import { type Bytes, concatBytes } from '../wire.ts';
@@ -13,7 +13,7 @@ const BYTE_1: Bytes = Uint8Array.of(1);
 
 const xwing: ComposedXWing = /* @__PURE__ */ composeXWing(bestXWingParts);
 
-/** An X-Wing key pair. @param seed 32 bytes, which are the X-Wing decapsulation key. */
+/** An X-Wing key pair. @param seed 32 bytes, the X-Wing decapsulation key. */
 export const xwingKeyPairFromSeed: ComposedXWing['keyPairFromSeed'] = xwing.keyPairFromSeed;
 
 /**

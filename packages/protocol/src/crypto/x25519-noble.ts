@@ -1,5 +1,5 @@
-// X25519 (RFC 7748 §5) in JavaScript, by noble's Montgomery ladder: for the pure provider, and for browsers whose
-// WebCrypto has no X25519.
+// X25519 (RFC 7748 §5) in JavaScript, by noble's Montgomery ladder: for the pure provider, and for browsers whose WebCrypto
+// lacks it.
 import { pow } from '@noble/curves/abstract/modular.js';
 import { montgomery } from '@noble/curves/abstract/montgomery.js';
 import type { X25519 } from './xwing-composed.ts';

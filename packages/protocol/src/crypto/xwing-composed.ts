@@ -1,6 +1,6 @@
-// X-Wing (draft-connolly-cfrg-xwing-kem §5) for runtimes without OpenSSL, from an ML-KEM-768 and an X25519 of whoever has
-// them, and noble's SHA-3. noble's own X-Wing gives the same bytes, but brings Edwards curves and signatures along, which
-// double a browser's download. The relay's static key never comes here.
+// X-Wing (draft-connolly-cfrg-xwing-kem §5) for runtimes without OpenSSL, composed from any ML-KEM-768 and X25519 and noble's
+// SHA-3. noble's own X-Wing gives equal bytes, but its Edwards curves and signatures would double a browser's download. The
+// relay does not use this file for its static key.
 import { sha3_256, shake256 } from '@noble/hashes/sha3.js';
 import { KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_KEY_BYTES, KEM_SEED_BYTES } from '../constants.ts';
 import type { Awaitable, Kem, KemKeyPair } from '../suite.ts';
@@ -14,10 +14,10 @@ import {
   XWING_LABEL,
 } from './xwing.ts';
 
-/** X25519(scalar, point), RFC 7748 §5. It may throw for points of low order; their all-zero result is refused anyway. */
+/** X25519(scalar, point), RFC 7748 §5. It may throw for points of low order. The caller refuses their all-zero result. */
 export type X25519 = (scalar: Bytes, point: Bytes) => Awaitable<Bytes>;
 
-/** ML-KEM-768 (FIPS 203). Both operations throw for keys and ciphertexts that are not valid. */
+/** ML-KEM-768 (FIPS 203). Both operations throw for invalid keys and ciphertexts. */
 export interface MlKem768 {
   /** @param seed 64 bytes, d ‖ z, which the caller erases. */
   keyPair(seed: Bytes): Awaitable<KemKeyPair>;
@@ -30,10 +30,10 @@ export interface XWingParts {
   readonly mlkem: MlKem768;
 }
 
-/** X-Wing, and its key pair of a given seed. */
+/** X-Wing, with key pairs from a seed. */
 export interface ComposedXWing extends Kem {
   generateKeyPair(): Promise<KemKeyPair>;
-  /** @param seed 32 bytes, which are the X-Wing decapsulation key (§5.2). */
+  /** @param seed 32 bytes, the X-Wing decapsulation key (§5.2). */
   keyPairFromSeed(seed: Bytes): Promise<KemKeyPair>;
 }
 
@@ -42,7 +42,7 @@ const X25519_BYTES = 32;
 const BASE_POINT: Bytes = new Uint8Array(X25519_BYTES).fill(9, 0, 1);
 
 /**
- * @param parts asked for at each use.
+ * @param parts called at each use.
  * @param randomBytes another source, for test vectors.
  */
 export function composeXWing(
@@ -102,7 +102,7 @@ export function composeXWing(
   };
 }
 
-/** As {@link invalid} says, also for a point of low order. */
+/** Throws {@link invalid} also for a point of low order. */
 async function refusing<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -111,7 +111,7 @@ async function refusing<T>(what: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** §5.3 Combiner: SHA3-256(ss_M ‖ ss_X ‖ ct_X ‖ pk_X ‖ label). The two inputs are erased. */
+/** §5.3 Combiner: SHA3-256(ss_M ‖ ss_X ‖ ct_X ‖ pk_X ‖ label). Erases the two shared secrets. */
 function combine(mlkemShared: Bytes, x25519Shared: Bytes, x25519Ciphertext: Bytes, x25519Public: Bytes): Bytes {
   if (x25519Shared.every((byte) => byte === 0)) throw invalid('X25519 point');
   const shared = sha3_256(concatBytes([mlkemShared, x25519Shared, x25519Ciphertext, x25519Public, XWING_LABEL]));

@@ -1,6 +1,5 @@
 // The halves of X-Wing by WebCrypto: X25519 (Web Cryptography Level 2) and ML-KEM-768 (Modern Algorithms in the Web
-// Cryptography API, WICG). Of what the runtime has not, noble's is loaded: a download of its own, needed by no browser
-// that has both.
+// Cryptography API, WICG). noble replaces a half that the runtime lacks, in a separate download.
 import { type Bytes, concatBytes } from '../wire.ts';
 import { mlkemByNoble, x25519ByNoble } from './noble-later.ts';
 import { MLKEM_SEED_BYTES, X25519_PKCS8_PREFIX } from './xwing.ts';
@@ -8,7 +7,7 @@ import type { MlKem768, X25519, XWingParts } from './xwing-composed.ts';
 
 type Key = Awaited<ReturnType<typeof crypto.subtle.importKey>>;
 
-/** What the types of the platform do not have yet. */
+/** Missing in the platform's types so far. */
 interface ModernSubtle {
   importKey(
     format: 'raw-seed' | 'raw-public',
@@ -26,7 +25,7 @@ interface ModernSubtle {
 const MLKEM = 'ML-KEM-768';
 const ENCAPSULATE = ['encapsulateBits'];
 
-/** Rejects where WebCrypto does not know X25519, and for points of low order, as the standard asks. */
+/** Rejects where WebCrypto lacks X25519, and for points of low order, as the standard requires. */
 export const x25519WebCrypto: X25519 = async (scalar, point) => {
   const { subtle } = globalThis.crypto;
   const der = concatBytes([X25519_PKCS8_PREFIX, scalar]);
@@ -39,7 +38,7 @@ export const x25519WebCrypto: X25519 = async (scalar, point) => {
   }
 };
 
-/** Rejects where WebCrypto does not know ML-KEM-768. */
+/** Rejects where WebCrypto lacks ML-KEM-768. */
 export const mlkemWebCrypto: MlKem768 = {
   async keyPair(seed) {
     const subtle = modernSubtle();
@@ -64,10 +63,10 @@ function modernSubtle(): ModernSubtle {
 
 let chosen: Promise<XWingParts> | undefined;
 
-/** Of each half the native one, if this runtime has it, which is found out at the first use. */
+/** The native form of each half if the runtime has it, detected at the first use. */
 export function bestXWingParts(): Promise<XWingParts> {
   chosen ??= choose().catch((error) => {
-    chosen = undefined; // what could not be loaded may be there the next time
+    chosen = undefined; // a later download may succeed
     throw error;
   });
   return chosen;
