@@ -438,7 +438,7 @@ describe.skipIf(!OPENSSL)('certificates', () => {
       '--http-port',
       String(await freePort()),
     );
-    expect(output).toMatch(/– upstream +with neither a pin nor a good certificate/);
+    expect(output).toMatch(/– upstream +without a pin or a trusted certificate/);
     expect(output).toMatch(/✓ plain HTTP +port \d+ is closed/);
     expect(backend.ran).toEqual([]);
   });
