@@ -53,7 +53,7 @@ export interface RelayHooks {
    * A hook that throws, or has not decided after 60 seconds, refuses the request with 500.
    */
   onRequest?(request: HookRequest): Awaitable<HookRefusal | undefined>;
-  /** Called for each response of the upstream; a hook that throws changes nothing. */
+  /** Called for each response of the upstream. If it throws, the response is sent with the fields that it has set so far. */
   onResponse?(response: HookResponse): void;
 }
 
@@ -128,7 +128,7 @@ export function hookRequest(
   };
 }
 
-/** The fields of a response with those that the onResponse hook sets. A hook that throws sets nothing more. */
+/** The fields of a response with those that the onResponse hook sets, also before it throws. */
 export function annotate(
   { hooks, log }: { readonly hooks: RelayHooks; readonly log: Logger },
   names: Readonly<Record<string, string | undefined>>,

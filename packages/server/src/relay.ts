@@ -215,7 +215,7 @@ function openPublicFiles(settings: Settings, log: Logger): PublicFiles {
   try {
     return new PublicFiles(settings.PUBLIC_FILES === 'on');
   } catch (error) {
-    log.warn(`nothing is served under /public: ${(error as Error).message}`);
+    log.warn(`cannot serve /public: ${(error as Error).message}`);
     return new PublicFiles(false);
   }
 }

@@ -43,7 +43,7 @@ function originOf(text: string): string | undefined {
   return isHttpUrl[1](text) ? toUrl(text).origin : undefined;
 }
 
-/** Where Redis is. */
+/** REDIS_URL. */
 export const redisUrl: Parser<RedisTarget> = converted(
   checked(REDIS_URL_EXPECTED, (text) => parseRedisUrl(text) !== undefined),
   (text) => parseRedisUrl(text) as RedisTarget,

@@ -23,7 +23,7 @@ export function kindOf(value: unknown): string {
 /** Settings whose natural value is an object. */
 const OBJECTS: ReadonlySet<string> = new Set(['DOMAIN_MAP', 'HEADERS']);
 
-/** What is wrong with a value, whose name is known elsewhere. */
+/** The problem of a value whose name is known elsewhere. */
 type NamelessProblem = Omit<ConfigProblem, 'name'>;
 
 /** The problem of a natural value whose text would not be the one that was meant; undefined when there is no problem. */

@@ -61,12 +61,7 @@ export function refuseOuter(account: Account, res: ServerResponse, code: OuterCo
 }
 
 /** Refuses on the outer hop, and counts that, a request that has no account. */
-export function refuseAndCount(
-  { metrics }: Pick<Observers, 'metrics'>,
-  res: ServerResponse,
-  code: OuterCode,
-  retryAfterSeconds?: number,
-): void {
+export function refuseAndCount({ metrics }: Pick<Observers, 'metrics'>, res: ServerResponse, code: OuterCode): void {
   countOuter(metrics, code);
-  refuse(res, code, retryAfterSeconds);
+  refuse(res, code);
 }

@@ -93,7 +93,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[6])
 return 1
 `);
 
-/** What CLAIM returns, as an index. */
+/** The results of CLAIM, by the index that it returns. */
 export const CLAIM_REPLIES = ['gone', 'fresh', 'seen', 'stale'] as const;
 
 /**

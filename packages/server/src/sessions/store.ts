@@ -38,7 +38,7 @@ export class StoreUnavailableError extends Error {
   override readonly name = 'StoreUnavailableError';
 }
 
-/** What a store vouches for towards clients (SPEC §7, store epoch rule). */
+/** The age of a store, which it vouches for towards clients (SPEC §7, store epoch rule). */
 export interface StoreBirth {
   /** When the store began in its present form, Unix time in ms; a larger number is newer. 0 vouches for nothing. */
   readonly epochMs: number;
@@ -52,7 +52,10 @@ export type ClaimPurpose = 'exchange' | 'cancel';
 /** The result of a claim; `gone`: the session is unknown, or has ended and the claim is for an exchange. */
 export type StoreClaim = Claim | 'gone';
 
-/** Stores sessions and their claimed message numbers. If a call fails, the relay refuses with 503, and nothing runs. */
+/**
+ * Stores sessions and their claimed message numbers. If a call fails, nothing runs: the relay refuses with 503, or with
+ * 500 if `birth` or `create` fails with an error of another class than the two above.
+ */
 export interface SessionStore {
   /** Called once per pairing, before `create`. */
   birth(): Awaitable<StoreBirth>;

@@ -202,6 +202,6 @@ test('a cookie that browsers drop for its length once it is sealed is told to th
   await browser.fetch({ path: '/short' });
   expect(lines).toEqual([]);
   await browser.fetch({ path: '/long' });
-  expect(lines.join()).toContain('larger than browsers keep');
+  expect(lines.join()).toContain('larger than browsers accept');
   expect(lines.join()).not.toContain('sss');
 });

@@ -95,7 +95,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     const store = await openedStore(redis.url, { timeoutMs: 200 });
     const session = await created(store);
     redis.freeze(true);
-    await expect(store.claim(session, 0, 'exchange')).rejects.toThrow('within 200 ms');
+    await expect(store.claim(session, 0, 'exchange')).rejects.toThrow('timed out after 200 ms');
     await until(() => !store.ready, 3_000);
     await sleep(500);
     const laterMs = performance.now();
