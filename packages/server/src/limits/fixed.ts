@@ -43,9 +43,9 @@ export const CLOSE_TIMEOUT_MS = 5_000;
 
 /** Longest response body that is buffered until it is whole: with its head it then fits one chunk (SPEC §13.2). */
 export const WHOLE_BODY_MAX_BYTES = 49_152;
-/** Informational responses of one exchange that are kept for the client, which opens no more of them … */
+/** Informational responses of one exchange that the relay keeps for the client; it drops the others. */
 export const INFORMATIONAL_MAX = 16;
-/** … and no more bytes of them and of the response's head together. */
+/** Bytes of the fields of those responses: a client bounds them and the response's head together. */
 export const INFORMATIONAL_MAX_BYTES = 16_384;
 /** TCP keep-alive of connections outside the pool, so that a vanished upstream is noticed within minutes. */
 export const TCP_KEEP_ALIVE_DELAY_MS = 60_000;
@@ -93,9 +93,9 @@ export const COMMANDS_WAITING_MAX = 20_000;
 export const SILENT_TIMEOUTS = 2;
 /** Silence of a whole cluster: between two heartbeats, commands may concern one node that hangs and no other. */
 export const CLUSTER_SILENT_MS = 3_000;
-/** Pause before the first reconnection, doubled with each further one … */
+/** Pause before the first reconnection to Redis; each further one takes twice as long. */
 export const RECONNECT_MIN_MS = 50;
-/** … up to this one, so that a Redis that is reachable again is found within a second. */
+/** Longest pause before a reconnection, so that a Redis that is reachable again is used within a second. */
 export const RECONNECT_MAX_MS = 1_000;
 /** How often the sentinels are asked whether they still name the same master. */
 export const SENTINEL_POLL_MS = 1_000;
