@@ -5,7 +5,7 @@
 export const RELAY_CLIENT_ERRORS = {
   closed: { happened: '`close()` was called', mayHaveRun: 'maybe', todo: 'make a new client' },
   misuse: {
-    happened: 'an argument cannot be used; the message says which',
+    happened: 'an argument cannot be used; the message names it',
     mayHaveRun: 'no',
     todo: 'correct the call',
   },

@@ -140,7 +140,7 @@ export interface RelayClient extends RelayFetchClient {
    * The platform's EventSource, sealed: same interface, for URLs of the relay's origin.
    *
    * Unlike the platform's EventSource: its constructor throws RelayClientError `origin-not-relayed` or `closed`; an `error`
-   * event carries the reason as `error`. An event of more than 64 Mi characters ends it. Where fetch has no streams, the
+   * event carries the reason as `error`. An event of more than 64 Mi characters ends it. Where fetch lacks streams, the
    * events arrive when their response is complete.
    */
   readonly EventSource: typeof globalThis.EventSource;

@@ -2,7 +2,7 @@
 import type { Bytes } from '@mte-relay/protocol';
 import { ignore } from '../abort.ts';
 
-/** The content of a response; in one piece where the platform has no streams. */
+/** The content of a response; in one piece where the platform lacks streams. */
 export async function* contentOf(response: Response): AsyncGenerator<Bytes, void, undefined> {
   if (response.body) yield* piecesOf(response.body);
   else yield new Uint8Array(await response.arrayBuffer());

@@ -23,8 +23,8 @@ export interface Platform extends OuterHop {
   keepClientId(relayOrigin: string, token: string, refused: string | undefined): Promise<string>;
   /** Makes and checks a Request where the platform's own does not conform to the standard. */
   readonly makeRequest: ((input: URL | Request, init: RequestInit) => Request) | undefined;
-  /** Replaces takeBody of body.ts where the platform has no streams. */
+  /** Replaces takeBody of body.ts where the platform lacks streams. */
   readonly takeBody?: (request: Request, given: unknown) => Promise<RequestBody | undefined>;
-  /** Replaces toResponse of call/response.ts where the platform has no streams. */
+  /** Replaces toResponse of call/response.ts where the platform lacks streams. */
   readonly makeResponse?: (inner: OpenedResponse, facts: ResponseFacts) => Promise<Response>;
 }

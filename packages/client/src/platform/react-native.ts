@@ -32,7 +32,7 @@ export const platform: Platform = {
   makeResponse: wholeResponse,
 };
 
-/** Throws ProtocolError `misuse` where the app has no source of secure random bytes. */
+/** Throws ProtocolError `misuse` where the app lacks a source of secure random bytes. */
 function suiteOfApp(): Suite {
   if (!globalThis.crypto?.getRandomValues) throw new ProtocolError('misuse', NO_RANDOM);
   return globalThis.crypto.subtle ? webcryptoSuite() : nobleSuite();

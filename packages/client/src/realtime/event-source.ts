@@ -141,7 +141,7 @@ class SourceInterface extends EventTargetBase {
       this.#lastEventId = reader.lastEventId;
       this.#retryMs = reader.retryMs ?? this.#retryMs;
     };
-    // Where fetch has no streams, all events arrive when the response is complete.
+    // Where fetch lacks streams, all events arrive when the response is complete.
     if (!response.body) return push(await response.text());
     const decoder = new TextDecoder(); // drops one byte order mark
     for await (const piece of piecesOf(response.body)) push(decoder.decode(piece, { stream: true }));

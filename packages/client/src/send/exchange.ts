@@ -89,7 +89,7 @@ async function openOuter(
   } catch (cause) {
     if (abort.signal.aborted) throw abort.signal.reason;
     abort.abort(cause);
-    // Truncated bytes mean a closed connection; bytes that do not open are from somebody else.
+    // Truncated bytes mean a closed connection; bytes that do not open were changed or forged.
     const cut = !(cause instanceof ProtocolError) || cause.code === 'truncated';
     return { kind: cut ? 'failed' : 'unopenable', cause };
   }

@@ -104,7 +104,7 @@ export class Pairer {
 
   /**
    * The relay's public key that the client trusts. During a key rotation discovery shows several, newest first. The client
-   * takes a key that was just refused only if there is no other, because relays behind one address do not rotate at the
+   * takes a key that was just refused only as a fallback, because relays behind one address do not rotate at the
    * same moment. A cached document without a trusted key, or with a refused one, is fetched again past the cache.
    */
   async #discover(signal: AbortSignal): Promise<RelayKey> {

@@ -61,7 +61,7 @@ function send(
   });
 }
 
-/** The part of an outer Response that the client uses. React Native's own would decode each byte as a character. */
+/** The part of an outer Response that the client uses. React Native's own would decode bytes as text one by one. */
 function arrived(xhr: XMLHttpRequest): Response {
   const bytes = xhr.response ? new Uint8Array(xhr.response as ArrayBuffer) : new Uint8Array(0);
   const outer = {
