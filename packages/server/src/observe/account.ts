@@ -108,6 +108,11 @@ export class Account {
     if (code) this.#metrics.innerFailures[code].value += 1;
   }
 
+  /** A sealed response, or an open WebSocket, is cut off: its status stays what the client has seen. */
+  cutOff(code: InnerCode): void {
+    this.respondedInner(this.status, code);
+  }
+
   /** From now on the connection carries this request alone; its bytes count as the request's. */
   ownConnection(socket: Socket): void {
     this.#connection = { socket, readBefore: socket.bytesRead, writtenBefore: socket.bytesWritten };

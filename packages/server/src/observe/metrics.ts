@@ -134,7 +134,7 @@ export class Metrics {
     const innerCodes = keysOf(INNER_FAILURE);
     const failures = this.#counter(
       'failures_total',
-      'Responses that the relay made itself; outer: a bare refusal, inner: inside the seal',
+      'Requests that failed, by code; outer: refused or cut off outside the seal, inner: inside it',
       { plane: ['outer', 'inner'], code: [...outerCodes, ...innerCodes] },
     );
     this.outerFailures = record(outerCodes, (code) => failures.series({ plane: 'outer', code }));

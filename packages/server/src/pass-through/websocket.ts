@@ -95,7 +95,9 @@ class PassedWebSocket {
     this.#account.ownConnection(socket);
     socket.write(upstreamHead);
     upstream.write(head);
-    pipeBothWays(socket, upstream, (error) => void upstreamFailed(this.#context, this.#account, error));
+    pipeBothWays(socket, upstream, (error) => {
+      this.#account.failedOuter(outerCodeOfFailure(upstreamFailed(this.#context, this.#account, error)));
+    });
     // Bytes read on one side are written on the other, so one timer covers both.
     socket.setTimeout(settings.WEBSOCKET_IDLE_TIMEOUT_MS, () => {
       if (!socket.destroyed) metrics.limits.WEBSOCKET_IDLE_TIMEOUT_MS.value += 1;

@@ -254,10 +254,7 @@ class Exchange {
     this.#abort(error instanceof Error ? error : new Error('unknown failure'));
     const failure = failureOf(this.#context, this.#account, error, phase instanceof Claimed);
     if (failure.plane === 'outer') refuseOuter(this.#account, this.#res, failure.code);
-    else if (phase instanceof Claimed) {
-      this.#account.respondedInner(failure.response.head.status, failure.code);
-      phase.outbound.respond(failure.response);
-    }
+    else if (phase instanceof Claimed) phase.outbound.respond(failure.response, failure.code);
     if (this.#req.isPaused()) this.#req.resume(); // further bytes are discarded
   }
 

@@ -12,6 +12,7 @@ import {
   encodeResponse,
   encodeResponseStart,
   type Fields,
+  type InnerCode,
   type ResponseHead,
   type ResponseSealer,
 } from '@mte-relay/protocol';
@@ -45,12 +46,17 @@ export class Outbound {
     return this.#state === 'ended';
   }
 
-  /** Sends the relay's own response, or closes the connection if a response has begun. */
-  respond({ head, body }: OwnResponse): void {
+  /**
+   * Sends the relay's own response, or closes the connection if a response has begun.
+   * @param code undefined for a hook's response.
+   */
+  respond({ head, body }: OwnResponse, code: InnerCode | undefined): void {
     if (this.#state === 'silent') {
+      this.#account.respondedInner(head.status, code);
       this.send({ ...head, headers: overrideFields(head.headers, this.#ownFields) }, [], body);
     } else if (this.#state === 'streaming') {
       this.#state = 'ended';
+      if (code) this.#account.cutOff(code);
       this.#res.destroy(); // without a final chunk: the client must see that the response is incomplete
     }
   }

@@ -19,7 +19,8 @@ import { OuterRefusal, refuse } from '../failure/planes.ts';
 import type { Deadlines } from '../limits/deadlines.ts';
 import { PAIRING_REQUEST_MAX_BYTES, SESSION_LIFETIMES } from '../limits/fixed.ts';
 import type { Account, HttpExchange } from '../observe/account.ts';
-import { StoreFullError, StoreUnavailableError } from '../sessions/store.ts';
+import { StoreFullError } from '../sessions/store.ts';
+import { stored } from './waiting.ts';
 
 /** Responds to one pairing request; never rejects. */
 export async function pair(context: RelayContext, { req, res }: HttpExchange, account: Account): Promise<void> {
@@ -51,8 +52,10 @@ export async function pair(context: RelayContext, { req, res }: HttpExchange, ac
 /** The code of a pairing's failure; counts the limit that it met. */
 function codeOf(context: RelayContext, account: Account, error: unknown): OuterCode {
   const { limits } = context.metrics;
-  if (error instanceof StoreFullError) limits.SESSIONS_MAX.value += 1;
-  if (error instanceof StoreFullError || error instanceof StoreUnavailableError) return 'unavailable';
+  if (error instanceof StoreFullError) {
+    limits.SESSIONS_MAX.value += 1;
+    return 'unavailable';
+  }
   const code = outerFailureOf(context, account, error);
   if (code === 'timeout') limits.CLIENT_IDLE_TIMEOUT_MS.value += 1;
   return code;
@@ -72,7 +75,7 @@ async function openPairing(
   if (!domain.cors.allows(req)) throw new OuterRefusal('origin-refused');
   const client = domain.clientIds.issue(Date.now());
   const { reply, parameters, secrets } = await acceptPairing(suite, identityOf(domain, request), request, async () => {
-    const birth = await sessions.birth();
+    const birth = await stored(context, account, () => sessions.birth());
     return {
       birth,
       sid: suite.randomBytes(SESSION_ID_BYTES),
@@ -87,22 +90,17 @@ async function openPairing(
     };
   });
   const { sid, birth } = parameters;
-  const askedMs = performance.now();
+  const session = {
+    sid,
+    requestSecret: suite.importExpandKey(secrets.request),
+    responseSecret: suite.importExpandKey(secrets.response),
+    secrets,
+    domain: domain.name,
+    flags: request.flags,
+    clientId: client.id,
+  };
   try {
-    const created = sessions.create(
-      {
-        sid,
-        requestSecret: suite.importExpandKey(secrets.request),
-        responseSecret: suite.importExpandKey(secrets.response),
-        secrets,
-        domain: domain.name,
-        flags: request.flags,
-        clientId: client.id,
-      },
-      birth,
-    );
-    await created;
-    if (created instanceof Promise) context.metrics.store.create.observeMs(performance.now() - askedMs);
+    await stored(context, account, () => sessions.create(session, birth), 'create');
   } finally {
     for (const secret of Object.values(secrets) as Bytes[]) secret.fill(0);
   }

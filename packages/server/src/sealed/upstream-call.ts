@@ -147,9 +147,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     // If the second try does not connect, the first one decides: the upstream may have seen it.
     const decisive = failedToConnect(error) ? (this.#resentAfter ?? error) : error;
     const code = upstreamFailed(this.#context, this.#account, decisive);
-    const response = innerFailure(code);
-    this.#account.respondedInner(response.head.status, code);
-    this.#outbound.respond(response);
+    this.#outbound.respond(innerFailure(code), code);
   }
 
   // Sending to the client.

@@ -8,6 +8,7 @@ import { OuterRefusal } from '../failure/planes.ts';
 import type { Pending } from '../limits/deadlines.ts';
 import type { Account } from '../observe/account.ts';
 import type { StoreOperation } from '../observe/metrics.ts';
+import { StoreFullError } from '../sessions/store.ts';
 
 /** The waiting of one exchange. */
 export class Waiting implements Pending {
@@ -43,7 +44,7 @@ export class Waiting implements Pending {
     result.then(
       (value) => {
         this.#active = false;
-        if (operation) this.#observe(operation, performance.now() - beganMs);
+        if (operation) observeStore(this.#context, this.#account, operation, beganMs);
         this.#goOn(() => proceed(value));
       },
       (error: unknown) => {
@@ -54,11 +55,6 @@ export class Waiting implements Pending {
         });
       },
     );
-  }
-
-  #observe(operation: StoreOperation, tookMs: number): void {
-    this.#account.storeMs += tookMs;
-    this.#context.metrics.store[operation].observeMs(tookMs);
   }
 
   /** Resumes reading from the client, unless a result is outstanding. */
@@ -81,9 +77,44 @@ export class Waiting implements Pending {
 
   /** Called by Deadlines at the deadline. */
   expire(): void {
-    this.#context.metrics.limits.CLIENT_IDLE_TIMEOUT_MS.value += 1;
+    if (this.#req.socket.writableEnded) return; // the server has cut the connection off
     this.#goOn(() => {
+      this.#context.metrics.limits.CLIENT_IDLE_TIMEOUT_MS.value += 1;
       throw new OuterRefusal('timeout');
     });
+  }
+}
+
+/** Observes the time of a store operation that did not return at once. @param beganMs as `performance.now()`. */
+export function observeStore(
+  { metrics }: RelayContext,
+  account: Account,
+  operation: StoreOperation,
+  beganMs: number,
+): void {
+  const tookMs = performance.now() - beganMs;
+  account.storeMs += tookMs;
+  metrics.store[operation].observeMs(tookMs);
+}
+
+/**
+ * A store's result, for a way that is asynchronous anyway.
+ * @throws OuterRefusal if the store fails: nothing runs. @throws StoreFullError
+ */
+export async function stored<T>(
+  context: RelayContext,
+  account: Account,
+  ask: () => Awaitable<T>,
+  operation?: StoreOperation,
+): Promise<T> {
+  const beganMs = performance.now();
+  try {
+    const result = ask();
+    if (!(result instanceof Promise)) return result;
+    const value = await result;
+    if (operation) observeStore(context, account, operation, beganMs);
+    return value;
+  } catch (error) {
+    throw error instanceof StoreFullError ? error : storeFailed(context, account, error);
   }
 }

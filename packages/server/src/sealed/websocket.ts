@@ -26,7 +26,7 @@ import {
 } from '@mte-relay/protocol';
 import type { WebSocket } from 'ws';
 import type { RelayContext } from '../context.ts';
-import { failureOf, storeFailed, upstreamFailed } from '../failure/noted.ts';
+import { failureOf, upstreamFailed } from '../failure/noted.ts';
 import {
   decodeAuthentic,
   InnerRefusal,
@@ -38,11 +38,13 @@ import {
 import { isFinalStatus, listItems, overrideFields } from '../http/fields.ts';
 import type { Account } from '../observe/account.ts';
 import { faultOf } from '../observe/fault.ts';
+import type { StoreClaim } from '../sessions/store.ts';
 import { notAStatus } from '../upstream/failures.ts';
 import { openUpstream } from '../upstream/websocket.ts';
 import { type Admitted, admit, requireFresh } from './claim.ts';
 import { OpenedRequest } from './opened-request.ts';
 import { WebSocketTunnel } from './tunnel.ts';
+import { stored } from './waiting.ts';
 
 const NOTHING: Bytes = new Uint8Array(0);
 
@@ -136,25 +138,17 @@ export class SealedWebSocketRelay {
     const { sessions } = this.#context;
     const account = this.#account;
     const header = parseWebSocketHeader(message);
-    const found = await this.#stored(sessions.find(header.sid));
+    const found = await stored(this.#context, account, () => sessions.find(header.sid), 'find');
     const admitted = admit(this.#context, this.#req, account, { n: header.n, purpose: 'exchange', found });
     const { session } = admitted;
     const beganMs = performance.now();
     const acceptor = new WebSocketAcceptor(session.requestSecret, session.responseSecret, header);
     const opened = acceptor.openRequest(message);
     account.decodeMs += performance.now() - beganMs;
-    requireFresh(await this.#stored(sessions.claim(session, header.n, 'exchange')), account);
+    const claim = (): Awaitable<StoreClaim> => sessions.claim(session, header.n, 'exchange');
+    requireFresh(await stored(this.#context, account, claim, 'claim'), account);
     this.#claimed = { admitted, acceptor };
     return { claimed: this.#claimed, opened };
-  }
-
-  /** The store's result. @throws OuterRefusal if the store fails. */
-  async #stored<T>(result: Awaitable<T>): Promise<T> {
-    try {
-      return await result;
-    } catch (error) {
-      throw storeFailed(this.#context, this.#account, error);
-    }
   }
 
   #decode(opened: Bytes): RequestHead {
@@ -220,7 +214,7 @@ export class SealedWebSocketRelay {
       onLimit: (limit) => {
         metrics.limits[limit].value += 1;
       },
-      onUpstreamBroken: (error) => void upstreamFailed(this.#context, this.#account, error),
+      onUpstreamBroken: (error) => this.#account.cutOff(upstreamFailed(this.#context, this.#account, error)),
     });
   }
 

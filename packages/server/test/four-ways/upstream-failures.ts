@@ -46,6 +46,15 @@ export const UPSTREAM_FAILURE_ROWS: readonly Row[] = [
     },
   ),
 
+  onEveryWay(
+    'an upstream breaks off inside its response: it counts as one failure, and its status stays',
+    async (way) => {
+      const { noted } = await brokenOffInside(way);
+      expect(noted.counted('failures_total')).toEqual({ [`plane="${way.plane}",code="upstream-failed"`]: 1 });
+      expect(noted.accounts).toEqual([expect.objectContaining({ status: way.accepted })]);
+    },
+  ),
+
   onEveryWay('an upstream breaks off inside its response: it counts as aborted', async (way) => {
     const { noted } = await brokenOffInside(way);
     expect(noted.counted('requests_total')).toEqual({ [`route="${way.route}",outcome="aborted"`]: 1 });
