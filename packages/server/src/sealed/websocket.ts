@@ -119,7 +119,8 @@ export class SealedWebSocketRelay {
     if (this.#began || !isBinary) return this.#refuse(new OuterRefusal('malformed'));
     this.#began = true;
     clearTimeout(this.#openingTimer);
-    this.#open(message).catch((error: unknown) => this.#refuse(error));
+    // The refusal of a hook may be longer than can be sealed, which is a failure itself.
+    this.#open(message).catch((error: unknown) => this.#guard(() => this.#refuse(error)));
   };
 
   async #open(message: Bytes): Promise<void> {

@@ -90,3 +90,13 @@ test('a hook’s refusal too long to seal comes without its body', async () => {
   expect(answer.header('content-length')).toBeUndefined();
   expect(answer.text).toBe('');
 });
+
+test('a hook’s refusal whose header fields are too long to seal is a failure of the response', async () => {
+  const { client } = await webSocketStage({
+    hooks: { onRequest: () => ({ status: 403, headers: { 'x-why': 'x'.repeat(70_000) } }) },
+  });
+  const ws = new TestWebSocket(await openOuter(client.port));
+  const answer = await ws.begin(client);
+  expect([answer.head.status, answer.header('mte-relay-failure')]).toEqual([502, 'upstream-failed']);
+  expect(await ws.outerClosed).toEqual({ code: 1000, reason: '' });
+});
