@@ -1,5 +1,6 @@
 // Which header fields cross the relay, in both directions (RFC 9110 §7.6.1). The Binary HTTP decoder has checked that
 // inner names are in lower case and contain no control characters.
+import type { IncomingMessage } from 'node:http';
 import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
 import { type ForwardedWay, forwardingFields } from './forwarding.ts';
 
@@ -118,6 +119,11 @@ export function rawFields(rawHeaders: readonly string[]): [string, string][] {
     fields.push([(rawHeaders[i] as string).toLowerCase(), rawHeaders[i + 1] as string]);
   }
   return fields;
+}
+
+/** True for a request that announces content (RFC 9112 §6.3). */
+export function hasContent({ headers }: IncomingMessage): boolean {
+  return (headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined;
 }
 
 /** The items of a comma-separated field, of all its lines. */

@@ -12,6 +12,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { RelayContext } from '../context.ts';
 import { type Domain, setOwnHeaders } from '../domain.ts';
 import { refuseAndCount, refuseOuter } from '../failure/noted.ts';
+import { hasContent } from '../http/fields.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
 import { CLOSE_TIMEOUT_MS, OUTER_FRAGMENTS_MAX } from '../limits/fixed.ts';
@@ -27,10 +28,11 @@ const LIMITS: object = { maxFragments: OUTER_FRAGMENTS_MAX, closeTimeout: CLOSE_
 
 /**
  * True for a WebSocket handshake. Any other `upgrade` is ignored, as RFC 9110 §7.8 allows. `h2c` above all would let
- * requests pass that the relay does not see.
+ * requests pass that the relay does not see. A handshake has no content.
  */
 export function isWebSocketHandshake(req: IncomingMessage): boolean {
-  return req.method === 'GET' && req.httpVersion === '1.1' && req.headers.upgrade?.toLowerCase() === 'websocket';
+  if (req.method !== 'GET' || req.httpVersion !== '1.1' || hasContent(req)) return false;
+  return req.headers.upgrade?.toLowerCase() === 'websocket';
 }
 
 /** Handles the upgrades of a node:http server, and closes the open ones on shutdown. */
@@ -75,8 +77,8 @@ export class Upgrades {
 
   /** Handles the `upgrade` event of a node:http server. */
   handle(req: IncomingMessage, stream: Duplex, head: Buffer): void {
-    const socket = stream as Socket;
-    socket.on('error', () => socket.destroy()); // node:http has removed its own listener
+    const { socket } = req; // `stream` only resembles it while content of the request is outstanding
+    stream.on('error', () => socket.destroy()); // node:http has removed its own listener
     socket.setTimeout(0);
     const pending = { req, socket, head, respond: () => respondOn(req, socket) };
     if (!isWebSocketHandshake(req)) return this.#refuse(pending, 'upgrade-required');

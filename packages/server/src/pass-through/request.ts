@@ -5,7 +5,7 @@ import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { upstreamFailed } from '../failure/noted.ts';
 import { refuse } from '../failure/planes.ts';
-import { flatten, type ParsedHeaders, rawFields } from '../http/fields.ts';
+import { flatten, hasContent, type ParsedHeaders, rawFields } from '../http/fields.ts';
 import { announcedTrailers, trailerFields } from '../http/trailers.ts';
 import type { Account, HttpExchange } from '../observe/account.ts';
 import { notAStatus } from '../upstream/failures.ts';
@@ -31,7 +31,7 @@ export function passThrough(
   const given = clientFields(req);
   const headers = upstreamHeaders(context, domain, req, given, account.requestId);
   const length = req.headers['content-length'];
-  const hasBody = (length !== undefined && length !== '0') || req.headers['transfer-encoding'] !== undefined;
+  const hasBody = hasContent(req);
   if (hasBody && length !== undefined) headers.push('content-length', length);
   const own = domain.settings.HEADERS;
   const trailers =

@@ -1,10 +1,12 @@
 // Every kind of upgrade that is not a welcome WebSocket handshake, and ordinary requests that ask for one in passing.
+import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { WEBSOCKET_SUBPROTOCOL } from '@mte-relay/protocol';
 import { SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { listen } from '@mte-relay/testing/servers';
 import { TEST_ORIGIN } from '@mte-relay/testing/settings';
 import { stage } from '@mte-relay/testing/stage';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 
 const HANDSHAKE: Record<string, string> = {
   host: 'relay.example',
@@ -120,3 +122,19 @@ test('a handshake of HTTP/1.0 is an ordinary request', async () => {
   const { port } = await stage();
   expect((await handshake(port, '', {}, 'GET /api/mte-ws HTTP/1.0')).status).toBe(426);
 });
+
+test.each([{ 'content-length': '3' }, { 'transfer-encoding': 'chunked' }])(
+  'a handshake with %o is an ordinary request, whose content may come later',
+  async (framing) => {
+    const { port, relay, seen } = await stage(undefined, { environment: { PASS_THROUGH_ROUTES: '/pub/*' } });
+    expect((await handshake(port, '/api/mte-ws', framing)).status).toBe(426);
+    expect((await handshake(port, '/elsewhere', framing)).status).toBe(404);
+    const asking = { ...HANDSHAKE, ...framing };
+    expect((await send(port, '/pub/x', { method: 'GET', headers: asking, body: Buffer.from('abc') })).status).toBe(200);
+    expect(seen[0]?.headers['upgrade']).toBeUndefined();
+    // A program's own server, which takes every upgrade, hands over one with content too.
+    const server = createServer().on('upgrade', (req, socket, head) => relay.upgrade(req, socket, head));
+    onTestFinished(() => void server.close());
+    expect((await handshake(await listen(server), '/api/mte-ws', framing)).status).toBe(426);
+  },
+);
