@@ -23,6 +23,8 @@ import { SealedWebSocketRelay } from '../sealed/websocket.ts';
 const WEBSOCKET_VERSION = '13'; // RFC 6455 §4.1
 const WEBSOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
 
+const NOTHING = Buffer.alloc(0);
+
 /** Options of `ws` that its type declarations do not have. */
 const LIMITS: object = { maxFragments: OUTER_FRAGMENTS_MAX, closeTimeout: CLOSE_TIMEOUT_MS };
 
@@ -60,6 +62,10 @@ export class Upgrades {
       for (const [name, value] of own) lines.push(`${name}: ${value}`);
       lines.push(`${REQUEST_ID_FIELD}: ${this.#accounts.get(req)?.requestId}`);
     });
+    // A malformed list of subprotocols (RFC 6455 §11.3.4): `ws` alone checks it.
+    this.#handshakes.on('wsClientError', (_error, _socket, req) => {
+      this.#refuse(pendingUpgrade(req, NOTHING), 'malformed', this.#accounts.get(req));
+    });
   }
 
   /** Number of open WebSockets, sealed and passed through. */
@@ -80,7 +86,7 @@ export class Upgrades {
     const { socket } = req; // `stream` only resembles it while content of the request is outstanding
     stream.on('error', () => socket.destroy()); // node:http has removed its own listener
     socket.setTimeout(0);
-    const pending = { req, socket, head, respond: () => respondOn(req, socket) };
+    const pending = pendingUpgrade(req, head);
     if (!isWebSocketHandshake(req)) return this.#refuse(pending, 'upgrade-required');
     if (!this.#context.admission.allowsFields(req.rawHeaders)) return this.#refuse(pending, 'headers-too-large');
     if (req.url === PATH_WEBSOCKET) this.#openSealed(pending);
@@ -181,6 +187,11 @@ function setUpgradeFields(res: ServerResponse): void {
   res.setHeader('upgrade', 'websocket');
   res.setHeader('connection', 'upgrade, close');
   res.setHeader('sec-websocket-version', WEBSOCKET_VERSION);
+}
+
+function pendingUpgrade(req: IncomingMessage, head: Buffer): PendingUpgrade {
+  const { socket } = req;
+  return { req, socket, head, respond: () => respondOn(req, socket) };
 }
 
 /** An ordinary response on the socket of an upgrade, which closes after it. */

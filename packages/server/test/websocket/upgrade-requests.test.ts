@@ -59,11 +59,15 @@ test.each([
   ['a short key', { 'sec-websocket-key': 'AAAA' }, 400, 'malformed'],
   ['no subprotocol', { 'sec-websocket-protocol': undefined }, 426, 'version-unsupported'],
   ['another subprotocol', { 'sec-websocket-protocol': 'mte-relay.2, chat' }, 426, 'version-unsupported'],
+  ['a subprotocol twice', { 'sec-websocket-protocol': 'mte-relay.1, mte-relay.1' }, 400, 'malformed'],
+  ['a broken list of subprotocols', { 'sec-websocket-protocol': 'mte-relay.1,, chat' }, 400, 'malformed'],
   ['another origin', { origin: 'https://evil.example' }, 403, 'origin-refused'],
 ])('a handshake with %s is refused with its own code', async (_what, changes, status, code) => {
-  const { port } = await stage();
+  const { port } = await stage(undefined, { environment: { HEADERS: '{"x-edge":"1"}' } });
   const answer = await handshake(port, '/api/mte-ws', changes);
   expect(answer.status).toBe(status);
+  expect(answer.text).toContain('x-edge: 1\r\n');
+  expect(answer.text).toMatch(/^x-request-id: /m);
   expect(answer.text).toContain(`"code":"${code}"`);
   expect(answer.text.toLowerCase()).toContain('connection: ');
   if (code === 'upgrade-required') expect(answer.text.toLowerCase()).toContain('sec-websocket-version: 13');
