@@ -17,6 +17,9 @@ type Controller = Dispatcher.DispatchController;
 /** The API decides which fields a page may read: its list is added to the relay's own, if there is one. */
 const EXPOSED = 'access-control-expose-headers';
 
+/** The upstream's lines of these fields follow those that are set already. */
+const JOINED: ReadonlySet<string> = new Set(['vary', 'set-cookie']);
+
 /** Writing it sends the head alone. `flushHeaders` would encode bytes of field values above 0x7f as UTF-8. */
 const NOTHING = new Uint8Array(0);
 
@@ -84,8 +87,11 @@ class PlainResponse implements Dispatcher.DispatchHandler {
     if (exposed !== undefined && this.#res.hasHeader(EXPOSED)) {
       this.#res.setHeader(EXPOSED, [this.#res.getHeader(EXPOSED), exposed].flat().join(', '));
     }
-    // Keeps several lines of one name.
-    for (const [name, value] of fieldsForClient(this.#domain, headers)) this.#res.appendHeader(name, value);
+    // Keeps several lines of one name; a field that an embedding program has set stands alone.
+    const set = new Set(this.#res.getHeaderNames());
+    for (const [name, value] of fieldsForClient(this.#domain, headers)) {
+      if (JOINED.has(name) || !set.has(name)) this.#res.appendHeader(name, value);
+    }
     this.#res.writeHead(status);
     this.#res.write(NOTHING);
   }

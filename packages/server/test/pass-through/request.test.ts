@@ -1,9 +1,10 @@
-import type { IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { listen } from '@mte-relay/testing/servers';
 import { TEST_ORIGIN } from '@mte-relay/testing/settings';
 import { stage } from '@mte-relay/testing/stage';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 
 const ROUTES = { environment: { PASS_THROUGH_ROUTES: '/health,/pub/*' } };
 
@@ -145,4 +146,21 @@ test('TRACE is not passed through', async () => {
   expect(answer).toMatchObject({ status: 405, code: 'method-not-allowed' });
   expect(answer.headers['allow']).toContain('PATCH');
   expect(seen).toHaveLength(0);
+});
+
+test('a field that an embedding program has set stands alone, save vary and cookies', async () => {
+  const { relay } = await stage((_req, res) => {
+    const fields = { 'content-type': 'text/html', 'cache-control': 'max-age=60', 'set-cookie': 'u=1', vary: 'Accept' };
+    res.writeHead(200, fields).end();
+  }, ROUTES);
+  const program = createServer((req, res) => {
+    res.setHeader('content-type', 'text/plain').setHeader('cache-control', 'no-store').setHeader('set-cookie', 'm=1');
+    relay.handler(req, res);
+  });
+  onTestFinished(() => void program.close());
+  const response = await fetch(`http://127.0.0.1:${await listen(program)}/pub/x`);
+  expect(response.headers.get('content-type')).toBe('text/plain');
+  expect(response.headers.get('cache-control')).toBe('no-store');
+  expect(response.headers.getSetCookie()).toEqual(['m=1', 'u=1']);
+  expect(response.headers.get('vary')).toBe('Origin, Accept');
 });
