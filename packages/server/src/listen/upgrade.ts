@@ -33,8 +33,13 @@ const LIMITS: object = { maxFragments: OUTER_FRAGMENTS_MAX, closeTimeout: CLOSE_
  * requests pass that the relay does not see. A handshake has no content.
  */
 export function isWebSocketHandshake(req: IncomingMessage): boolean {
-  if (req.method !== 'GET' || req.httpVersion !== '1.1' || hasContent(req)) return false;
+  if (req.method !== 'GET' || req.httpVersion !== '1.1' || hasContent(req) || isBusy(req.socket)) return false;
   return req.headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+/** True while an earlier request of the connection awaits its response: only node:http's own mark shows it. */
+function isBusy(socket: Socket): boolean {
+  return Boolean((socket as { _httpMessage?: unknown })._httpMessage);
 }
 
 /** Handles the upgrades of a node:http server, and closes the open ones on shutdown. */
@@ -85,6 +90,8 @@ export class Upgrades {
   handle(req: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { socket } = req; // `stream` only resembles it while content of the request is outstanding
     stream.on('error', () => socket.destroy()); // node:http has removed its own listener
+    // Only on an embedding program's server: a response has no place on the connection.
+    if (isBusy(socket)) return void socket.destroy();
     socket.setTimeout(0);
     const pending = pendingUpgrade(req, head);
     if (!isWebSocketHandshake(req)) return this.#refuse(pending, 'upgrade-required');

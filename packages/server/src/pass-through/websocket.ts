@@ -65,6 +65,7 @@ class PassedWebSocket {
     });
     handshake.on('response', (res) => {
       stopTimers();
+      stopWatching();
       const status = res.statusCode as number;
       if (status < 100) return void handshake.destroy(notAStatus(status));
       this.#passRefusal(res, status);

@@ -142,3 +142,15 @@ test.each([{ 'content-length': '3' }, { 'transfer-encoding': 'chunked' }])(
     expect((await handshake(await listen(server), '/api/mte-ws', framing)).status).toBe(426);
   },
 );
+
+test('a handshake behind a request that has no response yet is an ordinary request', async () => {
+  const { port, relay } = await stage();
+  const behind = (to: number, path: string) =>
+    handshake(to, path, {}, `GET /api/mte-relay HTTP/1.1\r\nhost: a\r\n\r\nGET ${path} HTTP/1.1`);
+  expect((await behind(port, '/api/mte-ws')).text).toMatch(/^HTTP\/1\.1 200 .*HTTP\/1\.1 426 /s);
+  // A program's own server, which takes every upgrade, has no place for a second response.
+  const server = createServer(relay.handler).on('upgrade', (req, socket, head) => relay.upgrade(req, socket, head));
+  onTestFinished(() => void server.close());
+  await behind(await listen(server), '/api/mte-ws').catch(() => undefined);
+  expect((await send(port, '/api/mte-relay', { method: 'GET' })).status).toBe(200);
+});
