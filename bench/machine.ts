@@ -51,7 +51,7 @@ export function chooseCores(): Cores {
   return { subject, load };
 }
 
-/** Makes sure that nginx, wrk, taskset and setpriv are there: installs them as root, else says what to install. */
+/** Makes sure that nginx, wrk, taskset and setpriv are there: installs them as root, else names what is missing. */
 export function requirePrograms(): void {
   if (process.platform !== 'linux') throw new Error('the bench runs on Linux only: it pins cores and reads /proc');
   let missing = missingPackages();

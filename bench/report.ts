@@ -83,7 +83,9 @@ function remarks(summary: Summary): string[] {
   }
   if (summary.failureCount > 0) {
     const reasons = [...new Set(summary.failures)].slice(0, 5).join('; ');
-    lines.push(`${title}: FAILED: ${summary.failureCount} of ${summary.requests} answers wrong or missing: ${reasons}`);
+    lines.push(
+      `${title}: FAILED: ${summary.failureCount} of ${summary.requests} responses wrong or missing: ${reasons}`,
+    );
   }
   return lines;
 }
@@ -127,7 +129,7 @@ function quietness(summaries: readonly Summary[]): string {
 function verdict(summaries: readonly Summary[]): string {
   const requests = summaries.reduce((total, summary) => total + summary.requests, 0);
   const failures = summaries.reduce((total, summary) => total + summary.failureCount, 0);
-  return `correctness: ${failures} of ${requests} measured answers were missing, not 200, or not what the upstream sent`;
+  return `correctness: ${failures} of ${requests} measured responses were missing, not 200, or not what the upstream sent`;
 }
 
 /** One line. Units are in the names; every spread has median, min and max over the rounds. */

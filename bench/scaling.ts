@@ -13,7 +13,7 @@ import { endAll, listening, start } from './load/processes.ts';
 import type { Cores } from './load/subjects.ts';
 import { chooseCores, describeMachine, requirePrograms } from './machine.ts';
 
-/** What the API takes for an answer. */
+/** Time that the API takes to respond. */
 const THINK_MS = 100;
 const CONCURRENCIES = [50, 200, 400];
 const RELAYS = [1, 2];
@@ -96,7 +96,7 @@ async function startRelay(core: number, loadCore: number, apiPort: number, secre
 async function measured(ways: readonly Way[], concurrency: number, seconds: number): Promise<ScalingRow['api']> {
   const results = await Promise.all(ways.map(({ port, load }) => load(port, concurrency / ways.length, seconds)));
   const [failure] = results.flatMap(({ failures }) => failures);
-  if (failure !== undefined) throw new Error(`an answer was missing or wrong: ${failure}`);
+  if (failure !== undefined) throw new Error(`a response was missing or wrong: ${failure}`);
   const sum = (of: (result: LoadResult) => number): number => results.reduce((total, result) => total + of(result), 0);
   return {
     perSecond: Math.round(sum(({ requests, durationSeconds }) => requests / durationSeconds)),

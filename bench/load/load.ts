@@ -16,13 +16,13 @@ export interface LoadResult {
   readonly p99Ms: number;
   /** CPU that the generator itself used. */
   readonly loadCpuSeconds: number;
-  /** Answers that were missing, not 200, not openable, or not what the upstream sent. */
+  /** Responses that were missing, not 200, not openable, or not what the upstream sent. */
   readonly failureCount: number;
   /** The first few of them in words. */
   readonly failures: readonly string[];
 }
 
-/** What the runner asks sealed.ts for; the answer is a LoadResult, or `{error}`. */
+/** The job that the runner gives to sealed.ts; its result is a LoadResult, or `{error}`. */
 export interface SealedJob {
   readonly port: number;
   readonly connections: number;
@@ -63,12 +63,12 @@ function readWrk(wrk: Started, responseBytes: number, connections: number): Load
     failureCount += number(kind);
     failures.push(`wrk counted ${number(kind)} ${kind}`);
   }
-  // wrk looks at statuses alone; the byte count shows whether every answer was as long as the one that was compared.
-  // What it had received of unfinished answers when time was up is in its count too.
+  // wrk looks at statuses alone; the byte count shows whether every response was as long as the one that was compared.
+  // Its count includes the bytes of responses that were unfinished at the end.
   const strayBytes = number('bytes') - number('requests') * responseBytes;
   if (strayBytes < 0 || strayBytes > connections * responseBytes) {
     failureCount += 1;
-    failures.push(`answers differ in length from the probed ${responseBytes} bytes: ${strayBytes} bytes over all`);
+    failures.push(`responses differ in length from the probed ${responseBytes} bytes: ${strayBytes} bytes over all`);
   }
   return {
     requests: number('requests'),
@@ -81,21 +81,21 @@ function readWrk(wrk: Started, responseBytes: number, connections: number): Load
   };
 }
 
-/** Sends the very request that wrk sends and compares the answer byte by byte; returns its length, head included. */
+/** Sends the very request that wrk sends and compares the response byte by byte; returns its length, head included. */
 async function probe(port: number): Promise<number> {
-  const answer = Promise.withResolvers<number>();
+  const probed = Promise.withResolvers<number>();
   const connection = await RawConnection.open(port, {
     onResponse: ({ status, body, wireBytes }) => {
-      if (status !== 200) answer.reject(new Error(`probe of port ${port} answered ${status}`));
-      else if (!body.equals(RESPONSE_BODY)) answer.reject(new Error(`probe of port ${port} got another body`));
-      else answer.resolve(wireBytes);
+      if (status !== 200) probed.reject(new Error(`probe of port ${port} responded ${status}`));
+      else if (!body.equals(RESPONSE_BODY)) probed.reject(new Error(`probe of port ${port} got another body`));
+      else probed.resolve(wireBytes);
     },
-    onFailure: (reason) => answer.reject(new Error(`probe of port ${port}: ${reason}`)),
+    onFailure: (reason) => probed.reject(new Error(`probe of port ${port}: ${reason}`)),
   });
   connection.send(plainRequestBytes(port));
-  const timer = setTimeout(() => answer.reject(new Error(`probe of port ${port} got no answer`)), 5000);
+  const timer = setTimeout(() => probed.reject(new Error(`probe of port ${port} got no response`)), 5000);
   try {
-    return await answer.promise;
+    return await probed.promise;
   } finally {
     clearTimeout(timer);
     connection.close();

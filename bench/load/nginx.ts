@@ -8,7 +8,7 @@ import { CONTENT_TYPE, RESPONSE_BODY } from './workload.ts';
 const NOBODY_UID = 65_534;
 const REQUESTS_PER_CONNECTION = 1_000_000_000;
 
-/** Answers every request with the same 200; reads the request body and throws it away. */
+/** Responds to every request with the same 200; reads the request body and throws it away. */
 export function startUpstream(core: number, directory: string, port: number): Started {
   const servers = `
   server {

@@ -81,7 +81,7 @@ function signalGroup({ pid }: Started, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch {
-    // the group is gone already
+    // the group has already ended
   }
 }
 

@@ -1,5 +1,5 @@
 // A keep-alive HTTP/1.1 client connection that costs as little as Node allows: bare socket, whole request per write,
-// one request in flight. It understands what the subjects answer (a length or chunked coding) and nothing more.
+// one request in flight. It understands the framing of the subjects (a length or chunked coding) and nothing more.
 import { Buffer } from 'node:buffer';
 import net from 'node:net';
 
@@ -17,14 +17,14 @@ export interface RawResponse {
 
 interface RawHandlers {
   onResponse(response: RawResponse): void;
-  /** The connection ended or answered what cannot be parsed; called at most once, never after `close()`. */
+  /** The connection ended or carried what cannot be parsed; called at most once, never after `close()`. */
   onFailure(reason: string): void;
 }
 
 export class RawConnection {
   readonly #socket: net.Socket;
   readonly #handlers: RawHandlers;
-  #held: Buffer | undefined;
+  #buffered: Buffer | undefined;
   #over = false;
 
   private constructor(port: number, handlers: RawHandlers) {
@@ -67,8 +67,8 @@ export class RawConnection {
 
   #receive(arrived: Buffer): void {
     if (this.#over) return;
-    const bytes = this.#held ? Buffer.concat([this.#held, arrived]) : arrived;
-    this.#held = undefined;
+    const bytes = this.#buffered ? Buffer.concat([this.#buffered, arrived]) : arrived;
+    this.#buffered = undefined;
     let response: RawResponse | undefined;
     try {
       response = parseResponse(bytes);
@@ -82,7 +82,7 @@ export class RawConnection {
     } else if (bytes.length > RESPONSE_MAX_BYTES) {
       this.#fail(`response exceeds ${RESPONSE_MAX_BYTES} bytes`);
     } else {
-      this.#held = bytes === arrived ? Buffer.from(arrived) : bytes;
+      this.#buffered = bytes === arrived ? Buffer.from(arrived) : bytes;
     }
   }
 

@@ -1,5 +1,5 @@
 // The sealed load, a process of its own that the runner pins to the load core and drives by IPC: every request is
-// sealed anew with its own number and nonce, every response opened and its Binary HTTP compared with what the upstream
+// sealed with its own number and nonce, every response opened and its Binary HTTP compared with what the upstream
 // sends. wrk cannot do this, and the SDK's fetch would measure the SDK; so bare sockets and the synchronous provider.
 import { Buffer } from 'node:buffer';
 import {
@@ -27,7 +27,7 @@ import type { LoadResult, SealedJob } from './load.ts';
 import { RawConnection, type RawResponse } from './raw-connection.ts';
 import { CONTENT_TYPE, httpRequestHead, PATH, REQUEST_BODY, RESPONSE_BODY } from './workload.ts';
 
-/** After the last request went out, answers may take this long before they count as missing. */
+/** After the last request went out, responses may take this long before they count as missing. */
 const DRAIN_MAX_MS = 5000;
 const FAILURES_KEPT = 5;
 /** The final chunk's prefix is one zero byte, which a fresh buffer already holds (SPEC §5.3). */
@@ -35,7 +35,7 @@ const FINAL_CHUNK_PREFIX_BYTES = 1;
 
 const suite = nodeSuite();
 
-/** One connection with one request in flight, again and again until told to stop. */
+/** One connection with one request in flight, one after the other until the run ends. */
 class SealedLane {
   readonly #session: SealedClient;
   readonly #run: Run;
@@ -78,9 +78,9 @@ class SealedLane {
       try {
         this.#check(response);
       } catch (error) {
-        this.#run.answerFailed((error as Error).message);
+        this.#run.responseFailed((error as Error).message);
       }
-      this.#run.answered(performance.now() - this.#sentAtMs, this);
+      this.#run.responded(performance.now() - this.#sentAtMs, this);
     },
     onFailure: (reason: string): void => this.#run.laneFailed(reason),
   };
@@ -127,7 +127,7 @@ class Run {
   readonly latencies = new Latencies();
   readonly failures: string[] = [];
   failureCount = 0;
-  lastAnswerMs = 0;
+  lastResponseMs = 0;
   #lanesOpen: number;
   readonly #stopAtMs: number;
   readonly #finished = Promise.withResolvers<void>();
@@ -137,28 +137,28 @@ class Run {
     this.#stopAtMs = stopAtMs;
   }
 
-  answered(latencyMs: number, lane: SealedLane): void {
+  responded(latencyMs: number, lane: SealedLane): void {
     this.latencies.record(latencyMs);
-    this.lastAnswerMs = performance.now();
-    if (this.lastAnswerMs < this.#stopAtMs) lane.sendNext();
+    this.lastResponseMs = performance.now();
+    if (this.lastResponseMs < this.#stopAtMs) lane.sendNext();
     else this.#laneDone();
   }
 
-  answerFailed(reason: string): void {
+  responseFailed(reason: string): void {
     this.failureCount += 1;
     if (this.failures.length < FAILURES_KEPT) this.failures.push(reason);
   }
 
   laneFailed(reason: string): void {
-    this.answerFailed(reason);
+    this.responseFailed(reason);
     this.#laneDone();
   }
 
-  /** Resolves when every connection has its last answer. */
+  /** Resolves when every connection has its last response. */
   async finished(): Promise<void> {
     const limitMs = this.#stopAtMs - performance.now() + DRAIN_MAX_MS;
     const timer = setTimeout(() => {
-      this.answerFailed(`${this.#lanesOpen} answers missing ${DRAIN_MAX_MS} ms after the end`);
+      this.responseFailed(`${this.#lanesOpen} responses missing ${DRAIN_MAX_MS} ms after the end`);
       this.#finished.resolve();
     }, limitMs);
     await this.#finished.promise;
@@ -196,7 +196,7 @@ async function measure({ port, connections, seconds }: SealedJob): Promise<LoadR
   await run.finished();
   for (const lane of lanes) lane.connection?.close();
   const cpu = process.cpuUsage(cpuBefore);
-  const durationSeconds = (Math.max(run.lastAnswerMs, beganMs + 1) - beganMs) / 1000;
+  const durationSeconds = (Math.max(run.lastResponseMs, beganMs + 1) - beganMs) / 1000;
   const requests = run.latencies.total;
   if (requests > 0) run.latencies.correctForStalls((durationSeconds * 1000 * connections) / requests);
   return {

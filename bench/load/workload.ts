@@ -1,4 +1,4 @@
-// The one exchange that every subject carries: POST of about 1 KiB of JSON, answered by about 1 KiB of JSON.
+// The one exchange that every subject carries: POST of about 1 KiB of JSON, and a response of about 1 KiB of JSON.
 import { Buffer } from 'node:buffer';
 
 const BODY_BYTES = 1024;
@@ -17,7 +17,7 @@ function jsonOfSize(kind: string, bytes: number): Buffer {
   return Buffer.from(JSON.stringify({ kind, lines, filler: 'x'.repeat(Math.max(0, bytes - empty.length)) }));
 }
 
-/** The plain request as wrk also sends it, for the probes that compare a whole answer. */
+/** The plain request as wrk also sends it, for the probes that compare a whole response. */
 export function plainRequestBytes(port: number): Buffer {
   const head = httpRequestHead(PATH, port, CONTENT_TYPE, REQUEST_BODY.length);
   return Buffer.concat([head, REQUEST_BODY]);

@@ -31,7 +31,7 @@ function accept(message: Uint8Array<ArrayBuffer>): ReturnType<typeof acceptPairi
   return acceptPairing(node, identity, parsePairingRequest(message), () => parameters);
 }
 
-/** A client's whole share. The relay's answer must fit the client's own start, so its half is in the figure too. */
+/** A client's whole share. The relay's response must fit the client's own start, so its half is in the figure too. */
 async function pairWhole(suite: Suite): Promise<void> {
   const attempt = await startPairing(suite, keyPair.publicKey, { authority });
   const { reply } = await accept(attempt.message);
