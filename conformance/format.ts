@@ -57,7 +57,7 @@ export interface ParametersJson {
 /** A refused input: `input` as it is, or the base's bytes after each of the mutations. */
 export interface RefusedCase {
   name: string;
-  /** Who refuses. */
+  /** The side that refuses. */
   side: 'relay' | 'client';
   /** The case whose keys, and whose bytes when there is no `input`, this one takes. */
   base: string;
@@ -104,7 +104,7 @@ export interface MessageVectors {
 
 export interface MessageRefusedVectors {
   cases: RefusedCase[];
-  /** Opened plaintexts of cancels (relay) and of their answers (client, for number `n`). */
+  /** Opened plaintexts of cancels (relay) and their results (client, for number `n`). */
   cancels: { name: string; side: 'relay' | 'client'; n: number; plaintext: string; expect: FailureClass }[];
 }
 
@@ -180,9 +180,9 @@ export interface WebSocketVectors {
 }
 
 export interface WebSocketRefusedVectors {
-  /** Opening messages (relay) and answers (client). */
+  /** Opening messages (relay) and responses (client). */
   openings: RefusedCase[];
-  /** What arrives where frame number `at` of its direction is due. */
+  /** The input where frame number `at` of its direction is due. */
   frames: { name: string; side: 'relay' | 'client'; base: string; at: number; input: string; expect: FailureClass }[];
   /** Opened frames of one direction in order; the last is refused. */
   plaintexts: { name: string; plaintexts: Plaintext[]; expect: FailureClass }[];

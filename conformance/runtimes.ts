@@ -15,7 +15,7 @@ export interface RuntimeFacts {
   /** As it stands in the counts. */
   readonly name: string;
   readonly has: readonly Need[];
-  /** What does the cryptography. */
+  /** The provider of the cryptography. */
   readonly provider: 'OpenSSL' | 'WebCrypto, and noble for what it lacks' | 'noble';
 }
 

@@ -1,4 +1,4 @@
-// What docs/SPEC.md says in tables and in its worked example, against the code and the generator.
+// The tables and the worked example of docs/SPEC.md, against the code and the generator.
 import { readFileSync } from 'node:fs';
 import * as protocol from '@mte-relay/protocol';
 import { INNER_FAILURE, INNER_FAILURE_FIELD, OUTER_STATUS } from '@mte-relay/protocol';

@@ -319,7 +319,7 @@ function confirmRefused({ name, kind, encoded, expect }: BhttpRefusedCase): void
     decode(kind, unhex(encoded));
   } catch (error) {
     if (error instanceof Refused && error.failure === expect) return;
-    throw new Error(`${name}: expected ${expect}, the twin says ${error}`);
+    throw new Error(`${name}: expected ${expect}, the twin gives ${error}`);
   }
   throw new Error(`${name}: the twin accepts it`);
 }

@@ -13,8 +13,8 @@ import {
 import { encodeKnown, type Field } from '../twin/bhttp.ts';
 import { type Bytes, hex, join, NONE, text, uint, unhex, varint } from '../twin/bytes.ts';
 import {
-  cancelAnswer,
   cancelPlaintext,
+  cancelResult,
   cancelTarget,
   header,
   openRequest,
@@ -94,15 +94,15 @@ export function messageVectors(pairings: PairingCase[]): MessageVectors {
       make('chunk lengths of two and four bytes', 6, [{ pattern: 16_367 }, { pattern: 16_368 }, ''], ['00']),
       make('largest chunk, then the largest final chunk', 7, [{ pattern: 65_536 }, { pattern: 65_536 }], ['00']),
       make('largest chunk but one, and its answer', 8, [{ pattern: 65_535 }], [{ pattern: 65_536 }, { pattern: 1 }]),
-      make('cancel, and its answer "cancelled"', 9, [hex(cancelPlaintext(4))], [hex(cancelAnswer(4, 0))], 2),
-      make('cancel, and its answer "already claimed"', 10, [hex(cancelPlaintext(0))], [hex(cancelAnswer(0, 1))], 2),
+      make('cancel, and its answer "cancelled"', 9, [hex(cancelPlaintext(4))], [hex(cancelResult(4, 0))], 2),
+      make('cancel, and its answer "already claimed"', 10, [hex(cancelPlaintext(0))], [hex(cancelResult(0, 1))], 2),
     ],
     cancels: [0, 255, 1_048_575, Number.MAX_SAFE_INTEGER].map((n) => ({
       name: `number ${n}`,
       n,
       plaintext: hex(cancelPlaintext(n)),
-      cancelled: hex(cancelAnswer(n, 0)),
-      claimed: hex(cancelAnswer(n, 1)),
+      cancelled: hex(cancelResult(n, 0)),
+      claimed: hex(cancelResult(n, 1)),
     })),
   };
 }
@@ -312,9 +312,9 @@ function cancelFailures(): MessageRefusedVectors['cancels'] {
     relay('cancel of 2^53', uint(8, 2n ** 53n)),
     client('client: empty answer', NONE),
     client('client: answer without a result', uint(8, 4)),
-    client('client: answer of ten bytes', join(cancelAnswer(4, 0), uint(1, 0))),
+    client('client: answer of ten bytes', join(cancelResult(4, 0), uint(1, 0))),
     client('client: answer with result 2', join(uint(8, 4), uint(1, 2))),
-    client('client: answer about another number', cancelAnswer(5, 0)),
+    client('client: answer about another number', cancelResult(5, 0)),
   ];
 }
 

@@ -209,7 +209,7 @@ function confirm(refused: RefusedCase, base: PairingCase): void {
       if (!(error instanceof Refused)) throw error;
       seen = error.failure;
     }
-    if (seen !== refused.expect) throw new Error(`${refused.name}: expected ${refused.expect}, the twin says ${seen}`);
+    if (seen !== refused.expect) throw new Error(`${refused.name}: expected ${refused.expect}, the twin gives ${seen}`);
   }
 }
 

@@ -18,15 +18,15 @@ import { header, requestKey } from '../twin/messages.ts';
 import { seal } from '../twin/primitives.ts';
 import type { FailureClass } from '../twin/refused.ts';
 import {
-  answer,
   type Frame,
   frameKey,
   framePlaintext,
-  openAnswer,
   openFrame,
   opening,
   openOpening,
+  openResponse,
   readFrames,
+  sealedResponse,
   sealFrame,
 } from '../twin/websocket.ts';
 import { expectFailure, refusedBy, replacedByte, type Session, sessionOf } from './refusing.ts';
@@ -100,7 +100,7 @@ function webSocketCase(
     opening: hex(opening(requestSecret, headerBytes, request)),
     responseNonce: hex(responseNonce),
     response: hex(response),
-    answer: hex(answer(responseSecret, headerBytes, responseNonce, response)),
+    answer: hex(sealedResponse(responseSecret, headerBytes, responseNonce, response)),
     clientFrameKey: hex(clientKey),
     relayFrameKey: hex(relayKey),
     clientFrames: clientFrames.map((frame, i) => sealedFrame(clientKey, i, frame)),
@@ -143,7 +143,7 @@ export function webSocketVectors(pairings: PairingCase[]): WebSocketVectors {
 export function webSocketRefused(vectors: WebSocketVectors): WebSocketRefusedVectors {
   const [base, other] = vectors.cases as [WebSocketCase, WebSocketCase];
   const refused = {
-    openings: [...openingFailures(vectors), ...answerFailures(base, other)],
+    openings: [...openingFailures(vectors), ...responseFailures(base, other)],
     frames: frameFailures(base, other, vectors.session),
     plaintexts: plaintextFailures(),
   };
@@ -183,7 +183,7 @@ function openingFailures({ cases, session }: WebSocketVectors): RefusedCase[] {
 }
 
 /** §13.2, at the client. */
-function answerFailures(base: WebSocketCase, other: WebSocketCase): RefusedCase[] {
+function responseFailures(base: WebSocketCase, other: WebSocketCase): RefusedCase[] {
   const client = refusedBy('client', base.name);
   const length = base.answer.length / 2;
   return [
@@ -271,7 +271,7 @@ function confirm(refused: WebSocketRefusedVectors, { session, cases }: WebSocket
     const relay = one.side === 'relay';
     for (const input of refusedInputs(one, unhex(relay ? base.opening : base.answer))) {
       expectFailure(one, () =>
-        relay ? openOpening(requestSecret, input) : openAnswer(responseSecret, unhex(base.header), input),
+        relay ? openOpening(requestSecret, input) : openResponse(responseSecret, unhex(base.header), input),
       );
     }
   }

@@ -1,8 +1,8 @@
-// The backend of the fetch cases, over a real socket: answers by the case's data and keeps what it saw.
+// The backend of the fetch cases, over a real socket: responds by the case's data and keeps what it saw.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { serve } from '@mte-relay/testing/servers';
-import { type AnswerGiven, type BytesSeen, bytesSeen, type FetchCase, patternOf } from './format.ts';
+import { type BytesSeen, bytesSeen, type FetchCase, patternOf, type ResponseGiven } from './format.ts';
 
 /** One request as it came. */
 export interface RequestSeen {
@@ -16,16 +16,16 @@ export interface RequestSeen {
 
 export interface CaseBackend {
   readonly url: string;
-  /** The path under which the case at this index is answered. */
+  /** The path under which the case at this index gets its response. */
   casePath(index: number): string;
-  /** What came for it since the last asking. */
+  /** The requests for it since the last call. */
   take(index: number): RequestSeen[];
   close(): void;
 }
 
 export async function startCaseBackend(cases: readonly FetchCase[]): Promise<CaseBackend> {
   const seen = new Map<number, RequestSeen[]>();
-  const { url, close } = await serve((req, res) => answerCase(cases, seen, req, res));
+  const { url, close } = await serve((req, res) => respondToCase(cases, seen, req, res));
   return {
     url,
     casePath: (index) => `/case/${index}`,
@@ -38,7 +38,7 @@ export async function startCaseBackend(cases: readonly FetchCase[]): Promise<Cas
   };
 }
 
-async function answerCase(
+async function respondToCase(
   cases: readonly FetchCase[],
   seen: Map<number, RequestSeen[]>,
   req: IncomingMessage,
@@ -48,7 +48,7 @@ async function answerCase(
   const fetchCase = cases[Number(number)];
   if (number === '' || !fetchCase) return void res.writeHead(404).end();
   const parts: Buffer[] = [];
-  // A body that breaks off is seen as far as it came.
+  // Of a body that is cut off, the bytes before count.
   await (async () => {
     for await (const part of req) parts.push(part as Buffer);
   })().catch(() => undefined);
@@ -59,10 +59,10 @@ async function answerCase(
   );
   list.push({ method: req.method as string, target, headers, body: bytesSeen(content), content });
   seen.set(Number(number), list);
-  answer(fetchCase.answers?.[target.replace(/\?.*/, '')] ?? {}, path, req, res);
+  respond(fetchCase.responses?.[target.replace(/\?.*/, '')] ?? {}, path, req, res);
 }
 
-function answer(given: AnswerGiven, path: string, req: IncomingMessage, res: ServerResponse): void {
+function respond(given: ResponseGiven, path: string, req: IncomingMessage, res: ServerResponse): void {
   if (given.holds === 'head') return;
   const { status = 200, headers = [], body, coding } = given;
   const plain = !body ? new Uint8Array(0) : 'text' in body ? Buffer.from(body.text) : patternOf(body.patternBytes);

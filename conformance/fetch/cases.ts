@@ -1,4 +1,4 @@
-// What fetch does, as data: each case is one call, what the backend must have seen of it, and what the caller gets
+// The behaviour of fetch, as data: each case is one call, what the backend must have seen of it, and what the caller gets
 // (Fetch Standard, WHATWG). The same cases run in every runtime, and in Node by the platform's own fetch as well.
 import type { FetchCase, FormEntry, Gives, InitGiven, Seen } from './format.ts';
 
@@ -111,12 +111,12 @@ const INPUTS: readonly FetchCase[] = [
 ];
 
 const METHODS: readonly FetchCase[] = [
-  // Of PATCH the standard says nothing; undici announces an empty body, browsers do not.
+  // The standard does not name PATCH; undici announces an empty body, browsers do not.
   { name: 'method: PATCH', call: { init: { method: 'PATCH' } }, seen: [{ method: 'PATCH' }], gives: OK },
   ...(['GET', 'DELETE', 'OPTIONS', 'PUT', 'POST'] as const).map((method): FetchCase => {
     const length = method === 'PUT' || method === 'POST' ? '0' : null;
     return {
-      name: `method: ${method} without a body ${length ? 'says so' : 'says nothing of one'}`,
+      name: `method: ${method} without a body ${length ? 'states its length' : 'states no length'}`,
       call: { init: { method } },
       seen: [{ method, headers: { 'content-type': null, 'content-length': length } }],
       gives: OK,
@@ -163,7 +163,7 @@ const FIELDS: readonly FetchCase[] = [
     gives: OK,
   },
   {
-    name: 'fields: accept is */* unless the caller says otherwise',
+    name: 'fields: accept is */* unless the caller sets it',
     call: {},
     seen: [{ method: 'GET', headers: { accept: '*/*' } }],
     gives: OK,
@@ -190,7 +190,7 @@ const FIELDS: readonly FetchCase[] = [
     ],
     gives: OK,
   },
-  refuses('fields: a name that is none is refused', { init: { headers: [['a b', '1']] } }),
+  refuses('fields: a name that is not a token is refused', { init: { headers: [['a b', '1']] } }),
   refuses('fields: a line break in a value is refused', { init: { headers: [['x-a', 'a\nb: c']] } }),
   refuses('fields: a value beyond latin-1 is refused', { init: { headers: [['x-a', '€']] } }),
 ];
@@ -294,7 +294,7 @@ const BODIES: readonly FetchCase[] = [
     ['streams'],
   ),
   {
-    name: 'body: a stream that breaks off fails the call with its own error',
+    name: 'body: the error of a stream fails the call',
     needs: ['streams'],
     call: { init: { method: 'POST', body: { kind: 'stream', pieces: [], thenFails: true }, duplex: 'half' } },
     seen: [],
@@ -312,42 +312,42 @@ const BODIES: readonly FetchCase[] = [
   ),
 ];
 
-const ANSWERS: readonly FetchCase[] = [
+const RESPONSES: readonly FetchCase[] = [
   ...[200, 201, 400, 404, 418, 500, 503].map(
     (status): FetchCase => ({
-      name: `answer: status ${status} is an answer like any other`,
+      name: `response: status ${status} is a response like any other`,
       call: {},
-      answers: { '': { status, body: { text: 'said' }, headers: [['x-a', '1']] } },
+      responses: { '': { status, body: { text: 'said' }, headers: [['x-a', '1']] } },
       seen: [{ method: 'GET' }],
       gives: { status, body: { text: 'said' }, headers: { 'x-a': '1' } },
     }),
   ),
   ...[204, 304].map(
     (status): FetchCase => ({
-      name: `answer: status ${status} has a null body`,
+      name: `response: status ${status} has a null body`,
       call: {},
-      answers: { '': { status, headers: [['etag', '"e"']] } },
+      responses: { '': { status, headers: [['etag', '"e"']] } },
       seen: [{ method: 'GET' }],
       gives: { status, body: null, headers: { etag: '"e"' } },
     }),
   ),
   {
-    name: 'answer: HEAD has a null body and the length of what it has not',
+    name: 'response: HEAD has a null body and the length of what it has not',
     call: { init: { method: 'HEAD' } },
-    answers: { '': { body: { patternBytes: 1234 } } },
+    responses: { '': { body: { patternBytes: 1234 } } },
     seen: [{ method: 'HEAD' }],
     gives: { status: 200, body: null, headers: { 'content-length': '1234' } },
   },
   {
-    name: 'answer: an empty body is not a null one',
+    name: 'response: an empty body is not a null one',
     call: {},
     seen: [{ method: 'GET' }],
     gives: { status: 200, body: { text: '' } },
   },
   {
-    name: 'answer: lines of one field are joined, latin-1 stays',
+    name: 'response: lines of one field are joined, latin-1 stays',
     call: {},
-    answers: {
+    responses: {
       '': {
         headers: [
           ['x-d', '1'],
@@ -361,27 +361,27 @@ const ANSWERS: readonly FetchCase[] = [
   },
   ...[1, CHUNK_BYTES, LARGE_BYTES].map(
     (patternBytes): FetchCase => ({
-      name: `answer: ${patternBytes} bytes`,
+      name: `response: ${patternBytes} bytes`,
       call: {},
-      answers: { '': { body: { patternBytes } } },
+      responses: { '': { body: { patternBytes } } },
       seen: [{ method: 'GET' }],
       gives: { status: 200, body: { patternBytes }, headers: { 'content-length': `${patternBytes}` } },
     }),
   ),
   ...(['gzip', 'deflate'] as const).map(
     (coding): FetchCase => ({
-      name: `answer: ${coding} is asked for and undone, its field stays`,
+      name: `response: ${coding} is asked for and undone, its field stays`,
       needs: ['codings'],
       call: {},
-      answers: { '': { body: { patternBytes: LARGE_BYTES }, coding } },
+      responses: { '': { body: { patternBytes: LARGE_BYTES }, coding } },
       seen: [{ method: 'GET', headers: { 'accept-encoding': `~${coding}` } }],
       gives: { status: 200, body: { patternBytes: LARGE_BYTES }, headers: { 'content-encoding': coding } },
     }),
   ),
   {
-    name: 'answer: a range is asked for without coding',
+    name: 'response: a range is asked for without coding',
     call: { init: { headers: [['range', 'bytes=0-1']] } },
-    answers: { '': { status: 206, body: { text: 'ab' } } },
+    responses: { '': { status: 206, body: { text: 'ab' } } },
     seen: [{ method: 'GET', headers: { range: 'bytes=0-1', 'accept-encoding': 'identity' } }],
     gives: { status: 206, body: { text: 'ab' } },
     platform: {
@@ -407,7 +407,7 @@ const REDIRECTS: readonly FetchCase[] = [
     return {
       name: `redirect: ${status} after a POST ${again ? 'sends it again' : 'becomes a GET without the body'}`,
       call: { init: JSON_BODY },
-      answers: { '': { status, headers: [['location', '{case}/next?q=1']] }, '/next': { body: { text: 'there' } } },
+      responses: { '': { status, headers: [['location', '{case}/next?q=1']] }, '/next': { body: { text: 'there' } } },
       seen: [
         { method: 'POST', headers: KEPT, body: { text: '{"a":1}' } },
         again
@@ -420,14 +420,14 @@ const REDIRECTS: readonly FetchCase[] = [
   {
     name: 'redirect: 303 after a PUT becomes a GET, after a HEAD stays one',
     call: { init: { method: 'HEAD' } },
-    answers: { '': { status: 303, headers: [['location', '{case}/next']] } },
+    responses: { '': { status: 303, headers: [['location', '{case}/next']] } },
     seen: [{ method: 'HEAD' }, { method: 'HEAD', target: '/next' }],
     gives: { status: 200, url: '/next', redirected: true, body: null },
   },
   {
     name: 'redirect: 302 leaves a PUT a PUT, and Location may be relative',
     call: { target: '/folder/a', init: { method: 'PUT', body: { kind: 'string', text: 'x' } } },
-    answers: { '/folder/a': { status: 302, headers: [['location', '../b?c']] }, '/b': { body: { text: 'there' } } },
+    responses: { '/folder/a': { status: 302, headers: [['location', '../b?c']] }, '/b': { body: { text: 'there' } } },
     seen: [
       { method: 'PUT', target: '/folder/a', body: { text: 'x' } },
       { method: 'PUT', target: '/b?c', body: { text: 'x' } },
@@ -437,7 +437,7 @@ const REDIRECTS: readonly FetchCase[] = [
   {
     name: 'redirect: a chain ends where it ends, and the fragment is not part of url',
     call: { target: '#top' },
-    answers: {
+    responses: {
       '': { status: 302, headers: [['location', '{case}/1']] },
       '/1': { status: 307, headers: [['location', '{case}/2#end']] },
       '/2': { body: { text: 'end' } },
@@ -446,23 +446,23 @@ const REDIRECTS: readonly FetchCase[] = [
     gives: { status: 200, url: '/2', redirected: true, body: { text: 'end' } },
   },
   {
-    name: 'redirect: one without Location is the answer',
+    name: 'redirect: one without Location is the response',
     call: {},
-    answers: { '': { status: 302, body: { text: 'nowhere' } } },
+    responses: { '': { status: 302, body: { text: 'nowhere' } } },
     seen: [{ method: 'GET' }],
     gives: { status: 302, body: { text: 'nowhere' } },
   },
   {
-    name: 'redirect: manual gives the answer itself, with Location',
+    name: 'redirect: manual gives the response itself, with Location',
     call: { init: { redirect: 'manual' } },
-    answers: { '': { status: 302, headers: [['location', '{case}/next']] } },
+    responses: { '': { status: 302, headers: [['location', '{case}/next']] } },
     seen: [{ method: 'GET' }],
     gives: { status: 302, headers: { location: '~/next' } },
   },
   {
     name: 'redirect: error fails',
     call: { init: { redirect: 'error' } },
-    answers: { '': { status: 302, headers: [['location', '{case}/next']] } },
+    responses: { '': { status: 302, headers: [['location', '{case}/next']] } },
     seen: [{ method: 'GET' }],
     gives: { typeError: true, code: 'redirect-refused' },
     platform: { why: 'it has no code', gives: TYPE_ERROR },
@@ -470,7 +470,7 @@ const REDIRECTS: readonly FetchCase[] = [
   {
     name: 'redirect: more than twenty fail',
     call: {},
-    answers: { '': { status: 302, headers: [['location', '{case}']] } },
+    responses: { '': { status: 302, headers: [['location', '{case}']] } },
     seen: Array.from({ length: 21 }, () => ({ method: 'GET' })),
     gives: { typeError: true, code: 'redirect-refused' },
     platform: { why: 'it has no code', gives: TYPE_ERROR },
@@ -478,7 +478,7 @@ const REDIRECTS: readonly FetchCase[] = [
   {
     name: 'redirect: to another origin fails, so that no field, cookie or body goes there',
     call: { init: JSON_BODY },
-    answers: { '': { status: 307, headers: [['location', 'http://127.0.0.1:1/']] } },
+    responses: { '': { status: 307, headers: [['location', 'http://127.0.0.1:1/']] } },
     seen: [{ method: 'POST', body: { text: '{"a":1}' } }],
     gives: { typeError: true, code: 'redirect-refused' },
     platform: { why: 'it would connect', gives: TYPE_ERROR },
@@ -487,14 +487,14 @@ const REDIRECTS: readonly FetchCase[] = [
     name: 'redirect: a stream cannot be sent again',
     needs: ['streams'],
     call: { init: { method: 'POST', body: { kind: 'stream', pieces: [10, 10] }, duplex: 'half' } },
-    answers: { '': { status: 307, headers: [['location', '{case}/next']] } },
+    responses: { '': { status: 307, headers: [['location', '{case}/next']] } },
     seen: [{ method: 'POST', body: { patternBytes: 20 } }],
     gives: { typeError: true, code: 'redirect-refused' },
     platform: { why: 'it has no code', gives: TYPE_ERROR },
   },
 ];
 
-/** An option that changes nothing of a sealed call but what `headers` says. */
+/** An option that changes nothing of a sealed call but the fields in `headers`. */
 function takes(
   init: InitGiven,
   headers: Readonly<Record<string, string | null>> = {},
@@ -545,10 +545,10 @@ const ABORTS: readonly FetchCase[] = [
     gives: { reason: true },
   },
   {
-    name: 'abort: while the answer is waited for',
+    name: 'abort: while the response is waited for',
     needs: ['abort'],
     call: { abort: 'headers' },
-    answers: { '': { holds: 'head' } },
+    responses: { '': { holds: 'head' } },
     seen: [{ method: 'GET' }],
     gives: { reason: true },
   },
@@ -556,7 +556,7 @@ const ABORTS: readonly FetchCase[] = [
     name: 'abort: while the body is read',
     needs: ['abort', 'streams'],
     call: { abort: 'body' },
-    answers: { '': { holds: 'body', body: { patternBytes: 1000 } } },
+    responses: { '': { holds: 'body', body: { patternBytes: 1000 } } },
     seen: [{ method: 'GET' }],
     gives: { status: 200, bodyError: { reason: true } },
   },
@@ -568,7 +568,7 @@ export const FETCH_CASES: readonly FetchCase[] = [
   ...METHODS,
   ...FIELDS,
   ...BODIES,
-  ...ANSWERS,
+  ...RESPONSES,
   ...REDIRECTS,
   ...OPTIONS,
   ...ABORTS,

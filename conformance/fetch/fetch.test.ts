@@ -1,5 +1,5 @@
 // Every fetch case in this Node: through a real relay by the client, and straight to the backend by the platform's own
-// fetch, so that the cases say what fetch does and not what we believe.
+// fetch, so that the cases state what fetch does.
 import { createRelayClient, type RelayClient } from '@mte-relay/client';
 import type { Relay } from '@mte-relay/server';
 import { relayTo } from '@mte-relay/testing/relay';

@@ -1,5 +1,5 @@
 // The shape of one fetch case: how a call is made, what the backend must have seen, what the caller must get. All of it
-// is data, so that every runtime runs the same cases: run.ts performs one (in the runtime), backend.ts answers it and
+// is data, so that every runtime runs the same cases: run.ts performs one (in the runtime), backend.ts responds and
 // judge.ts compares (both in Node).
 
 /** Bytes by a rule: byte i is (31 i + 7) mod 256. */
@@ -39,9 +39,9 @@ export interface InitGiven {
   readonly referrerPolicy?: 'no-referrer' | 'origin' | 'unsafe-url';
 }
 
-/** What a runtime may lack; a case that needs it is then left out, and counted as such. */
+/** A feature that a runtime may lack; a case that needs it is then left out, and counted as such. */
 export type Need =
-  | 'streams' // ReadableStream as the body of requests and answers
+  | 'streams' // ReadableStream as the body of requests and responses
   | 'form-data' // FormData and Blob with types
   | 'abort' // AbortController with reasons
   | 'codings' // DecompressionStream
@@ -49,7 +49,7 @@ export type Need =
   | 'typed-requests'; // a Request that names the type of a string given to it
 
 export interface FetchCase {
-  /** What is shown, as a sentence; unique. */
+  /** The behaviour, as a sentence; unique. */
   readonly name: string;
   readonly needs?: readonly Need[];
   readonly call: {
@@ -66,23 +66,23 @@ export interface FetchCase {
     /** The caller's signal aborts then, with an Error as reason. */
     readonly abort?: 'before' | 'headers' | 'body';
   };
-  /** What the backend answers, by what follows the case's own path, without the query; default for "": 200, no content. */
-  readonly answers?: Readonly<Record<string, AnswerGiven>>;
-  /** What the backend must have seen, in order. */
+  /** The backend's responses by the path behind the case's own, without the query; default for "": 200, no content. */
+  readonly responses?: Readonly<Record<string, ResponseGiven>>;
+  /** The requests that the backend must have seen, in order. */
   readonly seen: readonly Seen[];
   readonly gives: Gives;
   /** Where the platform's own fetch, straight to the backend, gives something else; with the reason. */
   readonly platform?: { readonly why: string; readonly seen?: readonly Seen[]; readonly gives?: Gives };
 }
 
-export interface AnswerGiven {
+export interface ResponseGiven {
   readonly status?: number;
   /** "{case}" in a value stands for the case's own path. */
   readonly headers?: readonly (readonly [string, string])[];
   readonly body?: { readonly text: string } | Pattern;
   /** The body goes out in this coding, with its field. */
   readonly coding?: 'gzip' | 'deflate';
-  /** `head`: nothing is answered; `body`: the body is sent but never ended. */
+  /** `head`: no response is sent; `body`: the body is sent but never ended. */
   readonly holds?: 'head' | 'body';
 }
 
@@ -97,14 +97,14 @@ export interface Seen {
   readonly body?: { readonly text: string } | Pattern | { readonly form: readonly FormEntry[] };
 }
 
-/** What the caller gets. */
+/** The result for the caller. */
 export type Gives = GivesResponse | GivesError;
 
 export interface GivesResponse {
   readonly status: number;
   /** Default ''. */
   readonly statusText?: string;
-  /** What follows the case's own path in `url`; default "". */
+  /** The part behind the case's own path in `url`; default "". */
   readonly url?: string;
   /** Default false. */
   readonly redirected?: boolean;
@@ -123,7 +123,7 @@ export interface GivesError {
   readonly reason?: true;
 }
 
-/** What run.ts reports of one call; JSON. */
+/** The report of run.ts about one call; JSON. */
 export interface Outcome {
   readonly error?: ErrorSeen;
   readonly response?: {
@@ -136,7 +136,7 @@ export interface Outcome {
     readonly bodyIsNull: boolean;
     readonly body?: BytesSeen;
     readonly bodyError?: ErrorSeen;
-    /** A clone says and gives the same. */
+    /** A clone gives the same. */
     readonly cloneAgrees?: boolean;
     /** A second reading is refused. */
     readonly readTwice?: boolean;

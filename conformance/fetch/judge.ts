@@ -14,7 +14,7 @@ import {
   type Seen,
 } from './format.ts';
 
-/** What is wrong with one run; empty when nothing is. @param base as given to `runFetchCase`. */
+/** The differences of one run; empty when there are none. @param base as given to `runFetchCase`. */
 export async function differences(
   fetchCase: Pick<FetchCase, 'seen' | 'gives'>,
   base: string,
@@ -50,14 +50,14 @@ function responseDifferences(gives: GivesResponse, base: string, response: NonNu
   if (statusText !== ANY_STATUS_TEXT) same('statusText', response.statusText, statusText);
   same('url', response.url, base + url);
   same('redirected', response.redirected, redirected);
-  found.push(...fieldDifferences('answer', headers, Object.fromEntries(response.headers)));
+  found.push(...fieldDifferences('response', headers, Object.fromEntries(response.headers)));
   same('null body', response.bodyIsNull, body === null);
   if (gives.bodyError) {
     const failed = response.bodyError;
     return found.concat(failed ? errorDifferences(gives.bodyError, failed) : ['reading the body did not fail']);
   }
   if (response.bodyError) return found.concat(`reading the body failed: ${response.bodyError.message}`);
-  found.push(...bytesDifferences('answer', body ?? { text: '' }, response.body as BytesSeen));
+  found.push(...bytesDifferences('response', body ?? { text: '' }, response.body as BytesSeen));
   same('clone agrees', response.cloneAgrees, true);
   same('second reading is refused', response.readTwice, true);
   return found;

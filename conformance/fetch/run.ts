@@ -1,4 +1,4 @@
-// Performs one fetch case in the runtime under test: makes the arguments, calls, and says what came. It uses nothing
+// Performs one fetch case in the runtime under test: makes the arguments, calls, and reports the result. It uses nothing
 // that a bare engine lacks, unless the case needs it.
 import {
   type BodyGiven,
@@ -10,7 +10,7 @@ import {
   patternOf,
 } from './format.ts';
 
-/** Long enough for a request to have reached the backend, whose answer is held back. */
+/** Long enough for a request to reach the backend, which withholds its response. */
 const ABORT_AFTER_MS = 150;
 
 type AnyFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;

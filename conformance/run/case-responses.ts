@@ -1,5 +1,5 @@
-// The backend of the fetch cases without sockets: answers as fetch/backend.ts does, from the same data, and keeps what it
-// saw.
+// The backend of the fetch cases without sockets: responds as fetch/backend.ts does, from the same data, and keeps what
+// it saw.
 import type { ApiRequest, ApiResponse } from '@mte-relay/testing/mini-relay';
 import { bytesSeen, type FetchCase, patternOf } from '../fetch/format.ts';
 import { hex } from '../twin/bytes.ts';
@@ -14,7 +14,7 @@ export interface InnerSeen {
   readonly content: string;
 }
 
-export class CaseAnswers {
+export class CaseResponses {
   readonly #cases: readonly FetchCase[];
   /** By the index of the case. */
   readonly seen = new Map<number, InnerSeen[]>();
@@ -23,8 +23,8 @@ export class CaseAnswers {
     this.#cases = cases;
   }
 
-  /** Undefined: the case wants no answer. */
-  answer({ content, ...head }: ApiRequest): ApiResponse | undefined {
+  /** Undefined: the case has no response. */
+  respond({ content, ...head }: ApiRequest): ApiResponse | undefined {
     const [, path = '', number = '', target = ''] = /^(\/case\/(\d+))(.*)$/.exec(head.path) ?? [];
     const headers: Record<string, string> = {};
     for (const [name, value] of head.headers) {
@@ -34,7 +34,7 @@ export class CaseAnswers {
     const list = this.seen.get(Number(number)) ?? [];
     list.push({ method: head.method, target, headers, body: bytesSeen(content), content: hex(content) });
     this.seen.set(Number(number), list);
-    const given = this.#cases[Number(number)]?.answers?.[target.replace(/\?.*/, '')] ?? {};
+    const given = this.#cases[Number(number)]?.responses?.[target.replace(/\?.*/, '')] ?? {};
     if (given.holds) return undefined;
     const body = !given.body
       ? utf8('')

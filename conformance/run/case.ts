@@ -1,4 +1,4 @@
-// What a conformance case is, and the little that one needs to say what it saw. Runs in every runtime: no test framework,
+// A conformance case, and the little that one needs to report what it saw. Runs in every runtime: no test framework,
 // no Buffer, nothing but the language.
 import { type Bytes, ProtocolError } from '@mte-relay/protocol';
 import { unhex as digitsToBytes, hex } from '../twin/bytes.ts';
@@ -10,7 +10,7 @@ export interface Case {
   run(): unknown;
 }
 
-/** Runs the cases one behind the other; `report` hears of each as it ends, and what it said when it failed. */
+/** Runs the cases one behind the other; `report` receives each as it ends, with the text of its failure. */
 export async function runCases(
   cases: readonly Case[],
   report: (result: { name: string; error?: string }) => void,
@@ -27,8 +27,8 @@ export async function runCases(
 
 function describe(error: unknown): string {
   const { name, message, code, cause } = error as { name?: string; message?: string; code?: string; cause?: unknown };
-  const said = `${name ?? typeof error}${code ? ` ${code}` : ''}: ${message ?? String(error)}`;
-  return cause === undefined ? said : `${said}\n  because ${describe(cause)}`;
+  const text = `${name ?? typeof error}${code ? ` ${code}` : ''}: ${message ?? String(error)}`;
+  return cause === undefined ? text : `${text}\n  because ${describe(cause)}`;
 }
 
 /** Throws unless both are the same in depth. */

@@ -8,22 +8,22 @@ import { runCases } from './case.ts';
 import type { Providers } from './fixed-suite.ts';
 import { type Vectors, vectorCases } from './vectors.ts';
 
-/** What a runtime is told. */
+/** The configuration of a runtime. */
 export interface RunConfiguration {
   readonly relayUrl: string;
   readonly pin: string;
-  /** What it has of what fetch cases need. */
+  /** The features it has of those that fetch cases need. */
   readonly has: readonly Need[];
 }
 
-/** What became of one case: a vector's error, or what a call gave. */
+/** The outcome of one case: a vector's error, or the result of a call. */
 export interface CaseReport {
   readonly name: string;
   readonly error?: string;
   readonly outcome?: Outcome;
 }
 
-/** What differs between runtimes. */
+/** The differences between runtimes. */
 export interface Runtime {
   readonly vectors: Vectors;
   readonly providers: Providers;
@@ -42,7 +42,7 @@ export function caseUrl(relayUrl: string, index: number): string {
   return `${relayUrl}/case/${index}`;
 }
 
-/** Runs everything; `report` hears of each case as it ends. */
+/** Runs everything; `report` receives each case as it ends. */
 export async function runConformance(
   { relayUrl, pin, has }: RunConfiguration,
   { vectors, providers, createRelayClient }: Runtime,

@@ -12,7 +12,7 @@ export interface Provider<S extends Suite = Suite> {
 export interface Providers {
   /** The client's. */
   readonly client: Provider<Suite>;
-  /** For what only a relay does, which needs one that answers at once. */
+  /** For the operations of a relay alone, which need a synchronous one. */
   readonly relay: Provider<SyncSuite>;
   /**
    * Most inputs that are tried of one refused case which stands for many: all unless the engine is slow. The first and

@@ -131,7 +131,7 @@ async function sealAtClient(provider: Provider, session: Session, one: MessageCa
   expectSame(outputOf(join(...parts)), one.request);
 }
 
-/** Opens an answer that comes in pieces of this size. */
+/** Opens a response that arrives in pieces of this size. */
 export async function openAtClient(
   provider: Provider,
   session: Session,

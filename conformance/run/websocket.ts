@@ -1,4 +1,4 @@
-// Cases of SPEC §13: openings, answers and frames as both sides seal and open them.
+// Cases of SPEC §13: openings, responses and frames as both sides seal and open them.
 import {
   type Bytes,
   type ClientKeys,

@@ -88,11 +88,11 @@ export function cancelTarget(plaintext: Bytes): number {
 }
 
 /** §7 */
-export function cancelAnswer(n: number, result: 0 | 1): Bytes {
+export function cancelResult(n: number, result: 0 | 1): Bytes {
   return join(uint(8, n), uint(1, result));
 }
 
-/** §7: true when the answer says "cancelled" of this number. */
+/** §7: true when the result for this number is "cancelled". */
 export function wasCancelled(plaintext: Bytes, n: number): boolean {
   require(plaintext.length === 9, 'malformed');
   const cursor = new Cursor(plaintext);

@@ -126,7 +126,7 @@ export function clientRequest(input: ClientInput) {
   return { request: join(uint(1, 1), head, ciphertext, ephemeralPublicKey, tag), handshake };
 }
 
-/** §3.2, §3.4: the relay's answer to these bytes. */
+/** §3.2, §3.4: the relay's response to these bytes. */
 export function relayReply(seed: Bytes, request: Bytes, ephemeralRandomness: Bytes, parameters: Bytes) {
   const cursor = new Cursor(request);
   require(cursor.uint(1) === 1, 'version-unsupported');
@@ -156,7 +156,7 @@ export function relayReply(seed: Bytes, request: Bytes, ephemeralRandomness: Byt
   return { reply: join(ciphertext, sealed), authority, flags, ...handshake.finish() };
 }
 
-/** §3.4: the client opens the answer. */
+/** §3.4: the client opens the response. */
 export function clientFinish(handshake: Handshake, ephemeralSeed: Bytes, reply: Bytes) {
   const cursor = new Cursor(reply);
   const ciphertext = cursor.take(1120);

@@ -9,7 +9,7 @@ export type FailureClass =
   | 'suite-unsupported'
   | 'key-unknown';
 
-/** Thrown for input that SPEC says to refuse. */
+/** Thrown for input that the SPEC rejects. */
 export class Refused extends Error {
   readonly failure: FailureClass;
 

@@ -34,12 +34,12 @@ export function openOpening(requestSecret: Bytes, message: Bytes): Bytes {
 }
 
 /** §13.2 */
-export function answer(responseSecret: Bytes, header: Bytes, nonce: Bytes, response: Bytes): Bytes {
+export function sealedResponse(responseSecret: Bytes, header: Bytes, nonce: Bytes, response: Bytes): Bytes {
   return join(nonce, uint(1, 0), seal(responseKey(responseSecret, header, nonce), 0, FINAL, response));
 }
 
 /** §13.2 */
-export function openAnswer(responseSecret: Bytes, header: Bytes, message: Bytes): Bytes {
+export function openResponse(responseSecret: Bytes, header: Bytes, message: Bytes): Bytes {
   const cursor = new Cursor(message);
   return openOnly(responseKey(responseSecret, header, cursor.take(16)), cursor);
 }

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { patternOf } from '../../conformance/fetch/format.ts';
 import { vectors } from '../../conformance/providers.ts';
-import type { InnerSeen } from '../../conformance/run/case-answers.ts';
+import type { InnerSeen } from '../../conformance/run/case-responses.ts';
 import { RUNTIMES } from '../../conformance/runtimes.ts';
 import type { BodySeen } from './entry/hermes.ts';
 import { conformanceIn, type RuntimeRun, reportsIn } from './support/conformance.ts';

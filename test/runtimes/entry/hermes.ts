@@ -6,7 +6,7 @@ import { xwingKeyPairFromSeed as keyPair, nobleSuite } from '@mte-relay/protocol
 import { type ApiRequest, type ApiResponse, MiniRelay } from '@mte-relay/testing/mini-relay';
 import { FETCH_CASES } from '../../../conformance/fetch/cases.ts';
 import { patternOf } from '../../../conformance/fetch/format.ts';
-import { CaseAnswers } from '../../../conformance/run/case-answers.ts';
+import { CaseResponses } from '../../../conformance/run/case-responses.ts';
 import { type RunConfiguration, runConformance } from '../../../conformance/run/conformance.ts';
 import type { Vectors } from '../../../conformance/run/vectors.ts';
 import { hex } from '../../../conformance/twin/bytes.ts';
@@ -36,11 +36,11 @@ main().catch((error: Error) => print(`failed: ${error} ${error.stack}`));
 
 async function main(): Promise<void> {
   const noble = { suite: nobleSuite(), keyPair };
-  const backend = new CaseAnswers(FETCH_CASES);
+  const backend = new CaseResponses(FETCH_CASES);
   const bodies: BodySeen[] = [];
   const relay = MiniRelay.start(
     noble,
-    (request) => (request.path === '/body' ? kept(bodies, request) : backend.answer(request)),
+    (request) => (request.path === '/body' ? kept(bodies, request) : backend.respond(request)),
     noble.suite.randomBytes(32),
   );
   connectTo(relay, new Map([[FILE, patternOf(FILE_BYTES)]]));
