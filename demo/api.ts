@@ -16,7 +16,7 @@ const FILES_KEPT = 10;
 const NOTES_KEPT = 100;
 const SESSIONS_KEPT = 1000;
 const EVENT_INTERVAL_MS = 1000;
-/** A refusal in the middle of a body still has to be answered on the same connection. */
+/** A refusal in the middle of a body still needs its response on the same connection. */
 const KEEP_OPEN = { destroyOnReturn: false };
 const FILE_NAME = /^[\w-][\w .()-]{0,99}$/;
 
@@ -43,7 +43,7 @@ export interface SampleApi {
   close(): Promise<void>;
 }
 
-/** An answer other than success; `send` turns it into an RFC 9457 problem. */
+/** A response other than success; `send` turns it into an RFC 9457 problem. */
 class Problem extends Error {
   readonly status: number;
   readonly headers: Record<string, string>;
@@ -168,7 +168,7 @@ export async function createSampleApi(): Promise<SampleApi> {
 
   return {
     handle(req, res) {
-      dispatch(routes, req, res).catch((error: unknown) => answerProblem(req, res, error));
+      dispatch(routes, req, res).catch((error: unknown) => sendProblem(req, res, error));
     },
     close: () => rm(folder, { recursive: true, force: true }),
   };
@@ -190,7 +190,7 @@ async function dispatch(
   await handler(req, res, slash < 0 ? '' : decode(path.slice(slash + 1)));
 }
 
-/** One event a second, numbered on from `Last-Event-ID`, until the reader goes away. */
+/** One event a second, numbered on from `Last-Event-ID`, until the reader disconnects. */
 async function events(req: IncomingMessage, res: ServerResponse): Promise<void> {
   const gone = new AbortController();
   res.once('close', () => gone.abort());
@@ -203,7 +203,7 @@ async function events(req: IncomingMessage, res: ServerResponse): Promise<void> 
   }
 }
 
-function answerProblem(req: IncomingMessage, res: ServerResponse, error: unknown): void {
+function sendProblem(req: IncomingMessage, res: ServerResponse, error: unknown): void {
   if (res.headersSent || res.destroyed) {
     res.destroy();
     return;

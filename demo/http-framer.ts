@@ -37,7 +37,7 @@ export class HttpFramer {
     while (at < chunk.length && this.#state !== 'blind') at += this.#step(chunk.subarray(at));
   }
 
-  /** Takes one step in `bytes` and answers how many of them it took. */
+  /** Takes one step in `bytes` and returns how many of them it took. */
   #step(bytes: Buffer): number {
     switch (this.#state) {
       case 'head':

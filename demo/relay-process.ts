@@ -12,9 +12,9 @@ const READY_DEADLINE_MS = 20_000;
 const POLL_INTERVAL_MS = 50;
 
 export interface RelayProcess {
-  /** Resolves when the relay answers on its own port. */
+  /** Resolves when the relay responds on its own port. */
   ready(): Promise<void>;
-  /** Ends the relay and starts it again with the same settings; resolves when it answers. */
+  /** Ends the relay and starts it again with the same settings; resolves when it responds. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -31,7 +31,7 @@ export async function relayPin(env: NodeJS.ProcessEnv): Promise<string> {
   return pin;
 }
 
-/** Starts the relay; `onExit` hears of an end that nobody asked for. Returns at once: `ready` waits. */
+/** Starts the relay; `onExit` receives an end that the demo did not cause. Returns at once: `ready` waits. */
 export function startRelay(env: NodeJS.ProcessEnv, readyUrl: string, onExit: (why: string) => void): RelayProcess {
   let stopping = false;
   let child = launch();
@@ -67,7 +67,7 @@ export function startRelay(env: NodeJS.ProcessEnv, readyUrl: string, onExit: (wh
   };
 }
 
-/** Resolves once the relay answers its discovery address with 200. */
+/** Resolves once the relay responds with 200 at its discovery address. */
 export async function untilReady(url: string): Promise<void> {
   const deadlineMs = performance.now() + READY_DEADLINE_MS;
   while (performance.now() < deadlineMs) {
@@ -76,5 +76,5 @@ export async function untilReady(url: string): Promise<void> {
     if (response?.ok) return;
     await sleep(POLL_INTERVAL_MS);
   }
-  throw new Error(`the relay did not answer ${url} within ${READY_DEADLINE_MS / 1000} s`);
+  throw new Error(`no response from ${url} within ${READY_DEADLINE_MS / 1000} s`);
 }

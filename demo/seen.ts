@@ -33,7 +33,7 @@ export function newSeenFeed(): SeenFeed {
   return new Feed<SeenRequest>(REQUESTS_KEPT);
 }
 
-/** Follows one request and its answer without touching either. Call it before the backend handles them. */
+/** Follows one request and its response without touching either. Call it before the backend handles them. */
 export function recordRequest(feed: SeenFeed, req: IncomingMessage, res: ServerResponse, wireId?: number): void {
   const startedMs = performance.now();
   const seen = feed.add((id, changed) => ({
@@ -61,7 +61,7 @@ export function recordRequest(feed: SeenFeed, req: IncomingMessage, res: ServerR
     return push(chunk, encoding);
   };
 
-  const noteAnswer = (chunk: unknown): void => {
+  const noteResponse = (chunk: unknown): void => {
     if (typeof chunk === 'string' || chunk instanceof Uint8Array) responsePreview.add(Buffer.from(chunk as string));
     seen.status = res.statusCode;
     seen.durationMs = performance.now() - startedMs;
@@ -73,11 +73,11 @@ export function recordRequest(feed: SeenFeed, req: IncomingMessage, res: ServerR
     return Reflect.apply(writeHead, this, [status, ...rest]) as ServerResponse;
   } as typeof res.writeHead;
   res.write = function (this: ServerResponse, ...args: unknown[]): boolean {
-    noteAnswer(args[0]);
+    noteResponse(args[0]);
     return Reflect.apply(write, this, args) as boolean;
   };
   res.end = function (this: ServerResponse, ...args: unknown[]): ServerResponse {
-    noteAnswer(args[0]);
+    noteResponse(args[0]);
     return Reflect.apply(end, this, args) as ServerResponse;
   };
   res.once('close', () => {

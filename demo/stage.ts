@@ -34,32 +34,32 @@ export function isStagePath(path: string): boolean {
   return path === '/' || path.startsWith('/demo/');
 }
 
-export async function answerStage(stage: Stage, req: IncomingMessage, res: ServerResponse): Promise<void> {
+export async function respondForStage(stage: Stage, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const url = new URL(req.url ?? '/', 'http://stage');
   res.setHeader('cache-control', 'no-store');
   res.setHeader('access-control-allow-origin', stage.origin);
   res.setHeader('vary', 'origin');
 
-  if (req.method === 'GET' && url.pathname === '/') return answerPage(stage, res);
+  if (req.method === 'GET' && url.pathname === '/') return sendPage(stage, res);
   const file = Object.hasOwn(FILES, url.pathname) ? FILES[url.pathname] : undefined;
-  if (req.method === 'GET' && file) return answer(res, 200, file[1], await readFile(file[0]));
+  if (req.method === 'GET' && file) return send(res, 200, file[1], await readFile(file[0]));
 
   const after = Number(url.searchParams.get('after') ?? 0) || 0;
   const route = `${req.method} ${url.pathname}`;
-  if (route === 'GET /demo/seen') return answerJson(res, 200, stage.seen.since(after));
-  if (route === 'GET /demo/wire') return answerJson(res, 200, wireSince(stage.tap, after));
+  if (route === 'GET /demo/seen') return sendJson(res, 200, stage.seen.since(after));
+  if (route === 'GET /demo/wire') return sendJson(res, 200, wireSince(stage.tap, after));
   if (route === 'POST /demo/restart-relay') return restartRelay(stage, req, res);
-  return answerJson(res, 404, { detail: 'no such resource' });
+  return sendJson(res, 404, { detail: 'no such resource' });
 }
 
-async function answerPage(stage: Stage, res: ServerResponse): Promise<void> {
+async function sendPage(stage: Stage, res: ServerResponse): Promise<void> {
   const template = await readFile(new URL('index.html', PAGE), 'utf8');
   const html = template.replaceAll('{{PIN}}', stage.pin).replaceAll('{{OBSERVER}}', stage.observerOrigin);
   res.setHeader(
     'content-security-policy',
     `default-src 'self'; connect-src 'self' ${stage.observerOrigin}; frame-ancestors 'none'`,
   );
-  answer(res, 200, 'text/html; charset=utf-8', html);
+  send(res, 200, 'text/html; charset=utf-8', html);
 }
 
 function wireSince(tap: Tap, after: number): object {
@@ -76,16 +76,16 @@ function wireSince(tap: Tap, after: number): object {
 
 /** Only for the demo's page: another site may not restart anything (browsers send Origin with every POST). */
 async function restartRelay(stage: Stage, req: IncomingMessage, res: ServerResponse): Promise<void> {
-  if (req.headers.origin !== stage.origin) return answerJson(res, 403, { detail: 'not from this page' });
+  if (req.headers.origin !== stage.origin) return sendJson(res, 403, { detail: 'not from this page' });
   await stage.restartRelay();
-  return answerJson(res, 200, { restarted: true });
+  return sendJson(res, 200, { restarted: true });
 }
 
-function answerJson(res: ServerResponse, status: number, value: unknown): void {
-  answer(res, status, 'application/json', JSON.stringify(value));
+function sendJson(res: ServerResponse, status: number, value: unknown): void {
+  send(res, status, 'application/json', JSON.stringify(value));
 }
 
-function answer(res: ServerResponse, status: number, contentType: string, body: string | Buffer): void {
+function send(res: ServerResponse, status: number, contentType: string, body: string | Buffer): void {
   res.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
   res.end(body);
 }

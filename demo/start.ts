@@ -8,7 +8,7 @@ import { serve } from '@mte-relay/testing/servers';
 import { createSampleApi } from './api.ts';
 import { type RelayProcess, relayPin, startRelay, untilReady } from './relay-process.ts';
 import { newSeenFeed, recordRequest } from './seen.ts';
-import { answerStage, isStagePath, type Stage } from './stage.ts';
+import { isStagePath, respondForStage, type Stage } from './stage.ts';
 import { openTap, type Tap } from './tap.ts';
 
 const DEFAULT_PORT = 8080;
@@ -35,7 +35,7 @@ async function start(): Promise<void> {
 
   const backend = await serve((req, res) => {
     if (stage && isStagePath((req.url ?? '').split('?', 1)[0] ?? '')) {
-      answerStage(stage, req, res).catch(() => res.destroy());
+      respondForStage(stage, req, res).catch(() => res.destroy());
       return;
     }
     recordRequest(seen, req, res, claimExchange(tap));

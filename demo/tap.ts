@@ -94,7 +94,7 @@ function join(client: Socket, relay: Socket): void {
   }
 }
 
-/** Follows the exchanges of one connection. HTTP/1.1 answers in order, so a queue pairs answers with requests. */
+/** Follows the exchanges of one connection. HTTP/1.1 responses come in order, so a queue pairs them with requests. */
 function watch(client: Socket, relay: Socket, feed: Feed<WireExchange>, connection: number): void {
   const waiting: WireExchange[] = [];
   let sending: WireExchange | undefined;

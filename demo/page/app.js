@@ -23,7 +23,7 @@ const { pin, observer } = document.body.dataset;
 const exchanges = new Exchanges(observer);
 const relay = createRelayClient(location.origin, { pins: [pin] });
 
-/** `relay.fetch`, noted for the panes. `finish` is called when the answer's body has been read. */
+/** `relay.fetch`, noted for the panes. `finish` is called when the response's body has been read. */
 async function call(method, path, init = {}) {
   const noted = exchanges.begin(method, path, codeOf(method, path, init));
   try {
@@ -37,14 +37,14 @@ async function call(method, path, init = {}) {
   }
 }
 
-/** The usual call: JSON or nothing up, JSON down; throws what the API says is wrong. */
+/** The usual call: JSON or nothing up, JSON down; throws the problem that the API names. */
 async function callJson(method, path, value) {
   const init = value && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) };
   const { response, finish } = await call(method, path, init);
-  const answer = await response.json();
+  const content = await response.json();
   await finish();
-  if (!response.ok) throw new Error(`${response.status}: ${answer.detail ?? answer.title ?? 'refused'}`);
-  return answer;
+  if (!response.ok) throw new Error(`${response.status}: ${content.detail ?? content.title ?? 'refused'}`);
+  return content;
 }
 
 function codeOf(method, path, { body }) {
@@ -53,7 +53,7 @@ function codeOf(method, path, { body }) {
   return `await relay.fetch('${path}', { method: '${method}'${bodyText} })`;
 }
 
-/** Runs `action` when the element is used; what goes wrong is said in `output`. */
+/** Runs `action` when the element is used; a failure is shown in `output`. */
 function on(id, event, output, action) {
   $(id).addEventListener(event, async (happened) => {
     happened.preventDefault();
@@ -98,7 +98,7 @@ setUpEvents($, call);
 
 on('try-unsealed', 'click', 'try-result', async () => {
   const response = await fetch('/notes');
-  const text = response.ok ? 'was answered unsealed' : `was refused by the relay with ${response.status}`;
+  const text = response.ok ? 'got an unsealed response' : `was refused by the relay with ${response.status}`;
   say($('try-result'), `fetch('/notes') without the SDK ${text}`, !response.ok);
 });
 
@@ -119,7 +119,7 @@ on('restart-relay', 'click', 'try-result', async () => {
   say($('try-result'), 'restarting…');
   const response = await fetch(`${observer}/demo/restart-relay`, { method: 'POST' });
   if (!response.ok) throw new Error('the relay was not restarted');
-  say($('try-result'), 'a new relay process, all sessions gone: the next call pairs again by itself', true);
+  say($('try-result'), 'a new relay process without sessions: the next call pairs again by itself', true);
 });
 
 // The header and the other panes

@@ -1,4 +1,4 @@
-// The Event stream card: server-sent events read from a streaming answer, stopped by aborting the call.
+// The Event stream card: server-sent events read from a streaming response, stopped by aborting the call.
 
 import { element } from './panes.js';
 

@@ -18,13 +18,13 @@ export class Exchanges extends EventTarget {
   #polling;
   #selected;
 
-  /** @param {string} observer origin that answers /demo/wire and /demo/seen outside the relay's port */
+  /** @param {string} observer origin that serves /demo/wire and /demo/seen outside the relay's port */
   constructor(observer) {
     super();
     this.#observer = observer;
   }
 
-  /** Notes a call that is about to be made. Give the answer to `headers`, and call `end` when its body has ended. */
+  /** Notes a call that is about to be made. Give the response to `headers`, and call `end` when its body has ended. */
   begin(method, path, code) {
     const call = { number: this.#calls.length + 1, method, path, code, startedMs: performance.now(), done: false };
     call.newestSeenId = Math.max(0, ...this.#seen.keys());
@@ -85,7 +85,7 @@ export class Exchanges extends EventTarget {
   async #ask() {
     const [wire, seen] = await Promise.all([this.#read('wire'), this.#read('seen')]);
     if (!this.#firstIds) {
-      // What happened before this page was opened is not its own.
+      // Exchanges before this page was opened are not its own.
       this.#firstIds = { wire: wire.items.at(-1)?.id ?? 0, seen: seen.items.at(-1)?.id ?? 0 };
     }
     for (const item of wire.items) if (item.id > this.#firstIds.wire) this.#wire.set(item.id, item);
@@ -98,9 +98,9 @@ export class Exchanges extends EventTarget {
     const path = `/demo/${feed}?after=${this.#cursors[feed]}`;
     // Asked beside the relay, so that its port carries nothing in plain; through it only where that is the sole way in.
     const response = await fetch(this.#observer + path).catch(() => fetch(path));
-    const answer = await response.json();
-    this.#cursors[feed] = answer.cursor;
-    return answer;
+    const news = await response.json();
+    this.#cursors[feed] = news.cursor;
+    return news;
   }
 
   /** A call's request at the backend is the first unclaimed one with its method and path that came after it began. */

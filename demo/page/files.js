@@ -1,7 +1,7 @@
 // The Files card: upload with progress, download with progress, and the proof that both are the same bytes.
 
 const SAMPLE_BYTES = 50_000_000;
-const RANDOM_MAX_BYTES = 65_536; // what getRandomValues fills at once
+const RANDOM_MAX_BYTES = 65_536; // getRandomValues fills no more at once
 
 /**
  * @param {(id: string) => HTMLElement} $
