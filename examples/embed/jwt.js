@@ -1,4 +1,4 @@
-// A relay that lets only requests with a valid JSON Web Token through, and tells the upstream whose they are.
+// A relay that lets only requests with a valid JSON Web Token through, and names their subject to the upstream.
 import { createRelay } from '@mte-relay/server';
 import { jwtVerify } from 'jose';
 

@@ -1,4 +1,4 @@
-// The relay inside a plain Node server: what is not its own is answered as before.
+// The relay inside a plain Node server: requests that are not for it are handled as before.
 import { createServer } from 'node:http';
 import { createRelay } from '@mte-relay/server';
 

@@ -1,4 +1,4 @@
-// One screen: a field, a button, and what the API said.
+// One screen: a field, a button, and the texts from the API.
 import { useState } from 'react';
 import { Button, SafeAreaView, Text, TextInput } from 'react-native';
 import { addNote, type Note } from './notes.ts';
@@ -22,8 +22,8 @@ export function App() {
     <SafeAreaView>
       <TextInput value={text} onChangeText={setText} accessibilityLabel="Note" />
       <Button title="Send sealed" onPress={() => void send()} />
-      {notes.map(({ id, text: said }) => (
-        <Text key={id}>{said}</Text>
+      {notes.map(({ id, text: note }) => (
+        <Text key={id}>{note}</Text>
       ))}
       <Text>{problem}</Text>
     </SafeAreaView>

@@ -30,26 +30,26 @@ export function createApp(change = (html) => html) {
   const routes = {
     'POST /api/v1/login': async (req, res) => {
       const { user, password } = await bodyOf(req).json();
-      if (user !== ACCOUNT.user || password !== ACCOUNT.password) return answer(res, 401, { problem: 'try again' });
+      if (user !== ACCOUNT.user || password !== ACCOUNT.password) return send(res, 401, { problem: 'try again' });
       const id = randomBytes(24).toString('base64url');
       sessions.add(id);
       res.setHeader('set-cookie', `session=${id}; Path=/; HttpOnly; SameSite=Lax`);
-      answer(res, 200, { user });
+      send(res, 200, { user });
     },
-    'GET /api/v1/notes': (_req, res) => answer(res, 200, notes),
+    'GET /api/v1/notes': (_req, res) => send(res, 200, notes),
     'POST /api/v1/notes': async (req, res) => {
       const note = await bodyOf(req).json();
       notes.push(note);
-      answer(res, 201, note);
+      send(res, 201, note);
     },
     'GET /api/v1/search': (_req, res, url) => {
       const wanted = (url.searchParams.get('q') ?? '').toLowerCase();
-      answer(res, 200, wanted ? notes.filter(({ text }) => text.toLowerCase().includes(wanted)) : []);
+      send(res, 200, wanted ? notes.filter(({ text }) => text.toLowerCase().includes(wanted)) : []);
     },
     'POST /api/v1/files': async (req, res) => {
       const file = (await bodyOf(req).formData()).get('file');
       files.push({ name: file.name, sizeBytes: file.size });
-      answer(res, 201, files);
+      send(res, 201, files);
     },
     'POST /api/v1/messages': async (req, res) => {
       messages.push(Object.fromEntries(await bodyOf(req).formData()));
@@ -61,19 +61,19 @@ export function createApp(change = (html) => html) {
     try {
       const url = new URL(req.url, 'http://app');
       const file = req.method === 'GET' && Object.hasOwn(FILES, url.pathname) && FILES[url.pathname];
-      if (file) return await answerFile(res, file, change);
+      if (file) return await sendFile(res, file, change);
       const route = routes[`${req.method} ${url.pathname}`];
-      if (!route) return answer(res, 404, { problem: 'no such page' });
+      if (!route) return send(res, 404, { problem: 'no such page' });
       const signedIn = sessions.has(/(?:^|;\s*)session=([\w-]+)/.exec(req.headers.cookie ?? '')?.[1]);
-      if (!signedIn && url.pathname !== '/api/v1/login') return answer(res, 401, { problem: 'sign in first' });
+      if (!signedIn && url.pathname !== '/api/v1/login') return send(res, 401, { problem: 'sign in first' });
       await route(req, res, url);
     } catch (error) {
-      answer(res, 500, { problem: error.message });
+      send(res, 500, { problem: error.message });
     }
   });
 }
 
-async function answerFile(res, [name, contentType], change) {
+async function sendFile(res, [name, contentType], change) {
   const bytes = await readFile(new URL(name, PAGE));
   // Each of these is needed: the app's scripts, its worker, its calls.
   res.setHeader('content-security-policy', "default-src 'self'; worker-src 'self'; frame-ancestors 'none'");
@@ -81,7 +81,7 @@ async function answerFile(res, [name, contentType], change) {
   res.end(name === 'index.html' ? change(bytes.toString()) : bytes);
 }
 
-function answer(res, status, value) {
+function send(res, status, value) {
   if (res.headersSent) return res.destroy();
   res.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
   res.end(JSON.stringify(value));

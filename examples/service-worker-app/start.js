@@ -24,7 +24,7 @@ if (process.argv.includes('--direct')) {
       ...process.env,
       UPSTREAM: `http://127.0.0.1:${app.address().port}`,
       CORS_ORIGINS: `http://localhost:${PORT}`,
-      // What the page is made of passes as it is. The API does not: whatever is not sealed is answered 404.
+      // The parts of the page pass unsealed. The API does not: an unsealed request to it gets 404.
       PASS_THROUGH_ROUTES: '/,/thanks.html,/app.js,/seal.js,/axios.js,/style.css,/assets/*',
       MTE_ROUTES: '/api/v1/*',
       ADMIN_PORT: 'off',

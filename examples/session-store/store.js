@@ -1,7 +1,7 @@
-// A session store of one's own, here in memory, answering later as a remote one would. What matters:
-//   - create and claim must reach the one true copy: a claim answers 'fresh' once for each number, on any pod;
+// A session store of one's own, here in memory, responding later as a remote one would. Its rules:
+//   - create and claim must reach the one true copy: a claim gives 'fresh' once for each number, on any pod;
 //   - an ended session stays until its absolute expiry, for cancels alone;
-//   - a store that lost its data must say so by a newer birth, and one that cannot know vouches for nothing with zeros;
+//   - a store that lost its data must report it by a newer birth, and one that cannot know vouches for nothing with zeros;
 //   - secrets of sessions must be sealed wherever they are written down.
 import { ReplayWindow, StoreFullError } from '@mte-relay/server';
 
@@ -31,7 +31,7 @@ export default function sessionStore(settings) {
     ready: true,
     birth: async () => NOT_A_PROMISE_OF_AGE,
     async create({ sid, requestSecret, responseSecret, domain, flags, clientId }) {
-      if (sessions.size >= settings.SESSIONS_MAX) throw new StoreFullError(`${sessions.size} sessions are held`);
+      if (sessions.size >= settings.SESSIONS_MAX) throw new StoreFullError(`${sessions.size} sessions are stored`);
       const nowMs = performance.now();
       sessions.set(nameOf(sid), {
         ...{ sid, requestSecret, responseSecret, domain, flags, clientId },

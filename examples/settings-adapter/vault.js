@@ -9,7 +9,7 @@ export default async function settings(environment) {
     headers: { authorization: `Bearer ${VAULT_TOKEN}` },
     signal: AbortSignal.timeout(10_000),
   });
-  if (!response.ok) throw new Error(`the vault answered ${response.status}`);
+  if (!response.ok) throw new Error(`the vault responded ${response.status}`);
   const secrets = await response.json();
   return {
     CLIENT_ID_SECRET: [secrets.next, secrets.present], // lists, numbers and mappings as in YAML

@@ -176,7 +176,7 @@ function ordered(inputs: readonly string[], withNoble: boolean): { imports: stri
   const plugin: Plugin = {
     name: 'ordered',
     setup({ onResolve }) {
-      // Kept though the packages say that importing these modules has no effect.
+      // Kept though the packages state that importing these modules has no effect.
       onResolve({ filter: /^\// }, ({ path }) => (paths.includes(path) ? { path, sideEffects: true } : undefined));
     },
   };

@@ -8,7 +8,7 @@ import { argv, exit } from 'node:process';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** What is used of metro, which lies in the app's own package. */
+/** The used part of metro, which lies in the app's own package. */
 interface Metro {
   loadConfig(options: { cwd: string; config: string }): Promise<{ readonly serializer: object }>;
   runBuild(config: object, options: object): Promise<{ code: string }>;

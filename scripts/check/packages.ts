@@ -32,7 +32,7 @@ function checkPackage(name: string): void {
   // Apache-2.0 §4: who gets the package gets the licence.
   if (!files.includes('LICENSE')) problems.push(`${name}: LICENSE is not packed`);
   judge(name, 'publint', ['--strict', tarball]);
-  // What has no entry to import has no types that could be wrong.
+  // A package without an entry to import has no types that could be wrong.
   if (manifest.exports) judge(name, 'attw', [tarball, '--profile', 'esm-only', '--format', 'ascii', '--no-emoji']);
   for (const bin of Object.values(manifest.bin ?? {})) checkBin(name, path, bin, files);
 }
@@ -44,7 +44,7 @@ function pack(path: string): { filename: string; files: string[] } {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [packed] = JSON.parse(output) as { filename: string; files: { path: string }[] }[];
-  if (!packed) throw new Error(`npm pack said nothing about ${path}`);
+  if (!packed) throw new Error(`npm pack reported nothing about ${path}`);
   return { filename: packed.filename, files: packed.files.map((file) => file.path) };
 }
 

@@ -1,6 +1,6 @@
-// The line of `npm test` that says how many conformance cases hold in each runtime.
+// The line of `npm test` that reports how many conformance cases pass in each runtime.
 
-/** What is used of a test in the runner's report. */
+/** The used part of a test in the runner's report. */
 export interface TestResult {
   readonly status: string;
   readonly title: string;

@@ -25,10 +25,10 @@ const LONGEST = [
 ].map((name) => join(ROOT, `${name}.test.ts`));
 
 export class LongestFirst extends BaseSequencer {
-  /** @throws Error when a file that is named here is gone. */
+  /** @throws Error when a file that is named here does not exist. */
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     for (const path of LONGEST)
-      if (!existsSync(path)) throw new Error(`scripts/test/longest-first.ts: ${path} is no file`);
+      if (!existsSync(path)) throw new Error(`scripts/test/longest-first.ts: ${path} is not a file`);
     const rank = ({ moduleId }: TestSpecification): number => {
       const at = LONGEST.indexOf(moduleId);
       return at < 0 ? LONGEST.length : at;

@@ -1,4 +1,4 @@
-// Finds the programs of tools.ts, installs what is missing where it may (root on Debian), and elsewhere says exactly what to
+// Finds the programs of tools.ts, installs the missing ones where it may (root on Debian), and elsewhere names what to
 // install.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';

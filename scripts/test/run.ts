@@ -13,7 +13,7 @@ import { provideTools } from './provide.ts';
 
 const root = join(import.meta.dirname, '../..');
 
-/** What is used of the runner's JSON report. */
+/** The used part of the runner's JSON report. */
 interface Report {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
@@ -30,7 +30,7 @@ interface Counts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
-  /** How many conformance cases hold in each runtime that ran. */
+  /** How many conformance cases pass in each runtime that ran. */
   readonly conformance: string | undefined;
 }
 
@@ -56,7 +56,7 @@ async function testAll(): Promise<Counts> {
   const installing = needsSidePackages(files) ? startInstalling() : undefined;
   toolPaths = await during('installing', async () => provideTools(await toolsOrAll(files)));
   const built = await during('building', () => run('npm', ['run', '--silent', 'build']) === 0);
-  // When it failed, the tests that need it try again and say what is wrong.
+  // When it failed, the tests that need it try again and name the fault.
   if (installing?.exitCode === null) await during('installing', () => once(installing, 'exit'));
   if (!built) throw new Error('The build failed: no test ran.');
   return await during('testing', runTests);

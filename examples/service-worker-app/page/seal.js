@@ -1,5 +1,5 @@
 // Stands where the app's own script stood: has the service worker seal every call to /api/v1, then starts the app. The
-// app is started then and not before, since calls of a page that no worker looks after go out as they are.
+// app is started then and not before, since calls of a page that no worker controls go out unsealed.
 /* global mteRelay */
 const { pin, app } = document.currentScript.dataset;
 

@@ -45,7 +45,7 @@ test('the settings adapter takes the secrets from a vault, and a vault that refu
   expect(stdout).toBe(both.stdout);
   const refused = await runRelayCommand(args, { ...environment, VAULT_TOKEN: 'wrong' });
   expect(refused.code).toBe(78);
-  expect(refused.stderr).toMatch(/SETTINGS_MODULE: \S+ failed: the vault answered 403; expected/);
+  expect(refused.stderr).toMatch(/SETTINGS_MODULE: \S+ failed: the vault responded 403; expected/);
 });
 
 test('the session store keeps sessions, claims once and refuses what is too many', async () => {
@@ -90,8 +90,8 @@ test('the startup script is run before the relay listens, and holds it back unti
   const script = join(EXAMPLES, 'startup-script/wait-for-upstream.js');
   const relay = await startedRelay({ ...GOOD, UPSTREAM: upstream }, ['--startup', script]);
   const messages = relay.lines().map(({ msg }) => msg);
-  expect(messages.indexOf('the upstream answers')).toBeGreaterThanOrEqual(0);
-  expect(messages.indexOf('the upstream answers')).toBeLessThan(messages.indexOf('relay is listening'));
+  expect(messages.indexOf('the upstream responds')).toBeGreaterThanOrEqual(0);
+  expect(messages.indexOf('the upstream responds')).toBeLessThan(messages.indexOf('relay is listening'));
 });
 
 test('a startup script that fails ends the relay with 1, and sees no secret', async () => {
