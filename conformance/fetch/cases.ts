@@ -1,5 +1,5 @@
-// The behaviour of fetch, as data: each case is one call, what the backend must have seen of it, and what the caller gets
-// (Fetch Standard, WHATWG). The same cases run in every runtime, and in Node by the platform's own fetch as well.
+// The behaviour of fetch, as data: each case is one call, the requests that the backend must have seen, and the result for
+// the caller (Fetch Standard, WHATWG). The same cases run in every runtime, and in Node by its own fetch too.
 import type { FetchCase, FormEntry, Gives, InitGiven, Seen } from './format.ts';
 
 const OK: Gives = { status: 200 };

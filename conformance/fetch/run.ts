@@ -1,5 +1,5 @@
-// Performs one fetch case in the runtime under test: makes the arguments, calls, and reports the result. It uses nothing
-// that a bare engine lacks, unless the case needs it.
+// Performs one fetch case in the runtime under test: makes the arguments, calls, and reports the result. It uses
+// nothing that a bare engine lacks, unless the case needs it.
 import {
   type BodyGiven,
   bytesSeen,

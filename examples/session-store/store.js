@@ -1,7 +1,7 @@
 // A session store of one's own, here in memory, responding later as a remote one would. Its rules:
 //   - create and claim must reach the one true copy: a claim gives 'fresh' once for each number, on any pod;
 //   - an ended session stays until its absolute expiry, for cancels alone;
-//   - a store that lost its data must report it by a newer birth, and one that cannot know vouches for nothing with zeros;
+//   - a store that lost its data must report a newer birth, and one that cannot know vouches for nothing with zeros;
 //   - secrets of sessions must be sealed wherever they are written down.
 import { ReplayWindow, StoreFullError } from '@mte-relay/server';
 
