@@ -124,12 +124,12 @@ test('the build’s commands find everything that they read among what the build
   }
 });
 
-/** What .dockerignore keeps out of packages. */
+/** The files that .dockerignore keeps out of packages. */
 function isSent(path: string): boolean {
   return !/^packages\/(?:[^/]+\/(?:dist|test|node_modules)|server\/public)$|\.tsbuildinfo$/.test(relative(ROOT, path));
 }
 
-/** What `npm ci` would give: the modules that are installed here, and the workspaces of this folder. */
+/** As `npm ci` would give them: the modules that are installed here, and the workspaces of this folder. */
 function linkModules(folder: string): void {
   const modules = join(folder, 'node_modules');
   mkdirSync(join(modules, '@mte-relay'), { recursive: true });
@@ -145,7 +145,7 @@ function linkModules(folder: string): void {
 function globbed(source: string): string[] {
   const [, folder, extension] = /^(.*\/)\*(\.\w+)$/.exec(source) ?? [];
   if (!folder || !extension) return [source];
-  // What a build does not need is not let through, and is no source of COPY.
+  // A file that a build does not need is not let through, and is not a source of COPY.
   const needed = readdirSync(join(ROOT, folder)).filter((name) => name.endsWith(extension) && name !== 'build.ts');
   return needed.map((name) => folder + name);
 }
@@ -203,7 +203,7 @@ describe('compose file', () => {
   });
 });
 
-test('the sample API of the compose file and the trial answers, and ends when it is told to', async () => {
+test('the sample API of the compose file and the trial responds, and ends on SIGTERM', async () => {
   const port = String(await freePort());
   const api = endsWithTest(startScript('deploy/kubernetes/overlays/trial/sample-api.mjs', [], { PORT: port }));
   const url = `http://127.0.0.1:${port}`;
@@ -213,8 +213,8 @@ test('the sample API of the compose file and the trial answers, and ends when it
       () => false,
     ),
   );
-  const answer = await fetch(`${url}/notes?x=1`, { method: 'POST', body: 'hello' });
-  expect(await answer.json()).toEqual({ method: 'POST', path: '/notes?x=1', body: 'hello' });
+  const response = await fetch(`${url}/notes?x=1`, { method: 'POST', body: 'hello' });
+  expect(await response.json()).toEqual({ method: 'POST', path: '/notes?x=1', body: 'hello' });
   await api.stop();
   expect(await api.exited).toEqual({ code: 0, signal: null });
 });

@@ -1,5 +1,5 @@
-// What is rendered for Kubernetes: valid by its schemas, without privilege, consistent in itself, and with an environment
-// that the relay accepts.
+// The manifests rendered for Kubernetes: valid by their schemas, without privilege, consistent, and with an
+// environment that the relay accepts.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runRelayCommand } from '@mte-relay/testing/relay-process';
@@ -200,7 +200,7 @@ describe.runIf(HAS_KUBECTL).each(['overlays/trial', 'overlays/aks', 'overlays/ak
 
   test('rolls out without a moment of less capacity', () => {
     expect(relay['spec'].strategy.rollingUpdate).toEqual({ maxSurge: 1, maxUnavailable: 0 });
-    expect(relay['spec'].replicas).toBeUndefined(); // the autoscaler's to say; an apply would undo it
+    expect(relay['spec'].replicas).toBeUndefined(); // the autoscaler owns the number; an apply would undo it
   });
 
   test('scales what is there, and lets a node be emptied', () => {

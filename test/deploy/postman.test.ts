@@ -59,13 +59,13 @@ function filled(text: string): string {
   });
 }
 
-interface Answer {
+interface PostmanResponse {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   readonly body: string;
 }
 
-async function send({ method, url, header, body }: Item['request']): Promise<Answer> {
+async function send({ method, url, header, body }: Item['request']): Promise<PostmanResponse> {
   const fields = Object.fromEntries(header.map(({ key, value }) => [key, filled(value)]));
   const req = request(filled(url), { method, headers: fields, agent: false });
   req.end(body?.raw);
@@ -76,7 +76,7 @@ async function send({ method, url, header, body }: Item['request']): Promise<Ans
 }
 
 /** Runs a script as Postman would; gives the names of its checks. Throws what a check throws. */
-function runChecks(script: string, { status, headers, body }: Answer): string[] {
+function runChecks(script: string, { status, headers, body }: PostmanResponse): string[] {
   const names: string[] = [];
   const pm = {
     test(name: string, check: () => void) {
@@ -107,16 +107,16 @@ describe('the collection', () => {
   });
 
   test.each(items)('%s', async (_, item) => {
-    const answer = await send(item.request);
+    const response = await send(item.request);
     const script = item.event.map(({ script: { exec } }) => exec.join('\n')).join('\n');
-    expect(runChecks(script, answer).length).toBeGreaterThan(0);
+    expect(runChecks(script, response).length).toBeGreaterThan(0);
   });
 
   test('a check that does not hold fails', async () => {
     const [, echo] = items[0] as (typeof items)[number];
     const script = echo.event.map(({ script: { exec } }) => exec.join('\n')).join('\n');
-    const answer = await send(echo.request);
-    expect(() => runChecks(script, { ...answer, status: 503 })).toThrow(/expected 503 to equal 200/);
-    expect(() => runChecks(script, { ...answer, body: answer.body.replace('test', 'rest') })).toThrow(/rest/);
+    const response = await send(echo.request);
+    expect(() => runChecks(script, { ...response, status: 503 })).toThrow(/expected 503 to equal 200/);
+    expect(() => runChecks(script, { ...response, body: response.body.replace('test', 'rest') })).toThrow(/rest/);
   });
 });

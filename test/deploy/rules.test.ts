@@ -85,7 +85,7 @@ test('Azure Monitor gets the same rules, in groups that it takes', () => {
     expect([type, apiVersion]).toEqual(['Microsoft.AlertsManagement/prometheusRuleGroups', '2023-03-01']);
     expect(properties.rules.length).toBeLessThanOrEqual(20);
     expect(properties.interval).toBe('PT1M');
-    // What begins with a bracket would be an expression of the template.
+    // A text that begins with a bracket would be an expression of the template.
     for (const { expression } of properties.rules) expect(expression).not.toMatch(/^\[/);
   }
 });

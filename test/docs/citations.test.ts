@@ -1,4 +1,4 @@
-// What documents and comments refer to is there: files, headings, and sections of the SPEC.
+// The references of documents and comments exist: files, headings, and sections of the SPEC.
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-// docs/quick-starts.md and docs/migrating.md: every snippet runs in the place it is for, prints what it says, and is short.
+// docs/quick-starts.md and docs/migrating.md: every snippet runs in its place, prints what it states, and is short.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHROMIUM } from '@mte-relay/testing/chromium';

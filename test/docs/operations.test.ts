@@ -1,5 +1,5 @@
-// docs/operations.md and docs/azure.md: every block of commands is run here, or says that it needs a cluster or a cloud
-// account and is parsed; every symptom names tests that are there; every name of a metric, log line or alert is a real one.
+// docs/operations.md and docs/azure.md: every block of commands is run here, or states that it needs a cluster or a
+// cloud account and is parsed. Every symptom names tests that exist, and every metric, log line and alert exists.
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
@@ -45,7 +45,7 @@ describe('commands', () => {
     upstream.stop();
   });
 
-  test('every block runs, or says what it needs', () => {
+  test('every block runs, or states what it needs', () => {
     expect(blocks.length).toBeGreaterThan(12);
     for (const { document, purpose, code } of blocks) {
       if (purpose.startsWith('run ')) continue;
@@ -63,7 +63,7 @@ describe('commands', () => {
   );
 
   test.each(blocks.filter(({ purpose }) => purpose.startsWith('run ')).map((block) => [block.purpose, block] as const))(
-    '%s prints what it says',
+    '%s prints what it states',
     async (_, { code }) => {
       const here = code
         .replaceAll('http://localhost:8080', `http://127.0.0.1:${relay.port}`)

@@ -1,5 +1,5 @@
 // The README's promises: its snippets run as they stand against a real relay. In a snippet only addresses and the pin
-// are replaced; what a "prints:" comment says must be what is printed.
+// are replaced; the text of a "prints:" comment must be what is printed.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ const environment = {
 
 interface Snippet {
   readonly language: string;
-  /** What stands behind "run" on the fence. */
+  /** The text behind "run" on the fence. */
   readonly purpose: string;
   readonly code: string;
 }
@@ -83,7 +83,7 @@ describe('README', () => {
     expect(pin).toMatch(/^sha256-/);
   });
 
-  test('the client quick start runs in Node and prints what it says', async () => {
+  test('the client quick start runs in Node and prints what it states', async () => {
     const snippet = only('js');
     const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', prepared(snippet)]);
     expect(stdout.trim().split('\n')).toEqual(promisedOutput(snippet));
@@ -91,7 +91,7 @@ describe('README', () => {
     expect(requestsSeen).toContain('GET /events ');
   });
 
-  test('the command line quick start prints what it says', async () => {
+  test('the command line quick start prints what it states', async () => {
     const before = requestsSeen.length;
     const snippet = only('sh');
     const { stdout } = await run('bash', ['-euc', prepared(snippet)]);
@@ -106,7 +106,7 @@ describe('README', () => {
       const [snippet] = snippets.filter(({ purpose }) => purpose === 'egress');
       if (!snippet) throw new Error('the README has no snippet marked "sh run egress"');
       const code = prepared(snippet).replaceAll('127.0.0.1:8081', `127.0.0.1:${await freePort()}`);
-      // The egress runs until it is told to stop: here, when curl has its answer.
+      // The egress runs until a signal: here, when curl has its response.
       const stopped = `${code}\nkill -TERM -- -$$`;
       const { printed } = await runGroup(stopped);
       expect(printed.filter((line) => line.startsWith('ready http://127.0.0.1:')).length).toBe(1);
@@ -199,11 +199,11 @@ async function untilReady(url: string): Promise<void> {
   const deadline = Date.now() + START_DEADLINE_MS;
   while (Date.now() < deadline) {
     if (relay.exitCode !== null) throw new Error(`the relay ended with ${relay.exitCode}`);
-    const answered = await fetch(url).then(
+    const isReady = await fetch(url).then(
       (response) => response.ok,
       () => false,
     );
-    if (answered) return;
+    if (isReady) return;
     await sleep(100);
   }
   throw new Error(`the relay was not ready after ${START_DEADLINE_MS} ms`);

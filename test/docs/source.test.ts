@@ -25,7 +25,7 @@ test('no source of a package uses Math.random: nothing that is random here may b
   expect(users).toEqual([]);
 });
 
-test('every source begins with a comment that says what it is for', () => {
+test('every source begins with a comment that states its purpose', () => {
   const silent = sources.filter((file) => !/^(?:\/\/|\/\*\*)/.test(readFileSync(file, 'utf8')));
   expect(silent).toEqual([]);
 });
@@ -66,7 +66,7 @@ test('no source imports a file outside of its own src: other packages come by na
 
 test('no sources import each other in a circle, for types neither: each can be read by itself', () => {
   const imports = new Map(sources.map((file) => [file, importsOf(file)]));
-  // What imports nothing that is left goes, until nothing goes any more.
+  // A file that imports nothing that is left is removed, until none is removed any more.
   for (let before = 0; before !== imports.size; ) {
     before = imports.size;
     for (const [file, others] of imports) if (!others.some((other) => imports.has(other))) imports.delete(file);

@@ -21,7 +21,7 @@ const REFERENCE_VARIABLES = [
   'HEADERS',
 ];
 
-/** What that document says of the server beside its variables, by how the row begins. */
+/** The statements of that document about the server beside its variables, by how the row begins. */
 const REFERENCE_PROMISES = [
   'protects all requests between an app and its API', // introduction
   'customisable by adapters', // introduction
@@ -40,7 +40,7 @@ const REFERENCE_PROMISES = [
   'a restarted relay: clients pair again', // fault recovery
 ];
 
-/** Cells of the tables' last columns, without the rows that say that something is not there. */
+/** Cells of the tables' last columns, without the rows that state that something does not exist. */
 function lastCells(document: string): string[] {
   const rows = readFileSync(join(ROOT, 'docs', document), 'utf8').split('\n');
   return rows
@@ -90,7 +90,7 @@ test('every promise of the reference about the server has its row, and a test', 
   const rows = rowsOf('The server');
   for (const promise of REFERENCE_PROMISES) {
     expect(
-      rows.filter(([said]) => said?.startsWith(promise)),
+      rows.filter(([promised]) => promised?.startsWith(promise)),
       promise,
     ).toHaveLength(1);
   }

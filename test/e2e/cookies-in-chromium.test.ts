@@ -32,7 +32,7 @@ describe.skipIf(!CHROMIUM)('cookies of narrow paths in Chromium', () => {
   });
 
   async function openPage(): Promise<void> {
-    await page.goto('about:blank'); // only the hash would not load it anew
+    await page.goto('about:blank'); // only the hash would not reload it
     await page.goto(stage.pageUrl);
     await page.waitForFunction(() => globalThis.client !== undefined);
   }
@@ -57,7 +57,7 @@ describe.skipIf(!CHROMIUM)('cookies of narrow paths in Chromium', () => {
     expect(other).toBe('sid=wide');
   });
 
-  test('are in the browser under no name and with no value that tells their path', async () => {
+  test('are in the browser under no name and with no value that shows their path', async () => {
     const kept = (await browser.context.cookies()).map(({ name, value, path, httpOnly }) => ({
       ...{ name: name.replace(/\.[\w-]{8}$/, '.TAG'), path, httpOnly },
       sealed: /^mte1p?\.[\w-]+$/.test(value),

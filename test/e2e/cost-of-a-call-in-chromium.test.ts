@@ -1,5 +1,5 @@
-// What calls cost a page of another origin, in HTTP requests that reach the wire: the first one pairs in one round trip, or
-// one more for discovery on the very first visit; every later one is exactly one request, without preflight or probe.
+// The cost of calls for a page of another origin, in HTTP requests that reach the wire: the first one pairs in one round
+// trip, or two with discovery on the very first visit; every later one is one request, without preflight or probe.
 import { CHROMIUM, type OpenBrowser, openBrowser } from '@mte-relay/testing/chromium';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -70,7 +70,7 @@ describe.skipIf(!CHROMIUM)('the cost of a call in Chromium', () => {
     }
   });
 
-  test('where upload progress cannot be seen, its end is told all the same', async () => {
+  test('where upload progress cannot be seen, its end is reported all the same', async () => {
     const seen = await page.evaluate(async (url) => {
       const loaded: number[] = [];
       const body = new Blob([new Uint8Array(200_000)]);
@@ -87,7 +87,7 @@ describe.skipIf(!CHROMIUM)('the cost of a call in Chromium', () => {
     stage.takeWire();
   });
 
-  test('the browser asks once more when it is to send cookies, and then not again', async () => {
+  test('the browser sends a second preflight when it is to send cookies, and then no more', async () => {
     await call('/h', { credentials: 'include' });
     expect(stage.takeWire()).toEqual(['OPTIONS /api/mte', 'POST /api/mte']);
     await call('/i', { credentials: 'include' });

@@ -1,5 +1,5 @@
 // A page of another origin uses the relay in real Chromium: CORS, one pairing, one preflight, every kind of body,
-// streaming answers, abort.
+// streaming responses, abort.
 import { CHROMIUM, type OpenBrowser, openBrowser } from '@mte-relay/testing/chromium';
 import { contentOf } from '@mte-relay/testing/content';
 import type { Page } from 'playwright-core';
@@ -43,10 +43,10 @@ describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
 
   test('parallel first calls share one pairing, and later calls cost one request each', async () => {
     const statuses = await page.evaluate(async () => {
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 20 }, (_, i) => globalThis.client.fetch(`${relayOrigin()}/p${i}`)),
       );
-      return answers.map(({ status }) => status);
+      return responses.map(({ status }) => status);
       function relayOrigin(): string {
         return new URLSearchParams(location.hash.slice(1)).get('relay') as string;
       }
@@ -71,11 +71,11 @@ describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
         blob: new Blob(['blob'], { type: 'image/png' }),
         form,
       };
-      const answers: Record<string, { type?: string; body: string; origin: string }> = {};
+      const responses: Record<string, { type?: string; body: string; origin: string }> = {};
       for (const [name, body] of Object.entries(bodies)) {
-        answers[name] = await (await globalThis.client.fetch(`${relay}/echo`, { method: 'POST', body })).json();
+        responses[name] = await (await globalThis.client.fetch(`${relay}/echo`, { method: 'POST', body })).json();
       }
-      return answers;
+      return responses;
     });
     expect(got['text']).toMatchObject({ type: 'text/plain;charset=UTF-8', body: latin1('plain ü') });
     expect(got['params']).toMatchObject({
@@ -91,7 +91,7 @@ describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
     expect(got['text']?.origin).toMatch(/^http:\/\/localhost:/);
   });
 
-  test('an answer streams, and aborting it ends the upstream’s work', async () => {
+  test('a response streams, and aborting it ends the upstream’s work', async () => {
     const closedBefore = closedEarly;
     const outcome = await page.evaluate(async () => {
       const relay = new URLSearchParams(location.hash.slice(1)).get('relay');
@@ -127,7 +127,7 @@ describe.skipIf(!CHROMIUM)('a page of another origin in Chromium', () => {
     const error = await frame?.evaluate(async () => {
       const relay = new URLSearchParams(location.hash.slice(1)).get('relay');
       return await globalThis.client.fetch(`${relay}/x`).then(
-        () => 'answered',
+        () => 'responded',
         (failure: { code: string }) => failure.code,
       );
     });

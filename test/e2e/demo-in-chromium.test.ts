@@ -22,7 +22,7 @@ describe.skipIf(!CHROMIUM)('the demo page in Chromium', () => {
     page = browser.page;
     await page.goto(url as string);
     await page.waitForFunction(() => document.querySelector('#pin')?.textContent?.includes('sha256-'));
-    // From here on: the page itself is passed through unsealed, and is no secret.
+    // From here on: the page itself is passed through unsealed, and is not secret.
     if (TCPDUMP) capture = await capturePort(TCPDUMP, Number(new URL(url as string).port));
   });
 

@@ -1,5 +1,5 @@
-// A rolling update under load: the relay is told to end while a client sends, another process takes over behind a TCP
-// balancer that follows readiness, and every exchange answers.
+// A rolling update under load: the relay gets SIGTERM while a client sends, another process takes over behind a TCP
+// balancer that follows readiness, and every exchange gets its response.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRelayClient } from '@mte-relay/client';
 import { Backend } from '@mte-relay/testing/backend';
@@ -12,7 +12,7 @@ import { expect, onTestFinished, test } from 'vitest';
 
 const WORKERS = 16;
 
-/** Sends each new connection to the first relay that says it is ready; those that exist stay where they are. */
+/** Sends each new connection to the first relay that reports ready; those that exist stay where they are. */
 async function startBalancer(backends: RelayProcess[]): Promise<string> {
   let chosen = backends[0];
   const poll = setInterval(async () => {
@@ -27,18 +27,18 @@ async function startBalancer(backends: RelayProcess[]): Promise<string> {
   return endsWithTest(await new TcpForwarder(() => chosen?.port as number).start()).url;
 }
 
-/** Requests by many workers until it is stopped; rejects with the first that does not answer. */
+/** Requests by many workers until it is stopped; rejects with the first that gets no response. */
 function load(url: string, pin: string, method: string): { sent: () => number; stop: () => Promise<number> } {
   const client = createRelayClient(url, { pins: [pin] });
   let stopped = false;
   let sent = 0;
-  let answered = 0;
+  let responded = 0;
   const worker = async (): Promise<void> => {
     while (!stopped) {
       const path = `/${sent++}`;
       const response = await client.fetch(path, { method, body: path });
       expect([response.status, await response.text()]).toEqual([200, path]);
-      answered += 1;
+      responded += 1;
     }
   };
   const workers = Promise.all(Array.from({ length: WORKERS }, worker));
@@ -49,7 +49,7 @@ function load(url: string, pin: string, method: string): { sent: () => number; s
       stopped = true;
       await workers;
       client.close();
-      return answered;
+      return responded;
     },
   };
 }
@@ -79,13 +79,13 @@ test.runIf(REDIS_SERVER).each(['POST', 'PUT'])(
     expect(code).toBe(0);
     expect(running.sent()).toBeGreaterThan(sentWhenUnready); // served on, here or there, all the while
     await sleep(700);
-    const answered = await running.stop();
+    const responded = await running.stop();
     const { ran } = upstream;
-    console.log(`${method}: ${answered} exchanges answered, ${running.sent()} sent, ${ran.length} run by the upstream`);
-    expect(answered).toBe(running.sent());
-    expect(answered).toBeGreaterThan(4 * WORKERS); // counted, not timed: on a busy machine there are few
-    expect(ran.length).toBe(answered);
-    expect(new Set(ran).size).toBe(answered);
+    console.log(`${method}: ${responded} responses, ${running.sent()} sent, ${ran.length} run by the upstream`);
+    expect(responded).toBe(running.sent());
+    expect(responded).toBeGreaterThan(4 * WORKERS); // counted, not timed: on a busy machine there are few
+    expect(ran.length).toBe(responded);
+    expect(new Set(ran).size).toBe(responded);
     expect(second.output()).toContain('"route":"exchange"');
   },
 );

@@ -1,5 +1,5 @@
-// A box that ends TLS forwards a sealed POST, lets it run, swallows the answer and makes up a refusal of its own. The
-// client must not run the request twice, whatever is made up and however the cancel is treated (SPEC §7).
+// An intermediary that ends TLS forwards a sealed POST, lets it run, drops the response and forges a refusal. The
+// client must not run the request twice, whatever is forged and however the cancel is treated (SPEC §7).
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { RelayClientError } from '@mte-relay/client';
 import { REDIS_SERVER, type RedisServer, startRedis } from '@mte-relay/testing/redis';
@@ -14,15 +14,15 @@ type Forgery = '401' | '503' | 'reset' | 'garbage';
 
 interface Plan {
   readonly forgery: Forgery;
-  /** What happens to cancels: let through, or their answers swallowed likewise. */
+  /** Cancels are let through, or their responses dropped likewise. */
   readonly cancels: 'pass' | 'forge';
-  /** The first exchange is not forwarded at all, to be delivered late. */
+  /** The first exchange is not forwarded at all, to be delivered later. */
   readonly keeps?: boolean;
-  /** Done between the answer and its forgery. */
+  /** Called between the response and its forgery. */
   readonly before?: () => Promise<unknown>;
 }
 
-interface Box {
+interface Intermediary {
   readonly url: string;
   plan: Plan | undefined;
   readonly forged: string[];
@@ -35,8 +35,8 @@ const PROBLEMS = {
   '503': { status: 503, code: 'unavailable' },
 } as const;
 
-/** Forwards everything, and under a plan keeps the answers of exchanges to itself. */
-async function startBox(relayPort: number): Promise<Box> {
+/** Forwards everything, and under a plan drops the responses of exchanges. */
+async function startIntermediary(relayPort: number): Promise<Intermediary> {
   const agent = new Agent({ keepAlive: true });
   const server = createServer((req, res) => {
     const parts: Buffer[] = [];
@@ -44,13 +44,13 @@ async function startBox(relayPort: number): Promise<Box> {
     req.on('end', () => forward(req, res, Buffer.concat(parts)));
   });
   const forward = (req: IncomingMessage, res: ServerResponse, body: Buffer): void => {
-    const { plan } = box;
+    const { plan } = intermediary;
     const isExchange = req.url === '/api/mte' && req.method === 'POST';
     const isCancel = isExchange && body[MESSAGE_TYPE_AT] === TYPE_CANCEL;
     const forge = plan && isExchange && (!isCancel || plan.cancels === 'forge');
     if (plan?.keeps && isExchange && !isCancel) {
-      box.kept = { body, headers: req.headers };
-      box.plan = undefined;
+      intermediary.kept = { body, headers: req.headers };
+      intermediary.plan = undefined;
       invent(res, plan.forgery);
       return;
     }
@@ -62,23 +62,23 @@ async function startBox(relayPort: number): Promise<Box> {
       headers: req.headers,
       agent,
     };
-    const out = request(options, (answer) => {
-      const answered: Buffer[] = [];
-      answer.on('data', (part: Buffer) => answered.push(part));
-      answer.on('end', () => {
+    const out = request(options, (response) => {
+      const content: Buffer[] = [];
+      response.on('data', (part: Buffer) => content.push(part));
+      response.on('end', () => {
         if (!forge) {
-          res.writeHead(answer.statusCode as number, answer.rawHeaders);
-          res.end(Buffer.concat(answered));
+          res.writeHead(response.statusCode as number, response.rawHeaders);
+          res.end(Buffer.concat(content));
           return;
         }
-        box.forged.push(`${isCancel ? 'cancel' : 'exchange'} ${answer.statusCode}`);
+        intermediary.forged.push(`${isCancel ? 'cancel' : 'exchange'} ${response.statusCode}`);
         void Promise.resolve(plan.before?.()).then(() => invent(res, plan.forgery));
       });
     });
     out.on('error', () => res.destroy());
     out.end(body);
   };
-  const box: Box = {
+  const intermediary: Intermediary = {
     url: urlOf(await listen(server)),
     plan: undefined,
     forged: [],
@@ -88,7 +88,7 @@ async function startBox(relayPort: number): Promise<Box> {
       agent.destroy();
     },
   };
-  return box;
+  return intermediary;
 }
 
 function invent(res: ServerResponse, forgery: Forgery): void {
@@ -112,53 +112,53 @@ describe.each(['memory', 'redis'] as const)('with sessions in %s', (store) => {
   const skipped = store === 'redis' && REDIS_SERVER === undefined;
   let redis: RedisServer | undefined;
   let relays: RelayPair;
-  let box: Box;
+  let intermediary: Intermediary;
 
   beforeAll(async () => {
     if (skipped) return;
     if (store === 'redis') redis = await startRedis();
-    // In memory the two relays would not know each other's sessions; the box speaks to one.
+    // In memory the two relays would not know each other's sessions; the intermediary speaks to one.
     relays = await startRelayPair({ SOLE_INSTANCE: 'true', ...(redis && { REDIS_URL: redis.url }) });
     if (store === 'memory') await relays.kill(1);
-    box = await startBox(store === 'memory' ? relays.port(0) : relays.balancer.port);
+    intermediary = await startIntermediary(store === 'memory' ? relays.port(0) : relays.balancer.port);
   });
   afterAll(async () => {
-    box?.close();
+    intermediary?.close();
     await relays?.close();
     await redis?.remove();
   });
 
-  test.skipIf(skipped).each(PLANS)('a POST runs once: $forgery made up, cancels $cancels', async (plan) => {
-    const client = sdk({ url: box.url, pin: relays.pin });
+  test.skipIf(skipped).each(PLANS)('a POST runs once: $forgery forged, cancels $cancels', async (plan) => {
+    const client = sdk({ url: intermediary.url, pin: relays.pin });
     const id = `${store}-${plan.forgery}-${plan.cancels}`;
     // A session that is confirmed and in use, as it would be.
     await (await client.fetch('/warm', { method: 'POST', body: `${id}-warm` })).text();
-    box.forged.length = 0;
-    box.plan = plan;
+    intermediary.forged.length = 0;
+    intermediary.plan = plan;
     const failure: unknown = await client
       .fetch('/orders', { method: 'POST', body: id })
       .then((response) => response.status)
       .catch((error: unknown) => error);
-    box.plan = undefined;
+    intermediary.plan = undefined;
     expect(failure).toBeInstanceOf(RelayClientError);
     expect((failure as RelayClientError).mayHaveRun).toBe(true);
-    // It did run, once, and the box did swallow that very answer.
+    // It did run, once, and the intermediary did drop that very response.
     expect(relays.ran.filter((ran) => ran === id)).toEqual([id]);
-    expect(box.forged[0]).toBe('exchange 200');
-    expect(box.forged.filter((entry) => entry.startsWith('exchange'))).toHaveLength(1);
+    expect(intermediary.forged[0]).toBe('exchange 200');
+    expect(intermediary.forged.filter((entry) => entry.startsWith('exchange'))).toHaveLength(1);
     client.close();
   });
 
   test.skipIf(skipped)(
-    'a POST that the box kept is sent again, and its original, delivered late, never runs',
+    'a POST that the intermediary kept is sent again, and its original, delivered later, never runs',
     async () => {
-      const client = sdk({ url: box.url, pin: relays.pin });
+      const client = sdk({ url: intermediary.url, pin: relays.pin });
       await (await client.fetch('/warm', { method: 'POST', body: `${store}-warm` })).text();
-      box.plan = { forgery: '503', cancels: 'pass', keeps: true };
+      intermediary.plan = { forgery: '503', cancels: 'pass', keeps: true };
       const response = await client.fetch('/orders', { method: 'POST', body: `${store}-kept` });
       expect(response.status).toBe(200);
-      const { body, headers } = box.kept as NonNullable<Box['kept']>;
-      const late = await fetch(`${box.url}/api/mte`, {
+      const { body, headers } = intermediary.kept as NonNullable<Intermediary['kept']>;
+      const late = await fetch(`${intermediary.url}/api/mte`, {
         method: 'POST',
         headers: { 'content-type': headers['content-type'] as string },
         body: new Uint8Array(body),
@@ -171,14 +171,14 @@ describe.each(['memory', 'redis'] as const)('with sessions in %s', (store) => {
 
   if (store === 'memory') return;
   test.skipIf(skipped)('nor does a POST run twice when Redis is emptied under it', async () => {
-    const client = sdk({ url: box.url, pin: relays.pin });
+    const client = sdk({ url: intermediary.url, pin: relays.pin });
     await (await client.fetch('/warm', { method: 'POST', body: 'emptied-warm' })).text();
-    // The box lets it run, has Redis forget the session and then refuses: the cancel truly finds no session.
-    box.plan = { forgery: '401', cancels: 'pass', before: () => (redis as RedisServer).command('FLUSHALL') };
+    // The intermediary lets it run, makes Redis forget the session and then refuses: the cancel truly finds no session.
+    intermediary.plan = { forgery: '401', cancels: 'pass', before: () => (redis as RedisServer).command('FLUSHALL') };
     const failure: unknown = await client
       .fetch('/orders', { method: 'POST', body: 'emptied' })
       .catch((error: unknown) => error);
-    box.plan = undefined;
+    intermediary.plan = undefined;
     expect(failure).toBeInstanceOf(RelayClientError);
     expect((failure as RelayClientError).mayHaveRun).toBe(true);
     expect(relays.ran.filter((ran) => ran === 'emptied')).toHaveLength(1);

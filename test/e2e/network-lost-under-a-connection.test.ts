@@ -1,5 +1,5 @@
-// The far side goes away while a large POST is under way, and node ends the live connection with the errors that connect
-// gives too. Only connect's mean that nothing was sent.
+// The far side becomes unreachable while a large POST is under way, and node ends the live connection with
+// the errors that connect gives too. Only those of connect mean that nothing was sent.
 import { printed, type RunningProcess } from '@mte-relay/testing/processes';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { FAR_ADDRESS, IP, type Loss, Network, type Side } from './support/network.ts';

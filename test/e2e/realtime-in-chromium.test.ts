@@ -1,6 +1,6 @@
 // One script and one list of cases, run in real Chromium against the platform's own WebSocket and EventSource straight to
 // the API, and against the client's through the relay: the results are equal. The platform's are kept in
-// support/realtime-*.txt, which the other runtimes are held to (test/runtimes).
+// support/realtime-*.txt, which the other runtimes must give too (test/runtimes).
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { join } from 'node:path';

@@ -1,29 +1,29 @@
 // Two relay processes over Redis serve one client without sticky routing while Redis and a relay are killed and started
-// again under it: what the client is told is what the upstream's log says.
+// again under it: the outcomes that the client reports match the upstream's log.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@mte-relay/testing/free-port';
 import { REDIS_SERVER, RedisServer } from '@mte-relay/testing/redis';
 import { startCluster, startSentinelGroup } from '@mte-relay/testing/redis-topologies';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { describe, expect, test } from 'vitest';
-import { expectTruth, postAll, type RelayPair, sdk, startRelayPair, type Told } from './support/relay-pair.ts';
+import { expectTruth, type Outcomes, postAll, type RelayPair, sdk, startRelayPair } from './support/relay-pair.ts';
 
 const EXCHANGES = 1_000;
 const LIMIT_MS = 60_000;
 
-/** @param timeoutMs after which Redis counts as away: soon, where it goes away; never on a busy machine, where it does not. */
+/** @param timeoutMs after which Redis counts as unreachable: short where a test stops it, else longer than any pause. */
 async function started(redisUrl: string, timeoutMs = 500): Promise<RelayPair> {
   const relays = endsWithTest(await startRelayPair({ REDIS_URL: redisUrl, REDIS_TIMEOUT_MS: String(timeoutMs) }));
   return relays;
 }
 
 /** 1,000 at once through the outage, then 200 more that find everything healed. */
-async function throughOutage(relays: RelayPair, outage: () => Promise<void>): Promise<Told> {
+async function throughOutage(relays: RelayPair, outage: () => Promise<void>): Promise<Outcomes> {
   const client = endsWithTest(sdk(relays));
-  const told = await postAll(client, EXCHANGES, outage);
+  const outcomes = await postAll(client, EXCHANGES, outage);
   await sleep(1_500); // what was still on its way anywhere
-  expectTruth(told, relays.ran);
-  expect(told.answered.length + told.mayHaveRun.length + told.didNotRun.length).toBe(EXCHANGES);
+  expectTruth(outcomes, relays.ran);
+  expect(outcomes.responded.length + outcomes.mayHaveRun.length + outcomes.didNotRun.length).toBe(EXCHANGES);
   const before = relays.ran.length;
   await healed(relays);
   const later = await Promise.all(Array.from({ length: 200 }, (_, i) => postOnce(relays, client, `later-${i}`)));
@@ -31,7 +31,7 @@ async function throughOutage(relays: RelayPair, outage: () => Promise<void>): Pr
   expect(new Set(relays.ran).size).toBe(relays.ran.length);
   expect(relays.ran.length - before).toBeGreaterThanOrEqual(200);
   expect(relays.balancer.counts.every((count) => count > EXCHANGES / 8)).toBe(true);
-  return told;
+  return outcomes;
 }
 
 /** A new client gets through: Redis and both relays are there again. */
@@ -52,7 +52,7 @@ async function healed(relays: RelayPair): Promise<void> {
   }
 }
 
-/** The first call after an outage may have to say that it may have run; the next one is served. */
+/** The first call after an outage may fail with may-have-run; the next one is served. */
 async function postOnce(relays: RelayPair, client: ReturnType<typeof sdk>, id: string): Promise<number> {
   for (const attempt of ['a', 'b']) {
     try {
@@ -60,20 +60,20 @@ async function postOnce(relays: RelayPair, client: ReturnType<typeof sdk>, id: s
       await response.text();
       return response.status;
     } catch {
-      expectTruth({ answered: [], didNotRun: [] }, relays.ran);
+      expectTruth({ responded: [], didNotRun: [] }, relays.ran);
     }
   }
   return 0;
 }
 
 describe.skipIf(REDIS_SERVER === undefined)('1,000 concurrent exchanges over Redis (MTE_RELAY_REDIS_SERVER)', () => {
-  test('alternate between two relays when nothing fails, each answered once', async () => {
+  test('alternate between two relays when nothing fails, each with one response', async () => {
     const redis = endsWithTest(await new RedisServer(await freePort(), ['--save', '', '--appendonly', 'yes']).start());
     const relays = await started(redis.url, 30_000);
     const client = endsWithTest(sdk(relays));
-    const told = await postAll(client, EXCHANGES, async () => undefined);
-    expect(told.failures).toEqual([]);
-    expect(told.answered).toHaveLength(EXCHANGES);
+    const outcomes = await postAll(client, EXCHANGES, async () => undefined);
+    expect(outcomes.failures).toEqual([]);
+    expect(outcomes.responded).toHaveLength(EXCHANGES);
     expect(relays.ran).toHaveLength(EXCHANGES);
     const [one, two] = relays.balancer.counts as [number, number];
     expect(Math.abs(one - two)).toBeLessThan(EXCHANGES / 10);
@@ -83,12 +83,12 @@ describe.skipIf(REDIS_SERVER === undefined)('1,000 concurrent exchanges over Red
     const redis = endsWithTest(await new RedisServer(await freePort(), ['--save', '', '--appendonly', 'yes']).start());
     const relays = await started(redis.url);
     const startedMs = performance.now();
-    const told = await throughOutage(relays, async () => {
+    const outcomes = await throughOutage(relays, async () => {
       await Promise.all([redis.kill(), relays.kill(1)]);
       await sleep(300);
       await Promise.all([redis.start(), relays.start(1)]);
     });
-    expect(told.answered.length).toBeGreaterThanOrEqual(EXCHANGES / 4);
+    expect(outcomes.responded.length).toBeGreaterThanOrEqual(EXCHANGES / 4);
     expect(performance.now() - startedMs).toBeLessThan(LIMIT_MS);
   });
 

@@ -15,7 +15,7 @@ const backend = new Backend();
 beforeAll(() => backend.start());
 afterAll(() => backend.stop());
 
-test.skipIf(!REDIS_SERVER)('two passwords at once, then the new alone: every call is answered', async () => {
+test.skipIf(!REDIS_SERVER)('two passwords at once, then the new alone: every call gets its response', async () => {
   const redis = endsWithTest(await startRedis());
   await redis.command('ACL', 'SETUSER', 'relay', 'on', '>old-password', '~mte-relay:*', '+@all');
   const urlWith = (password: string): string => `redis://relay:${password}@127.0.0.1:${redis.port}`;

@@ -45,9 +45,9 @@ test('the next call heals after a restart, GET and POST alike, under the same pi
   expect(events).toEqual(['pair', 'pair', 'pair']);
 });
 
-test('with traffic under way, every call answers or says that it may have run, and none runs twice', async () => {
+test('under traffic, every call gets its response or reports that it may have run, and none runs twice', async () => {
   const client = sdkClient(relay);
-  const outcomes = { answered: 0, mayHaveRun: 0, didNotRun: 0 };
+  const outcomes = { responded: 0, mayHaveRun: 0, didNotRun: 0 };
   let stop = false;
   let next = 0;
   const worker = async (): Promise<void> => {
@@ -55,15 +55,15 @@ test('with traffic under way, every call answers or says that it may have run, a
       const path = `/${next++}`;
       try {
         const response = await client.fetch(path, { method: 'POST', body: path });
-        // 502 is the relay's own sealed word on an upstream that broke off; here that never happens.
+        // 502 is the relay's own sealed response when the upstream closes early; here it never does.
         expect(response.status).toBe(200);
         expect(await response.text()).toBe(path);
-        outcomes.answered += 1;
+        outcomes.responded += 1;
       } catch (error) {
         expect(error).toBeInstanceOf(RelayClientError);
         const { mayHaveRun } = error as RelayClientError;
         outcomes[mayHaveRun ? 'mayHaveRun' : 'didNotRun'] += 1;
-        // What is said not to have run has not, now or later.
+        // A call reported as not run does not run, now or later.
         if (!mayHaveRun) expect(upstream.ran).not.toContain(`POST ${path}`);
         await new Promise((resolve) => setTimeout(resolve, 50)); // the relay is down: no busy loop
       }
@@ -72,8 +72,8 @@ test('with traffic under way, every call answers or says that it may have run, a
   const workers = Array.from({ length: 8 }, worker);
   /** Traffic flows again: counted, not timed, since a busy machine is slow. */
   const flowing = async (): Promise<void> => {
-    const enough = outcomes.answered + 40;
-    while (outcomes.answered < enough) await new Promise((resolve) => setTimeout(resolve, 20));
+    const enough = outcomes.responded + 40;
+    while (outcomes.responded < enough) await new Promise((resolve) => setTimeout(resolve, 20));
   };
   for (let restarts = 0; restarts < 3; restarts += 1) {
     await flowing();
@@ -83,6 +83,6 @@ test('with traffic under way, every call answers or says that it may have run, a
   stop = true;
   await Promise.all(workers);
   expect(new Set(upstream.ran).size).toBe(upstream.ran.length);
-  expect(outcomes.answered).toBeGreaterThanOrEqual(160);
+  expect(outcomes.responded).toBeGreaterThanOrEqual(160);
   expect(await (await client.fetch('/last', { method: 'POST' })).text()).toBe('/last');
 });

@@ -20,8 +20,8 @@ describe.skipIf(!CHROMIUM)('the script tag of the README in Chromium', () => {
   let browser: OpenBrowser;
   let page: Page;
   let relayOrigin = '';
-  /** A box that changes one byte of whatever it passes on. */
-  let boxOrigin = '';
+  /** An intermediary that changes one byte of all that it passes on. */
+  let intermediaryOrigin = '';
   let appOrigin = '';
   let html = '';
   const seen: string[] = [];
@@ -34,11 +34,13 @@ describe.skipIf(!CHROMIUM)('the script tag of the README in Chromium', () => {
       res.writeHead(201, { 'content-type': 'application/json' }).end('{"id":1,"text":"hello"}');
     });
     const app = createServer((_req, res) => void res.writeHead(200, { 'content-type': 'text/html' }).end(html));
-    const box = createServer((req, res) => void tampered(req.url ?? '', res.writeHead.bind(res), res.end.bind(res)));
-    servers = [api, app, box];
-    const [apiPort, appPort, boxPort] = await Promise.all([listen(api), listen(app), listen(box)]);
+    const intermediary = createServer(
+      (req, res) => void tampered(req.url ?? '', res.writeHead.bind(res), res.end.bind(res)),
+    );
+    servers = [api, app, intermediary];
+    const [apiPort, appPort, intermediaryPort] = await Promise.all([listen(api), listen(app), listen(intermediary)]);
     appOrigin = `http://localhost:${appPort}`;
-    boxOrigin = `http://localhost:${boxPort}`;
+    intermediaryOrigin = `http://localhost:${intermediaryPort}`;
     relay = relayTo(urlOf(apiPort), { CORS_ORIGINS: appOrigin });
     relayOrigin = `http://localhost:${await relay.listen(0)}`;
     browser = await openBrowser(CHROMIUM as string);
@@ -78,7 +80,7 @@ describe.skipIf(!CHROMIUM)('the script tag of the README in Chromium', () => {
     expect(snippet).toContain('integrity="sha384-…" crossorigin');
   });
 
-  test('runs as it stands and prints what it says', async () => {
+  test('runs as it stands and prints what it states', async () => {
     html = written(relayOrigin);
     await page.goto(appOrigin);
     const promised = [...snippet.matchAll(/\/\/ prints: (.*)$/gm)].map(([, line]) => line);
@@ -93,7 +95,7 @@ describe.skipIf(!CHROMIUM)('the script tag of the README in Chromium', () => {
 
   test('a client with a changed byte is refused by the browser, and nothing is sent', async () => {
     printed.length = 0;
-    html = written(boxOrigin);
+    html = written(intermediaryOrigin);
     await page.goto(appOrigin);
     await expect.poll(() => printed.join('\n')).toMatch(/integrity/);
     expect(await page.evaluate(() => 'mteRelay' in globalThis)).toBe(false);

@@ -23,7 +23,7 @@ const CLIENT_PATH = join(import.meta.dirname, '../../packages/client/dist/mte-re
 const CLIENT = `${readFileSync(CLIENT_PATH, 'utf8')}\nglobalThis.mteRelay = mteRelay;`;
 
 /**
- * Chromium looks for another version of the worker by itself, about a second after a page has loaded. If the relay goes away
+ * Chromium looks for another version of the worker by itself, about a second after a page has loaded. If the relay ends
  * just then, calls and updates behind it were seen to wait for long.
  */
 const lookedForUpdate = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5_000));
@@ -52,7 +52,7 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
     expect(withoutWorker).toContain('POST /api/v1/messages');
   });
 
-  test('before the worker looks after the page, the relay serves nothing of the API', async () => {
+  test('before the worker controls the page, the relay serves nothing of the API', async () => {
     await page.goto(`${app.origin}/thanks.html`); // a page that installs no worker
     const statuses = await page.evaluate(async () => {
       const post = { method: 'POST', body: '{}' };
@@ -117,7 +117,7 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
     expect(manual).toBe('opaqueredirect');
   });
 
-  test('answers stream, and an abort ends the call at once and, inside the answer, the API’s work', async () => {
+  test('responses stream, and an abort ends the call at once and, during the response, the API’s work', async () => {
     const pieces = await page.evaluate(async () => {
       const controller = new AbortController();
       const response = await fetch('/api/v1/test/stream', { signal: controller.signal });
@@ -130,8 +130,8 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
     });
     expect(pieces[0]).toBe('piece 0\n');
     expect(pieces.at(-1)).toBe('enough');
-    await expect.poll(() => app.brokenOff).toContain('stream');
-    // Before the answer: Chromium does not tell the worker (docs/service-worker.md), so the request itself goes on.
+    await expect.poll(() => app.cutOff).toContain('stream');
+    // Before the response: Chromium does not notify the worker (docs/service-worker.md), so the request itself goes on.
     const aborted = page.evaluate(async () => {
       const controller = new AbortController();
       Object.assign(globalThis, { controller });
@@ -148,7 +148,7 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
 
   test('a worker that is ended in the middle: GET and PUT finish, a POST fails honestly and runs once', async () => {
     for (const method of ['GET', 'PUT', 'POST']) {
-      const answer = held(page, method, `ended-${method}`);
+      const response = held(page, method, `ended-${method}`);
       await app.reached(`ended-${method}`);
       await app.stopWorkers();
       if (method !== 'POST') {
@@ -157,25 +157,25 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
         app.release();
       }
       const failed = 'Failed to fetch';
-      expect(await answer).toBe(method === 'POST' ? failed : `answer to ended-${method}`);
+      expect(await response).toBe(method === 'POST' ? failed : `answer to ended-${method}`);
     }
     await saidWhy(app, /POST .* failed with may-have-run/);
-    const again = held(page, 'POST', 'ended-POST'); // asked for once more by the user, it is an ordinary request
+    const again = held(page, 'POST', 'ended-POST'); // repeated by the user, it is an ordinary request
     await expect.poll(() => app.ran.filter((id) => id === 'ended-POST').length).toBe(2);
     app.release();
     expect(await again).toBe('answer to ended-POST');
   });
 
   test('two equal POSTs under way when the worker is ended: neither runs again', async () => {
-    const answers = [held(page, 'POST', 'twin'), held(page, 'POST', 'twin')];
+    const responses = [held(page, 'POST', 'twin'), held(page, 'POST', 'twin')];
     await expect.poll(() => app.ran.filter((id) => id === 'twin').length).toBe(2);
     await app.stopWorkers();
-    expect(await Promise.all(answers)).toEqual(['Failed to fetch', 'Failed to fetch']);
+    expect(await Promise.all(responses)).toEqual(['Failed to fetch', 'Failed to fetch']);
     expect(app.ran.filter((id) => id === 'twin')).toHaveLength(2);
     app.release();
   });
 
-  test('an answer that is being read when the worker is ended fails, and is not taken for whole', async () => {
+  test('a response that is being read when the worker is ended fails, and is not taken for whole', async () => {
     const read = page.evaluate(async () => {
       const response = await fetch('/api/v1/test/stream');
       document.title = 'reading';
@@ -228,12 +228,12 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
     await lookedForUpdate();
     await app.stopRelay();
     await app.startRelay({ PUBLIC_FILES: 'off' }); // the app serves another version of the worker then
-    const answers = [0, 1, 2].map((i) => held(page, 'POST', `update-${i}`));
+    const responses = [0, 1, 2].map((i) => held(page, 'POST', `update-${i}`));
     const allReached = Promise.all([0, 1, 2].map((i) => app.reached(`update-${i}`)));
-    await Promise.race([allReached, Promise.race(answers).then((text) => expect.unreachable(text))]);
+    await Promise.race([allReached, Promise.race(responses).then((text) => expect.unreachable(text))]);
     expect(await page.evaluate(updateWorker)).toEqual(['activated', 'installed']);
     app.release();
-    expect(await Promise.all(answers)).toEqual([0, 1, 2].map((i) => `answer to update-${i}`));
+    expect(await Promise.all(responses)).toEqual([0, 1, 2].map((i) => `answer to update-${i}`));
     expect(app.ran.filter((id) => id.startsWith('update-'))).toHaveLength(3);
     await page.waitForFunction(isOldWorkerGone);
     expect(await post(page, '/api/v1/notes')).toBe(201);
@@ -253,14 +253,14 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
       const { mteRelay } = globalThis as unknown as { mteRelay: typeof import('@mte-relay/client') };
       const pin = document.querySelector('script[data-pin]')?.getAttribute('data-pin') ?? '';
       const client = mteRelay.createRelayClient(location.origin, { pins: [pin] });
-      const answer = await client.fetch('/api/v1/notes');
+      const response = await client.fetch('/api/v1/notes');
       client.close();
-      return answer.status;
+      return response.status;
     });
     expect(status).toBe(200);
   });
 
-  test('a worker with a wrong pin sends nothing, and says why', async () => {
+  test('a worker with a wrong pin sends nothing, and names the reason', async () => {
     app.seen.length = 0;
     await installs(page, { pins: [`sha256-${Buffer.alloc(32).toString('base64')}`] });
     expect(await post(page, '/api/v1/notes').catch(() => 'failed')).toBe('failed');
@@ -274,7 +274,7 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
     ['no routes', { routes: [] }, 'misuse'],
     ['a route with a query', { routes: ['/api?x'] }, 'misuse'],
     ['a route with a * inside', { routes: ['/api/*/x'] }, 'misuse'],
-    ['a pin that is none', { pins: ['sha256-x'] }, 'misuse'],
+    ['a pin that is not a hash', { pins: ['sha256-x'] }, 'misuse'],
     ['a script of another origin', { scriptUrl: 'https://cdn.example/sw.js' }, 'misuse'],
     ['a script that is not there', { scriptUrl: '/assets/sw.js' }, 'no-service-worker'],
     ['a scope that the page is outside of', { scope: '/assets/' }, 'no-service-worker'],
@@ -322,13 +322,13 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
   });
 });
 
-/** The page's console says why a request failed; taken off, so that the next one is not taken for this one. */
+/** The page's console names why a request failed; taken off, so that the next one is not taken for this one. */
 async function saidWhy(app: SealedApp, why: RegExp): Promise<void> {
   await expect.poll(() => app.printed.join('\n')).toMatch(why);
   app.printed.length = 0;
 }
 
-/** What a user does, from signing in to the posted form; ends on the page that the form leads to. */
+/** The steps of a user, from signing in to the posted form; ends on the page that the form leads to. */
 async function useEverything(page: Page, origin: string): Promise<void> {
   await page.fill('#login [name=password]', PASSWORD);
   await page.click('#login button');

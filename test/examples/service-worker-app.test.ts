@@ -15,7 +15,7 @@ async function start(...args: string[]): Promise<{ page: string; apiStatus: numb
   };
 }
 
-test('with --direct the app is served as it is, and answers by itself', async () => {
+test('with --direct the app is served as it is, and responds by itself', async () => {
   const { page, apiStatus } = await start('--direct');
   expect(page).toContain('<script src="/app.js" defer></script>');
   expect(apiStatus).toBe(401);

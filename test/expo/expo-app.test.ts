@@ -32,7 +32,7 @@ describe('the example app of Expo', () => {
     }
   });
 
-  test('the quick start runs in it and prints what it says', { timeout: BUILD_TIMEOUT_MS }, async () => {
+  test('the quick start runs in it and prints what it states', { timeout: BUILD_TIMEOUT_MS }, async () => {
     const guide = guidesIn('quick-starts.md').find(({ where }) => where === 'expo') as Guide;
     expect(promised(guide).length).toBeGreaterThan(0);
     expect(await quickStartInHermes(guide)).toEqual(promised(guide));

@@ -18,13 +18,13 @@ afterAll(() => stage?.close());
 test.each([
   ['deno', ['run', '--quiet', '--no-lock', '--node-modules-dir=manual', '--allow-all']],
   ['bun', ['run']],
-])('the quick start runs in %s and prints what it says', async (command, args) => {
+])('the quick start runs in %s and prints what it states', async (command, args) => {
   const guide = guidesIn('quick-starts.md').find(({ where }) => where === 'deno-and-bun') as Guide;
   expect(promised(guide).length).toBeGreaterThan(0);
   expect(await stage.byCommand(guide, join(INSTALLED, '.bin', command), args)).toEqual(promised(guide));
 });
 
-test('the quick start runs in React Native and prints what it says', {
+test('the quick start runs in React Native and prints what it states', {
   timeout: BUNDLE_AND_RUN_TIMEOUT_MS,
 }, async () => {
   const guide = guidesIn('quick-starts.md').find(({ where }) => where === 'react-native') as Guide;

@@ -18,7 +18,7 @@ import {
 } from '../e2e/support/sealed-app-secrets.ts';
 import { FIREFOX, type FirefoxPage, type OpenFirefox, openFirefox } from './support/firefox.ts';
 
-/** Firefox ends a worker when both have passed since the last event for it, 30 s each unless it is told otherwise. */
+/** Firefox ends a worker when both have passed since the last event for it, by default 30 s each. */
 const IDLE_MS = 8_000;
 const IDLE_EXTENDED_MS = 8_000;
 const FAILED = 'NetworkError when attempting to fetch resource.';
@@ -104,8 +104,8 @@ describe.skipIf(!FIREFOX)('an unchanged app and the service worker in Firefox', 
         'status=307&to=/thanks.html',
       ]) {
         const init = { method: 'POST', body: JSON.stringify({ text: 'sent on' }) };
-        const answer = await fetch(`/api/v1/test/redirect?${query}`, init).catch((error: Error) => error.message);
-        seen.push(typeof answer === 'string' ? answer : [answer.status, new URL(answer.url).pathname]);
+        const response = await fetch(`/api/v1/test/redirect?${query}`, init).catch((error: Error) => error.message);
+        seen.push(typeof response === 'string' ? response : [response.status, new URL(response.url).pathname]);
       }
       return seen;
     });
@@ -113,7 +113,7 @@ describe.skipIf(!FIREFOX)('an unchanged app and the service worker in Firefox', 
     await expect.poll(() => printed.join('\n')).toMatch(/failed with redirect-refused/);
   });
 
-  test('answers stream, and an abort in the middle of one ends the API’s work', async () => {
+  test('responses stream, and an abort in the middle of one ends the API’s work', async () => {
     const pieces = await page.evaluate(async () => {
       const controller = new AbortController();
       const response = await fetch('/api/v1/test/stream', { signal: controller.signal });
@@ -123,18 +123,19 @@ describe.skipIf(!FIREFOX)('an unchanged app and the service worker in Firefox', 
       return [first, await reader.read().then(String, (error: Error) => error.message)];
     });
     expect(pieces).toEqual(['piece 0\n', 'enough']);
-    await expect.poll(() => app.brokenOff).toContain('stream');
+    await expect.poll(() => app.cutOff).toContain('stream');
   });
 
-  test('of an upload the page is told the end alone, and a stream as body is text, as without a worker', async () => {
+  test('the page receives only the end of an upload, and a stream as body is text, as without a worker', async () => {
     const events = await page.evaluate(async () => {
       const request = new XMLHttpRequest();
-      const told: string[] = [];
-      for (const name of ['progress', 'load', 'error']) request.upload.addEventListener(name, () => told.push(name));
+      const received: string[] = [];
+      for (const name of ['progress', 'load', 'error'])
+        request.upload.addEventListener(name, () => received.push(name));
       request.open('POST', '/api/v1/notes');
       request.send(JSON.stringify({ text: 'y'.repeat(1_000_000) }));
       await new Promise((resolve) => request.addEventListener('loadend', resolve));
-      return told;
+      return received;
     });
     expect(events).toEqual(['load']);
     const sent = await page.evaluate(
@@ -144,24 +145,24 @@ describe.skipIf(!FIREFOX)('an unchanged app and the service worker in Firefox', 
   });
 
   test('a worker that works for long is kept alive by the page', async () => {
-    const answer = held(page, 'POST', 'long');
+    const response = held(page, 'POST', 'long');
     await app.reached('long');
     await new Promise((resolve) => setTimeout(resolve, IDLE_MS + IDLE_EXTENDED_MS + 4_000));
     app.release();
-    expect(await answer).toBe('answer to long');
+    expect(await response).toBe('answer to long');
     expect(app.ran.filter((id) => id === 'long')).toHaveLength(1);
   });
 
   test('a worker that is ended in the middle: every request fails, none runs twice or goes out as it is', async () => {
-    // As a page of an older client, or one that is gone by then.
+    // As a page of an older client, or one that is closed by then.
     await page.evaluate(() => {
       ServiceWorker.prototype.postMessage = () => undefined;
     });
     app.seen.length = 0;
     const methods = ['GET', 'PUT', 'POST'];
-    const answers = Promise.all(methods.map((method) => held(page, method, `ended-${method}`)));
-    expect(await answers).toEqual([FAILED, FAILED, FAILED]);
-    for (const method of methods) expect(app.brokenOff).toContain(`ended-${method}`);
+    const responses = Promise.all(methods.map((method) => held(page, method, `ended-${method}`)));
+    expect(await responses).toEqual([FAILED, FAILED, FAILED]);
+    for (const method of methods) expect(app.cutOff).toContain(`ended-${method}`);
     expect(app.seen.toSorted()).toEqual(
       methods.toSorted().map((method) => `${method} /api/v1/test/held?id=ended-${method}`),
     );
@@ -180,18 +181,18 @@ describe.skipIf(!FIREFOX)('an unchanged app and the service worker in Firefox', 
     await app.startRelay({ PUBLIC_FILES: 'off' }); // the app serves another version of the worker then
     // Not the first after the restart: a POST on a connection that has just died fails, since it may have run.
     expect(await page.evaluate(async () => (await fetch('/api/v1/notes')).status)).toBe(200);
-    const answer = held(page, 'POST', 'update');
-    await Promise.race([app.reached('update'), answer.then((text) => expect.unreachable(text))]);
+    const response = held(page, 'POST', 'update');
+    await Promise.race([app.reached('update'), response.then((text) => expect.unreachable(text))]);
     expect(await page.evaluate(updateWorker)).toEqual(['activated', 'installed']);
     app.release();
-    expect(await answer).toBe('answer to update');
+    expect(await response).toBe('answer to update');
     await page.waitForFunction(isOldWorkerGone);
     expect(await page.evaluate(async () => (await fetch('/api/v1/notes')).status)).toBe(200);
     expect(app.ran.filter((id) => id === 'update')).toHaveLength(1);
   });
 });
 
-/** What a user does, from signing in to the posted form; ends on the page that the form leads to. */
+/** The steps of a user, from signing in to the posted form; ends on the page that the form leads to. */
 async function useEverything(page: FirefoxPage, folder: string): Promise<void> {
   const fill = (selector: string, text: string): Promise<void> =>
     page.evaluate(

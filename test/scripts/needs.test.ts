@@ -1,4 +1,4 @@
-// What `npm test -- FILE` installs for a file, and that the list of programs is whole.
+// The programs that `npm test -- FILE` installs for a file, and that the list of programs is whole.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { IMAGE_TOOLS, TOOLS, type ToolName } from '@mte-relay/testing/tools';

@@ -23,7 +23,7 @@ function resource(apiVersion: string, kind: string, spec: object): object {
   ]);
 }
 
-/** What a policy of Application Gateway for Containers says, and of which object. */
+/** The content of a policy of Application Gateway for Containers, and its target. */
 function policy(kind: string, target: { readonly group: string; readonly kind: string }, config: object): object {
   const targetRef = object(
     { group: { const: target.group }, kind: { const: target.kind }, name: text, namespace: text },

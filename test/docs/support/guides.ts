@@ -1,5 +1,5 @@
 // Snippets of the guides, run as they stand: in Node, Deno or Bun, in a page of a real browser, or in a shell. Only the relay's address
-// and the pin are replaced; what "prints:" comments say must be what is printed.
+// and the pin are replaced; the text of "prints:" comments must be what is printed.
 import { execFile } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -28,7 +28,7 @@ export interface Guide {
   readonly code: string;
 }
 
-/** The snippets of a document that say where they run. */
+/** The snippets of a document that name where they run. */
 export function guidesIn(document: string): Guide[] {
   const text = readFileSync(join(ROOT, 'docs', document), 'utf8');
   const guides: Guide[] = [];
@@ -58,7 +58,7 @@ export class GuideStage {
   readonly #pages: Server;
   readonly #relay: Relay;
   readonly #relayPort: number;
-  /** What the API was asked. */
+  /** The requests that the API received. */
   readonly seen: string[];
   #script = '';
 
@@ -94,7 +94,7 @@ export class GuideStage {
     return writtenFor(guide, this.#relay.pin, `localhost:${this.#relayPort}`);
   }
 
-  /** What it printed, by lines. */
+  /** Its output, by lines. */
   async inNode(guide: Guide): Promise<string[]> {
     return await this.#run(process.execPath, ['--input-type=module', '--eval', this.prepared(guide)]);
   }

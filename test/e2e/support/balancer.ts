@@ -9,7 +9,7 @@ export interface Balancer {
   close(): void;
 }
 
-/** A relay that refuses the connection is passed over; one that breaks off breaks the client's connection off. */
+/** A relay that refuses the connection is passed over; one that closes its connection closes the client's. */
 export async function startBalancer(relayPorts: () => readonly number[]): Promise<Balancer> {
   const counts: number[] = [];
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });
@@ -34,11 +34,11 @@ export async function startBalancer(relayPorts: () => readonly number[]): Promis
           headers,
           agent,
         });
-        out.on('response', (answer) => {
+        out.on('response', (response) => {
           counts[index] = (counts[index] ?? 0) + 1;
-          res.writeHead(answer.statusCode as number, answer.rawHeaders);
-          answer.pipe(res);
-          answer.on('error', () => res.destroy());
+          res.writeHead(response.statusCode as number, response.rawHeaders);
+          response.pipe(res);
+          response.on('error', () => res.destroy());
         });
         out.on('error', (error: NodeJS.ErrnoException) => {
           // Only what certainly was not sent goes elsewhere.

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { printed, startProgram } from '@mte-relay/testing/processes';
 import { toolPath } from '@mte-relay/testing/tools';
 
-/** Where `npm test` found tcpdump. Capturing also needs the right to; without it the test says so and is skipped. */
+/** Where `npm test` found tcpdump. Capturing also needs the right to; without it the test is skipped with the reason. */
 export const TCPDUMP: string | undefined = toolPath('tcpdump');
 
 const BUFFER_KIB = 262_144; // so that the kernel drops nothing at loopback speed

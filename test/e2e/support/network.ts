@@ -6,22 +6,22 @@ import { type RunningProcess, startProgram } from '@mte-relay/testing/processes'
 import { toolPath } from '@mte-relay/testing/tools';
 
 const ROOT = join(import.meta.dirname, '../../..');
-/** Where `npm test` found `ip` of iproute2. Namespaces also need the right to; without it the test says so and is skipped. */
+/** Where `npm test` found `ip` of iproute2. Namespaces also need the right to; without it the test is skipped with the reason. */
 export const IP: string | undefined = toolPath('ip');
 
-/** Where the far side is reached: behind its end of the wire, so that it also answers for a network that it has lost. */
+/** Where the far side is reached: behind its end of the wire, so that it also stands for a network that it has lost. */
 export const FAR_ADDRESS = '10.78.0.2';
 const FAR_END = '10.77.0.2';
 const NEAR_END = '10.77.0.1';
 
 /** How the far side goes and comes back, by the error that a connection then ends with. */
 const LOSSES = {
-  /** It does not answer for its address any more (ARP). */
+  /** It no longer replies for its address (ARP). */
   EHOSTUNREACH: {
     lose: { far: 'link set wire arp off', near: 'neigh flush dev wire' },
     mend: { far: 'link set wire arp on' },
   },
-  /** Its end of the wire answers that it has no route (ICMP, RFC 792). */
+  /** Its end of the wire replies that it has no route (ICMP, RFC 792). */
   ENETUNREACH: {
     lose: { far: `addr del ${FAR_ADDRESS}/32 dev lo` },
     mend: { far: `addr add ${FAR_ADDRESS}/32 dev lo` },

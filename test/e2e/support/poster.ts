@@ -1,5 +1,5 @@
 // A client that posts to the relay of its arguments (URL, pin) once for each line of its input: its size in bytes. It
-// prints what fetch fails with, then waits for another line, then prints what the caller is told.
+// prints what fetch fails with, then waits for another line, then prints the outcome for the caller.
 import { createInterface } from 'node:readline';
 import { createRelayClient, type RelayClientError } from '@mte-relay/client';
 

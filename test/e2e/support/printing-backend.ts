@@ -6,6 +6,6 @@ const server = createServer((req, res) => {
   console.log(`ran ${req.method} ${req.url}`);
   req.resume();
   req.on('end', () => res.end('ok'));
-  req.on('error', () => undefined); // it broke off
+  req.on('error', () => undefined); // it was cut off
 });
 server.listen(0, () => console.log(`listening on ${(server.address() as AddressInfo).port}.`));

@@ -1,5 +1,5 @@
 // Two relay processes of one identity behind a balancer, an upstream that logs what it ran, and the check that this
-// log agrees with everything that a client was told.
+// log agrees with every outcome at a client.
 import { createRelayClient, type RelayClient, RelayClientError } from '@mte-relay/client';
 import { contentOf } from '@mte-relay/testing/content';
 import { printed } from '@mte-relay/testing/processes';
@@ -59,44 +59,44 @@ export async function startRelayPair(environment: Record<string, string>): Promi
   };
 }
 
-/** What a client was told of many requests, by id. */
-export interface Told {
-  readonly answered: string[];
+/** The outcomes of many requests at a client, by id. */
+export interface Outcomes {
+  readonly responded: string[];
   readonly mayHaveRun: string[];
   readonly didNotRun: string[];
-  /** What was said of each of the latter two, for people. */
+  /** The error of each of the latter two, for people. */
   readonly failures: string[];
 }
 
-/** Posts this many ids at once. `meanwhile` begins when a quarter has been answered; both are waited for. */
-export async function postAll(client: RelayClient, count: number, meanwhile: () => Promise<void>): Promise<Told> {
-  const told: Told = { answered: [], mayHaveRun: [], didNotRun: [], failures: [] };
-  const { promise: underWay, resolve: quarterAnswered } = Promise.withResolvers<void>();
+/** Posts this many ids at once. `meanwhile` begins when a quarter has its responses; both are waited for. */
+export async function postAll(client: RelayClient, count: number, meanwhile: () => Promise<void>): Promise<Outcomes> {
+  const outcomes: Outcomes = { responded: [], mayHaveRun: [], didNotRun: [], failures: [] };
+  const { promise: underWay, resolve: quarterResponded } = Promise.withResolvers<void>();
   const post = async (id: string): Promise<void> => {
     try {
       const response = await client.fetch(`/orders/${id}`, { method: 'POST', body: id });
       const text = await response.text();
-      // Nothing here answers in the relay's own name: the upstream never fails.
+      // No response is the relay's own: the upstream never fails.
       expect([response.status, text]).toEqual([200, `/orders/${id} ${id}`]);
-      told.answered.push(id);
-      if (told.answered.length === Math.floor(count / 4)) quarterAnswered();
+      outcomes.responded.push(id);
+      if (outcomes.responded.length === Math.floor(count / 4)) quarterResponded();
     } catch (error) {
       if (!(error instanceof RelayClientError)) throw error;
-      told[error.mayHaveRun ? 'mayHaveRun' : 'didNotRun'].push(id);
-      told.failures.push(`${id}: ${error.code} ${error.message}`);
+      outcomes[error.mayHaveRun ? 'mayHaveRun' : 'didNotRun'].push(id);
+      outcomes.failures.push(`${id}: ${error.code} ${error.message}`);
     }
   };
   const posts = Promise.all(Array.from({ length: count }, (_, i) => post(`order-${i}`)));
   await Promise.all([underWay.then(meanwhile), posts]);
-  return told;
+  return outcomes;
 }
 
-/** No id ran twice, every answered one ran, and none ran that was said not to have. */
-export function expectTruth(told: Pick<Told, 'answered' | 'didNotRun'>, ran: readonly string[]): void {
+/** No id ran twice, every one with a response ran, and none ran that a client reported as not run. */
+export function expectTruth(outcomes: Pick<Outcomes, 'responded' | 'didNotRun'>, ran: readonly string[]): void {
   const distinct = new Set(ran);
   expect(distinct.size).toBe(ran.length);
-  expect(told.answered.filter((id) => !distinct.has(id))).toEqual([]);
-  expect(told.didNotRun.filter((id) => distinct.has(id))).toEqual([]);
+  expect(outcomes.responded.filter((id) => !distinct.has(id))).toEqual([]);
+  expect(outcomes.didNotRun.filter((id) => distinct.has(id))).toEqual([]);
 }
 
 export function sdk(relays: Pick<RelayPair, 'url' | 'pin'>): RelayClient {

@@ -1,4 +1,4 @@
-// What runs in the page of an app behind the service worker, whichever browser it is.
+// The code that runs in the page of an app behind the service worker, whichever browser it is.
 
 declare global {
   /** The worker that looked after the page before {@link updateWorker}. */

@@ -1,4 +1,4 @@
-// What is typed into the app of examples/service-worker-app, and the search for it in a capture of the wire.
+// The texts typed into the app of examples/service-worker-app, and the search for it in a capture of the wire.
 import { expect } from 'vitest';
 
 export const PASSWORD = 'only-the-api-reads-this';

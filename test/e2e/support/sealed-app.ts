@@ -29,8 +29,8 @@ export interface ServedApp {
   readonly seenDirect: string[];
   /** Ids under which `POST`, `PUT` or `GET /api/v1/test/held?id=…` ran; each waits for {@link SealedApp.release}. */
   readonly ran: string[];
-  /** Ids whose request was broken off before it was answered. */
-  readonly brokenOff: string[];
+  /** Ids whose connection closed before the response was complete. */
+  readonly cutOff: string[];
   release(): void;
   /** Resolves when the request of this id has reached the API. */
   reached(id: string): Promise<void>;
@@ -42,7 +42,7 @@ export interface ServedApp {
 
 export interface SealedApp extends ServedApp {
   readonly browser: OpenBrowser;
-  /** What the page has printed to its console. */
+  /** The lines that the page has printed to its console. */
   readonly printed: string[];
   /** Has the browser end every worker, as it does when memory is short. */
   stopWorkers(): Promise<void>;
@@ -82,7 +82,7 @@ export async function serveSealedApp(): Promise<ServedApp> {
     seen,
     seenDirect,
     ran: held.ran,
-    brokenOff: held.brokenOff,
+    cutOff: held.cutOff,
     release: () => held.release(),
     async reached(id) {
       while (!held.ran.includes(id)) await sleep(10);
@@ -125,19 +125,19 @@ export async function openSealed(page: Page, origin: string): Promise<void> {
   await page.waitForSelector('html[data-sealed]');
 }
 
-/** Requests that wait for a word. */
+/** Requests that wait for the release. */
 class Held {
   readonly ran: string[] = [];
-  readonly brokenOff: string[] = [];
+  readonly cutOff: string[] = [];
   #gate = Promise.withResolvers<void>();
 
   watch(id: string, res: ServerResponse): void {
     res.on('close', () => {
-      if (!res.writableFinished) this.brokenOff.push(id);
+      if (!res.writableFinished) this.cutOff.push(id);
     });
   }
 
-  async answer(id: string, res: ServerResponse): Promise<void> {
+  async respond(id: string, res: ServerResponse): Promise<void> {
     this.ran.push(id);
     this.watch(id, res);
     await this.#gate.promise;
@@ -154,16 +154,16 @@ class Held {
 function withTestRoutes(app: Server, seen: string[], held: Held): Server {
   return createServer((req, res) => {
     if (req.url?.startsWith('/api/')) seen.push(`${req.method} ${req.url}`);
-    void answerTest(req, res, held).then((answered) => answered || app.emit('request', req, res));
+    void respondToTest(req, res, held).then((handled) => handled || app.emit('request', req, res));
   });
 }
 
-async function answerTest(req: IncomingMessage, res: ServerResponse, held: Held): Promise<boolean> {
+async function respondToTest(req: IncomingMessage, res: ServerResponse, held: Held): Promise<boolean> {
   const { pathname, searchParams } = new URL(req.url ?? '', 'http://app');
   switch (pathname) {
     case '/api/v1/test/held':
       for await (const _ of req);
-      await held.answer(searchParams.get('id') ?? '', res);
+      await held.respond(searchParams.get('id') ?? '', res);
       return true;
     case '/api/v1/test/redirect':
       for await (const _ of req);

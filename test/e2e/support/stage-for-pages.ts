@@ -1,5 +1,5 @@
-// What a page of another origin needs to call a relay: an app server with the client's bundle, and, in front of the
-// relay, a counter of every HTTP request that reaches the wire, preflights included.
+// The servers behind a page of another origin: an app server with the client's bundle, and, in front of the relay, a
+// counter of every HTTP request that reaches the wire, preflights included.
 import { readFileSync } from 'node:fs';
 import { createServer, request as httpRequest, type RequestListener } from 'node:http';
 import { join } from 'node:path';
@@ -24,9 +24,9 @@ export interface PageStage {
   close(): Promise<void>;
 }
 
-/** @param answer the backend. @param bundle file of packages/client/dist that exports createRelayClient. */
-export async function startPageStage(answer: RequestListener, bundle: string): Promise<PageStage> {
-  const backend = createServer(answer);
+/** @param backendListener the backend. @param bundle file of packages/client/dist that exports createRelayClient. */
+export async function startPageStage(backendListener: RequestListener, bundle: string): Promise<PageStage> {
+  const backend = createServer(backendListener);
   const wire: string[] = [];
   const loaded: string[] = [];
   let relayPort = 0;
@@ -34,9 +34,9 @@ export async function startPageStage(answer: RequestListener, bundle: string): P
     wire.push(`${req.method} ${req.url}`);
     const onward = httpRequest(
       { port: relayPort, method: req.method, path: req.url, headers: req.headers },
-      (answered) => {
-        res.writeHead(answered.statusCode as number, answered.rawHeaders);
-        answered.pipe(res);
+      (response) => {
+        res.writeHead(response.statusCode as number, response.rawHeaders);
+        response.pipe(res);
       },
     );
     onward.on('error', () => res.destroy());

@@ -55,7 +55,7 @@ async function main(): Promise<void> {
   print(JSON.stringify({ name: 'seen', seen: [...backend.seen], bodies }));
 }
 
-/** What only React Native has: its FormData with a file of the device, and its Blob, which it makes of text alone. */
+/** Only React Native has these: its FormData with a file of the device, and its Blob, which it makes of text alone. */
 async function sendBodies(fetch: typeof globalThis.fetch): Promise<void> {
   const form = new FormData();
   form.append('note', 'grüße');

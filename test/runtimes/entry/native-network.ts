@@ -1,4 +1,4 @@
-// What React Native's native code does for XMLHttpRequest, with a relay in the engine where it would open a socket.
+// The part of React Native's native code for XMLHttpRequest, with a relay in the engine where it would open a socket.
 import type { MiniRelay } from '@mte-relay/testing/mini-relay';
 import RCTDeviceEventEmitter from 'react-native/Libraries/EventEmitter/RCTDeviceEventEmitter';
 

@@ -7,7 +7,7 @@ import { notesApi } from '../support/notes-api.ts';
 import { connectTo } from './native-network.ts';
 
 declare global {
-  /** Put in front of the bundle by the test, which tells the quick start its pin. */
+  /** Put in front of the bundle by the test, which gives the quick start its pin. */
   var RELAY_SEED: readonly number[];
 }
 

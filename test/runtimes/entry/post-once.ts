@@ -1,4 +1,4 @@
-// A client that sends a GET to the relay of its arguments (URL, pin), then a POST, and prints what the caller is told.
+// A client that sends a GET to the relay of its arguments (URL, pin), then a POST, and prints its outcome.
 import { createRelayClient, type RelayClientError } from '@mte-relay/client';
 
 const [url, pin] = process.argv.slice(2) as [string, string];
@@ -8,9 +8,9 @@ const PAUSE_MS = 200;
 const client = createRelayClient(url, { pins: [pin] });
 await (await client.fetch('/')).text();
 await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-const told = await client.fetch('/pay', { method: 'POST', body: 'amount=1' }).then(
+const outcome = await client.fetch('/pay', { method: 'POST', body: 'amount=1' }).then(
   ({ status }) => `${status}`,
   ({ code, mayHaveRun }: RelayClientError) => `${code} ${mayHaveRun}`,
 );
-console.log(told);
+console.log(outcome);
 client.close();

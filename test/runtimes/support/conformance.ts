@@ -25,7 +25,7 @@ export const ROOT = join(import.meta.dirname, '../../..');
 export const INSTALLED = join(import.meta.dirname, '../node_modules');
 const RUN_TIMEOUT_MS = 240_000;
 
-/** What a runtime gave, and what the backend saw of it, by the name of the case. */
+/** The outcomes of a runtime, with the requests that the backend saw, by the name of the case. */
 export interface RuntimeRun {
   readonly relayUrl: string;
   readonly reports: readonly CaseReport[];
@@ -118,7 +118,7 @@ interface Surroundings {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** What a command prints. Throws with its complaints when it fails. */
+/** The output of a command. Throws with its error output when it fails. */
 export async function outputOf(
   command: string,
   args: readonly string[],

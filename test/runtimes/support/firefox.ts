@@ -10,9 +10,9 @@ import { INSTALLED } from './conformance.ts';
 export const FIREFOX: string | undefined = toolPath('firefox');
 
 const START_TIMEOUT_MS = 60_000;
-const ANSWER_TIMEOUT_MS = 240_000;
+const RESPONSE_TIMEOUT_MS = 240_000;
 
-/** What is used of puppeteer-core, which lies in the package of the runtimes. */
+/** The used part of puppeteer-core, which lies in the package of the runtimes. */
 interface Puppeteer {
   launch(options: object): Promise<{
     newPage(): Promise<FirefoxPage>;
@@ -51,7 +51,7 @@ export async function openFirefox(
     headless: true,
     userDataDir: profile,
     extraPrefsFirefox: preferences,
-    protocolTimeout: ANSWER_TIMEOUT_MS,
+    protocolTimeout: RESPONSE_TIMEOUT_MS,
     timeout: START_TIMEOUT_MS,
   });
   return {

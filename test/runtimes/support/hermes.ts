@@ -15,7 +15,7 @@ const ENGINE_OPTIONS = ['-O', '-w', '-Xes6-promise=1', '-Xmicrotask-queue=1'];
 const RANDOM_BYTES = 200_000;
 
 /**
- * What a bundle printed.
+ * The output of a bundle.
  * @param app whose Metro bundles: a folder of examples.
  * @param entry from the root.
  * @param globals set before, by name.
@@ -48,7 +48,7 @@ export async function runInHermes(
   }
 }
 
-/** What a quick start prints, by lines, bundled by the app that it is for. Randomness comes from native code, as there. */
+/** The output of a quick start by lines, bundled by its app. Randomness comes from native code, as there. */
 export async function quickStartInHermes(guide: Guide): Promise<string[]> {
   const seed = randomBytes(32);
   const { pin } = await MiniRelay.start({ suite: nobleSuite(), keyPair }, notesApi, new Uint8Array(seed));

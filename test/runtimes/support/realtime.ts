@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { realtimeApi } from '../../e2e/support/realtime-api.ts';
 import { outputOf, ROOT } from './conformance.ts';
 
-/** What the scripts of test/e2e/support/realtime-scripts.ts wrote down. */
+/** The records of the scripts of test/e2e/support/realtime-scripts.ts. */
 export interface RealtimeSeen {
   readonly webSocket: readonly string[];
   readonly eventStreams: readonly (readonly string[])[];
