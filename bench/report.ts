@@ -129,7 +129,7 @@ function quietness(summaries: readonly Summary[]): string {
 function verdict(summaries: readonly Summary[]): string {
   const requests = summaries.reduce((total, summary) => total + summary.requests, 0);
   const failures = summaries.reduce((total, summary) => total + summary.failureCount, 0);
-  return `correctness: ${failures} of ${requests} responses were missing, not 200, or not what the upstream sent`;
+  return `correctness: ${failures} of ${requests} measured responses were missing, not 200, or other than sent`;
 }
 
 /** One line. Units are in the names; every spread has median, min and max over the rounds. */
