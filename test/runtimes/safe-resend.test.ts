@@ -2,7 +2,7 @@
 // and show the failure of that one alone.
 import { join } from 'node:path';
 import { MESSAGE_TYPE_EXCHANGE } from '@mte-relay/protocol';
-import { type OuterAnswer, TestRelay } from '@mte-relay/testing/test-relay';
+import { type IntermediaryResponse, TestRelay } from '@mte-relay/testing/test-relay';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { INSTALLED, outputOf } from './support/conformance.ts';
 
@@ -13,7 +13,7 @@ const RUNTIMES: [string, string, string[]][] = [
 ];
 
 /** Without a response the connection is reset. */
-const RESPONSES: [string, OuterAnswer | undefined][] = [
+const RESPONSES: [string, IntermediaryResponse | undefined][] = [
   ['resets the connection', undefined],
   ['responds 421', { status: 421, headers: { connection: 'close' }, body: new Uint8Array(0) }],
 ];
@@ -33,7 +33,7 @@ describe.each(RUNTIMES)('a POST in %s', (_name, command, options) => {
     async (_what, response) => {
       const relay = await setUp();
       let exchanges = 0;
-      relay.box = async ({ header, forward }) => {
+      relay.intermediary = async ({ header, forward }) => {
         const forwarded = await forward();
         if (header?.type !== MESSAGE_TYPE_EXCHANGE) return forwarded;
         exchanges += 1;
@@ -48,7 +48,7 @@ describe.each(RUNTIMES)('a POST in %s', (_name, command, options) => {
 
   test('has not run when its connection is refused', async () => {
     const relay = await setUp();
-    relay.box = async ({ header, forward }) => {
+    relay.intermediary = async ({ header, forward }) => {
       const forwarded = await forward();
       if (header?.type !== MESSAGE_TYPE_EXCHANGE) return forwarded;
       relay.refuseConnections();

@@ -58,27 +58,27 @@ function onwardOf({ method, url: path, headers }: IncomingMessage): ClientReques
   return request({ port: relay.port, host: '127.0.0.1', method, path, headers: others });
 }
 
-/** Passes requests on to the relay, and lets the test change the answer's fields. */
-function box(change: (headers: Record<string, string | string[] | undefined>) => void): RequestListener {
+/** Passes requests on to the relay, and lets the test change the response's fields. */
+function intermediary(change: (headers: Record<string, string | string[] | undefined>) => void): RequestListener {
   return (req, res) => {
     const onward = onwardOf(req);
-    onward.on('response', (answer) => {
-      const headers = { ...answer.headers };
+    onward.on('response', (response) => {
+      const headers = { ...response.headers };
       change(headers);
-      res.writeHead(answer.statusCode as number, headers);
-      answer.pipe(res);
+      res.writeHead(response.statusCode as number, headers);
+      response.pipe(res);
     });
     onward.on('error', () => res.destroy());
     req.pipe(onward);
   };
 }
 
-/** Passes requests on, and each answer once it is whole, as gateways do that buffer. */
-const gatheringBox: RequestListener = (req, res) => {
+/** Passes requests on, and each response once it is whole, as gateways do that buffer. */
+const bufferingIntermediary: RequestListener = (req, res) => {
   const onward = onwardOf(req);
-  onward.on('response', async (answer) => {
-    const body = await contentOf(answer).catch(() => undefined);
-    if (body) res.writeHead(answer.statusCode as number, answer.headers).end(body);
+  onward.on('response', async (response) => {
+    const body = await contentOf(response).catch(() => undefined);
+    if (body) res.writeHead(response.statusCode as number, response.headers).end(body);
     else res.destroy();
   });
   onward.on('error', () => res.destroy());
@@ -86,7 +86,7 @@ const gatheringBox: RequestListener = (req, res) => {
   req.pipe(onward);
 };
 
-describe('what answers', () => {
+describe('the server at the address', () => {
   test('nothing that listens is 7, and where to look', async () => {
     const { exitCode, found } = await examine(urlOf(await freePort()));
     expect(exitCode).toBe(7);
@@ -177,16 +177,16 @@ describe('event streams', () => {
   test.each([
     ['that ends', 'warning', /everything arrived at once/],
     ['that goes on', 'warning', /nothing arrived within 8 s/],
-  ] as const)('one %s is named when a box gathers it', async (kind, state, saw) => {
+  ] as const)('one %s is named when an intermediary buffers it', async (kind, state, saw) => {
     backend.handler = (_req, res) => {
       res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: one\n\n');
       if (kind === 'that ends') setTimeout(() => res.end('data: two\n\n'), 300);
     };
-    const port = await serve(createServer(gatheringBox));
+    const port = await serve(createServer(bufferingIntermediary));
     const options = ['--pin', relay.pin, '--stream', '/events'];
     const { exitCode, found } = await examine(`http://127.0.0.1:${port}`, ...options);
     expect(found['response stream']).toEqual(finding(state, saw, /buffers responses/));
-    expect(exitCode).toBe(3); // this box knows no WebSockets either
+    expect(exitCode).toBe(3); // this intermediary does not pass WebSockets either
   });
 });
 
@@ -212,7 +212,7 @@ describe('the upstream', () => {
     );
   });
 
-  test('one that does not answer is the relay’s own 504', async () => {
+  test('one that does not respond is the relay’s own 504', async () => {
     const slow = await relayProcessTo(backend.url, { UPSTREAM_HEADERS_TIMEOUT_MS: '200' });
     backend.handler = () => undefined;
     const { found } = await examine(slow.url, '--pin', slow.pin, '--path', '/health');
@@ -276,10 +276,10 @@ describe('pages and clocks', () => {
     expect(found['WebSocket']).toEqual(finding('failed', /403 origin-refused/, /CORS_ORIGINS/));
   });
 
-  test('a Date that is an hour off is the box’s, where the relay’s own clock is right', async () => {
+  test('a Date that is an hour off is the intermediary’s, where the relay’s own clock is right', async () => {
     const port = await serve(
       createServer(
-        box((headers) => {
+        intermediary((headers) => {
           headers['date'] = new Date(Date.now() + 3_600_000).toUTCString();
         }),
       ),
@@ -289,8 +289,8 @@ describe('pages and clocks', () => {
     expect(found['response clock']).toEqual(finding('failed', /3[56]\d\d s ahead of the relay/, /NTP/));
   });
 
-  test('a clock of the relay, or of this machine, that is minutes off is told once and not as a box’s', async () => {
-    const pass = box(() => undefined);
+  test('a clock of the relay, or of this machine, that is minutes off is reported once and not as an intermediary’s', async () => {
+    const pass = intermediary(() => undefined);
     const port = await serve(
       createServer((req, res) => {
         if (!req.url?.startsWith('/api/mte-echo')) return pass(req, res);
@@ -308,7 +308,7 @@ describe('pages and clocks', () => {
   test('a cache that keeps discovery for a day is named', async () => {
     const port = await serve(
       createServer(
-        box((headers) => {
+        intermediary((headers) => {
           headers['cache-control'] = 'public, max-age=86400';
         }),
       ),
@@ -364,7 +364,7 @@ describe.skipIf(!OPENSSL)('certificates', () => {
     const port = await serve(
       createTlsServer(
         files,
-        box(() => undefined),
+        intermediary(() => undefined),
       ),
     );
     const httpPort = await serve(
@@ -409,7 +409,7 @@ describe.skipIf(!OPENSSL)('certificates', () => {
     const port = await serve(
       createTlsServer(
         files,
-        box(() => undefined),
+        intermediary(() => undefined),
       ),
     );
     const { output } = await runDoctorWith(
@@ -426,7 +426,7 @@ describe.skipIf(!OPENSSL)('certificates', () => {
     const unpinned = await serve(
       createTlsServer(
         files,
-        box(() => undefined),
+        intermediary(() => undefined),
       ),
     );
     const { output } = await runDoctor(
@@ -443,14 +443,14 @@ describe.skipIf(!OPENSSL)('certificates', () => {
     expect(backend.ran).toEqual([]);
   });
 
-  test('a box that shows the good certificate once, and then its own, is told no path', async () => {
+  test('an intermediary that shows the good certificate once, and then its own, gets no path', async () => {
     const ports: { port: number }[] = [];
     // The first connection asks only whether the port is open, the second one for the certificate.
     for (const name of ['other', 'good']) {
       const files = { key: readFileSync(file(`${name}.key`)), cert: readFileSync(file(`${name}.pem`)) };
       const server = createTlsServer(
         files,
-        box(() => undefined),
+        intermediary(() => undefined),
       );
       ports.push({ port: await serve(server) });
     }

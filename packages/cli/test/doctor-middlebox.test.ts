@@ -55,7 +55,7 @@ describe.skipIf(!NGINX)(`behind nginx${NGINX ? '' : ' (skipped: no nginx)'}`, ()
     expect(found['sealed call']).toEqual(finding('failed', /400 unopenable/, /changes bytes/));
   });
 
-  test('answers that are compressed are named', async () => {
+  test('responses that are compressed are named', async () => {
     const { found } = await through(`gzip on; gzip_min_length 0; gzip_types application/mte-relay; gzip_proxied any;
       location / { proxy_pass $relay; }`);
     expect(found['sealed call']).toEqual(finding('failed', /compresses sealed responses \(gzip\)/, /compression/));
@@ -96,7 +96,7 @@ describe.skipIf(!NGINX)(`behind nginx${NGINX ? '' : ' (skipped: no nginx)'}`, ()
   test.each([
     ['Origin', 'proxy_set_header Origin "";'],
     ['its CORS fields', 'proxy_hide_header Access-Control-Allow-Origin;'],
-  ])('%s taken off is the box’s fault, not that of CORS_ORIGINS', async (_, directive) => {
+  ])('%s taken off is the intermediary’s fault, not that of CORS_ORIGINS', async (_, directive) => {
     const { found } = await through(`location / { proxy_pass $relay; ${directive} }`, '--origin', ORIGIN);
     expect(found['CORS']).toEqual(finding('failed', /the origin is not allowed/, /an intermediary drops/));
   });
@@ -121,7 +121,7 @@ describe.skipIf(!NGINX)(`behind nginx${NGINX ? '' : ' (skipped: no nginx)'}`, ()
     expect(found['sealed call']?.state).toBe('ok');
   });
 
-  test('a relay that is not there is the box’s 502', async () => {
+  test('an unreachable relay is the intermediary’s 502', async () => {
     const url = await startNginx(`http://127.0.0.1:${await freePort()}`, 'location / { proxy_pass $relay; }');
     const { exitCode, found } = await examine(url);
     expect(exitCode).toBe(3);

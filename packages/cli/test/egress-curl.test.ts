@@ -128,7 +128,7 @@ describe.skipIf(!CURL)(`curl${CURL ? '' : ' (skipped: no curl)'}`, () => {
     await until(() => ended, 1_000);
   });
 
-  test('--max-time ends the work of the backend before it has answered', async () => {
+  test('--max-time ends the work of the backend before it has responded', async () => {
     let ended = false;
     backend.handler = (_req, res) => {
       res.on('close', () => {
@@ -139,7 +139,7 @@ describe.skipIf(!CURL)(`curl${CURL ? '' : ' (skipped: no curl)'}`, () => {
     await until(() => ended, 1_000);
   });
 
-  test('HEAD gives the fields of the answer, its length among them, and no body', async () => {
+  test('HEAD gives the fields of the response, its length among them, and no body', async () => {
     backend.handler = (_req, res) => res.writeHead(200, { 'content-length': 12_345, etag: '"e"' }).end();
     const { code, stdout } = await curl(['--head', `${url}/x`]);
     expect(code).toBe(0);

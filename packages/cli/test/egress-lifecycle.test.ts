@@ -67,10 +67,10 @@ test('while the relay is down callers are told 503 that nothing ran; ready is sa
   await first.stop('SIGKILL');
   const egress = endsWithTest(spawnEgress(['--relay', urlOf(port), '--pin', first.pin]));
   const url = await listeningAt(egress);
-  const answer = await call(url, '/early', { method: 'POST' });
-  expect(answer).toMatchObject({ status: 503, headers: { 'content-type': 'application/problem+json' } });
-  expect(answer.headers['retry-after']).toMatch(/^\d+$/);
-  expect(JSON.parse(answer.body.toString())).toMatchObject({ status: 503, code: 'unreachable', mayHaveRun: false });
+  const response = await call(url, '/early', { method: 'POST' });
+  expect(response).toMatchObject({ status: 503, headers: { 'content-type': 'application/problem+json' } });
+  expect(response.headers['retry-after']).toMatch(/^\d+$/);
+  expect(JSON.parse(response.body.toString())).toMatchObject({ status: 503, code: 'unreachable', mayHaveRun: false });
   expect(egress.output()).toContain('ECONNREFUSED');
   expect(egress.output()).not.toMatch(/^ready/m);
 
@@ -102,35 +102,38 @@ test("inside the seal the request names the relay's authority, and nothing names
 
 test('a swallowed POST is 502 and may have run; it is not sent again', async () => {
   const relay = await testRelay();
-  relay.box = async (outer) => {
-    const answer = await outer.forward();
-    if (!outer.header) return answer;
-    return outer.header.type === 1 ? undefined : answer;
+  relay.intermediary = async (outer) => {
+    const response = await outer.forward();
+    if (!outer.header) return response;
+    return outer.header.type === 1 ? undefined : response;
   };
-  const answer = await call(await egressTo(relay), '/pay', { method: 'POST', headers: { 'content-length': 1 } }, 'x');
-  expect(answer).toMatchObject({ status: 502, headers: { 'mte-relay-failure': 'may-have-run' } });
-  expect(JSON.parse(answer.body.toString())).toMatchObject({ code: 'may-have-run', mayHaveRun: true });
+  const response = await call(await egressTo(relay), '/pay', { method: 'POST', headers: { 'content-length': 1 } }, 'x');
+  expect(response).toMatchObject({ status: 502, headers: { 'mte-relay-failure': 'may-have-run' } });
+  expect(JSON.parse(response.body.toString())).toMatchObject({ code: 'may-have-run', mayHaveRun: true });
   expect(relay.ran.length).toBe(1);
 });
 
 test('a relay that refuses for want of room is 503 with its Retry-After', async () => {
   const relay = await testRelay();
   const url = await egressTo(relay);
-  relay.box = async () => ({ status: 503, headers: { 'retry-after': '77' }, body: new Uint8Array(0) });
-  const answer = await call(url, '/');
-  expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '77', 'mte-relay-failure': 'relay-refused' } });
-  expect(JSON.parse(answer.body.toString())).toMatchObject({ code: 'relay-refused', outerStatus: 503 });
+  relay.intermediary = async () => ({ status: 503, headers: { 'retry-after': '77' }, body: new Uint8Array(0) });
+  const response = await call(url, '/');
+  expect(response).toMatchObject({
+    status: 503,
+    headers: { 'retry-after': '77', 'mte-relay-failure': 'relay-refused' },
+  });
+  expect(JSON.parse(response.body.toString())).toMatchObject({ code: 'relay-refused', outerStatus: 503 });
 });
 
 test.each([
   ['without a length', undefined],
   ['with one', [['content-length', '1000']] as const],
-])('an answer cut between relay and egress is cut for the caller: %s', async (_, headers) => {
+])('a response cut between relay and egress is cut for the caller: %s', async (_, headers) => {
   const relay = await testRelay();
   relay.upstream = () => ({ content: inPieces([new Uint8Array(1000)]), ...(headers && { headers }) });
-  relay.box = async (outer) => {
-    const answer = await outer.forward();
-    return outer.header ? { ...answer, cutAtBytes: 500 } : answer;
+  relay.intermediary = async (outer) => {
+    const response = await outer.forward();
+    return outer.header ? { ...response, cutAtBytes: 500 } : response;
   };
   await expect(call(await egressTo(relay), '/')).rejects.toThrow(/aborted/);
 });
@@ -140,8 +143,8 @@ test('a key that changes after ready is 502 pin-mismatch, and the egress goes on
   const url = await egressTo(relay);
   await relay.useKey(2);
   relay.forgetSessions();
-  const answer = await call(url, '/');
-  expect(answer).toMatchObject({ status: 502, headers: { 'mte-relay-failure': 'pin-mismatch' } });
+  const response = await call(url, '/');
+  expect(response).toMatchObject({ status: 502, headers: { 'mte-relay-failure': 'pin-mismatch' } });
   await relay.useKey(1);
   expect((await call(url, '/')).status).toBe(200);
 });

@@ -11,7 +11,7 @@ import { requiredSettings } from '@mte-relay/testing/settings';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { until } from '@mte-relay/testing/until';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Answer, call, type Egress, startEgress } from './support/egress.ts';
+import { type CallResponse, call, type Egress, startEgress } from './support/egress.ts';
 
 const UPLOAD_BYTES = 40_000_000;
 const MAX_CONCURRENT = 250;
@@ -108,7 +108,7 @@ test('bytes of field values come as they were, also when the content comes later
   expect((await call(url, '/later')).headers['x-latin']).toBe('\xe9');
 });
 
-test('status and field lines of the answer come as they were, cookies and trailers too', async () => {
+test('status and field lines of the response come as they were, cookies and trailers too', async () => {
   backend.handler = (_req, res) => {
     res.writeHead(418, [
       'Set-Cookie',
@@ -126,12 +126,12 @@ test('status and field lines of the answer come as they were, cookies and traile
     res.addTrailers({ 'x-sum': '42' });
     res.end();
   };
-  const answer = await call(url, '/');
-  expect(answer.status).toBe(418);
-  expect(answer.headers['set-cookie']).toEqual(['a=1; HttpOnly', 'b=2']);
-  expect(answer.rawHeaders.filter((_, at, raw) => raw[at - 1] === 'link')).toEqual(['<a>', '<b>']);
-  expect(answer.body.toString()).toBe('tea');
-  expect(answer.trailers).toEqual({ 'x-sum': '42' });
+  const response = await call(url, '/');
+  expect(response.status).toBe(418);
+  expect(response.headers['set-cookie']).toEqual(['a=1; HttpOnly', 'b=2']);
+  expect(response.rawHeaders.filter((_, at, raw) => raw[at - 1] === 'link')).toEqual(['<a>', '<b>']);
+  expect(response.body.toString()).toBe('tea');
+  expect(response.trailers).toEqual({ 'x-sum': '42' });
 });
 
 test('trailers of a request that announces them reach the backend, those of its own hop do not', async () => {
@@ -194,7 +194,7 @@ test('connections are kept: ten requests in a row use one', async () => {
   agent.destroy();
 });
 
-test('request and answer stream at the same time', async () => {
+test('request and response stream at the same time', async () => {
   backend.handler = (req, res) => {
     res.writeHead(200);
     req.pipe(res);
@@ -209,7 +209,7 @@ test('request and answer stream at the same time', async () => {
   await once(res.resume(), 'end');
 });
 
-test('the head of an answer does not wait for its content', async () => {
+test('the head of a response does not wait for its content', async () => {
   let send: () => void = () => undefined;
   backend.handler = (_req, res) => {
     res.writeHead(200, { etag: '"e"' }).flushHeaders();
@@ -300,7 +300,7 @@ test('a caller that breaks its upload off breaks it off upstream: it never looks
   expect(outcome).toBe('broken off');
 });
 
-test('an answer that the backend breaks off is broken off for the caller', async () => {
+test('a response that the backend cuts off is cut off for the caller', async () => {
   backend.handler = (_req, res) => {
     res.write('some of it');
     setTimeout(() => res.destroy(), 50);
@@ -312,16 +312,16 @@ test("a body beyond the relay's limit is the relay's 413", async () => {
   const relay = await relayProcessTo(backend.url, { REQUEST_BODY_MAX_BYTES: '1000' });
   const small = endsWithTest(await startEgress(['--relay', relay.url, '--pin', relay.pin]));
   backend.handler = (req, res) => req.resume().on('end', () => res.end());
-  const post = (bytes: number): Promise<Answer> => call(small.url, '/', { method: 'POST' }, Buffer.alloc(bytes));
+  const post = (bytes: number): Promise<CallResponse> => call(small.url, '/', { method: 'POST' }, Buffer.alloc(bytes));
   expect((await post(1000)).status).toBe(200);
   expect(await post(1001)).toMatchObject({ status: 413, headers: { 'mte-relay-failure': 'request-too-large' } });
 });
 
 test("the relay's own word on a path is passed on", async () => {
   const before = backend.ran.length;
-  const answer = await call(url, '/a/../b');
-  expect(answer).toMatchObject({ status: 400, headers: { 'mte-relay-failure': 'path-refused' } });
-  expect(JSON.parse(answer.body.toString())).toMatchObject({ code: 'path-refused', upstreamSaw: 'no' });
+  const response = await call(url, '/a/../b');
+  expect(response).toMatchObject({ status: 400, headers: { 'mte-relay-failure': 'path-refused' } });
+  expect(JSON.parse(response.body.toString())).toMatchObject({ code: 'path-refused', upstreamSaw: 'no' });
   expect(backend.ran.length).toBe(before);
 });
 
@@ -335,15 +335,15 @@ test('WebSocket is 501; another upgrade that is asked for is ignored', async () 
   expect(await upgrade('h2c')).toMatch(/^HTTP\/1\.1 200 [\s\S]*plain/);
 });
 
-test('CONNECT is 501, and what is no path is 400: the egress is no forward proxy', async () => {
+test('CONNECT is 501, and a target that is not a path is 400: the egress is not a forward proxy', async () => {
   const before = backend.ran.length;
   const connected = await exchangeRaw('CONNECT api.example:443 HTTP/1.1\r\nHost: api.example:443\r\n\r\n');
   expect(connected).toMatch(/^HTTP\/1\.1 501 /);
   expect(connected).toContain('"code":"connect-unsupported"');
   for (const target of ['http://api.example/x', '/x#y']) {
-    const answer = await exchangeRaw(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
-    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
-    expect(answer).toContain('"code":"target-unsupported","mayHaveRun":false');
+    const response = await exchangeRaw(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    expect(response).toMatch(/^HTTP\/1\.1 400 /);
+    expect(response).toContain('"code":"target-unsupported","mayHaveRun":false');
   }
   expect(backend.ran.length).toBe(before);
 });
@@ -351,12 +351,12 @@ test('CONNECT is 501, and what is no path is 400: the egress is no forward proxy
 test('too many fields are refused before anything is sent', async () => {
   const before = backend.ran.length;
   const headers = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`x-${i}`, 'v']));
-  const answer = await call(url, '/', { method: 'POST', headers });
-  expect(answer).toMatchObject({ status: 400, headers: { 'mte-relay-failure': 'misuse' } });
+  const response = await call(url, '/', { method: 'POST', headers });
+  expect(response).toMatchObject({ status: 400, headers: { 'mte-relay-failure': 'misuse' } });
   expect(backend.ran.length).toBe(before);
 });
 
-test('200 requests at a time are answered, each with its own answer', async () => {
+test('200 requests at a time get a response each, and each its own', async () => {
   let together = 0;
   let most = 0;
   backend.handler = async (req, res) => {
@@ -369,10 +369,12 @@ test('200 requests at a time are answered, each with its own answer', async () =
     }, 300);
   };
   const agent = new Agent({ maxSockets: 200 });
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     Array.from({ length: 200 }, (_, i) => call(url, `/${i}`, { method: 'POST', agent }, `body ${i}`)),
   );
-  expect(answers.map(({ body }) => body.toString())).toEqual(Array.from({ length: 200 }, (_, i) => `/${i} body ${i}`));
+  expect(responses.map(({ body }) => body.toString())).toEqual(
+    Array.from({ length: 200 }, (_, i) => `/${i} body ${i}`),
+  );
   expect(most).toBeGreaterThan(100);
   agent.destroy();
 });

@@ -120,12 +120,12 @@ test('nobody there is exit code 7', async () => {
   expect((await run(['fetch', url])).code).toBe(7);
 });
 
-test('a truncated answer is exit code 1, never success', async () => {
+test('a truncated response is exit code 1, never success', async () => {
   const relay = await setUp();
   relay.upstream = () => ({ content: inPieces([new Uint8Array(1000)]) });
-  relay.box = async (call) => {
-    const answer = await call.forward();
-    return call.header ? { ...answer, cutAtBytes: 500 } : answer;
+  relay.intermediary = async (call) => {
+    const response = await call.forward();
+    return call.header ? { ...response, cutAtBytes: 500 } : response;
   };
   const { code, stderr } = await run(['fetch', '--pin', relay.pin, relay.url]);
   expect(code).toBe(1);

@@ -9,7 +9,7 @@ const REASON = new Error('the user left');
 /** Holds outer requests of this path until the connection ends; resolves when one has arrived. */
 function hold(relay: TestRelay, matches: (call: OuterCall) => boolean): Promise<void> {
   return new Promise((arrived) => {
-    relay.box = (call) => {
+    relay.intermediary = (call) => {
       if (!matches(call)) return call.forward();
       arrived();
       return never();
@@ -25,7 +25,7 @@ test('aborted before: nothing is sent', async () => {
   expect(relay.outer).toEqual([]);
 });
 
-test.each(['/api/mte-relay', '/api/mte-pair', '/api/mte'])('aborted while %s waits for its answer', async (path) => {
+test.each(['/api/mte-relay', '/api/mte-pair', '/api/mte'])('aborted while %s waits for its response', async (path) => {
   const { relay, client } = await setUp();
   const arrived = hold(relay, (call) => call.path === path);
   const controller = new AbortController();
@@ -40,7 +40,7 @@ test.each(['/api/mte-relay', '/api/mte-pair', '/api/mte'])('aborted while %s wai
 test('aborted while the pairing waits: other calls still get it', async () => {
   const { relay, client } = await setUp();
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
-  relay.box = async (call) => {
+  relay.intermediary = async (call) => {
     if (call.path === '/api/mte-pair') await gate;
     return call.forward();
   };
@@ -59,7 +59,7 @@ test.each(['before', 'while the pairing waits'])(
   async (when) => {
     const { relay, client } = await setUp();
     const asked = Promise.withResolvers<void>();
-    relay.box = () => {
+    relay.intermediary = () => {
       asked.resolve();
       return never();
     };
@@ -127,7 +127,7 @@ test('aborted while the body arrives: the stream errors with the reason and the 
 
 test('aborted while waiting for Retry-After', async () => {
   const { relay, client } = await setUp();
-  relay.box = async (call) =>
+  relay.intermediary = async (call) =>
     call.header ? { status: 503, headers: { 'retry-after': '4' }, body: new Uint8Array(0) } : call.forward();
   const controller = new AbortController();
   const call = client.fetch('/', { signal: controller.signal });

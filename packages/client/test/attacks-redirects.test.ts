@@ -16,8 +16,8 @@ test.each([
   const { relay, client } = await setUp();
   relay.upstream = () => ({ status: 307, headers: [['location', locationOf(relay.url)]] });
   const headers = { authorization: 'Bearer secret', cookie: 'sid=secret', 'proxy-authorization': 'Basic secret' };
-  const answer = client.fetch('/a', { method: 'POST', body: 'secret', headers });
-  await expect(answer).rejects.toMatchObject({ code: 'redirect-refused', mayHaveRun: true });
+  const response = client.fetch('/a', { method: 'POST', body: 'secret', headers });
+  await expect(response).rejects.toMatchObject({ code: 'redirect-refused', mayHaveRun: true });
   expect(relay.ran.map(({ path }) => path)).toEqual(['/a']);
 });
 

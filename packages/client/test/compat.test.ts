@@ -136,10 +136,10 @@ test('the relay is that of the URL’s origin; several are used at once, each wi
     stage(undefined, { environment: { CLIENT_ID_SECRET: 'x'.repeat(40) } }),
   ]);
   await initMteRelayClient({ pins: { [one.url]: [one.pin], [two.url]: [two.pin] } });
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     [one, two, one].map(async (on, at) => await bodyOf(await mteFetch(`${on.url}/${at}`))),
   );
-  expect(answers.map(({ url }) => url)).toEqual(['/0', '/1', '/2']);
+  expect(responses.map(({ url }) => url)).toEqual(['/0', '/1', '/2']);
   expect([one.seen.length, two.seen.length]).toEqual([2, 1]);
   await expect(mteFetch('https://elsewhere.example/')).rejects.toMatchObject({ code: 'origin-not-relayed' });
   await initMteRelayClient({ pins: { [one.url]: [two.pin] } });
@@ -147,7 +147,7 @@ test('the relay is that of the URL’s origin; several are used at once, each wi
   expect(one.seen.length).toBe(2);
 });
 
-test('a server that is no relay is never spoken to in clear', async () => {
+test('the client never speaks in clear to a server that is not a relay', async () => {
   const on = await stage();
   await initMteRelayClient({ pins: [on.pin] });
   const api = on.upstreamUrl;

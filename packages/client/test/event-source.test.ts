@@ -48,7 +48,7 @@ test('the cases of the specification, piece by piece', async () => {
   );
 });
 
-test('it opens, says where it is, and delivers an event before the answer has ended', async () => {
+test('it opens, names its URL, and delivers an event before the response has ended', async () => {
   const { client, url, seen } = await setUp((_req, res) => stream(res, 'data: now\n\n'));
   const source = new client.EventSource('/feed?x=1', { withCredentials: true });
   expect([source.readyState, source.url, source.withCredentials]).toEqual([0, `${url}/feed?x=1`, true]);
@@ -157,7 +157,7 @@ test('closed by a listener, it delivers nothing more, and the upstream’s work 
 test('a network that fails is tried again, half as often each time, and what comes back resets that', async () => {
   let fails = false;
   const { client } = await setUp((req, res) => {
-    if (fails) return void req.destroy(); // which the relay answers with a 502 of its own
+    if (fails) return void req.destroy(); // the relay responds with a 502 of its own
     stream(res, 'retry: 40\ndata: here\n\n');
     res.end();
   });
@@ -190,7 +190,7 @@ test('a relay that cannot be reached is not given up', async () => {
   source.close();
 });
 
-test('another origin and what is no URL are refused at once; a closed client fails it', async () => {
+test('it refuses another origin and an invalid URL at once; a closed client fails it', async () => {
   const { client } = await setUp((_req, res) => stream(res, 'data: a\n\n'));
   expect(() => new client.EventSource('http://[')).toThrow(expect.objectContaining({ name: 'SyntaxError' }));
   expect(() => new client.EventSource('https://elsewhere.example/')).toThrow(

@@ -1,9 +1,9 @@
-// fetch as the platform has it: inputs, bodies, answers (Fetch Standard), through a relay over a real socket.
+// fetch as the platform has it: inputs, bodies, responses (Fetch Standard), through a relay over a real socket.
 import { bytes, field } from '@mte-relay/testing/test-relay';
 import { expect, test } from 'vitest';
 import { setUp } from './support/setup.ts';
 
-test('a call is answered sealed, and a second one costs exactly one HTTP request', async () => {
+test('a call gets a sealed response, and a second one costs exactly one HTTP request', async () => {
   const { relay, client } = await setUp();
   relay.upstream = ({ path }) => ({ status: 201, headers: [['x-a', 'b']], content: `hello ${path}` });
   const { fetch } = client; // detached
@@ -24,8 +24,8 @@ test('a call is answered sealed, and a second one costs exactly one HTTP request
 
 test('parallel first calls share one pairing', async () => {
   const { relay, client } = await setUp();
-  const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => client.fetch(`/${i}`)));
-  await Promise.all(answers.map((answer) => answer.text()));
+  const responses = await Promise.all(Array.from({ length: 30 }, (_, i) => client.fetch(`/${i}`)));
+  await Promise.all(responses.map((response) => response.text()));
   expect(relay.count('/api/mte-pair')).toBe(1);
   expect(relay.ran.length).toBe(30);
 });
@@ -173,7 +173,7 @@ test('content codings are undone as fetch undoes them', async () => {
   expect(Buffer.from(await response.arrayBuffer()).equals(MIB)).toBe(true);
 });
 
-test('an answer streams: pieces come as they are sent, with back-pressure', async () => {
+test('a response streams: pieces come as they are sent, with back-pressure', async () => {
   const { relay, client } = await setUp();
   let produced = 0;
   relay.upstream = () => ({
@@ -191,7 +191,7 @@ test('an answer streams: pieces come as they are sent, with back-pressure', asyn
   await expect.poll(() => relay.closedEarly).toBe(1);
 });
 
-test('a flushed event arrives before the answer ends', async () => {
+test('a flushed event arrives before the response ends', async () => {
   const { relay, client } = await setUp();
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
   relay.upstream = () => ({

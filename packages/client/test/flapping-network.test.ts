@@ -50,7 +50,7 @@ test('away at the first call: the next one pairs', async () => {
   expect(pairings()).toBe(1);
 });
 
-test('connections reset under many calls: nothing runs twice, what was answered ran, and what did not run is said', async () => {
+test('connections reset under many calls: none runs twice, each with a response ran, and errors name those that did not run', async () => {
   const { wire, client, ran, pairings } = await setUp();
   await client.fetch('/warm');
   // Not so many that a slow machine gets nothing through.

@@ -30,7 +30,7 @@ test('target and field lines arrive as given, and none is added', async () => {
   });
 });
 
-test('the answer keeps its content coding, its lines and its redirect', async () => {
+test('the response keeps its content coding, its lines and its redirect', async () => {
   const { relay, client } = await setUpForwarder();
   const content = gzipSync('hello');
   const headers = [
@@ -42,10 +42,10 @@ test('the answer keeps its content coding, its lines and its redirect', async ()
     ['set-cookie', 'b=2'],
   ] as const;
   relay.upstream = () => ({ status: 302, headers, content });
-  const answer = await client.forward({ method: 'GET', target: '/', headers: [] });
-  expect(answer.status).toBe(302);
-  expect(answer.headers).toEqual(headers);
-  expect((await contentOf(answer.body)).equals(content)).toBe(true);
+  const response = await client.forward({ method: 'GET', target: '/', headers: [] });
+  expect(response.status).toBe(302);
+  expect(response.headers).toEqual(headers);
+  expect((await contentOf(response.body)).equals(content)).toBe(true);
   expect(relay.ran.length).toBe(1);
 });
 
@@ -63,17 +63,17 @@ test("the client's own identity field cannot be given", async () => {
   expect(relay.ran[0]?.headers).toEqual([]);
 });
 
-test('a truncated answer errors at its end, and the signal ends one with its reason', async () => {
+test('a truncated response errors at its end, and the signal ends one with its reason', async () => {
   const { relay, client } = await setUpForwarder();
   relay.upstream = () => ({ content: inPieces([new Uint8Array(1000)]) });
-  relay.box = async (outer) => {
-    const answer = await outer.forward();
-    return outer.header ? { ...answer, cutAtBytes: 500 } : answer;
+  relay.intermediary = async (outer) => {
+    const response = await outer.forward();
+    return outer.header ? { ...response, cutAtBytes: 500 } : response;
   };
   const cut = await client.forward({ method: 'GET', target: '/', headers: [] });
   await expect(contentOf(cut.body)).rejects.toMatchObject({ code: 'response-truncated', mayHaveRun: true });
 
-  relay.box = undefined;
+  relay.intermediary = undefined;
   relay.upstream = () => ({ content: inPieces([new Uint8Array(1000)], never()) });
   const abort = new AbortController();
   const open = await client.forward({ method: 'GET', target: '/', headers: [], signal: abort.signal });

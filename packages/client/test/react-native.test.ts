@@ -21,7 +21,7 @@ describe('cryptography in React Native', () => {
   });
 });
 
-test('text of an answer is what TextDecoder makes of it, also where it is no UTF-8', () => {
+test('text of a response is what TextDecoder makes of it, also where it is not UTF-8', () => {
   const decoder = new TextDecoder();
   const samples = [
     '',

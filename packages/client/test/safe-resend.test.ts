@@ -1,44 +1,44 @@
-// A hostile box on the way forwards, swallows, forges and cuts (SPEC §7): nothing runs twice, what is
+// A hostile intermediary forwards, swallows, forges and cuts (SPEC §7): nothing runs twice, what is
 // proven not to have run is sent again, and the rest fails with `may-have-run`.
 import { MESSAGE_TYPE_CANCEL, MESSAGE_TYPE_EXCHANGE } from '@mte-relay/protocol';
-import { refusal, sealedAnswer } from '@mte-relay/testing/mini-relay';
-import { bytes, type OuterAnswer, type OuterCall, type TestRelay } from '@mte-relay/testing/test-relay';
+import { refusal, sealedResponse } from '@mte-relay/testing/mini-relay';
+import { bytes, type IntermediaryResponse, type OuterCall, type TestRelay } from '@mte-relay/testing/test-relay';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { setUp } from './support/setup.ts';
 
-type Box = (call: OuterCall) => Promise<OuterAnswer | undefined>;
+type Intermediary = (call: OuterCall) => Promise<IntermediaryResponse | undefined>;
 
 /** Applies to the first `times` sealed requests (cancels not counted), and lets everything else through. */
-function onFirst(times: number, box: Box): Box {
+function onFirst(times: number, intermediary: Intermediary): Intermediary {
   let seen = 0;
   return (call) => {
     if (call.header?.type !== MESSAGE_TYPE_EXCHANGE || seen >= times) return call.forward();
     seen += 1;
-    return box(call);
+    return intermediary(call);
   };
 }
 
 const post = (path = '/pay'): [string, RequestInit] => [path, { method: 'POST', body: 'amount=1' }];
 
-const FORGED: [string, () => OuterAnswer | undefined][] = [
+const FORGED: [string, () => IntermediaryResponse | undefined][] = [
   ['401 session-unknown', () => refusal('session-unknown')],
   ['409 replayed', () => refusal('replayed')],
   ['503', () => refusal('unavailable')],
   ['429 with Retry-After', () => refusal('too-many', { 'retry-after': '0' })],
   ['413', () => refusal('too-large')],
   ['a reset connection', () => undefined],
-  ['200 with garbage', () => sealedAnswer(bytes('x'.repeat(500)))],
-  ['200 with an empty body', () => sealedAnswer(new Uint8Array(0))],
+  ['200 with garbage', () => sealedResponse(bytes('x'.repeat(500)))],
+  ['200 with an empty body', () => sealedResponse(new Uint8Array(0))],
   [
     '200 of another content type',
     () => ({ status: 200, headers: { 'content-type': 'text/html' }, body: bytes('<p>') }),
   ],
 ];
 
-describe('a POST that the box forwarded before it forged', () => {
+describe('a POST that the intermediary forwarded before it forged', () => {
   test.each(FORGED)('%s: runs once and fails with may-have-run', async (_name, forged) => {
     const { relay, client } = await setUp();
-    relay.box = onFirst(9, async ({ forward }) => {
+    relay.intermediary = onFirst(9, async ({ forward }) => {
       await forward();
       return forged();
     });
@@ -48,14 +48,14 @@ describe('a POST that the box forwarded before it forged', () => {
 
   test('a cut inside the sealed head: runs once and fails with may-have-run', async () => {
     const { relay, client } = await setUp();
-    relay.box = onFirst(1, async ({ forward }) => ({ ...(await forward()), cutAtBytes: 20 }));
+    relay.intermediary = onFirst(1, async ({ forward }) => ({ ...(await forward()), cutAtBytes: 20 }));
     await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
     expect(relay.ran.length).toBe(1);
   });
 
   test('421, on which fetch connects anew, and then no connection: runs once and fails with may-have-run', async () => {
     const { relay, client } = await setUp();
-    relay.box = onFirst(1, async ({ forward }) => {
+    relay.intermediary = onFirst(1, async ({ forward }) => {
       await forward();
       relay.refuseConnections();
       return { status: 421, headers: { connection: 'close' }, body: new Uint8Array(0) };
@@ -65,12 +65,12 @@ describe('a POST that the box forwarded before it forged', () => {
   });
 });
 
-describe('a POST that the box kept back', () => {
+describe('a POST that the intermediary kept back', () => {
   test.each(FORGED.filter(([name]) => name !== '413'))(
     '%s: is sent again after an authenticated cancel',
     async (_name, forged) => {
       const { relay, client } = await setUp();
-      relay.box = onFirst(1, async () => forged());
+      relay.intermediary = onFirst(1, async () => forged());
       const response = await client.fetch(...post());
       expect(response.status).toBe(200);
       expect(relay.ran.length).toBe(1);
@@ -80,7 +80,7 @@ describe('a POST that the box kept back', () => {
   test('delivered late, it does not run any more', async () => {
     const { relay, client } = await setUp();
     let late: OuterCall | undefined;
-    relay.box = onFirst(1, (call) => {
+    relay.intermediary = onFirst(1, (call) => {
       late = call;
       return Promise.resolve(refusal('unavailable'));
     });
@@ -91,7 +91,7 @@ describe('a POST that the box kept back', () => {
 
   test('an unwelcome one (413) fails as not run', async () => {
     const { relay, client } = await setUp();
-    relay.box = onFirst(9, async () => refusal('too-large'));
+    relay.intermediary = onFirst(9, async () => refusal('too-large'));
     await expect(client.fetch(...post())).rejects.toMatchObject({
       code: 'relay-refused',
       status: 413,
@@ -103,7 +103,7 @@ describe('a POST that the box kept back', () => {
 
   test('a body that is a stream is not sent again, and said not to have run', async () => {
     const { relay, client } = await setUp();
-    relay.box = onFirst(1, async () => refusal('unavailable'));
+    relay.intermediary = onFirst(1, async () => refusal('unavailable'));
     const body = new Blob(['x']).stream();
     const call = client.fetch('/', { method: 'POST', body, duplex: 'half' });
     await expect(call).rejects.toMatchObject({ code: 'relay-refused', mayHaveRun: false });
@@ -112,36 +112,36 @@ describe('a POST that the box kept back', () => {
 
   test('resends are bounded', async () => {
     const { relay, client } = await setUp();
-    relay.box = onFirst(99, async () => refusal('unavailable'));
+    relay.intermediary = onFirst(99, async () => refusal('unavailable'));
     await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'relay-refused', mayHaveRun: false });
     expect(relay.count('/api/mte')).toBe(6); // three tries, a cancel behind each
   });
 });
 
-describe('when the cancel is not answered under the seal', () => {
-  const everything: Box = async (call) => {
+describe('when the cancel has no response under the seal', () => {
+  const everything: Intermediary = async (call) => {
     if (call.header?.type === MESSAGE_TYPE_EXCHANGE) await call.forward();
     return call.header ? refusal('unavailable') : call.forward();
   };
 
   test('an outer refusal of it proves nothing', async () => {
     const { relay, client } = await setUp();
-    relay.box = everything;
+    relay.intermediary = everything;
     await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
     expect(relay.ran.length).toBe(1);
   });
 
-  test("another message's cancel answer proves nothing", async () => {
+  test("the response to another message's cancel proves nothing", async () => {
     const { relay, client } = await setUp();
-    let recorded: OuterAnswer | undefined;
-    relay.box = onFirst(1, async () => refusal('unavailable'));
-    relay.box = ((inner) => async (call: OuterCall) => {
-      const answer = await inner(call);
-      if (call.header?.type === MESSAGE_TYPE_CANCEL) recorded = answer;
-      return answer;
-    })(relay.box as Box);
-    await client.fetch(...post('/first')); // its cancel was answered "cancelled"
-    relay.box = async (call) => {
+    let recorded: IntermediaryResponse | undefined;
+    relay.intermediary = onFirst(1, async () => refusal('unavailable'));
+    relay.intermediary = ((inner) => async (call: OuterCall) => {
+      const response = await inner(call);
+      if (call.header?.type === MESSAGE_TYPE_CANCEL) recorded = response;
+      return response;
+    })(relay.intermediary as Intermediary);
+    await client.fetch(...post('/first')); // its cancel got "cancelled"
+    relay.intermediary = async (call) => {
       if (call.header?.type === MESSAGE_TYPE_CANCEL) return recorded;
       if (call.header) await call.forward();
       return call.header ? refusal('unavailable') : call.forward();
@@ -180,28 +180,28 @@ describe('a relay that forgot its sessions', () => {
   test('heals parallel calls with one new pairing', async () => {
     const { relay, fetch } = await warmedUp();
     relay.restart(10_000); // longer ago than any pairing takes
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 20 }, (_, i) => fetch(`/${i}`, { method: i % 2 ? 'GET' : 'POST' })),
     );
-    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
+    expect(responses.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
     expect(relay.ran.length).toBe(20);
     expect(relay.count('/api/mte-pair')).toBe(2);
   });
 
   test('a POST under way at its restart fails with may-have-run and ran once', async () => {
     const { relay, fetch } = await warmedUp();
-    relay.box = onFirst(1, async ({ forward }) => {
+    relay.intermediary = onFirst(1, async ({ forward }) => {
       await forward();
-      relay.restart(); // the answer is lost with the process
+      relay.restart(); // the response is lost with the process
       return undefined;
     });
     await expect(fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
     expect(relay.ran.length).toBe(1);
   });
 
-  test('a store that lost the session but is no newer proves nothing', async () => {
+  test('a store that lost the session but is not newer proves nothing', async () => {
     const { relay, fetch } = await warmedUp();
-    relay.box = onFirst(1, async ({ forward }) => {
+    relay.intermediary = onFirst(1, async ({ forward }) => {
       await forward();
       relay.forgetSessions();
       return refusal('session-unknown');
@@ -214,7 +214,7 @@ describe('a relay that forgot its sessions', () => {
     const { relay, fetch } = await warmedUp();
     const realNow = Date.now;
     onTestFinished(() => void vi.restoreAllMocks());
-    relay.box = onFirst(1, async ({ forward }) => {
+    relay.intermediary = onFirst(1, async ({ forward }) => {
       await forward();
       // An hour passes on the wall clock alone; the relay restarted in the middle of it.
       vi.spyOn(Date, 'now').mockImplementation(() => realNow() + 3_600_000);
@@ -227,7 +227,7 @@ describe('a relay that forgot its sessions', () => {
 
   test('one that never knows a session is paired with once per call', async () => {
     const { relay, fetch } = await warmedUp();
-    relay.box = async (call) => (call.header ? refusal('session-unknown') : call.forward());
+    relay.intermediary = async (call) => (call.header ? refusal('session-unknown') : call.forward());
     await expect(fetch('/a')).rejects.toMatchObject({ code: 'relay-refused', status: 401 });
     expect(relay.count('/api/mte-pair')).toBe(2);
   });
@@ -236,7 +236,7 @@ describe('a relay that forgot its sessions', () => {
 describe('an idempotent request', () => {
   test.each(FORGED.filter(([name]) => name !== '413'))('%s: is sent again without a cancel', async (_name, forged) => {
     const { relay, client } = await setUp();
-    relay.box = onFirst(1, async () => forged());
+    relay.intermediary = onFirst(1, async () => forged());
     const response = await client.fetch('/', { method: 'PUT', body: 'x' });
     expect(response.status).toBe(200);
     expect(relay.ran.length).toBe(1);
@@ -244,18 +244,18 @@ describe('an idempotent request', () => {
 
   test('fails after a bounded number of tries', async () => {
     const { relay, client } = await setUp();
-    relay.box = onFirst(99, async () => undefined);
+    relay.intermediary = onFirst(99, async () => undefined);
     await expect(client.fetch('/')).rejects.toMatchObject({ code: 'unreachable', mayHaveRun: true });
     expect(relay.count('/api/mte')).toBe(3);
   });
 
   test('waits for Retry-After once, and not for long ones', async () => {
     const { relay, client } = await setUp();
-    relay.box = onFirst(1, async () => refusal('too-many', { 'retry-after': '1' }));
+    relay.intermediary = onFirst(1, async () => refusal('too-many', { 'retry-after': '1' }));
     const startedAt = performance.now();
     await client.fetch('/');
     expect(performance.now() - startedAt).toBeGreaterThan(950);
-    relay.box = onFirst(1, async () => refusal('too-many', { 'retry-after': '60' }));
+    relay.intermediary = onFirst(1, async () => refusal('too-many', { 'retry-after': '60' }));
     await expect(client.fetch('/')).rejects.toMatchObject({ status: 429, retryAfterMs: 60_000 });
   });
 });
@@ -272,11 +272,11 @@ test('a resend is told to listeners', async () => {
   const { relay, client } = await setUp();
   const heard: unknown[] = [];
   const unlisten = client.on('resend', (event) => heard.push(event));
-  relay.box = onFirst(1, async () => refusal('unavailable'));
+  relay.intermediary = onFirst(1, async () => refusal('unavailable'));
   await client.fetch('/a?b');
   expect(heard).toEqual([{ method: 'GET', url: `${relay.url}/a?b`, reason: '503' }]);
   unlisten();
-  relay.box = onFirst(1, async () => refusal('unavailable'));
+  relay.intermediary = onFirst(1, async () => refusal('unavailable'));
   await client.fetch('/');
   expect(heard.length).toBe(1);
 });

@@ -48,12 +48,12 @@ test('a key that changed to the next pinned one is found without notice', async 
 
 test('somebody in between who shows the pinned key but cannot use it gets nothing', async () => {
   const { relay, client } = await setUp();
-  relay.box = async (call) => {
-    const answer = await call.forward();
-    if (call.path !== '/api/mte-pair') return answer;
-    const body = new Uint8Array(answer.body as Uint8Array);
+  relay.intermediary = async (call) => {
+    const response = await call.forward();
+    if (call.path !== '/api/mte-pair') return response;
+    const body = new Uint8Array(response.body as Uint8Array);
     body[500] = (body[500] as number) ^ 1;
-    return { ...answer, body };
+    return { ...response, body };
   };
   await expect(client.fetch('/')).rejects.toMatchObject({ code: 'pairing-failed' });
   expect(relay.count('/api/mte')).toBe(0);
@@ -61,24 +61,24 @@ test('somebody in between who shows the pinned key but cannot use it gets nothin
 
 test('a failed pairing fails its calls, and the next call tries again', async () => {
   const { relay, client } = await setUp();
-  relay.box = async (call) => (call.path === '/api/mte-pair' ? refusal('unavailable') : call.forward());
+  relay.intermediary = async (call) => (call.path === '/api/mte-pair' ? refusal('unavailable') : call.forward());
   await expect(client.fetch('/', { method: 'POST' })).rejects.toMatchObject({
     code: 'relay-refused',
     mayHaveRun: false,
   });
-  relay.box = undefined;
+  relay.intermediary = undefined;
   expect((await client.fetch('/')).status).toBe(200);
 });
 
 test('an address without a relay says so', async () => {
   const { relay, client } = await setUp();
-  relay.box = async () => ({ status: 200, headers: { 'content-type': 'text/html' }, body: new Uint8Array(3) });
+  relay.intermediary = async () => ({ status: 200, headers: { 'content-type': 'text/html' }, body: new Uint8Array(3) });
   await expect(client.fetch('/')).rejects.toMatchObject({ code: 'pairing-failed' });
 });
 
 test('a pairing that hangs ends with its time', async () => {
   const { relay, client } = await setUp({ pairingTimeoutMs: 100 });
-  relay.box = () => never();
+  relay.intermediary = () => never();
   await expect(client.fetch('/')).rejects.toMatchObject({ code: 'unreachable' });
 });
 
@@ -197,7 +197,7 @@ test('one pin instead of a list is refused as what it is', () => {
   expect(() => createRelayClient('https://a', { pins })).toThrow(`in a list, got "${pins}"`);
 });
 
-test('an address where no relay answers is named', async () => {
+test('the error names an address where no relay responds', async () => {
   const { server, url, close } = await serve((_request, response) => response.writeHead(404).end());
   const client = createRelayClient(url);
   await expect(client.fetch('/')).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-// Storage of a browser that is missing, or never answers: identities are then not kept, and nothing waits for ever.
+// Browser storage that is missing, or never responds: the client keeps no identities, and does not wait for ever.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 type Opening = Partial<Record<'onsuccess' | 'onerror' | 'onblocked', () => void>> & { result?: unknown };
@@ -47,8 +47,8 @@ describe('the identity of a browser’s client', () => {
   });
 });
 
-/** @param answer to each `get`; undefined for none. */
-function databaseOf(answer: () => { result: string } | undefined): { begun: number } {
+/** @param result of each `get`; undefined never fires. */
+function databaseOf(result: () => { result: string } | undefined): { begun: number } {
   return {
     begun: 0,
     transaction() {
@@ -58,7 +58,7 @@ function databaseOf(answer: () => { result: string } | undefined): { begun: numb
           get() {
             const request: { result?: string; onsuccess?: () => void } = {};
             queueMicrotask(() => {
-              const given = answer();
+              const given = result();
               if (!given) return;
               Object.assign(request, given).onsuccess?.();
               transaction.oncomplete?.();

@@ -1,14 +1,18 @@
-// A box on the outer hop of a client's WebSocket: whatever it changes, repeats, drops, cuts or makes up ends the
-// WebSocket with 1006, delivers nothing of it, and makes the client connect nothing again.
+// An intermediary on the outer hop of a client's WebSocket: a frame that it changes, repeats, drops, cuts or makes up
+// ends the WebSocket with 1006, is not delivered, and does not make the client reconnect.
 import type { RelayClientError } from '@mte-relay/client';
 import { sdkClient } from '@mte-relay/testing/sdk-client';
 import { type WebSocketStage, webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
-import { type BoxedHop, type WebSocketBox, webSocketBox } from './support/websocket-box.ts';
+import {
+  type InterceptedHop,
+  type WebSocketIntermediary,
+  webSocketIntermediary,
+} from './support/websocket-intermediary.ts';
 
-interface Boxed {
+interface Intercepted {
   readonly on: WebSocketStage;
-  readonly box: WebSocketBox;
+  readonly intermediary: WebSocketIntermediary;
   readonly pairings: () => number;
   open(): Watched;
 }
@@ -21,17 +25,17 @@ interface Watched {
   readonly opened: Promise<void>;
 }
 
-async function boxed(): Promise<Boxed> {
+async function intercepted(): Promise<Intercepted> {
   const on = await webSocketStage();
-  const box = await webSocketBox(on.port);
-  const client = sdkClient(on, { WebSocket: box.WebSocket });
+  const intermediary = await webSocketIntermediary(on.port);
+  const client = sdkClient(on, { WebSocket: intermediary.WebSocket });
   let pairings = 0;
   client.on('pair', () => {
     pairings += 1;
   });
   return {
     on,
-    box,
+    intermediary,
     pairings: () => pairings,
     open() {
       const socket = new client.WebSocket('/');
@@ -67,7 +71,7 @@ function flipped(message: Buffer, at = message.length - 1): Buffer {
   return changed;
 }
 
-test.each<[string, (message: Buffer, hop: BoxedHop) => Buffer[]]>([
+test.each<[string, (message: Buffer, hop: InterceptedHop) => Buffer[]]>([
   ['a flipped bit', (message) => [flipped(message)]],
   ['a repeated frame', (message) => [message, message]],
   ['a frame that is not the next one', (message) => [Buffer.concat([message, Buffer.of(0)])]],
@@ -75,8 +79,8 @@ test.each<[string, (message: Buffer, hop: BoxedHop) => Buffer[]]>([
   ['an empty frame', () => [Buffer.alloc(0)]],
   ['a frame above the limit', () => [Buffer.alloc(70_000)]],
 ])('%s from the relay ends it, and delivers nothing more', async (_name, change) => {
-  const { box, open, pairings } = await boxed();
-  box.toClient = (message, at, hop) => (at === 2 ? change(message, hop) : [message]);
+  const { intermediary, open, pairings } = await intercepted();
+  intermediary.toClient = (message, at, hop) => (at === 2 ? change(message, hop) : [message]);
   const { socket, got, ended, opened } = open();
   await opened;
   socket.send('one');
@@ -88,16 +92,16 @@ test.each<[string, (message: Buffer, hop: BoxedHop) => Buffer[]]>([
   expect(got.slice(0, 1)).toEqual(['one']);
   expect(got).not.toContain('three');
   await new Promise((resolve) => setTimeout(resolve, 150));
-  expect(box.hops.length).toBe(1);
+  expect(intermediary.hops.length).toBe(1);
   expect(pairings()).toBe(1);
 });
 
 test('dropped and swapped frames are seen', async () => {
-  const { box, open } = await boxed();
+  const { intermediary, open } = await intercepted();
   let held: Buffer | undefined;
-  box.toClient = (message, at, { client }) => {
+  intermediary.toClient = (message, at, { client }) => {
     if (at !== 1) return held ? [message, held] : [message];
-    if (box.hops.at(-1)?.client === client) held = message;
+    if (intermediary.hops.at(-1)?.client === client) held = message;
     return [];
   };
   const { socket, got, ended, opened } = open();
@@ -108,47 +112,47 @@ test('dropped and swapped frames are seen', async () => {
   expect(got).toEqual([]);
 });
 
-test('a text message from the box ends it', async () => {
-  const { box, open } = await boxed();
+test('a text message from the intermediary ends it', async () => {
+  const { intermediary, open } = await intercepted();
   const { got, ended, opened } = open();
   await opened;
-  box.hops[0]?.client.send('in clear');
+  intermediary.hops[0]?.client.send('in clear');
   expect((await ended).events).toEqual(BROKEN);
   expect(got).toEqual([]);
 });
 
 test.each([1000, 1001, 1011, 4000])('an outer close %i without a sealed one is a cut, not an end', async (code) => {
-  const { box, open, on } = await boxed();
+  const { intermediary, open, on } = await intercepted();
   const { ended, opened } = open();
   await opened;
-  box.hops[0]?.client.close(code, 'all done');
+  intermediary.hops[0]?.client.close(code, 'all done');
   expect((await ended).events).toEqual(CUT);
   expect(await (await on.socket()).closed).toMatchObject({ code: 1006 });
-  expect(box.hops.length).toBe(1);
+  expect(intermediary.hops.length).toBe(1);
 });
 
 test('a cut connection, open or about to close, is never clean and never opened again', async () => {
-  const { box, open } = await boxed();
+  const { intermediary, open } = await intercepted();
   const first = open();
   await first.opened;
-  box.hops[0]?.client.terminate();
+  intermediary.hops[0]?.client.terminate();
   expect((await first.ended).events).toEqual(CUT);
 
   const second = open();
   await second.opened;
-  box.toRelay = () => []; // the close frame is swallowed
+  intermediary.toRelay = () => []; // the close frame is swallowed
   second.socket.close(1000);
-  await expect.poll(() => box.hops[1]?.client.readyState).toBe(1);
-  box.hops[1]?.client.terminate();
+  await expect.poll(() => intermediary.hops[1]?.client.readyState).toBe(1);
+  intermediary.hops[1]?.client.terminate();
   expect((await second.ended).events).toEqual(CUT);
   await new Promise((resolve) => setTimeout(resolve, 150));
-  expect(box.hops.length).toBe(2);
+  expect(intermediary.hops.length).toBe(2);
 });
 
-test('an answer that was changed, made up, or belongs to another opening does not open it', async () => {
-  const { box, open, on } = await boxed();
+test('a response that was changed, made up, or belongs to another opening does not open it', async () => {
+  const { intermediary, open, on } = await intercepted();
   let other: Buffer | undefined;
-  const answers: ((message: Buffer) => Buffer)[] = [
+  const changes: ((message: Buffer) => Buffer)[] = [
     (message) => {
       other = message;
       return flipped(message, 0);
@@ -157,18 +161,18 @@ test('an answer that was changed, made up, or belongs to another opening does no
     () => Buffer.alloc(40),
     () => other as Buffer,
   ];
-  for (const answer of answers) {
-    box.toClient = (message, at) => (at === 0 ? [answer(message)] : [message]);
+  for (const change of changes) {
+    intermediary.toClient = (message, at) => (at === 0 ? [change(message)] : [message]);
     const { ended } = open();
     const { events } = await ended;
     expect(events).toEqual(BROKEN);
   }
-  expect(on.upgrades.length).toBe(answers.length);
+  expect(on.upgrades.length).toBe(changes.length);
 });
 
 test('a forged "session unknown" costs one pairing, and no more', async () => {
-  const { box, open, pairings } = await boxed();
-  box.toRelay = (message, at, { client }) => {
+  const { intermediary, open, pairings } = await intercepted();
+  intermediary.toRelay = (message, at, { client }) => {
     if (at > 0) return [message];
     client.close(4401, 'session-unknown');
     return [];
@@ -177,14 +181,14 @@ test('a forged "session unknown" costs one pairing, and no more', async () => {
   const { events, error } = await ended;
   expect(events).toEqual(BROKEN);
   expect(error.code).toBe('unreachable');
-  expect(box.hops.length).toBe(2);
+  expect(intermediary.hops.length).toBe(2);
   expect(pairings()).toBe(2);
 });
 
 test('a recorded opening does not open twice, and nothing said goes in clear', async () => {
-  const { box, open, on } = await boxed();
+  const { intermediary, open, on } = await intercepted();
   const seen: Buffer[] = [];
-  box.toRelay = (message) => {
+  intermediary.toRelay = (message) => {
     seen.push(message);
     return [message];
   };
@@ -194,7 +198,7 @@ test('a recorded opening does not open twice, and nothing said goes in clear', a
   await expect.poll(() => first.got).toEqual(['a secret word']);
   expect(Buffer.concat(seen).includes('secret')).toBe(false);
   const [recorded] = seen as [Buffer];
-  box.toRelay = (message, at) => (at === 0 ? [recorded] : [message]);
+  intermediary.toRelay = (message, at) => (at === 0 ? [recorded] : [message]);
   const { events, error } = await open().ended;
   expect(events).toEqual(BROKEN);
   expect(error.message).toContain('4409 replayed');

@@ -109,7 +109,7 @@ test('5 MB messages and fragments of the upstream arrive whole', async () => {
   expect((await fragmented).data).toBe('eins zwei drei');
 });
 
-test('pings of the upstream are answered, also while a large message is on its way', async () => {
+test('pings of the upstream get pongs, also while a large message is on its way', async () => {
   const { client, on } = await setUp({ onSocket: () => undefined });
   const socket = new client.WebSocket('/');
   await opened(socket);

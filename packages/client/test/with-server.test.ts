@@ -6,7 +6,7 @@ import { urlOf } from '@mte-relay/testing/servers';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { expect, test } from 'vitest';
 
-test('method, path, fields, body, status and fields of the answer go through', async () => {
+test('method, path, fields, body, status and fields of the response go through', async () => {
   const { client } = await sdkStage((request, response) => {
     void contentOf(request).then((body) => {
       response.writeHead(201, {
@@ -17,14 +17,14 @@ test('method, path, fields, body, status and fields of the answer go through', a
       response.end(body);
     });
   });
-  const answer = await client.fetch('/a/b?c=%20d', { method: 'PATCH', body: 'grüße', headers: { 'x-sent': '1' } });
-  expect(answer.status).toBe(201);
-  expect(Object.fromEntries(answer.headers)).toMatchObject({
+  const response = await client.fetch('/a/b?c=%20d', { method: 'PATCH', body: 'grüße', headers: { 'x-sent': '1' } });
+  expect(response.status).toBe(201);
+  expect(Object.fromEntries(response.headers)).toMatchObject({
     'x-method': 'PATCH',
     'x-path': '/a/b?c=%20d',
     'x-got': '1',
   });
-  expect(await answer.text()).toBe('grüße');
+  expect(await response.text()).toBe('grüße');
 });
 
 test('20 MB go up and come down byte-equal, with progress', async () => {
@@ -35,7 +35,7 @@ test('20 MB go up and come down byte-equal, with progress', async () => {
   });
   let sent = 0;
   let received = 0;
-  const answer = await client.fetch('/', {
+  const response = await client.fetch('/', {
     method: 'PUT',
     body: new Blob([data]),
     onUploadProgress: ({ loadedBytes }) => {
@@ -45,7 +45,7 @@ test('20 MB go up and come down byte-equal, with progress', async () => {
       received = loadedBytes;
     },
   });
-  expect(Buffer.from(await answer.arrayBuffer()).equals(data)).toBe(true);
+  expect(Buffer.from(await response.arrayBuffer()).equals(data)).toBe(true);
   expect([sent, received]).toEqual([data.length, data.length]);
 });
 
@@ -76,8 +76,8 @@ test('events arrive as they are flushed, and abort reaches the backend', async (
     });
   });
   const controller = new AbortController();
-  const answer = await client.fetch('/events', { signal: controller.signal });
-  const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+  const response = await client.fetch('/events', { signal: controller.signal });
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   expect((await reader?.read())?.value).toBe('data: 1\n\n');
   controller.abort();
   await expect(reader?.read()).rejects.toMatchObject({ name: 'AbortError' });
@@ -101,7 +101,7 @@ test('a restarted relay heals on the next call, and a POST runs once', async () 
 test('an unreachable backend is a sealed 502 that says so', async () => {
   const relay = endsWithTest(relayTo('http://127.0.0.1:1'));
   const client = sdkClient({ url: urlOf(await relay.listen(0)), pin: relay.pin });
-  const answer = await client.fetch('/', { method: 'POST' });
-  expect(answer.status).toBe(502);
-  expect(answer.headers.get('mte-relay-failure')).toBe('upstream-unreachable');
+  const response = await client.fetch('/', { method: 'POST' });
+  expect(response.status).toBe(502);
+  expect(response.headers.get('mte-relay-failure')).toBe('upstream-unreachable');
 });

@@ -73,10 +73,10 @@ describe('truncation', () => {
     const headEnd = encodeRequest(HEAD, none).length - 2;
     expect(await offsetsThatPass(known, request)).toEqual([controlEnd, headEnd, known.length - 5]);
 
-    const answerHead = { status: 200, headers: HEAD.headers };
-    const answer = encodeResponse(answerHead, ascii('content'), { trailers });
-    const answerHeadEnd = encodeResponse(answerHead, none).length - 2;
-    expect(await offsetsThatPass(answer, response)).toEqual([3, answerHeadEnd, answer.length - 5]);
+    const responseHead = { status: 200, headers: HEAD.headers };
+    const whole = encodeResponse(responseHead, ascii('content'), { trailers });
+    const responseHeadEnd = encodeResponse(responseHead, none).length - 2;
+    expect(await offsetsThatPass(whole, response)).toEqual([3, responseHeadEnd, whole.length - 5]);
   });
 
   test('inside or right behind a piece of streamed content is refused at every byte', async () => {

@@ -117,7 +117,7 @@ describe('a request', () => {
     }
   });
 
-  test('leaves out whitespace around field values, which is no part of them, and no other character', () => {
+  test('leaves out the whitespace around field values, which does not belong to them, and no other character', () => {
     const padded = [
       ['a', ' \tb c\t '],
       ['d', ' \t'],

@@ -160,13 +160,13 @@ describe('a request', () => {
 });
 
 describe('a response', () => {
-  async function answered(n: number): Promise<{ exchange: SealedExchange; message: Bytes; writes: Bytes[] }> {
+  async function responded(n: number): Promise<{ exchange: SealedExchange; message: Bytes; writes: Bytes[] }> {
     const { exchange } = await sealRequest(session, n, [ascii('request')]);
     return { exchange, ...sealResponse(session, exchange, PIECES) };
   }
 
   test('cut at any byte is truncated; inside its final chunk it does not open', async () => {
-    const { exchange, message, writes } = await answered(1);
+    const { exchange, message, writes } = await responded(1);
     const finalAt = message.length - (writes.at(-1) as Bytes).length;
     for (let end = 0; end < message.length; end += 1) {
       for (const pieceBytes of [1, message.length]) {
@@ -177,7 +177,7 @@ describe('a response', () => {
   });
 
   test('with any bit flipped is refused, nonce and length prefixes included', async () => {
-    const { exchange, message, writes } = await answered(1);
+    const { exchange, message, writes } = await responded(1);
     const lengths = writes.map((write) => write.length) as [number, number, number];
     const prefixes = new Set([16, lengths[0], lengths[0] + 1, lengths[0] + lengths[1]]);
     for (let at = 0; at < message.length; at += 1) {
@@ -195,15 +195,15 @@ describe('a response', () => {
   });
 
   test('to another request does not open, though both are of one session', async () => {
-    const [one, two] = [await answered(1), await answered(2)];
+    const [one, two] = [await responded(1), await responded(2)];
     await expectRefusal('unopenable', () => openResponse(one.exchange, two.message));
     await expectRefusal('unopenable', () => openResponse(two.exchange, one.message));
-    const twin = await answered(1); // even of the same number
+    const twin = await responded(1); // even of the same number
     await expectRefusal('unopenable', () => openResponse(one.exchange, twin.message));
   });
 
   test('of another session does not open', async () => {
-    const { exchange } = await answered(1);
+    const { exchange } = await responded(1);
     const there = await sealRequest(otherSession, 1, [ascii('request')]);
     const foreign = sealResponse(otherSession, there.exchange, PIECES).message;
     await expectRefusal('unopenable', () => openResponse(exchange, foreign));
@@ -213,7 +213,7 @@ describe('a response', () => {
   });
 
   test('with chunks reordered, doubled, dropped, or of another response to the same request does not open', async () => {
-    const { exchange, message, writes } = await answered(1);
+    const { exchange, message, writes } = await responded(1);
     const nonce = message.subarray(0, 16);
     const [a, b, final] = [(writes[0] as Bytes).subarray(16), writes[1] as Bytes, writes[2] as Bytes];
     const second = sealResponse(session, exchange, PIECES).writes[2] as Bytes;

@@ -52,12 +52,12 @@ describe('an exchange', () => {
           expect(request.head).toEqual(head);
           expect(toHex(request.content)).toBe(toHex(patternBytes(900)));
         }
-        const answer = [
+        const plaintexts = [
           encodeResponse({ status: 404, headers: [] }, patternBytes(CHUNK_PLAINTEXT_MAX_BYTES - 20)),
           ascii('\0'),
           none,
         ];
-        const response = sealResponse(paired, exchange, answer, relaySuite).message;
+        const response = sealResponse(paired, exchange, plaintexts, relaySuite).message;
         const opened = decodeWhole<ResponseHead>('response', await openResponse(exchange, response, 1000));
         expect(opened.head.status).toBe(404);
         expect(opened.content).toHaveLength(CHUNK_PLAINTEXT_MAX_BYTES - 20);
@@ -145,7 +145,7 @@ describe('layout', () => {
 });
 
 describe('a cancel', () => {
-  test('names the number to claim, and its answer names it again', async () => {
+  test('names the number to claim, and its response repeats it', async () => {
     for (const n of [0, 77, 2 ** 53 - 1]) {
       const { message, exchange } = await sealRequest(session, 8, [encodeCancel(n)], MESSAGE_TYPE_CANCEL);
       expect(parseMessageHeader(message).type).toBe(MESSAGE_TYPE_CANCEL);

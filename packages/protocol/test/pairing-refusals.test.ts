@@ -149,7 +149,7 @@ describe('a pairing request', () => {
 const replyBytes = (await accept((await start()).message)).reply.length;
 
 describe('a pairing reply', () => {
-  // An attempt finishes once, so each changed reply is the answer to an attempt of its own.
+  // An attempt finishes once, so each changed response belongs to an attempt of its own.
   async function refusalOfReply(change: (reply: Bytes) => Bytes | Promise<Bytes>): Promise<string> {
     const attempt = await start();
     const { reply } = await accept(attempt.message);
@@ -188,7 +188,7 @@ describe('a pairing reply', () => {
   });
 
   test('from somebody without the relay’s key does not open, on any provider', async () => {
-    // The impostor answers as well as he can: right key id, right public key in the transcript, wrong private key.
+    // The impostor responds as well as it can: right key id, right public key in the transcript, wrong private key.
     const impostor: RelayIdentity = {
       keyId: identity.keyId,
       keyPair: {
@@ -199,7 +199,7 @@ describe('a pairing reply', () => {
     for (const suite of suites) {
       const attempt = await startPairing(suite, identity.keyPair.publicKey, { authority: AUTHORITY });
       await expectRefusal('unopenable', () => accept(attempt.message, impostor));
-      // He cannot open the request, so all he has to answer with is a pairing that he began himself.
+      // The impostor cannot open the request, so it can only respond with a pairing that it began itself.
       const own = await startPairing(node, stranger.keyPair.publicKey, { authority: AUTHORITY });
       const { reply } = await accept(own.message, stranger);
       await expectRefusal('unopenable', () => attempt.finish(reply), suite.name);

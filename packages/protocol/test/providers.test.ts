@@ -1,4 +1,4 @@
-// The three providers answer byte-equal, so that a session means the same in a browser, in React Native and on a relay.
+// The three providers give equal bytes, so that a session means the same in a browser, in React Native and on a relay.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { xwingKeyPairFromSeed as nobleKeyPair } from '../src/crypto/noble.ts';
@@ -17,9 +17,9 @@ const RUNS = { numRuns: 60 };
 
 /** What every provider gives, which must be one and the same. */
 async function agreed(give: (suite: (typeof suites)[number]) => Promise<Bytes> | Bytes): Promise<string> {
-  const answers = await Promise.all(suites.map(async (suite) => toHex(await give(suite))));
-  expect(new Set(answers).size, suites.map((suite, i) => `${suite.name} ${answers[i]}`).join('\n')).toBe(1);
-  return answers[0] as string;
+  const responses = await Promise.all(suites.map(async (suite) => toHex(await give(suite))));
+  expect(new Set(responses).size, suites.map((suite, i) => `${suite.name} ${responses[i]}`).join('\n')).toBe(1);
+  return responses[0] as string;
 }
 
 describe('the three providers', () => {

@@ -24,7 +24,7 @@ function expectTwins(numbers: Iterable<number>): void {
 }
 
 describe('replay window', () => {
-  test('it answers as the naive twin for numbers around a moving top', () => {
+  test('it decides as the naive twin for numbers around a moving top', () => {
     // Steps relative to the top: mostly near, at times a whole window or far beyond.
     const step = fc.oneof(
       { weight: 6, arbitrary: fc.integer({ min: -40, max: 40 }) },
@@ -47,7 +47,7 @@ describe('replay window', () => {
     );
   });
 
-  test('it answers as the naive twin when everything comes in order, backwards, and twice', () => {
+  test('it decides as the naive twin when everything comes in order, backwards, and twice', () => {
     const forwards = Array.from({ length: 3000 }, (_, n) => n);
     expectTwins(forwards);
     expectTwins([...forwards, ...forwards]);

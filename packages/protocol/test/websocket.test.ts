@@ -30,7 +30,7 @@ async function opened(
   n = 0,
   clientSuite = suites[2] as (typeof suites)[number],
   relaySuite = node,
-): Promise<{ client: WebSocketKeys; relay: WebSocketKeys; opening: Bytes; answer: Bytes; socket: SealedWebSocket }> {
+): Promise<{ client: WebSocketKeys; relay: WebSocketKeys; opening: Bytes; response: Bytes; socket: SealedWebSocket }> {
   const socket = new SealedWebSocket(clientSuite, paired.client, n);
   const opening = await socket.sealRequest(ascii('request'));
   const acceptor = acceptorOf(paired, opening);
@@ -38,7 +38,7 @@ async function opened(
   const { message, ...relay } = acceptor.answer(relaySuite, ascii('response'));
   const { response, ...client } = await socket.openResponse(message);
   expect(toHex(response)).toBe(toHex(ascii('response')));
-  return { client, relay, opening, answer: message, socket };
+  return { client, relay, opening, response: message, socket };
 }
 
 function acceptorOf({ relay }: Session, opening: Bytes): WebSocketAcceptor {
@@ -104,7 +104,7 @@ describe('an open WebSocket', () => {
   test('frames recorded of one WebSocket open in no second one, even for the same opening message', async () => {
     const { client, opening } = await opened();
     const frame = await client.sealer.seal(ascii('pay 1'));
-    // A relay whose claim of the number was lost answers the replayed opening again, with another nonce.
+    // A relay whose claim of the number was lost accepts the replayed opening again, with another nonce.
     const again = acceptorOf(session, opening).answer(node, ascii('response'));
     await expectRefusal('unopenable', () => again.opener.open(frame));
   });
@@ -118,28 +118,28 @@ describe('an open WebSocket', () => {
 });
 
 describe('the opening', () => {
-  test('every byte of the opening message and of its answer is bound', async () => {
-    const { opening, answer, socket } = await opened();
+  test('every byte of the opening message and of its response is bound', async () => {
+    const { opening, response, socket } = await opened();
     for (let at = 0; at < opening.length; at += 1) {
       const changed = flipBit(opening, at, at % 8);
       const seen = await refusalOf(() => acceptorOf(session, changed).openRequest(changed));
       expect(['unopenable', 'malformed', 'version-unsupported'], `byte ${at}`).toContain(seen);
     }
-    for (let at = 0; at < answer.length; at += 1) {
-      const seen = await refusalOf(() => socket.openResponse(flipBit(answer, at, at % 8)));
+    for (let at = 0; at < response.length; at += 1) {
+      const seen = await refusalOf(() => socket.openResponse(flipBit(response, at, at % 8)));
       expect(['unopenable', 'malformed'], `byte ${at}`).toContain(seen);
     }
   });
 
   test('cut anywhere it is refused', async () => {
-    const { opening, answer, socket } = await opened();
+    const { opening, response, socket } = await opened();
     for (let length = 0; length < opening.length; length += 1) {
       const cut = opening.slice(0, length);
       const seen = await refusalOf(() => acceptorOf(session, cut).openRequest(cut));
       expect(seen, `${length} bytes`).toBe(length <= 42 ? 'truncated' : 'unopenable');
     }
-    for (let length = 0; length < answer.length; length += 1) {
-      const seen = await refusalOf(() => socket.openResponse(answer.slice(0, length)));
+    for (let length = 0; length < response.length; length += 1) {
+      const seen = await refusalOf(() => socket.openResponse(response.slice(0, length)));
       expect(seen, `${length} bytes`).toBe(length <= 16 ? 'truncated' : 'unopenable');
     }
   });
@@ -166,7 +166,7 @@ describe('the opening', () => {
     await expectRefusal('unopenable', () => acceptorOf(session, relabelled).openRequest(relabelled));
   });
 
-  test('of several chunks is malformed, and an answer is given once', async () => {
+  test('of several chunks is malformed, and the acceptor responds once', async () => {
     const exchange = await SealedExchange.begin(node, session.client, MESSAGE_TYPE_WEBSOCKET, 6);
     const pieces = [exchange.header, await exchange.seal(ascii('a')), await exchange.sealFinal(ascii('b'))];
     const opening = concatBytes(pieces);

@@ -106,7 +106,7 @@ export const EVENT_STREAM_CASES: readonly EventStreamCase[] = [
   { name: 'comments between data', pieces: [':\n:x\ndata: a\n: data: b\ndata: c\n\n'], events: ['message|a\nc|'] },
   { name: 'colons in data', pieces: ['data:a:b\ndata::c\n\n'], events: ['message|a:b\n:c|'] },
   {
-    name: 'retry that is no number changes nothing',
+    name: 'retry that is not a number changes nothing',
     pieces: ['retry: 10x\nretry:\nretry: -1\ndata: a\n\n'],
     events: ['message|a|'],
   },

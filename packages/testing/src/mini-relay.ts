@@ -175,11 +175,11 @@ export class MiniRelay {
     const sealer = new ResponseSealer(this.#provider.suite, session.responseSecret, header);
     if (header.type === MESSAGE_TYPE_CANCEL) {
       const n = decodeCancel(plaintext);
-      return sealedAnswer(sealer.sealFinal(encodeCancelResult(n, session.window.claim(n) === 'fresh')));
+      return sealedResponse(sealer.sealFinal(encodeCancelResult(n, session.window.claim(n) === 'fresh')));
     }
     const { head, content } = decodeWhole<RequestHead>('request', plaintext);
     const given = await this.#api({ ...head, content });
-    return given && sealedAnswer(sealed(sealer, given));
+    return given && sealedResponse(sealed(sealer, given));
   }
 }
 
@@ -215,7 +215,7 @@ function open(session: StoredSession, header: MessageHeader, sealedChunks: Bytes
 }
 
 /** A sealed response on the outer hop, or bytes in its place. */
-export function sealedAnswer(body: Bytes | AsyncIterable<Bytes>): OuterResponse {
+export function sealedResponse(body: Bytes | AsyncIterable<Bytes>): OuterResponse {
   return { status: 200, headers: { 'content-type': 'application/mte-relay' }, body };
 }
 

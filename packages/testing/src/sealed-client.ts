@@ -26,8 +26,8 @@ import { nodeSuite } from '@mte-relay/protocol/node';
 
 const suite = nodeSuite();
 
-/** An answer on the outer hop. */
-export interface OuterAnswer {
+/** A response on the outer hop. */
+export interface OuterResponse {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   readonly body: Bytes;
@@ -35,9 +35,9 @@ export interface OuterAnswer {
   readonly code: string | undefined;
 }
 
-/** An opened answer. */
-export interface InnerAnswer {
-  readonly outer: OuterAnswer;
+/** An opened response. */
+export interface InnerResponse {
+  readonly outer: OuterResponse;
   readonly head: ResponseHead;
   readonly trailers: Fields;
   readonly informational: readonly ResponseHead[];
@@ -55,7 +55,7 @@ export interface InnerRequest {
   readonly scheme?: string;
 }
 
-/** Sends raw bytes; rejects when the connection breaks before the answer is whole. */
+/** Sends raw bytes; rejects when the connection breaks before the response is whole. */
 export function send(
   port: number,
   path: string,
@@ -66,7 +66,7 @@ export function send(
     agent?: Agent;
     signal?: AbortSignal;
   } = {},
-): Promise<OuterAnswer> {
+): Promise<OuterResponse> {
   return new Promise((resolve, reject) => {
     const req = request(
       {
@@ -86,7 +86,7 @@ export function send(
 }
 
 /** Rejects when the connection breaks before the response is whole. */
-export function readResponse(res: IncomingMessage): Promise<OuterAnswer> {
+export function readResponse(res: IncomingMessage): Promise<OuterResponse> {
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
     res.on('data', (part: Buffer) => parts.push(part));
@@ -130,7 +130,7 @@ export function postPairing(
   port: number,
   message: Uint8Array,
   headers: Record<string, string> = {},
-): Promise<OuterAnswer> {
+): Promise<OuterResponse> {
   return send(port, '/api/mte-pair', { headers: { 'content-type': CONTENT_TYPE_PAIRING, ...headers }, body: message });
 }
 
@@ -161,12 +161,12 @@ export class SealedClient {
   /** @throws Error with the status of a refusal */
   static async pair(port: number, options: PairingOptions = {}): Promise<SealedClient> {
     const attempt = await beginPairing(port, options);
-    const reply = await postPairing(port, attempt.message, options.headers);
-    if (reply.status !== 200) throw new Error(`pairing answered ${reply.status} ${reply.code}`);
-    return new SealedClient(port, await attempt.finish(reply.body));
+    const response = await postPairing(port, attempt.message, options.headers);
+    if (response.status !== 200) throw new Error(`pairing refused: ${response.status} ${response.code}`);
+    return new SealedClient(port, await attempt.finish(response.body));
   }
 
-  /** A sealed message of one chunk, and what opens its answer. */
+  /** A sealed message of one chunk, and the exchange that opens its response. */
   async seal(
     plaintext: Bytes,
     type: MessageType = MESSAGE_TYPE_EXCHANGE,
@@ -177,26 +177,26 @@ export class SealedClient {
   }
 
   /** Posts message bytes. */
-  post(message: Bytes, headers: Record<string, string> = {}): Promise<OuterAnswer> {
+  post(message: Bytes, headers: Record<string, string> = {}): Promise<OuterResponse> {
     return send(this.port, '/api/mte', {
       headers: { 'content-type': CONTENT_TYPE_MESSAGE, ...headers },
       body: message,
     });
   }
 
-  /** Seals a request, posts it and opens the answer. */
-  async fetch(request: InnerRequest, outerHeaders: Record<string, string> = {}): Promise<InnerAnswer> {
+  /** Seals a request, posts it and opens the response. */
+  async fetch(request: InnerRequest, outerHeaders: Record<string, string> = {}): Promise<InnerResponse> {
     const { exchange, message } = await this.seal(plaintextOf(request));
     const outer = await this.post(message, outerHeaders);
-    if (outer.status !== 200) throw new Error(`exchange answered ${outer.status} ${outer.code}`);
-    return openAnswer(exchange, outer);
+    if (outer.status !== 200) throw new Error(`exchange refused: ${outer.status} ${outer.code}`);
+    return openResponse(exchange, outer);
   }
 
   /** Cancels a message number. */
   async cancel(n: number): Promise<boolean> {
     const { exchange, message } = await this.seal(encodeCancel(n), MESSAGE_TYPE_CANCEL);
     const outer = await this.post(message);
-    if (outer.status !== 200) throw new Error(`cancel answered ${outer.status} ${outer.code}`);
+    if (outer.status !== 200) throw new Error(`cancel refused: ${outer.status} ${outer.code}`);
     return decodeCancelResult(await opened(exchange, outer.body), n);
   }
 }
@@ -204,7 +204,7 @@ export class SealedClient {
 /** The key that discovery shows first. @throws Error with the status of a refusal */
 export async function discoveredKey(port: number, headers: Record<string, string> = {}): Promise<Bytes> {
   const { status, code, body } = await send(port, '/api/mte-relay', { method: 'GET', headers });
-  if (status !== 200) throw new Error(`discovery answered ${status} ${code}`);
+  if (status !== 200) throw new Error(`discovery refused: ${status} ${code}`);
   const { publicKey } = JSON.parse(Buffer.from(body).toString()) as { publicKey: string };
   return new Uint8Array(Buffer.from(publicKey, 'base64'));
 }
@@ -224,7 +224,7 @@ export function plaintextOf(request: InnerRequest): Bytes {
   );
 }
 
-export async function openAnswer(exchange: SealedExchange, outer: OuterAnswer): Promise<InnerAnswer> {
+export async function openResponse(exchange: SealedExchange, outer: OuterResponse): Promise<InnerResponse> {
   const { head, content, trailers, informational } = decodeWhole<ResponseHead>(
     'response',
     await opened(exchange, outer.body),

@@ -29,8 +29,8 @@ export interface InnerUpgrade {
   readonly body?: Bytes;
 }
 
-/** What came of the opening message. */
-export interface InnerUpgradeAnswer {
+/** The response to the opening message. */
+export interface InnerUpgradeResponse {
   readonly head: ResponseHead;
   readonly text: string;
   header(name: string): string | undefined;
@@ -58,7 +58,7 @@ export class TestWebSocket {
   readonly outer: WebSocket;
   /** The opening message as it was sent. */
   opening: Bytes = new Uint8Array(0);
-  /** Every outer message from the relay, the answer first. */
+  /** Every outer message from the relay, the response first. */
   readonly received: Buffer[] = [];
   /** Opened frames that no test has taken. */
   readonly frames: WebSocketFrame[] = [];
@@ -95,7 +95,7 @@ export class TestWebSocket {
   ): Promise<TestWebSocket> {
     const socket = new TestWebSocket(await openOuter(client.port, outerHeaders));
     const { head } = await socket.begin(client, upgrade);
-    if (head.status !== 200) throw new Error(`the upgrade was answered ${head.status}`);
+    if (head.status !== 200) throw new Error(`upgrade refused: ${head.status}`);
     return socket;
   }
 
@@ -116,14 +116,14 @@ export class TestWebSocket {
     return this.opening;
   }
 
-  /** Sends the opening message and opens the answer. */
-  async begin(client: SealedClient, upgrade: InnerUpgrade = {}): Promise<InnerUpgradeAnswer> {
+  /** Sends the opening message and opens the response. */
+  async begin(client: SealedClient, upgrade: InnerUpgrade = {}): Promise<InnerUpgradeResponse> {
     this.outer.send(await this.sealOpening(client, upgrade));
-    return this.answer();
+    return this.response();
   }
 
-  /** Opens the answer to the opening message. */
-  async answer(): Promise<InnerUpgradeAnswer> {
+  /** Opens the response to the opening message. */
+  async response(): Promise<InnerUpgradeResponse> {
     await this.#until(() => this.received.length > 0);
     const [message, ...early] = this.received as [Buffer, ...Buffer[]];
     const { response, ...keys } = await (this.#sealed as SealedWebSocket).openResponse(new Uint8Array(message));

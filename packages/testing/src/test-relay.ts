@@ -1,4 +1,4 @@
-// A small relay over a real socket, behind a hostile intermediary that a test may set: the box sees every outer request,
+// A small relay over a real socket, behind a hostile intermediary that a test may set: it sees every outer request,
 // forwards it or not, and responds as the test says.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
@@ -21,25 +21,25 @@ export interface InnerCall extends RequestHead {
 }
 
 /** The backend's response. */
-export interface InnerAnswer {
+export interface InnerResponse {
   readonly status?: number;
   readonly headers?: Fields;
   readonly content?: string | Uint8Array | AsyncIterable<Uint8Array>;
 }
 
 /** An outer response; `cutAtBytes` sends that many bytes of the body and destroys the connection. */
-export interface OuterAnswer extends OuterResponse {
+export interface IntermediaryResponse extends OuterResponse {
   readonly cutAtBytes?: number;
 }
 
-/** An outer request as the box sees it. */
+/** An outer request as the intermediary sees it. */
 export interface OuterCall {
   readonly path: string;
   readonly body: Bytes;
   /** Undefined unless it is a sealed message. */
   readonly header: MessageHeader | undefined;
   /** Lets the relay have it. */
-  forward(): Promise<OuterAnswer>;
+  forward(): Promise<IntermediaryResponse>;
 }
 
 export class TestRelay {
@@ -48,9 +48,9 @@ export class TestRelay {
   #port = 0;
 
   /** The backend. */
-  upstream: (call: InnerCall) => InnerAnswer | Promise<InnerAnswer> = () => ({ content: 'ok' });
+  upstream: (call: InnerCall) => InnerResponse | Promise<InnerResponse> = () => ({ content: 'ok' });
   /** The hostile intermediary; gives the response, or undefined to reset the connection. */
-  box: ((call: OuterCall) => Promise<OuterAnswer | undefined>) | undefined;
+  intermediary: ((call: OuterCall) => Promise<IntermediaryResponse | undefined>) | undefined;
   /** Everything the backend has run. */
   readonly ran: InnerCall[] = [];
   /** Outer requests by path. */
@@ -120,10 +120,11 @@ export class TestRelay {
     try {
       const body = copyBytes(await contentOf(request));
       const header = path === '/api/mte' && body.length >= MESSAGE_HEADER_BYTES ? parseMessageHeader(body) : undefined;
-      const forward = async (): Promise<OuterAnswer> => (await this.#relay.respond(path, body)) as OuterResponse;
-      const answer = await (this.box ? this.box({ path, body, header, forward }) : forward());
-      if (!answer) return void request.socket.destroy();
-      await write(response, answer);
+      const forward = async (): Promise<IntermediaryResponse> =>
+        (await this.#relay.respond(path, body)) as OuterResponse;
+      const given = await (this.intermediary ? this.intermediary({ path, body, header, forward }) : forward());
+      if (!given) return void request.socket.destroy();
+      await write(response, given);
     } catch {
       request.socket.destroy();
     }
@@ -142,12 +143,12 @@ async function* copied(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Bytes>
   for await (const piece of pieces) yield copyBytes(piece);
 }
 
-async function write(response: ServerResponse, answer: OuterAnswer): Promise<void> {
-  response.writeHead(answer.status, answer.headers);
+async function write(response: ServerResponse, given: IntermediaryResponse): Promise<void> {
+  response.writeHead(given.status, given.headers);
   response.flushHeaders();
-  let left = answer.cutAtBytes ?? Number.POSITIVE_INFINITY;
+  let left = given.cutAtBytes ?? Number.POSITIVE_INFINITY;
   const closed = new Promise((resolve) => response.once('close', resolve));
-  const pieces = answer.body instanceof Uint8Array ? [answer.body] : answer.body;
+  const pieces = given.body instanceof Uint8Array ? [given.body] : given.body;
   for await (const piece of pieces) {
     if (response.destroyed) return;
     const part = piece.subarray(0, left);

@@ -20,7 +20,7 @@ export async function startEgress(args: string[], environment: Record<string, st
   return { ...running, url: url as string };
 }
 
-export interface Answer {
+export interface CallResponse {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   readonly rawHeaders: readonly string[];
@@ -34,7 +34,7 @@ export async function call(
   target: string,
   options: RequestOptions = {},
   body?: string | Buffer,
-): Promise<Answer> {
+): Promise<CallResponse> {
   const { hostname, port } = new URL(url);
   const req = request({ hostname, port, path: target, ...options });
   req.end(body);

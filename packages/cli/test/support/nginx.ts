@@ -1,4 +1,4 @@
-// A real nginx in front of the relay, as the box that an ingress is. Loopback only, ended with the test.
+// A real nginx in front of the relay, as an ingress is. It listens on loopback alone, and ends with the test.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// What the libraries call: JSON, statuses, a slow answer, an upload, and one operation of GraphQL.
+// The backend that the libraries call: JSON, statuses, a slow response, an upload, and one operation of GraphQL.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RelayClient } from '@mte-relay/client';
 import { contentOf } from '@mte-relay/testing/content';

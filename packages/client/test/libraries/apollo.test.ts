@@ -18,7 +18,7 @@ async function setUp(path: string): Promise<{ apollo: ApolloClient; seen: Call[]
   return { apollo: new ApolloClient({ link, cache: new InMemoryCache() }), seen };
 }
 
-test('queries, and answers the same query from its cache', async () => {
+test('queries, and serves the same query from its cache', async () => {
   const { apollo, seen } = await setUp('/graphql');
   const query = { query: NOTE, variables: { id: '1' } };
   expect((await apollo.query(query)).data).toEqual({ note: { __typename: 'Note', id: '1', text: 'sealed' } });

@@ -1,4 +1,4 @@
-// Requests and answers whose framing two parsers could read differently: CVE-2026-1525, 2026-29057, 2026-6733,
+// Requests and responses whose framing two parsers could read differently: CVE-2026-1525, 2026-29057, 2026-6733,
 // 2026-48931, 2024-27982, 2024-22019, 2025-23167, 2022-32213 to 32215, and what inner messages could smuggle.
 import { connect, createServer, type Socket } from 'node:net';
 import { SealedClient } from '@mte-relay/testing/sealed-client';
@@ -35,8 +35,8 @@ test('a length beside a chunked body, or one in another case, reaches no upstrea
       ['Content-Length', '50'],
     ],
   ] as const) {
-    const answer = await client.fetch({ method: 'POST', headers, body: 'hello' });
-    expect(answer.head.status).toBe(400);
+    const response = await client.fetch({ method: 'POST', headers, body: 'hello' });
+    expect(response.head.status).toBe(400);
   }
   expect(seen).toHaveLength(0);
 });
@@ -60,7 +60,7 @@ test.each([
   ['a bare CR in the head', 'GET /pub/x HTTP/1.1\r\nhost: r\r\nx: a\r\n\rX: b\r\n\r\n'],
   ['a bare LF as line end', 'GET /pub/x HTTP/1.1\nhost: r\nx: a\n\n'],
   [
-    'a chunk size that is no number',
+    'a chunk size that is not a number',
     'POST /pub/x HTTP/1.1\r\nhost: r\r\ntransfer-encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n',
   ],
   ['NUL in a header', 'GET /pub/x HTTP/1.1\r\nhost: r\r\nx: a\0b\r\n\r\n'],
@@ -74,14 +74,14 @@ test.each([
 
 test('chunk extensions do not grow without end', async () => {
   const { port } = await stage(undefined, ROUTES);
-  const answer = await exchangeRaw(
+  const response = await exchangeRaw(
     port,
     `POST /pub/x HTTP/1.1\r\nhost: r\r\ntransfer-encoding: chunked\r\n\r\n5;${'a'.repeat(200_000)}\r\nhello\r\n0\r\n\r\n`,
   );
-  expect(answer).not.toMatch(/^HTTP\/1\.1 200/);
+  expect(response).not.toMatch(/^HTTP\/1\.1 200/);
 });
 
-test('an answer that nobody asked for is given to nobody', async () => {
+test('the relay delivers a response without a request to nobody', async () => {
   const sockets = new Set<Socket>();
   let asked = 0;
   const upstream = createServer((socket) => {
@@ -90,7 +90,7 @@ test('an answer that nobody asked for is given to nobody', async () => {
     socket.on('data', () => {
       asked += 1;
       socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nq${asked}`);
-      // A second answer for the next one to ask over this connection.
+      // A second response, which the next request on this connection must not get.
       setTimeout(() => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\npoisoned'), 20);
     });
   });
@@ -111,14 +111,14 @@ test.each([
   ['two lengths', 'content-length: 2\r\ncontent-length: 20\r\n\r\nhi'],
   ['a length beside chunked', 'content-length: 20\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n'],
   ['CR in a header', 'x: a\rb\r\ncontent-length: 2\r\n\r\nhi'],
-])('an upstream answer with %s is not passed on as whole', async (_name, rest) => {
+])('the relay does not pass on an upstream response with %s as whole', async (_name, rest) => {
   const upstream = createServer((socket) => {
     socket.on('error', () => {});
     socket.on('data', () => socket.end(`HTTP/1.1 200 OK\r\n${rest}`));
   });
   onTestFinished(() => void upstream.close());
-  const answer = await (await pairedTo(urlOf(await listen(upstream)))).fetch({});
-  expect(answer.head.status).toBe(502);
+  const response = await (await pairedTo(urlOf(await listen(upstream)))).fetch({});
+  expect(response.head.status).toBe(502);
 });
 
 /** Sends bytes as they are; what came back until the connection ended or half a second passed. */
@@ -135,7 +135,7 @@ function exchangeRaw(port: number, bytes: string): Promise<string> {
   });
 }
 
-test('whitespace around an upstream’s field values is no part of them', async () => {
+test('whitespace around an upstream’s field values does not belong to them', async () => {
   const upstream = createServer((socket) => {
     socket.on('error', () => undefined);
     socket.once('data', () =>
@@ -143,6 +143,6 @@ test('whitespace around an upstream’s field values is no part of them', async 
     );
   });
   onTestFinished(() => void upstream.close());
-  const answer = await (await pairedTo(urlOf(await listen(upstream)))).fetch({});
-  expect([answer.header('x-a'), answer.header('x-b'), answer.text]).toEqual(['padded', '', 'ok']);
+  const response = await (await pairedTo(urlOf(await listen(upstream)))).fetch({});
+  expect([response.header('x-a'), response.header('x-b'), response.text]).toEqual(['padded', '', 'ok']);
 });

@@ -1,7 +1,7 @@
 // What a header can do to a proxy: CVE-2022-31150, 2022-35948, 2023-23936, 2026-1527 (control characters), CVE-2026-33805
 // (Connection), CVE-2025-64484 (aliases), CVE-2026-3635 (forwarded), CVE-2026-40575 (routing by header), CVE-2026-21710.
 import { concatBytes, encodeRequest, type Fields } from '@mte-relay/protocol';
-import { openAnswer, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { openResponse, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
 
@@ -9,7 +9,7 @@ const HEAD = { method: 'GET', scheme: 'http', authority: 'relay.example', path: 
 const CONTROLS = ['\r', '\n', '\0', '\r\nx-injected: 1'];
 
 test.each(CONTROLS.map((control) => [JSON.stringify(control), control]))(
-  '%s in method, path, scheme, authority, name or value is answered 400 inside the seal',
+  '%s in method, path, scheme, authority, name or value gets 400 inside the seal',
   async (_shown, control) => {
     const { port, seen } = await stage();
     const client = await SealedClient.pair(port);
@@ -25,9 +25,9 @@ test.each(CONTROLS.map((control) => [JSON.stringify(control), control]))(
     ];
     for (const head of heads) {
       const { exchange, message } = await client.seal(encodeRequest(head, new Uint8Array(0)));
-      const answer = await openAnswer(exchange, await client.post(message));
-      expect(answer.head.status, JSON.stringify(head)).toBe(400);
-      expect(answer.header('mte-relay-failure')).toBe('request-malformed');
+      const response = await openResponse(exchange, await client.post(message));
+      expect(response.head.status, JSON.stringify(head)).toBe(400);
+      expect(response.header('mte-relay-failure')).toBe('request-malformed');
     }
     expect(seen).toHaveLength(0);
     expect((await client.fetch({})).head.status).toBe(200); // and the relay goes on
@@ -119,15 +119,15 @@ test('fields named like parts of an object are ordinary fields, both ways', asyn
     res.end();
   });
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({
+  const response = await client.fetch({
     headers: [
       ['__proto__', 'p'],
       ['constructor', 'c'],
       ['hasownproperty', 'h'],
     ],
   });
-  expect(answer.header('__proto__')).toBe('p');
-  expect(answer.header('constructor')).toBe('c');
+  expect(response.header('__proto__')).toBe('p');
+  expect(response.header('constructor')).toBe('c');
   expect(seen[0]?.rawHeaders).toEqual(
     expect.arrayContaining(['__proto__', 'p', 'constructor', 'c', 'hasownproperty', 'h']),
   );
@@ -152,8 +152,8 @@ test('Binary HTTP whose lengths run beyond the message is refused inside the sea
   ]);
   for (const plaintext of [whole.subarray(0, whole.length - 3), beyond, new Uint8Array(0), Uint8Array.of(9)]) {
     const { exchange, message } = await client.seal(plaintext);
-    const answer = await openAnswer(exchange, await client.post(message));
-    expect([400, 413]).toContain(answer.head.status);
+    const response = await openResponse(exchange, await client.post(message));
+    expect([400, 413]).toContain(response.head.status);
   }
   expect(seen).toHaveLength(0);
 });

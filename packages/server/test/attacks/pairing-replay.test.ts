@@ -1,5 +1,5 @@
-// A pairing that is recorded and sent again: the relay answers, since it keeps no memory of pairings, and whoever sent it
-// has a session that it cannot use, beside the one that goes on undisturbed.
+// A replayed pairing: the relay responds, since it does not remember pairings, and the sender gets a session that it
+// cannot use, while the first session goes on undisturbed.
 import { beginPairing, postPairing, SealedClient } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
@@ -13,7 +13,7 @@ test('a pairing sent again gives other secrets, which only its first sender coul
 
   const client = new SealedClient(port, await attempt.finish(reply.body));
   expect((await client.fetch({ path: '/mine' })).head.status).toBe(200);
-  // The one answer is the only one that this attempt takes, whatever else arrives.
+  // This attempt takes one response, whatever else arrives.
   await expect(attempt.finish(replayed.body)).rejects.toMatchObject({ code: 'misuse' });
   expect(seen.map(({ url }) => url)).toEqual(['/mine']);
 });

@@ -49,7 +49,7 @@ test.each([
   'application/mte-relay\tx',
   'application/mte-relay; charset=utf-8',
   'Application/MTE-Relay',
-])('content type %j is no message on any path, nor one of pairing', async (type) => {
+])('content type %j is not that of a message on any path, nor of a pairing', async (type) => {
   const { port, seen } = await stage();
   const client = await SealedClient.pair(port);
   const { message } = await client.seal(plaintextOf({ path: '/notes' }));
@@ -113,8 +113,8 @@ test('an upstream’s hop-by-hop fields, and those that its Connection lists, st
 test.each(['DELETE', 'OPTIONS', 'GET'])('a chunked %s on a pass-through route keeps its body', async (method) => {
   const { port, seen } = await stage(undefined, ROUTES);
   const headers = { 'transfer-encoding': 'chunked' };
-  const answer = await send(port, '/pub/x', { method, headers, body: Buffer.from(SMUGGLED) });
-  expect(JSON.parse(Buffer.from(answer.body).toString())).toEqual({ method, url: '/pub/x', body: SMUGGLED });
+  const response = await send(port, '/pub/x', { method, headers, body: Buffer.from(SMUGGLED) });
+  expect(JSON.parse(Buffer.from(response.body).toString())).toEqual({ method, url: '/pub/x', body: SMUGGLED });
   expect((await send(port, '/pub/y', { method: 'GET' })).status).toBe(200);
   expect(seen.map(({ url }) => url)).toEqual(['/pub/x', '/pub/y']);
 });
@@ -171,7 +171,7 @@ test.each([
   expect(seen).toHaveLength(0);
 });
 
-/** The status that a WebSocket handshake for exactly this target is answered with. */
+/** The status of the response to a WebSocket handshake for exactly this target. */
 function handshakeStatus(port: number, target: string): Promise<number> {
   const key = 'sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
   return rawStatus(
@@ -180,7 +180,7 @@ function handshakeStatus(port: number, target: string): Promise<number> {
   );
 }
 
-/** The status that these bytes are answered with. */
+/** The status of the response to these bytes. */
 function rawStatus(port: number, bytes: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(bytes));

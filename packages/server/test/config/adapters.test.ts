@@ -17,11 +17,11 @@ const GOOD = {
   DRAIN_DELAY_MS: '0',
 };
 
-/** A server that answers every request like this. */
-async function serving(answer: (authorization: string | undefined) => [number, string]): Promise<string> {
+/** A server that responds to every request like this. */
+async function serving(respond: (authorization: string | undefined) => [number, string]): Promise<string> {
   const { url } = endsWithTest(
     await serve((req, res) => {
-      const [status, body] = answer(req.headers.authorization);
+      const [status, body] = respond(req.headers.authorization);
       res.writeHead(status).end(body);
     }),
   );
@@ -62,7 +62,7 @@ test('the session store keeps sessions, claims once and refuses what is too many
   expect(await client.cancel(n)).toBe(false);
   expect(await client.cancel(n + 100)).toBe(true);
   await SealedClient.pair(relay.port);
-  await expect(SealedClient.pair(relay.port)).rejects.toThrow('pairing answered 503 unavailable');
+  await expect(SealedClient.pair(relay.port)).rejects.toThrow('pairing refused: 503 unavailable');
   await relay.stop();
   expect(relay.child.exitCode).toBe(0);
 });
@@ -85,7 +85,7 @@ test('the log adapter gets every line, and writes warnings and worse to its file
   expect(relay.lines().map(({ level }) => level)).toContain('info');
 });
 
-test('the startup script is run before the relay listens, and holds it back until the upstream answers', async () => {
+test('the relay runs the startup script before it listens, and waits until the upstream responds', async () => {
   const upstream = await serving(() => [200, 'ok']);
   const script = join(EXAMPLES, 'startup-script/wait-for-upstream.js');
   const relay = await startedRelay({ ...GOOD, UPSTREAM: upstream }, ['--startup', script]);

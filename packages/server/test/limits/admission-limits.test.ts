@@ -24,7 +24,7 @@ test('a connection beyond CONNECTIONS_MAX is closed as it opens, and there is ro
   expect((await send(staged.port, '/api/mte-relay', { method: 'GET' })).status).toBe(200);
 });
 
-test('a request head beyond OUTER_HEAD_MAX_BYTES is answered 431', async () => {
+test('a request head beyond OUTER_HEAD_MAX_BYTES gets 431', async () => {
   const staged = await stage(undefined, { environment: { OUTER_HEAD_MAX_BYTES: '2048' } });
   const ask = (bytes: number): ReturnType<typeof send> =>
     send(staged.port, '/api/mte-relay', { method: 'GET', headers: { 'x-long': 'a'.repeat(bytes) } });
@@ -37,7 +37,7 @@ test('a request head beyond OUTER_HEAD_MAX_BYTES is answered 431', async () => {
   expect(series.get('mte_relay_failures_total{plane="outer",code="headers-too-large"}')).toBe(1);
 });
 
-test('more header fields than OUTER_FIELDS_MAX are answered 431, and none is dropped in silence', async () => {
+test('more header fields than OUTER_FIELDS_MAX get 431, and the relay drops none in silence', async () => {
   const staged = await stage(undefined, {
     environment: { OUTER_FIELDS_MAX: '20', PASS_THROUGH_ROUTES: '/p' },
   });

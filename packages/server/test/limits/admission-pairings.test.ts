@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { CONTENT_TYPE_PAIRING } from '@mte-relay/protocol';
 import { MemorySessionStore, type SessionLifetimes } from '@mte-relay/server';
-import { beginPairing, type OuterAnswer, postPairing, SealedClient } from '@mte-relay/testing/sealed-client';
+import { beginPairing, type OuterResponse, postPairing, SealedClient } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { describe, expect, test } from 'vitest';
@@ -14,10 +14,10 @@ const limited = (limit: string): string => `mte_relay_limited_total{limit="${lim
 test('a flood of pairings from one address is refused with 429 and Retry-After, and passes', async () => {
   const staged = await stage(undefined, { environment: { PAIRINGS_BURST: '5', PAIRINGS_PER_MINUTE: '60' } });
   const { message } = await beginPairing(staged.port);
-  const answers: OuterAnswer[] = [];
-  for (let i = 0; i < 12; i += 1) answers.push(await postPairing(staged.port, message));
-  expect(answers.map(({ status }) => status)).toEqual([...Array<number>(5).fill(200), ...Array<number>(7).fill(429)]);
-  expect(answers[6]).toMatchObject({ code: 'too-many', headers: { 'retry-after': '1' } });
+  const responses: OuterResponse[] = [];
+  for (let i = 0; i < 12; i += 1) responses.push(await postPairing(staged.port, message));
+  expect(responses.map(({ status }) => status)).toEqual([...Array<number>(5).fill(200), ...Array<number>(7).fill(429)]);
+  expect(responses[6]).toMatchObject({ code: 'too-many', headers: { 'retry-after': '1' } });
   expect((await relaySeries(staged)).get(limited('PAIRINGS_PER_MINUTE'))).toBe(7);
   await new Promise((resolve) => setTimeout(resolve, 1_050));
   expect((await postPairing(staged.port, message)).status).toBe(200);
@@ -67,7 +67,7 @@ test('more pairings at once than PAIRINGS_CONCURRENT_MAX are refused with 503, a
   expect((await postPairing(staged.port, message)).status).toBe(200);
 });
 
-test('a pairing request that does not arrive whole in time is answered 408', async () => {
+test('a pairing request that does not arrive whole in time gets 408', async () => {
   const staged = await stage(undefined, { environment: { CLIENT_IDLE_TIMEOUT_MS: '300' } });
   const socket = halfPairing(staged.port);
   const trickle = setInterval(() => socket.write('x'), 50); // never idle, never whole

@@ -26,7 +26,7 @@ async function limitedBy(staged: Stage, limit: string): Promise<number | undefin
   return (await relaySeries(staged)).get(limit);
 }
 
-test('header fields that trickle in are answered 408 at CLIENT_HEAD_TIMEOUT_MS', async () => {
+test('header fields that trickle in get 408 at CLIENT_HEAD_TIMEOUT_MS', async () => {
   const staged = await stage(undefined, { environment: { CLIENT_HEAD_TIMEOUT_MS: '400' } });
   const { socket, text, closed } = open(staged.port);
   socket.write('POST /api/mte HTTP/1.1\r\nhost: relay\r\n');
@@ -45,7 +45,7 @@ test('a connection on which nothing comes at all is closed by then too', async (
   expect(await closed).toBeLessThan(5_000);
 });
 
-test('a body that stops is answered 408, and the upstream sees nothing of it', async () => {
+test('a body that stops gets 408, and the upstream sees nothing of it', async () => {
   const staged = await stage(undefined, { environment: { CLIENT_IDLE_TIMEOUT_MS: '300' } });
   const client = await SealedClient.pair(staged.port);
   const { message } = await client.seal(plaintextOf({ method: 'POST', body: 'x' }));
@@ -59,7 +59,7 @@ test('a body that stops is answered 408, and the upstream sees nothing of it', a
   expect((await relaySeries(staged)).get('mte_relay_in_flight{kind="exchange"}')).toBe(0);
 });
 
-test('bytes that trickle in without becoming a chunk are answered 408, however busy they look', async () => {
+test('bytes that trickle in without becoming a chunk get 408, however busy they look', async () => {
   const staged = await stage(undefined, { environment: { CLIENT_IDLE_TIMEOUT_MS: '400' } });
   const client = await SealedClient.pair(staged.port);
   const { message } = await client.seal(plaintextOf({ method: 'POST', body: 'x'.repeat(5_000) }));
@@ -120,7 +120,7 @@ test('an upload that goes on slowly takes as long as it takes', async () => {
   expect(await limitedBy(staged, IDLE_LIMIT)).toBe(0);
 });
 
-test('a reader that takes nothing while an answer waits is cut off, and its upstream request ends', async () => {
+test('the relay cuts off a client that reads nothing of its response, and ends the upstream request', async () => {
   let ended = false;
   const staged = await stage(
     (_req, res) => {

@@ -11,7 +11,7 @@ import { PatientStore } from '../../src/sessions/patient.ts';
 const never = (): Promise<never> => new Promise(() => undefined);
 const silent: SessionStore = { ready: true, birth: never, create: never, find: never, claim: never, close: never };
 
-test('a session store that never answers is unavailable, in each thing that it is asked', async () => {
+test('a session store that never responds is unavailable to each of its methods', async () => {
   const store = new PatientStore(silent, 20);
   const asked = [
     store.birth(),
@@ -20,9 +20,9 @@ test('a session store that never answers is unavailable, in each thing that it i
     store.claim({} as never, 0, 'exchange'),
     store.close(),
   ];
-  const answers = await Promise.allSettled(asked);
-  expect(answers.map((answer) => answer.status)).toEqual(Array(5).fill('rejected'));
-  for (const answer of answers) expect((answer as PromiseRejectedResult).reason).toBeInstanceOf(StoreUnavailableError);
+  const results = await Promise.allSettled(asked);
+  expect(results.map((result) => result.status)).toEqual(Array(5).fill('rejected'));
+  for (const result of results) expect((result as PromiseRejectedResult).reason).toBeInstanceOf(StoreUnavailableError);
 });
 
 test('what a store has at once is there at once, and what it has later is so whatever kind of promise it gives', async () => {
@@ -43,8 +43,8 @@ test('what a store has at once is there at once, and what it has later is so wha
 });
 
 test('a hook that never decides refuses', async () => {
-  const answer = await decide(never, {} as never, pino({ level: 'silent' }), 20);
-  expect(answer?.head.status).toBe(500);
+  const decision = await decide(never, {} as never, pino({ level: 'silent' }), 20);
+  expect(decision?.head.status).toBe(500);
 });
 
 test('a relay whose store says no more refuses with 503, and closes', async () => {

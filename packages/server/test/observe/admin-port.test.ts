@@ -32,7 +32,7 @@ test('readiness goes with the session store, names it, and comes back', async ()
   expect((await adminGet(staged, '/readyz')).status).toBe(200);
 });
 
-test('a draining relay is not ready, still serves, and closes each connection with its answer', async () => {
+test('a draining relay is not ready, still serves, and closes each connection with its response', async () => {
   const staged = await stage(undefined, ADMIN);
   const client = await SealedClient.pair(staged.port);
   expect((await client.fetch({})).outer.headers.connection).not.toBe('close');
@@ -41,9 +41,9 @@ test('a draining relay is not ready, still serves, and closes each connection wi
   expect(status).toBe(503);
   expect(JSON.parse(text).checks).toEqual({ listening: true, serving: false, sessions: true });
   expect((await adminGet(staged, '/livez')).status).toBe(200);
-  const answer = await client.fetch({ path: '/late' });
-  expect(answer.head.status).toBe(200);
-  expect(answer.outer.headers.connection).toBe('close');
+  const response = await client.fetch({ path: '/late' });
+  expect(response.head.status).toBe(200);
+  expect(response.outer.headers.connection).toBe('close');
 });
 
 test('an exchange that was under way when draining began closes its connection too', async () => {
@@ -52,12 +52,12 @@ test('an exchange that was under way when draining began closes its connection t
     finish = () => res.end('ok');
   }, ADMIN);
   const client = await SealedClient.pair(staged.port);
-  const answer = client.fetch({});
+  const response = client.fetch({});
   await expect.poll(() => staged.seen.length).toBe(1);
   staged.relay.drain();
   finish();
-  expect((await answer).text).toBe('ok');
-  expect((await answer).outer.headers.connection).toBe('close');
+  expect((await response).text).toBe('ok');
+  expect((await response).outer.headers.connection).toBe('close');
 });
 
 test('metrics are in Prometheus’ text format, the process’s own among them', async () => {

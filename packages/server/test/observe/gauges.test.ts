@@ -7,15 +7,15 @@ import { expect, test } from 'vitest';
 import { relaySeries } from '../support/admin.ts';
 
 test('every limit on things at once is told with how much of it is used', async () => {
-  const answers: (() => void)[] = [];
-  const staged = await stage((_req, res) => answers.push(() => res.end()), {
+  const responses: (() => void)[] = [];
+  const staged = await stage((_req, res) => responses.push(() => res.end()), {
     environment: { EXCHANGES_MAX: '40', SESSIONS_MAX: '30', CONNECTIONS_MAX: '20', WEBSOCKETS_MAX: '10' },
   });
   const client = await SealedClient.pair(staged.port);
   const exchanges = [client.fetch({}), client.fetch({})];
-  await expect.poll(() => answers.length).toBe(2);
+  await expect.poll(() => responses.length).toBe(2);
   const series = await relaySeries(staged);
-  for (const answer of answers) answer();
+  for (const respond of responses) respond();
   await Promise.all(exchanges);
   const pairs = ['EXCHANGES_MAX', 'SESSIONS_MAX', 'CONNECTIONS_MAX', 'WEBSOCKETS_MAX', 'PAIRINGS_CONCURRENT_MAX'].map(
     (limit) => [series.get(`mte_relay_limit_used{limit="${limit}"}`), series.get(`mte_relay_limit{limit="${limit}"}`)],

@@ -58,7 +58,7 @@ async function pairKeepingSecrets(
 }
 
 test('the most talkative log has no content, no secret and no path of any traffic', async () => {
-  const answerMark = mark('answer body');
+  const responseMark = mark('answer body');
   const relay = await relayBefore(
     (req, res) => {
       if (req.url?.startsWith('/break')) return void req.socket.destroy();
@@ -73,7 +73,7 @@ test('the most talkative log has no content, no secret and no path of any traffi
       res.setHeader(`x-${mark('answer header name')}`, 'a');
       res.setHeader('set-cookie', [`sid=${mark('set-cookie')}; HttpOnly`, `t=${mark('plain set-cookie')}`]);
       res.setHeader('location', `/${mark('location')}`);
-      res.end(answerMark);
+      res.end(responseMark);
     },
     {
       LOG_LEVEL: 'trace',
@@ -165,8 +165,8 @@ async function sealedTraffic(relay: RelayProcess, client: SealedClient): Promise
     body: mark('body'),
     authority: mark('authority'),
   };
-  const answer = await client.fetch(inner, { cookie: `sid=${mark('outer cookie')}`, 'x-request-id': 'known-id-1' });
-  expect(answer.text).toContain('mark');
+  const response = await client.fetch(inner, { cookie: `sid=${mark('outer cookie')}`, 'x-request-id': 'known-id-1' });
+  expect(response.text).toContain('mark');
   await client.fetch({ ...inner, body: `${mark('large body')}${'x'.repeat(60_000)}` });
   for (const path of ['/break', '/garbage', '/odd-length']) {
     await client.fetch({ ...inner, method: 'POST', path: `${path}/${mark(`path of ${path}`)}?${mark('its query')}` });
@@ -261,8 +261,12 @@ async function failingUpstream(): Promise<string> {
       SHUTDOWN_TIMEOUT_MS: '1000',
     });
     const { client } = await pairKeepingSecrets(relay.port);
-    const answer = await client.fetch({ method: 'POST', path: `/${mark('failing path')}`, body: mark('failing body') });
-    expect(answer.head.status).toBe(502);
+    const response = await client.fetch({
+      method: 'POST',
+      path: `/${mark('failing path')}`,
+      body: mark('failing body'),
+    });
+    expect(response.head.status).toBe(502);
     await send(relay.port, `/plain/${mark('failing plain path')}`, { body: new Uint8Array(3) });
     relay.child.kill('SIGTERM');
     await relay.exited;

@@ -25,19 +25,19 @@ test('an exchange is one line with its request id, client, session, outcome, tim
     listener: (_req, res) => setTimeout(() => res.writeHead(201).end('made'), 30),
   });
   const { message } = await client.seal(plaintextOf({ method: 'POST', body: 'x'.repeat(100) }));
-  const answer = await client.post(message);
+  const response = await client.post(message);
   await until(sink, 'exchange');
   const [line] = sink.named('exchange');
   expect(line).toMatchObject({
     level: 30,
-    request: answer.headers['x-request-id'],
+    request: response.headers['x-request-id'],
     route: 'exchange',
     session: Buffer.from(client.keys.sid).toString('hex', 0, 4),
     status: 201,
     outer: 200,
     complete: true,
     bytesIn: message.length,
-    bytesOut: answer.body.length,
+    bytesOut: response.body.length,
   });
   expect(line?.['client']).toMatch(/^[\w-]{22}$/);
   const { ms, upstreamMs, decodeMs, encodeMs } = line as Record<string, number>;

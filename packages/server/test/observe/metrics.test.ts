@@ -24,9 +24,9 @@ test('one exchange is counted once in every family that it concerns', async () =
   const staged = await stage();
   const client = await SealedClient.pair(staged.port);
   const { message } = await client.seal(plaintextOf({ method: 'POST', body: 'x'.repeat(1000) }));
-  let answerBytes = 0;
+  let responseBytes = 0;
   const changed = await changes(staged, async () => {
-    answerBytes = (await client.post(message)).body.length;
+    responseBytes = (await client.post(message)).body.length;
   });
   expect(changed).toMatchObject({
     [short('requests_total{route="exchange",outcome="2xx"}')]: 1,
@@ -35,7 +35,7 @@ test('one exchange is counted once in every family that it concerns', async () =
     [short('decode_seconds_count')]: 1,
     [short('encode_seconds_count')]: 1,
     [short('bytes_total{route="exchange",direction="in"}')]: message.length,
-    [short('bytes_total{route="exchange",direction="out"}')]: answerBytes,
+    [short('bytes_total{route="exchange",direction="out"}')]: responseBytes,
   });
   expect(Object.keys(changed).filter((name) => name.includes('failures') || name.includes('limited'))).toEqual([]);
 });
@@ -53,7 +53,7 @@ test('times are in seconds and buckets are cumulative', async () => {
   expect(changed[short('decode_seconds_sum')]).toBeLessThan(5);
 });
 
-test('outcomes follow the inner status, and a stream is told from a whole answer', async () => {
+test('outcomes follow the inner status, and tell a stream from a whole response', async () => {
   const staged = await stage((req, res) => {
     if (req.url === '/missing') res.writeHead(404).end();
     else if (req.url === '/broken') res.writeHead(500).end();
@@ -176,7 +176,7 @@ test('two relays in one process count apart', async () => {
   expect((await relaySeries(second)).get(short('pairings_total{outcome="paired"}'))).toBe(0);
 });
 
-test('a session store that answers later is timed, one in memory is not', async () => {
+test('the relay times a session store that responds later, and not one in memory', async () => {
   const memory = new MemorySessionStore({ sessionsMax: 10, soleInstance: true });
   const sessions: SessionStore = {
     ready: true,

@@ -193,8 +193,8 @@ test('a collector that is down slows and breaks nothing, is told of once, and th
   });
   const client = await SealedClient.pair(relay.port);
   for (let round = 0; round < 10; round += 1) {
-    const answers = await Promise.all(Array.from({ length: 10 }, () => client.fetch({})));
-    expect(answers.map(({ head }) => head.status)).toEqual(Array(10).fill(200));
+    const responses = await Promise.all(Array.from({ length: 10 }, () => client.fetch({})));
+    expect(responses.map(({ head }) => head.status)).toEqual(Array(10).fill(200));
     await new Promise((resolve) => setTimeout(resolve, 60));
   }
   await expect

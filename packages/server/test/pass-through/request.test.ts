@@ -41,13 +41,13 @@ test('method, body, status and headers pass as they are, without the hop’s own
     });
     req.on('end', () => res.writeHead(201, { 'x-api': '1', 'keep-alive': 'timeout=1' }).end(String(length)));
   }, ROUTES);
-  const answer = await send(port, '/pub/up', {
+  const response = await send(port, '/pub/up', {
     headers: { 'x-forwarded-for': '6.6.6.6' },
     body: new Uint8Array(100_000),
   });
-  expect(answer.status).toBe(201);
-  expect(answer.headers['x-api']).toBe('1');
-  expect(Buffer.from(answer.body).toString()).toBe('100000');
+  expect(response.status).toBe(201);
+  expect(response.headers['x-api']).toBe('1');
+  expect(Buffer.from(response.body).toString()).toBe('100000');
   expect(seen[0]?.headers['x-forwarded-for']).toBe('127.0.0.1');
 });
 
@@ -61,12 +61,12 @@ test.each([
     (_req, res) => res.setHeader('x-bytes', value).end(Buffer.from('content')),
     ROUTES,
   );
-  const answer = await send(port, '/pub/bytes', { method: 'GET', headers: { 'x-bytes': value } });
-  expect(answer.headers['x-bytes']).toBe(value);
+  const response = await send(port, '/pub/bytes', { method: 'GET', headers: { 'x-bytes': value } });
+  expect(response.headers['x-bytes']).toBe(value);
   expect(seen[0]?.headers['x-bytes']).toBe(value);
 });
 
-test('the relay’s CORS answer stands alone beside the upstream’s', async () => {
+test('the relay’s CORS fields replace the upstream’s', async () => {
   const { port } = await stage((_req, res) => {
     res.setHeader('access-control-allow-origin', '*');
     res.setHeader('vary', 'accept-encoding');
@@ -97,8 +97,8 @@ test('an unreachable upstream is 502 on the outer hop', async () => {
 
 test.each([
   ['breaks off', 502, 'upstream-failed', (req: IncomingMessage) => void req.socket.destroy()],
-  ['does not answer in time', 504, 'upstream-timeout', () => undefined],
-])('an upstream that %s is %i, named as in a sealed answer', async (_what, status, code, listener) => {
+  ['does not respond in time', 504, 'upstream-timeout', () => undefined],
+])('an upstream that %s is %i, named as in a sealed response', async (_what, status, code, listener) => {
   const environment = { ...ROUTES.environment, UPSTREAM_HEADERS_TIMEOUT_MS: '300' };
   const { port } = await stage(listener, { environment });
   expect(await send(port, '/health', { method: 'GET' })).toMatchObject({ status, code });
@@ -132,8 +132,8 @@ test('a page may read the fields that the API exposes, if it is of a listed orig
     res.end();
   }, ROUTES);
   const exposed = async (origin?: string): Promise<unknown> => {
-    const answer = await send(port, '/pub/x', { method: 'GET', headers: origin === undefined ? {} : { origin } });
-    return answer.headers['access-control-expose-headers'];
+    const response = await send(port, '/pub/x', { method: 'GET', headers: origin === undefined ? {} : { origin } });
+    return response.headers['access-control-expose-headers'];
   };
   expect(await exposed(TEST_ORIGIN)).toBe('content-type, retry-after, x-total-count, link, etag');
   expect(await exposed('https://other.example')).toBeUndefined();
@@ -142,9 +142,9 @@ test('a page may read the fields that the API exposes, if it is of a listed orig
 
 test('TRACE is not passed through', async () => {
   const { port, seen } = await stage(undefined, ROUTES);
-  const answer = await send(port, '/pub/x', { method: 'TRACE', headers: { origin: TEST_ORIGIN } });
-  expect(answer).toMatchObject({ status: 405, code: 'method-not-allowed' });
-  expect(answer.headers['allow']).toContain('PATCH');
+  const response = await send(port, '/pub/x', { method: 'TRACE', headers: { origin: TEST_ORIGIN } });
+  expect(response).toMatchObject({ status: 405, code: 'method-not-allowed' });
+  expect(response.headers['allow']).toContain('PATCH');
   expect(seen).toHaveLength(0);
 });
 

@@ -37,8 +37,8 @@ async function raw(port: number, behind = ''): Promise<Socket> {
   socket.on('error', () => undefined);
   const key = 'sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
   socket.write(`GET /live/raw HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n${key}\r\n${behind}`);
-  const [answer] = (await once(socket, 'data')) as [Buffer];
-  expect(answer.toString()).toMatch(/^HTTP\/1\.1 101 /);
+  const [response] = (await once(socket, 'data')) as [Buffer];
+  expect(response.toString()).toMatch(/^HTTP\/1\.1 101 /);
   return socket;
 }
 
@@ -103,17 +103,17 @@ test('an upstream’s refusal is passed as the HTTP response it is', async () =>
       socket.end(`HTTP/1.1 401 Unauthorized\r\n${head}${body}`);
     },
   });
-  const answer = await send(port, '/live/x', {
+  const response = await send(port, '/live/x', {
     method: 'GET',
     headers: { connection: 'Upgrade', upgrade: 'websocket' },
   });
-  expect(answer.status).toBe(401);
-  expect(answer.headers['www-authenticate']).toBe('Bearer');
-  expect(answer.headers.location).toBe('/login');
-  expect(Buffer.from(answer.body).toString()).toBe(body);
+  expect(response.status).toBe(401);
+  expect(response.headers['www-authenticate']).toBe('Bearer');
+  expect(response.headers.location).toBe('/login');
+  expect(Buffer.from(response.body).toString()).toBe(body);
 });
 
-test('an upstream that is not there, breaks off or does not answer is 502, 502 and 504', async () => {
+test('an upstream that is unreachable, closes early or does not respond is 502, 502 and 504', async () => {
   const breaking = await passing({ onUpgrade: (_req, socket) => socket.destroy() });
   await expect(open(breaking.port, '/live/x')).rejects.toThrow('502');
   const silent = await passing({
@@ -300,7 +300,7 @@ test('a relay that closes gives them SHUTDOWN_TIMEOUT_MS to end by themselves', 
   expect(performance.now() - startedMs).toBeGreaterThanOrEqual(290);
 });
 
-test('an upstream that refuses and never ends its answer is given up after UPSTREAM_IDLE_TIMEOUT_MS', async () => {
+test('the relay gives up an upstream that refuses and never ends its response after UPSTREAM_IDLE_TIMEOUT_MS', async () => {
   const { port } = await passing({
     environment: { UPSTREAM_IDLE_TIMEOUT_MS: '300' },
     onUpgrade: (_req, socket) => void socket.write('HTTP/1.1 403 Forbidden\r\ncontent-length: 9\r\n\r\nno'),

@@ -6,32 +6,32 @@ import { stage } from '@mte-relay/testing/stage';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { expect, test } from 'vitest';
 
-/** One exchange that the upstream has not answered, and how to have it answered. */
+/** One exchange without a response of the upstream so far, and how to have it respond. */
 async function underWay(timeoutMs: string) {
   const finish: (() => void)[] = [];
   const { upstreamUrl } = await stage((_req, res) => finish.push(() => res.end('done')));
   const relay = relayTo(upstreamUrl, { SHUTDOWN_TIMEOUT_MS: timeoutMs });
   const { port } = endsWithTest(await serve((req, res) => relay.handler(req, res)));
   const client = await SealedClient.pair(port);
-  const answer = client.fetch({});
-  answer.catch(() => undefined);
+  const response = client.fetch({});
+  response.catch(() => undefined);
   await expect.poll(() => finish.length).toBe(1);
-  return { relay, answer, finish: finish[0] as () => void };
+  return { relay, response, finish: finish[0] as () => void };
 }
 
 test('close waits for the exchanges of another server', async () => {
-  const { relay, answer, finish } = await underWay('60000');
+  const { relay, response, finish } = await underWay('60000');
   const closed = relay.close();
   expect(
     await Promise.race([closed.then(() => 'closed'), new Promise((resolve) => setTimeout(resolve, 300, 'open'))]),
   ).toBe('open');
   finish();
-  expect((await answer).text).toBe('done');
+  expect((await response).text).toBe('done');
   await closed;
 });
 
 test('and breaks them off when SHUTDOWN_TIMEOUT_MS is over', async () => {
-  const { relay, answer } = await underWay('200');
+  const { relay, response } = await underWay('200');
   await relay.close();
-  expect((await answer).header('mte-relay-failure')).toBe('upstream-failed');
+  expect((await response).header('mte-relay-failure')).toBe('upstream-failed');
 });

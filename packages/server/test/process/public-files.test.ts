@@ -15,22 +15,22 @@ const built = (path: string): Buffer => readFileSync(join(import.meta.dirname, '
 const sha384 = (bytes: Uint8Array): string => `sha384-${createHash('sha384').update(bytes).digest('base64')}`;
 const PLAIN = { method: 'GET', headers: { 'accept-encoding': 'identity' } };
 
-test.each(PATHS)('%s is served as it was built, to any page, and answers HEAD alike', async (path) => {
+test.each(PATHS)('the relay serves %s as it was built, to any page, and responds to HEAD alike', async (path) => {
   const { port, seen } = await stage();
-  const answer = await send(port, path, PLAIN);
-  expect(answer.status).toBe(200);
-  expect(Buffer.from(answer.body).equals(built(path))).toBe(true);
-  expect(answer.headers).toMatchObject({
+  const response = await send(port, path, PLAIN);
+  expect(response.status).toBe(200);
+  expect(Buffer.from(response.body).equals(built(path))).toBe(true);
+  expect(response.headers).toMatchObject({
     'content-type': 'text/javascript; charset=utf-8',
     'x-content-type-options': 'nosniff',
     'access-control-allow-origin': '*',
     vary: 'Accept-Encoding',
-    'content-length': String(answer.body.length),
+    'content-length': String(response.body.length),
   });
-  expect(answer.headers).not.toHaveProperty('access-control-allow-credentials');
+  expect(response.headers).not.toHaveProperty('access-control-allow-credentials');
   const head = await send(port, path, { ...PLAIN, method: 'HEAD' });
   expect(head.body).toHaveLength(0);
-  expect({ ...head.headers, date: '' }).toEqual({ ...answer.headers, date: '' });
+  expect({ ...head.headers, date: '' }).toEqual({ ...response.headers, date: '' });
   expect(seen).toHaveLength(0);
 });
 
@@ -53,12 +53,12 @@ test.each([
   ['gzip; q=0.0', false],
   ['br', false],
   ['', false],
-])('accept-encoding "%s" is answered by gzip: %s', async (coding, gzip) => {
+])('accept-encoding "%s" gets gzip: %s', async (coding, gzip) => {
   const { port } = await stage();
   const [path = ''] = PATHS;
-  const answer = await send(port, path, { method: 'GET', headers: { 'accept-encoding': coding } });
-  expect(answer.headers['content-encoding']).toBe(gzip ? 'gzip' : undefined);
-  const body = gzip ? gunzipSync(answer.body) : Buffer.from(answer.body);
+  const response = await send(port, path, { method: 'GET', headers: { 'accept-encoding': coding } });
+  expect(response.headers['content-encoding']).toBe(gzip ? 'gzip' : undefined);
+  const body = gzip ? gunzipSync(response.body) : Buffer.from(response.body);
   expect(body.equals(built(path))).toBe(true);
 });
 
@@ -81,7 +81,7 @@ test('an unchanged file is not sent again, and each coding has its own tag', asy
   expect(tags.size).toBe(2);
 });
 
-test('the worker alone may look after the whole site, and is asked for anew each time', async () => {
+test('the worker alone may control the whole site, and caches revalidate it each time', async () => {
   const { port } = await stage();
   for (const path of PATHS) {
     const { headers } = await send(port, path, PLAIN);
@@ -98,8 +98,8 @@ test('a query makes no other file of it: that is how the worker is told its conf
 
 test.each(PATHS)('%s takes GET and HEAD alone', async (path) => {
   const { port } = await stage();
-  const answer = await send(port, path, { method: 'POST' });
-  expect(answer).toMatchObject({ status: 405, code: 'method-not-allowed', headers: { allow: 'GET, HEAD' } });
+  const response = await send(port, path, { method: 'POST' });
+  expect(response).toMatchObject({ status: 405, code: 'method-not-allowed', headers: { allow: 'GET, HEAD' } });
 });
 
 test('every other path under /public is the upstream’s', async () => {

@@ -18,7 +18,7 @@ const canBeNobody =
 const skipped = canBeNobody ? '' : ' (skipped: takes root, and a checkout that nobody may read)';
 
 test.skipIf(!canBeNobody)(
-  `as nobody, in an empty read-only folder, the relay starts and answers${skipped}`,
+  `as nobody, in an empty read-only folder, the relay starts and responds${skipped}`,
   async () => {
     const { upstreamUrl } = await stage();
     const folder = temporaryFiles();

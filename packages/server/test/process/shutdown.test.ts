@@ -38,7 +38,7 @@ test('an idle kept-alive connection does not hold the end up, and is not broken 
   await send(relay.port, '/api/mte-relay', { method: 'GET', agent });
   relay.child.kill('SIGTERM');
   await expect.poll(() => readiness(relay), { interval: 10 }).toBe(503);
-  // It may still be used during the delay, and learns with the answer that it ends.
+  // The connection serves during the delay, and its response announces the close.
   const last = await send(relay.port, '/api/mte-relay', { method: 'GET', agent });
   expect([last.status, last.headers.connection]).toEqual([200, 'close']);
   await send(relay.port, '/api/mte-relay', { method: 'GET', agent }).catch(() => {});

@@ -32,15 +32,15 @@ test('a sealed value that was changed, or moved to another name, is left out', a
   expect(seen[0]?.headers.cookie).toBe('other=kept');
 });
 
-test('a client that is no browser has its cookies inside, and none on the outer hop', async () => {
+test('a client that is not a browser has its cookies inside, and none on the outer hop', async () => {
   const { port, seen } = await stage((_req, res) => {
     res.setHeader('set-cookie', 'sid=1; HttpOnly');
     res.end();
   });
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({ headers: [['cookie', 'inner=1']] }, { cookie: 'outer=1' });
-  expect(answer.outer.headers['set-cookie']).toBeUndefined();
-  expect(answer.header('set-cookie')).toBe('sid=1; HttpOnly');
+  const response = await client.fetch({ headers: [['cookie', 'inner=1']] }, { cookie: 'outer=1' });
+  expect(response.outer.headers['set-cookie']).toBeUndefined();
+  expect(response.header('set-cookie')).toBe('sid=1; HttpOnly');
   expect(seen[0]?.headers.cookie).toBe('inner=1');
 });
 
@@ -140,8 +140,8 @@ test('an upstream whose path the client does not see sets cookies for the paths 
     },
     { basePath: '/base' },
   );
-  const answer = await (await SealedClient.pair(port)).fetch({ path: '/x' });
-  const set = answer.head.headers.filter(([name]) => name === 'set-cookie').map(([, value]) => value);
+  const response = await (await SealedClient.pair(port)).fetch({ path: '/x' });
+  const set = response.head.headers.filter(([name]) => name === 'set-cookie').map(([, value]) => value);
   expect(set).toEqual(['a=1; Path=/', 'b=1; Secure; Path=/x', 'c=1; Path=/basement', 'd=1']);
 });
 
@@ -181,8 +181,8 @@ test.each([
   async (given, kept) => {
     const { port } = await stage((_req, res) => res.setHeader('set-cookie', given).end());
     const browser = await SealedClient.pair(port, { flags: FLAG_OUTER_COOKIES });
-    const answer = await browser.fetch({ path: '/', authority: 'relay.example:8443' });
-    const [own, ...more] = answer.outer.headers['set-cookie'] as [string];
+    const response = await browser.fetch({ path: '/', authority: 'relay.example:8443' });
+    const [own, ...more] = response.outer.headers['set-cookie'] as [string];
     expect(own.replace(/; Path=\/$/, '')).toBe(kept.replace(/; Path=\/$/, ''));
     expect(more).toEqual([]);
   },

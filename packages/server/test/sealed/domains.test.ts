@@ -64,10 +64,10 @@ test('each host has its own upstream, identity, routes and headers; what it leav
   expect(relay.pins.get(ONE)).not.toBe(relay.pins.get(TWO));
   const one = await SealedClient.pair(port, { authority: ONE, headers: { host: ONE } });
   const two = await SealedClient.pair(port, { authority: TWO, headers: { host: TWO } });
-  const answerOne = await one.fetch({ path: '/anywhere' }, { host: ONE });
-  const answerTwo = await two.fetch({ path: '/api/x' }, { host: TWO });
-  expect([answerOne.text, answerOne.header('x-of')]).toEqual(['one', 'one']);
-  expect([answerTwo.text, answerTwo.header('x-of')]).toEqual(['two', 'every domain without its own']);
+  const responseOne = await one.fetch({ path: '/anywhere' }, { host: ONE });
+  const responseTwo = await two.fetch({ path: '/api/x' }, { host: TWO });
+  expect([responseOne.text, responseOne.header('x-of')]).toEqual(['one', 'one']);
+  expect([responseTwo.text, responseTwo.header('x-of')]).toEqual(['two', 'every domain without its own']);
   expect((await two.fetch({ path: '/anywhere' }, { host: TWO })).header('mte-relay-failure')).toBe('route-refused');
   expect((await send(port, '/health', { method: 'GET', headers: { host: TWO } })).status).toBe(200);
   expect((await send(port, '/health', { method: 'GET', headers: { host: ONE } })).status).toBe(404);
@@ -89,16 +89,16 @@ test('a host in other case, or with a port that the map does not name, is the sa
   }
 });
 
-test('an unknown host is answered 421 on every path and for every authority', async () => {
+test('an unknown host gets 421 on every path and for every authority', async () => {
   const { port, seen } = await scene();
   for (const host of ['other.example', 'one.example.evil', 'two.example', 'xone.example', '']) {
     for (const path of ['/api/mte-relay', '/api/mte-echo?msg=x', '/health', '/']) {
-      const answer = await send(port, path, { method: 'GET', headers: { host } });
-      expect(answer, `${host}${path}`).toMatchObject({ status: 421, code: 'domain-unknown' });
+      const response = await send(port, path, { method: 'GET', headers: { host } });
+      expect(response, `${host}${path}`).toMatchObject({ status: 421, code: 'domain-unknown' });
     }
   }
   const pairing = SealedClient.pair(port, { authority: 'other.example', headers: { host: ONE } });
-  await expect(pairing).rejects.toThrow('pairing answered 421 domain-unknown');
+  await expect(pairing).rejects.toThrow('pairing refused: 421 domain-unknown');
   expect(seen).toEqual({ one: [], two: [] });
 });
 
@@ -106,8 +106,8 @@ test('a session of one domain reaches that domain alone, whatever Host and inner
   const { port, seen } = await scene();
   const one = await SealedClient.pair(port, { authority: ONE, headers: { host: ONE } });
   for (const host of [TWO, 'other.example']) {
-    const answer = await one.fetch({ path: '/api/x', authority: TWO }, { host });
-    expect(answer.text).toBe('one');
+    const response = await one.fetch({ path: '/api/x', authority: TWO }, { host });
+    expect(response.text).toBe('one');
   }
   expect(seen.two).toEqual([]);
 });
@@ -116,7 +116,7 @@ test('a key of one domain does not pair with the other', async () => {
   const { port, relay } = await scene();
   expect(relay.pins.size).toBe(2);
   const pairing = SealedClient.pair(port, { authority: TWO, headers: { host: ONE } });
-  await expect(pairing).rejects.toThrow('pairing answered 422 key-unknown');
+  await expect(pairing).rejects.toThrow('pairing refused: 422 key-unknown');
 });
 
 test('pages are judged by the origins of the domain that they address, also when Host is not known', async () => {
@@ -142,8 +142,8 @@ test('pages are judged by the origins of the domain that they address, also when
 test('a cookie that one domain sealed does not open in another', async () => {
   const { port, seen } = await scene();
   const one = await SealedClient.pair(port, { authority: ONE, headers: { host: ONE }, flags: FLAG_OUTER_COOKIES });
-  const answer = await one.fetch({ path: '/' }, { host: ONE });
-  const [cookie] = (answer.outer.headers['set-cookie']?.[0] ?? '').split(';');
+  const response = await one.fetch({ path: '/' }, { host: ONE });
+  const [cookie] = (response.outer.headers['set-cookie']?.[0] ?? '').split(';');
   expect(cookie).toMatch(/^sid=mte1\./);
   await one.fetch({ path: '/' }, { host: ONE, cookie: cookie as string });
   const two = await SealedClient.pair(port, { authority: TWO, headers: { host: TWO }, flags: FLAG_OUTER_COOKIES });

@@ -1,8 +1,8 @@
-// Clients that ask before they send a body (RFC 9110 §10.1.1), as curl does with large ones: this hop answers that, and
+// Clients that ask before they send a body (RFC 9110 §10.1.1), as curl does with large ones: this hop responds, and
 // the upstream is not asked.
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { openAnswer, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { openResponse, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
 
@@ -30,15 +30,15 @@ test('a sealed message and a passed-through body are asked for, and the upstream
     plaintextOf({ method: 'POST', path: '/up', headers: [['expect', '100-continue']], body: 'content' }),
   );
   const type = { 'content-type': 'application/mte-relay' };
-  const answer = await openAnswer(exchange, await askAndSend(port, '/api/mte', type, message));
-  expect(JSON.parse(answer.text)).toMatchObject({ url: '/up', body: 'content' });
+  const response = await openResponse(exchange, await askAndSend(port, '/api/mte', type, message));
+  expect(JSON.parse(response.text)).toMatchObject({ url: '/up', body: 'content' });
   expect((await askAndSend(port, '/pub/up', {}, new TextEncoder().encode('content'))).status).toBe(200);
   expect(seen.map(({ headers }) => headers.expect)).toEqual([undefined, undefined]);
 });
 
 test('another expectation is refused, and nothing runs', async () => {
   const { port, seen } = await stage(undefined, { environment: { PASS_THROUGH_ROUTES: '/pub/*' } });
-  const answer = await send(port, '/pub/up', { headers: { expect: 'a-miracle' }, body: new Uint8Array(1) });
-  expect(answer.status).toBe(417);
+  const response = await send(port, '/pub/up', { headers: { expect: 'a-miracle' }, body: new Uint8Array(1) });
+  expect(response.status).toBe(417);
   expect(seen).toEqual([]);
 });

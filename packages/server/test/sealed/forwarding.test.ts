@@ -56,7 +56,7 @@ test('an authority that could end a quoted string is not repeated', async () => 
   expect(seen[0]?.headers['forwarded']).toBe('for=127.0.0.1;proto=http');
 });
 
-test('an address that is none ends the part of the chain that is believed', () => {
+test('a malformed address ends the part of the chain that the relay believes', () => {
   const proxies = new TrustedProxies(['10.0.0.0/8']);
   const read = (header: string): unknown =>
     proxies.read({ headers: { 'x-forwarded-for': header, host: 'h' }, socket: { remoteAddress: '10.0.0.1' } } as never);
@@ -87,7 +87,7 @@ test('behind a proxy that writes ports too, each client has a measure of pairing
   });
   const pairAs = async (client: string): Promise<number> => {
     const headers = { 'content-type': 'application/mte-relay-pairing', 'x-forwarded-for': client };
-    return (await send(port, '/api/mte-pair', { headers, body: new Uint8Array(10) })).status; // of a version that is none
+    return (await send(port, '/api/mte-pair', { headers, body: new Uint8Array(10) })).status; // of an unknown version
   };
   expect(await pairAs('198.51.100.7:4567')).toBe(426);
   expect(await pairAs('198.51.100.7:4568')).toBe(429);
@@ -101,7 +101,7 @@ test.each(['10.0.0.0/8', '127.0.0.1', '::1', 'fd00::/8'])('%s is an address rang
 });
 
 test.each(['10.0.0.0/33', '10.0.0', 'localhost', 'fd00::/129', '10.0.0.0/8/8', '', '10.0.0.0/'])(
-  '"%s" is no address range',
+  '"%s" is not an address range',
   (range) => {
     expect(isAddressRange(range)).toBe(false);
   },

@@ -25,15 +25,15 @@ test('onRequest sees the opened request and may set fields of it', async () => {
 test.each([
   ['at once', (refusal: object) => refusal],
   ['later', (refusal: object) => new Promise((resolve) => setTimeout(resolve, 20, refusal))],
-])('a refusal that is given %s is answered inside the seal and nothing is forwarded', async (_when, give) => {
+])('a refusal that is given %s travels inside the seal, and the relay forwards nothing', async (_when, give) => {
   const { client, seen } = await hooked({
     onRequest: () => give({ status: 403, headers: { 'X-Why': 'not you' }, body: 'no' }) as never,
   });
-  const answer = await client.fetch({ method: 'POST', body: 'x'.repeat(1000) });
-  expect(answer.outer.status).toBe(200);
-  expect(answer.head.status).toBe(403);
-  expect(answer.header('x-why')).toBe('not you');
-  expect(answer.text).toBe('no');
+  const response = await client.fetch({ method: 'POST', body: 'x'.repeat(1000) });
+  expect(response.outer.status).toBe(200);
+  expect(response.head.status).toBe(403);
+  expect(response.header('x-why')).toBe('not you');
+  expect(response.text).toBe('no');
   expect(seen).toHaveLength(0);
 });
 
@@ -46,12 +46,12 @@ test.each([
   ],
   ['rejects', () => Promise.reject(new Error('boom'))],
   [
-    'sets what is no field',
+    'sets an invalid field',
     (request: { setHeader(name: string, value: string): void }) => request.setHeader('a', 'b\r\nc: d'),
   ],
-  ['refuses with what is no field', () => ({ status: 403, headers: { 'x y': '1' } })],
-  ['refuses later with what is no field', async () => ({ status: 403, headers: { 'x-a': 'b\nc' } })],
-  ['refuses with what is no status', () => ({ status: 99 })],
+  ['refuses with an invalid field', () => ({ status: 403, headers: { 'x y': '1' } })],
+  ['refuses later with an invalid field', async () => ({ status: 403, headers: { 'x-a': 'b\nc' } })],
+  ['refuses with an invalid status', () => ({ status: 99 })],
   ['refuses with a status that cannot be sealed', () => ({ status: 700 })],
 ])('a hook that %s lets nothing through', async (_how, onRequest) => {
   const { client, seen } = await hooked({ onRequest: onRequest as never });
@@ -68,7 +68,7 @@ test('a promise of a library’s own kind is waited for', async () => {
   expect(seen).toHaveLength(0);
 });
 
-test('onResponse may set fields of the answer; one that throws changes nothing', async () => {
+test('onResponse may set fields of the response; one that throws changes nothing', async () => {
   let calls = 0;
   const { client } = await hooked({
     onResponse(response) {

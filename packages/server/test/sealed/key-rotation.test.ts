@@ -45,7 +45,7 @@ test('discovery shows the newest key, and every key while there are several', as
   expect(during.relay.pin).toBe(`sha256-${digest}`);
 });
 
-test('a pairing to either key is answered, and to a third one refused', async () => {
+test('the relay accepts a pairing to either key, and refuses one to a third', async () => {
   const during = await staged(`${NEW},${OLD}`);
   for (const { publicKey } of (await discovery(during)).keys ?? []) {
     const client = await SealedClient.pair(during.port, {

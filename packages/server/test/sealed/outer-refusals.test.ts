@@ -1,6 +1,6 @@
 import { concatBytes, encodeCancel, MESSAGE_TYPE_CANCEL, SealedExchange } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
-import { beginPairing, openAnswer, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { beginPairing, openResponse, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { TEST_ORIGIN } from '@mte-relay/testing/settings';
 import { stage } from '@mte-relay/testing/stage';
 import { describe, expect, test } from 'vitest';
@@ -17,8 +17,8 @@ describe('before a message is authenticated', () => {
     'text/plain',
   ])('content type %s is refused with 415', async (type) => {
     const { port, seen } = await stage();
-    const answer = await send(port, '/api/mte', { headers: { 'content-type': type }, body: new Uint8Array(60) });
-    expect(answer).toMatchObject({ status: 415, code: 'media-type-unsupported' });
+    const response = await send(port, '/api/mte', { headers: { 'content-type': type }, body: new Uint8Array(60) });
+    expect(response).toMatchObject({ status: 415, code: 'media-type-unsupported' });
     expect((await send(port, '/api/mte-pair', { headers: { 'content-type': type } })).status).toBe(415);
     expect(seen).toHaveLength(0);
   });
@@ -35,13 +35,13 @@ describe('before a message is authenticated', () => {
       ['/api/mte', MESSAGE],
       ['/api/mte-pair', PAIRING],
     ] as const) {
-      const answer = await send(port, path, { headers: { ...headers, origin }, body: new Uint8Array(60) });
-      expect(answer).toMatchObject({ status: 403, code: 'origin-refused' });
-      expect(answer.headers['access-control-allow-origin']).toBeUndefined();
+      const response = await send(port, path, { headers: { ...headers, origin }, body: new Uint8Array(60) });
+      expect(response).toMatchObject({ status: 403, code: 'origin-refused' });
+      expect(response.headers['access-control-allow-origin']).toBeUndefined();
     }
   });
 
-  test('a listed origin is answered with its own name, credentials and Vary, and one preflight lasts two hours', async () => {
+  test('a listed origin gets its own name, credentials and Vary, and one preflight lasts two hours', async () => {
     const { port } = await stage();
     const client = await SealedClient.pair(port);
     const { outer } = await client.fetch({}, { origin: TEST_ORIGIN });
@@ -66,21 +66,21 @@ describe('before a message is authenticated', () => {
     });
   });
 
-  test.each(['GET', 'PUT', 'DELETE'])('%s is answered 405 with Allow', async (method) => {
+  test.each(['GET', 'PUT', 'DELETE'])('%s gets 405 with Allow', async (method) => {
     const { port } = await stage();
-    const answer = await send(port, '/api/mte', { method, headers: MESSAGE });
-    expect(answer).toMatchObject({ status: 405, code: 'method-not-allowed' });
-    expect(answer.headers.allow).toBe('POST, OPTIONS');
+    const response = await send(port, '/api/mte', { method, headers: MESSAGE });
+    expect(response).toMatchObject({ status: 405, code: 'method-not-allowed' });
+    expect(response.headers.allow).toBe('POST, OPTIONS');
   });
 
-  test('an unknown session is answered 401 session-unknown', async () => {
+  test('an unknown session gets 401 session-unknown', async () => {
     const { port } = await stage();
     const client = await SealedClient.pair(port);
     const other = new SealedExchangeOf(client);
     expect(await client.post(await other.message())).toMatchObject({ status: 401, code: 'session-unknown' });
   });
 
-  test('a message number beyond the session’s limit is answered as if the session were gone', async () => {
+  test('a message number beyond the session’s limit gets what an unknown session gets', async () => {
     const { port, seen } = await stage();
     const client = await SealedClient.pair(port);
     const { message } = await client.seal(plaintextOf({}), 1, client.parameters.messageLimit);
@@ -93,9 +93,9 @@ describe('before a message is authenticated', () => {
     const client = await SealedClient.pair(port);
     const { message } = await client.seal(plaintextOf({ method: 'POST', body: 'x' }));
     for (let length = 0; length < message.length; length += 1) {
-      const answer = await client.post(message.subarray(0, length));
+      const response = await client.post(message.subarray(0, length));
       const code = length < 43 ? 'malformed' : 'unopenable';
-      expect(answer, `${length} of ${message.length} bytes`).toMatchObject({ status: 400, code });
+      expect(response, `${length} of ${message.length} bytes`).toMatchObject({ status: 400, code });
     }
     expect(seen).toHaveLength(0);
     expect((await client.post(message)).status).toBe(200); // none of them claimed the number
@@ -108,18 +108,18 @@ describe('before a message is authenticated', () => {
     for (let at = 0; at < message.length; at += 1) {
       const changed = message.slice();
       changed[at] = (changed[at] as number) ^ 0x80;
-      const answer = await client.post(changed);
-      expect([400, 401, 413, 426], `byte ${at}`).toContain(answer.status);
-      if (at === 0) expect(answer.code).toBe('version-unsupported');
-      if (at === 1) expect(answer.code).toBe('malformed');
-      if (at >= 2 && at < 18) expect(answer.code).toBe('session-unknown');
-      if (at >= 26 && at < 42) expect(answer.code).toBe('unopenable');
-      if (at > 42) expect(answer.code).toBe('unopenable');
+      const response = await client.post(changed);
+      expect([400, 401, 413, 426], `byte ${at}`).toContain(response.status);
+      if (at === 0) expect(response.code).toBe('version-unsupported');
+      if (at === 1) expect(response.code).toBe('malformed');
+      if (at >= 2 && at < 18) expect(response.code).toBe('session-unknown');
+      if (at >= 26 && at < 42) expect(response.code).toBe('unopenable');
+      if (at > 42) expect(response.code).toBe('unopenable');
     }
     expect(seen).toHaveLength(0);
   });
 
-  test('a replayed request is answered 409 and runs once', async () => {
+  test('a replayed request gets 409 and runs once', async () => {
     const { port, seen } = await stage();
     const client = await SealedClient.pair(port);
     const { message } = await client.seal(plaintextOf({ method: 'POST', body: 'pay' }));
@@ -134,8 +134,8 @@ describe('before a message is authenticated', () => {
     const { port, seen } = await stage();
     const client = await SealedClient.pair(port);
     const { message } = await client.seal(plaintextOf({ method: 'POST', body: 'pay' }));
-    const answers = await Promise.all(Array.from({ length: 10 }, () => client.post(message)));
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(9).fill(409)]);
+    const responses = await Promise.all(Array.from({ length: 10 }, () => client.post(message)));
+    expect(responses.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(9).fill(409)]);
     expect(seen).toHaveLength(1);
   });
 
@@ -159,14 +159,14 @@ describe('before a message is authenticated', () => {
     expect((await client.post((await client.seal(plaintextOf({}), 1, 0)).message)).status).toBe(200);
   });
 
-  test('the answer to one request does not open another', async () => {
+  test('the response to one request does not open another', async () => {
     const { port } = await stage();
     const client = await SealedClient.pair(port);
     const first = await client.seal(plaintextOf({ path: '/1' }));
     const second = await client.seal(plaintextOf({ path: '/2' }));
-    const answer = await client.post(first.message);
-    await expect(openAnswer(second.exchange, answer)).rejects.toMatchObject({ code: 'unopenable' });
-    expect((await openAnswer(first.exchange, answer)).head.status).toBe(200);
+    const response = await client.post(first.message);
+    await expect(openResponse(second.exchange, response)).rejects.toMatchObject({ code: 'unopenable' });
+    expect((await openResponse(first.exchange, response)).head.status).toBe(200);
   });
 
   test('a pairing request that is truncated or changed anywhere is refused', async () => {
@@ -178,17 +178,19 @@ describe('before a message is authenticated', () => {
       expect(truncated, `${at} bytes`).toMatchObject({ status: 400, code: 'malformed' });
       const changed = whole.slice();
       changed[at] = (changed[at] as number) ^ 1;
-      const answer = await send(port, '/api/mte-pair', { headers: PAIRING, body: changed });
-      expect([400, 422, 426], `byte ${at}: ${answer.code}`).toContain(answer.status);
+      const response = await send(port, '/api/mte-pair', { headers: PAIRING, body: changed });
+      expect([400, 422, 426], `byte ${at}: ${response.code}`).toContain(response.status);
     }
   });
 
   test('a pairing request that is too long is refused before it is read whole', async () => {
     const { port } = await stage();
-    const answer = await send(port, '/api/mte-pair', { headers: PAIRING, body: new Uint8Array(100_000) }).catch(
+    const response = await send(port, '/api/mte-pair', { headers: PAIRING, body: new Uint8Array(100_000) }).catch(
       (error: NodeJS.ErrnoException) => error.code,
     );
-    expect(answer === 'ECONNRESET' || answer === 'EPIPE' || (answer as { status: number }).status === 413).toBe(true);
+    expect(response === 'ECONNRESET' || response === 'EPIPE' || (response as { status: number }).status === 413).toBe(
+      true,
+    );
   });
 
   test('nothing is served outside the endpoints and the pass-through routes', async () => {

@@ -1,4 +1,4 @@
-// HEADERS: on every request to the upstream and on every answer, over what anybody else says, and within bounds.
+// HEADERS: on every request to the upstream and on every response, over what anybody else sets, and within bounds.
 import { type ConfigError, loadSettings } from '@mte-relay/server';
 import { SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { requiredSettings, TEST_ORIGIN } from '@mte-relay/testing/settings';
@@ -10,7 +10,7 @@ const OWN = {
 };
 const MESSAGE = { 'content-type': 'application/mte-relay' };
 
-test('every answer of the relay bears them: discovery, echo, preflights, refusals of every kind', async () => {
+test('every response of the relay bears them: discovery, echo, preflights, refusals of every kind', async () => {
   const { port } = await stage(undefined, OWN);
   const asked: [string, string, Record<string, string>, number][] = [
     ['GET', '/api/mte-relay', {}, 200],
@@ -27,16 +27,19 @@ test('every answer of the relay bears them: discovery, echo, preflights, refusal
     ['GET', '/health', {}, 200],
   ];
   for (const [method, path, headers, status] of asked) {
-    const answer = await send(port, path, { method, headers });
-    expect([answer.status, answer.headers['x-service-name']], `${method} ${path}`).toEqual([status, 'mte-relay']);
+    const response = await send(port, path, { method, headers });
+    expect([response.status, response.headers['x-service-name']], `${method} ${path}`).toEqual([status, 'mte-relay']);
   }
 });
 
-test('sealed answers bear them inside and outside, the relay’s own failures too', async () => {
+test('sealed responses bear them inside and outside, the relay’s own failures too', async () => {
   const { port, upstream } = await stage(undefined, OWN);
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({ path: '/api/a' });
-  expect([answer.header('x-service-name'), answer.outer.headers['x-service-name']]).toEqual(['mte-relay', 'mte-relay']);
+  const response = await client.fetch({ path: '/api/a' });
+  expect([response.header('x-service-name'), response.outer.headers['x-service-name']]).toEqual([
+    'mte-relay',
+    'mte-relay',
+  ]);
   const refused = await client.fetch({ path: '/other' });
   expect([refused.head.status, refused.header('x-service-name')]).toEqual([404, 'mte-relay']);
   upstream.closeAllConnections();
@@ -67,8 +70,10 @@ test('the upstream gets them once, over what a client says, and no Connection of
 
 test('they stand over the upstream’s of the same name, once', async () => {
   const { port } = await stage((_req, res) => res.setHeader('x-service-name', ['a', 'b']).end(), OWN);
-  const answer = await (await SealedClient.pair(port)).fetch({ path: '/api/a' });
-  expect(answer.head.headers.filter(([name]) => name === 'x-service-name')).toEqual([['x-service-name', 'mte-relay']]);
+  const response = await (await SealedClient.pair(port)).fetch({ path: '/api/a' });
+  expect(response.head.headers.filter(([name]) => name === 'x-service-name')).toEqual([
+    ['x-service-name', 'mte-relay'],
+  ]);
   expect((await send(port, '/health', { method: 'GET' })).headers['x-service-name']).toBe('mte-relay');
 });
 

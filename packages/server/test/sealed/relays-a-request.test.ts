@@ -3,7 +3,7 @@ import { SealedClient } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
 
-test('method, path, query, body and end-to-end headers reach the upstream and the answer comes back', async () => {
+test('method, path, query, body and end-to-end headers reach the upstream and the response comes back', async () => {
   const { port, seen } = await stage((req, res) => {
     req.resume();
     res.writeHead(
@@ -17,7 +17,7 @@ test('method, path, query, body and end-to-end headers reach the upstream and th
     res.end('made');
   });
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({
+  const response = await client.fetch({
     method: 'PATCH',
     path: '/notes/7?tag=a%20b',
     headers: [
@@ -27,9 +27,12 @@ test('method, path, query, body and end-to-end headers reach the upstream and th
     ],
     body: 'hello',
   });
-  expect(answer.head.status).toBe(201);
-  expect(answer.text).toBe('made');
-  expect(answer.head.headers.filter(([name]) => name === 'x-multi').map(([, value]) => value)).toEqual(['one', 'two']);
+  expect(response.head.status).toBe(201);
+  expect(response.text).toBe('made');
+  expect(response.head.headers.filter(([name]) => name === 'x-multi').map(([, value]) => value)).toEqual([
+    'one',
+    'two',
+  ]);
   expect(seen).toHaveLength(1);
   expect(seen[0]).toMatchObject({ method: 'PATCH', url: '/notes/7?tag=a%20b' });
   expect(seen[0]?.headers).toMatchObject({
@@ -88,8 +91,8 @@ test('no upstream field can pass for the mark of the relay itself', async () => 
     res.end('hi');
   });
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({});
-  expect(answer.header('mte-relay-failure')).toBeUndefined();
+  const response = await client.fetch({});
+  expect(response.header('mte-relay-failure')).toBeUndefined();
 });
 
 test.each([
@@ -101,13 +104,13 @@ test.each([
     ],
   ],
   ['a length that is not the body’s', [['content-length', '4']]],
-  ['a length that is no number', [['content-length', '+3']]],
+  ['a length that is not a number', [['content-length', '+3']]],
 ] as const)('%s is refused inside the seal and reaches no upstream', async (_name, headers) => {
   const { port, seen } = await stage();
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({ method: 'POST', headers, body: 'abc' });
-  expect(answer.head.status).toBe(400);
-  expect(answer.header('mte-relay-failure')).toBe('request-malformed');
+  const response = await client.fetch({ method: 'POST', headers, body: 'abc' });
+  expect(response.head.status).toBe(400);
+  expect(response.header('mte-relay-failure')).toBe('request-malformed');
   expect(seen).toHaveLength(0);
 });
 
@@ -127,10 +130,10 @@ test.each([
 ])('the path %s is refused inside the seal and reaches no upstream', async (path) => {
   const { port, seen } = await stage();
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({ path });
-  expect(answer.head.status).toBe(400);
-  expect(answer.header('mte-relay-failure')).toBe('path-refused');
-  expect(JSON.parse(answer.text)).toMatchObject({ code: 'path-refused', upstreamSaw: 'no' });
+  const response = await client.fetch({ path });
+  expect(response.head.status).toBe(400);
+  expect(response.header('mte-relay-failure')).toBe('path-refused');
+  expect(JSON.parse(response.text)).toMatchObject({ code: 'path-refused', upstreamSaw: 'no' });
   expect(seen).toHaveLength(0);
 });
 
@@ -174,15 +177,15 @@ test.each([
   expect((await client.fetch({})).header('location')).toBe(expected.replace('HOST', host));
 });
 
-test.each([204, 304])('an answer of status %i has no body', async (status) => {
+test.each([204, 304])('a response of status %i has no body', async (status) => {
   const { port } = await stage((_req, res) => {
     res.writeHead(status, { etag: '"1"' }).end();
   });
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({});
-  expect(answer.head.status).toBe(status);
-  expect(answer.body).toHaveLength(0);
-  expect(answer.header('etag')).toBe('"1"');
+  const response = await client.fetch({});
+  expect(response.head.status).toBe(status);
+  expect(response.body).toHaveLength(0);
+  expect(response.header('etag')).toBe('"1"');
 });
 
 test('HEAD keeps the length that GET would have', async () => {
@@ -190,9 +193,9 @@ test('HEAD keeps the length that GET would have', async () => {
     res.writeHead(200, { 'content-length': '12345' }).end();
   });
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({ method: 'HEAD' });
-  expect(answer.header('content-length')).toBe('12345');
-  expect(answer.body).toHaveLength(0);
+  const response = await client.fetch({ method: 'HEAD' });
+  expect(response.header('content-length')).toBe('12345');
+  expect(response.body).toHaveLength(0);
 });
 
 test('trailers of the upstream come back behind the content', async () => {
@@ -203,23 +206,23 @@ test('trailers of the upstream come back behind the content', async () => {
     res.end();
   });
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({});
-  expect(answer.text).toBe('body');
-  expect(answer.trailers).toEqual([['x-sum', '42']]);
+  const response = await client.fetch({});
+  expect(response.text).toBe('body');
+  expect(response.trailers).toEqual([['x-sum', '42']]);
 });
 
-test('interim responses of the upstream come in front of the answer', async () => {
+test('interim responses of the upstream come before the final response', async () => {
   const { port } = await stage((_req, res) => {
     res.writeEarlyHints({ link: '</style.css>; rel=preload' });
     res.writeProcessing();
     res.end('done');
   });
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({});
-  expect(answer.head.status).toBe(200);
-  expect(answer.text).toBe('done');
-  expect(answer.informational.map(({ status }) => status)).toEqual([103, 102]);
-  expect(answer.informational[0]?.headers).toEqual([['link', '</style.css>; rel=preload']]);
+  const response = await client.fetch({});
+  expect(response.head.status).toBe(200);
+  expect(response.text).toBe('done');
+  expect(response.informational.map(({ status }) => status)).toEqual([103, 102]);
+  expect(response.informational[0]?.headers).toEqual([['link', '</style.css>; rel=preload']]);
 });
 
 test('a content coding is passed through untouched, with its field', async () => {
@@ -229,18 +232,18 @@ test('a content coding is passed through untouched, with its field', async () =>
     res.end(packed);
   });
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({ headers: [['accept-encoding', 'gzip']] });
-  expect(answer.header('content-encoding')).toBe('gzip');
-  expect(Buffer.from(answer.body)).toEqual(packed);
+  const response = await client.fetch({ headers: [['accept-encoding', 'gzip']] });
+  expect(response.header('content-encoding')).toBe('gzip');
+  expect(Buffer.from(response.body)).toEqual(packed);
   expect(seen[0]?.headers['accept-encoding']).toBe('gzip');
 });
 
-test('an answer that claims thousands of content codings costs the relay nothing: it undoes none (CVE-2026-22036)', async () => {
+test('a response that claims thousands of content codings costs the relay nothing: it undoes none (CVE-2026-22036)', async () => {
   const codings = Array.from({ length: 2_500 }, () => 'gzip').join(',');
   const { port } = await stage((_req, res) => res.writeHead(200, { 'content-encoding': codings }).end('plain'));
-  const answer = await (await SealedClient.pair(port)).fetch({});
-  expect(answer.header('content-encoding')).toBe(codings);
-  expect(answer.text).toBe('plain');
+  const response = await (await SealedClient.pair(port)).fetch({});
+  expect(response.header('content-encoding')).toBe(codings);
+  expect(response.text).toBe('plain');
 });
 
 test.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'PATCH', 'DELETE', 'PURGE', 'PROPFIND'])(
@@ -256,8 +259,8 @@ test.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'PATCH', 'DELETE', 'PURGE', 'PROPFIN
 test('the target "*" is refused: the relay asks for paths alone', async () => {
   const { port, seen } = await stage();
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({ method: 'OPTIONS', path: '*' });
-  expect(answer.header('mte-relay-failure')).toBe('path-refused');
+  const response = await client.fetch({ method: 'OPTIONS', path: '*' });
+  expect(response.header('mte-relay-failure')).toBe('path-refused');
   expect(seen).toHaveLength(0);
 });
 
@@ -277,18 +280,18 @@ test.each([
   expect(seen[0]?.headers['tracestate']).toBe(expected && 'a=1');
 });
 
-test('an answer from inside 48 KiB to beyond 64 KiB comes back byte-equal', async () => {
+test('a response from inside 48 KiB to beyond 64 KiB comes back byte-equal', async () => {
   const { port } = await stage((req, res) => {
     res.end(Buffer.alloc(Number(req.url?.slice(1)), 'x'));
   });
   const client = await SealedClient.pair(port);
   for (const size of [0, 1, 49_152, 65_400, 65_536, 65_537, 200_001]) {
-    const answer = await client.fetch({ path: `/${size}` });
-    expect(answer.body.length, String(size)).toBe(size);
+    const response = await client.fetch({ path: `/${size}` });
+    expect(response.body.length, String(size)).toBe(size);
   }
 });
 
-test('a request whose client id was issued by this relay is no news to the upstream', async () => {
+test('a request whose client id this relay issued is not new to the upstream', async () => {
   const { port, seen } = await stage();
   const client = await SealedClient.pair(port);
   await client.fetch({

@@ -15,7 +15,7 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '@mte-relay/protocol';
-import { openAnswer, SealedClient } from '@mte-relay/testing/sealed-client';
+import { openResponse, SealedClient } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
 import { openUpload } from '../support/sealed-upload.ts';
@@ -56,7 +56,7 @@ interface Arrived {
   readonly complete: boolean;
 }
 
-/** A relay before an upstream that notes what arrived and answers with its last trailer. */
+/** A relay before an upstream that notes what arrived and responds with its last trailer. */
 async function trailerStage(): Promise<{ port: number; arrived: Arrived[] }> {
   const arrived: Arrived[] = [];
   const { port } = await stage(
@@ -90,9 +90,9 @@ function headOf(headers: Fields): RequestHead {
   return { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers };
 }
 
-async function whole(answer: AsyncIterable<Bytes>): Promise<ReturnType<typeof decodeWhole<ResponseHead>>> {
+async function whole(response: AsyncIterable<Bytes>): Promise<ReturnType<typeof decodeWhole<ResponseHead>>> {
   const parts: Bytes[] = [];
-  for await (const part of answer) parts.push(part);
+  for await (const part of response) parts.push(part);
   return decodeWhole<ResponseHead>('response', concatBytes(parts));
 }
 
@@ -101,11 +101,11 @@ test('trailers of a sealed request that is here whole need no announcement', asy
   const client = await SealedClient.pair(port);
   const head = headOf([['content-length', String(CONTENT.length)]]);
   const { exchange, message } = await client.seal(encodeRequest(head, CONTENT, { trailers: TRAILERS }));
-  const answer = await openAnswer(exchange, await client.post(message));
-  expect(answer.head.status).toBe(200);
-  expect(answer.text).toBe('took content');
-  expect(answer.head.headers.filter(([name]) => name === 'x-answer')).toHaveLength(2);
-  expect(answer.trailers).toEqual([['x-late', 'yes']]);
+  const response = await openResponse(exchange, await client.post(message));
+  expect(response.head.status).toBe(200);
+  expect(response.text).toBe('took content');
+  expect(response.head.headers.filter(([name]) => name === 'x-answer')).toHaveLength(2);
+  expect(response.trailers).toEqual([['x-late', 'yes']]);
   expect(arrived).toEqual([
     {
       announced: 'x-sum, content-digest',
@@ -123,7 +123,7 @@ test('a request without content may have trailers', async () => {
   const { exchange, message } = await client.seal(
     encodeRequest(headOf([]), new Uint8Array(0), { trailers: [['x-sum', '0']] }),
   );
-  expect((await openAnswer(exchange, await client.post(message))).head.status).toBe(200);
+  expect((await openResponse(exchange, await client.post(message))).head.status).toBe(200);
   expect(arrived).toMatchObject([{ body: '', trailers: ['x-sum', '0'] }]);
 });
 
@@ -131,21 +131,21 @@ test('trailers that alone may not cross leave an ordinary request', async () => 
   const { port, arrived } = await trailerStage();
   const client = await SealedClient.pair(port);
   const { exchange, message } = await client.seal(encodeRequest(headOf([]), CONTENT, { trailers: MAY_NOT_CROSS }));
-  expect((await openAnswer(exchange, await client.post(message))).head.status).toBe(200);
+  expect((await openResponse(exchange, await client.post(message))).head.status).toBe(200);
   expect(arrived).toMatchObject([{ length: '7', announced: undefined, trailers: [] }]);
 });
 
 test('a sealed upload announces its trailers and streams', async () => {
   const { port, arrived } = await trailerStage();
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await openUpload(client);
+  const { exchange, req, response } = await openUpload(client);
   req.write(
     await exchange.seal(
       concatBytes([encodeRequestStart(headOf([['trailer', 'X-Sum, Cookie']])), encodeContent(CONTENT)]),
     ),
   );
   req.end(await exchange.sealFinal(concatBytes([encodeContent(CONTENT), encodeEnd(TRAILERS)])));
-  const { head, content, trailers } = await whole(await answer);
+  const { head, content, trailers } = await whole(await response);
   expect(head.status).toBe(200);
   expect(Buffer.from(content).toString()).toBe('took contentcontent');
   expect(trailers).toEqual([['x-late', 'yes']]);
@@ -179,11 +179,11 @@ test.each([
   if (act === undefined) upstream.close();
   const client = await SealedClient.pair(port);
   const { exchange, message } = await client.seal(encodeRequest(headOf([]), CONTENT, { trailers: [['x-sum', '1']] }));
-  const answer = await openAnswer(exchange, await client.post(message));
-  expect(answer.header('mte-relay-failure')).toBe(code);
+  const response = await openResponse(exchange, await client.post(message));
+  expect(response.header('mte-relay-failure')).toBe(code);
 });
 
-test('a large upload and a large answer with trailers flow both ways', async () => {
+test('a large upload and a large response with trailers flow both ways', async () => {
   const size = 3_000_000;
   const { port } = await stage((req, res) => {
     res.writeHead(200, { trailer: 'x-late' });
@@ -197,7 +197,7 @@ test('a large upload and a large answer with trailers flow both ways', async () 
     });
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await openUpload(client);
+  const { exchange, req, response } = await openUpload(client);
   req.write(await exchange.seal(encodeRequestStart(headOf([['trailer', 'x-sum']]))));
   const sent = (async () => {
     for (let at = 0; at < size; at += 60_000) {
@@ -206,7 +206,7 @@ test('a large upload and a large answer with trailers flow both ways', async () 
     }
     req.end(await exchange.sealFinal(encodeEnd([['x-sum', 'all']])));
   })();
-  const { content, trailers } = await whole(await answer);
+  const { content, trailers } = await whole(await response);
   await sent;
   expect(content).toHaveLength(size);
   expect(trailers).toEqual([['x-late', 'all']]);
@@ -218,7 +218,7 @@ function plainUpload(port: number): ClientRequest {
   return request({ port, host: '127.0.0.1', method: 'POST', path: '/pub/up', headers });
 }
 
-test('trailers of a passed-through request and of its answer cross', async () => {
+test('trailers of a passed-through request and of its response cross', async () => {
   const { port, arrived } = await trailerStage();
   const req = plainUpload(port);
   req.write('content');

@@ -1,4 +1,4 @@
-import { openAnswer, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { openResponse, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { TEST_ORIGIN } from '@mte-relay/testing/settings';
 import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
@@ -24,20 +24,20 @@ test('MTE_ROUTES are enforced on the decoded path, not on what stands outside', 
     '/api/v1/..;/..;/admin',
     '/api/v1/..%3B/admin',
   ]) {
-    const answer = await client.fetch({ path });
-    expect([400, 404], path).toContain(answer.head.status);
-    expect(['route-refused', 'path-refused'], path).toContain(answer.header('mte-relay-failure'));
+    const response = await client.fetch({ path });
+    expect([400, 404], path).toContain(response.head.status);
+    expect(['route-refused', 'path-refused'], path).toContain(response.header('mte-relay-failure'));
   }
   expect(seen).toHaveLength(5);
 });
 
-test('a message on a visible path is answered when the sealed path is the same', async () => {
+test('a message on a visible path runs when the sealed path is the same', async () => {
   const { port, seen } = await stage();
   const client = await SealedClient.pair(port);
   const post = async (outer: string, inner: string): Promise<number> => {
     const { exchange, message } = await client.seal(plaintextOf({ method: 'DELETE', path: inner }));
-    const answer = await send(port, outer, { headers: MESSAGE, body: message });
-    return (await openAnswer(exchange, answer)).head.status;
+    const response = await send(port, outer, { headers: MESSAGE, body: message });
+    return (await openResponse(exchange, response)).head.status;
   };
   expect(await post('/notes/7', '/notes/7')).toBe(200);
   expect(await post('/notes/7', '/notes/7?secret=1')).toBe(200);
@@ -66,21 +66,21 @@ test('only a POST of the exact content type is a message on a visible path', asy
   expect(seen).toHaveLength(0);
 });
 
-test('HEADERS stand on every request to the upstream and on every answer', async () => {
+test('HEADERS stand on every request to the upstream and on every response', async () => {
   const { port, seen } = await stage(undefined, {
     environment: { HEADERS: '{"x-service-name":"mte-relay"}', PASS_THROUGH_ROUTES: '/pub' },
   });
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({});
-  expect(answer.header('x-service-name')).toBe('mte-relay');
-  expect(answer.outer.headers['x-service-name']).toBe('mte-relay');
+  const response = await client.fetch({});
+  expect(response.header('x-service-name')).toBe('mte-relay');
+  expect(response.outer.headers['x-service-name']).toBe('mte-relay');
   for (const path of ['/pub', '/api/mte-relay', '/api/mte-echo?msg=x', '/nowhere']) {
     expect((await send(port, path, { method: 'GET' })).headers['x-service-name'], path).toBe('mte-relay');
   }
   expect(seen.map(({ headers }) => headers['x-service-name'])).toEqual(['mte-relay', 'mte-relay']);
 });
 
-test('a page of another origin may use CORS_METHODS alone; who is no page may use any', async () => {
+test('a page of another origin may use CORS_METHODS alone; a client that is not a page may use any', async () => {
   const { port, seen } = await stage();
   const client = await SealedClient.pair(port);
   for (const method of ['GET', 'POST', 'PUT', 'DELETE', 'HEAD']) {

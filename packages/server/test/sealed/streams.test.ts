@@ -24,9 +24,9 @@ test('each upstream event reaches the client when it happens, as one chunk', asy
     end = () => res.end();
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await openUpload(client);
+  const { exchange, req, response } = await openUpload(client);
   req.end(await exchange.sealFinal(plaintextOf({ path: '/events' })));
-  const chunks = await answer;
+  const chunks = await response;
   const head = (await chunks.next()).value as Bytes; // before any event
   for (const event of ['data: 1\n\n', 'data: 2\n\n']) {
     send(event);
@@ -54,14 +54,14 @@ test('an upload reaches the upstream while it is still being sent', async () => 
     req.on('end', () => res.end(String(length)));
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await openUpload(client);
+  const { exchange, req, response } = await openUpload(client);
   req.write(
     await exchange.seal(concatBytes([encodeRequestStart(HEAD), encodeContent(new TextEncoder().encode('early'))])),
   );
   expect(await first).toBe('early');
   req.end(await exchange.sealFinal(concatBytes([encodeContent(new Uint8Array(10)), encodeEnd()])));
   const parts: Bytes[] = [];
-  for await (const part of await answer) parts.push(part);
+  for await (const part of await response) parts.push(part);
   const { content } = decodeWhole<ResponseHead>('response', concatBytes(parts));
   expect(Buffer.from(content).toString()).toBe('15');
 });
@@ -120,14 +120,14 @@ test.each([
       begun = resolve;
     });
     const { port } = await stage((req) => void req.once('data', () => begun()));
-    const { exchange, req, answer } = await openUpload(await SealedClient.pair(port));
+    const { exchange, req, response } = await openUpload(await SealedClient.pair(port));
     req.write(
       await exchange.seal(concatBytes([encodeRequestStart({ ...HEAD, headers }), encodeContent(new Uint8Array(100))])),
     );
     await arriving;
     req.end(await exchange.sealFinal(last));
     const parts: Bytes[] = [];
-    for await (const part of await answer) parts.push(part);
+    for await (const part of await response) parts.push(part);
     const { content } = decodeWhole<ResponseHead>('response', concatBytes(parts));
     expect(JSON.parse(Buffer.from(content).toString())).toMatchObject({
       code: 'request-malformed',
@@ -145,9 +145,9 @@ test('a client that goes away ends the upstream’s work within a second', async
     });
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await openUpload(client);
+  const { exchange, req, response } = await openUpload(client);
   req.end(await exchange.sealFinal(plaintextOf({ path: '/slow' })));
-  await answer;
+  await response;
   const leftAtMs = performance.now();
   req.destroy();
   await expect.poll(() => closedAtMs, { timeout: 3000 }).toBeGreaterThan(0);
@@ -155,7 +155,7 @@ test('a client that goes away ends the upstream’s work within a second', async
   expect(seen).toHaveLength(1);
 });
 
-test('a client that goes away before the upstream answers ends the upstream’s work too', async () => {
+test('a client that disconnects before the upstream responds ends the upstream’s work too', async () => {
   let closed = false;
   const { port, seen } = await stage((req) => {
     req.on('close', () => {
@@ -171,16 +171,16 @@ test('a client that goes away before the upstream answers ends the upstream’s 
   await expect.poll(() => closed, { timeout: 3000 }).toBe(true);
 });
 
-test('an upstream that breaks off inside its answer is seen as truncated, not as an end', async () => {
+test('a response that the upstream cuts off is truncated, not ended, for the client', async () => {
   const { port } = await stage((_req, res) => {
     res.writeHead(200, { 'content-length': '1000' });
     res.write('half');
     setTimeout(() => res.destroy(), 50);
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await openUpload(client);
+  const { exchange, req, response } = await openUpload(client);
   req.end(await exchange.sealFinal(plaintextOf({})));
-  const chunks = await answer;
+  const chunks = await response;
   await expect(
     (async () => {
       for await (const _ of chunks) {
@@ -205,9 +205,9 @@ test('a reader that is slow holds the upstream back instead of filling the relay
     pump();
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await openUpload(client);
+  const { exchange, req, response } = await openUpload(client);
   req.end(await exchange.sealFinal(plaintextOf({})));
-  const chunks = await answer;
+  const chunks = await response;
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(written).toBeLessThan(300); // of 400 pieces, 25 MB: the rest waits for the reader
   let bytes = 0;
@@ -226,7 +226,7 @@ test('an upstream that is slow holds the uploading client back', async () => {
     }, 400);
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await openUpload(client);
+  const { exchange, req, response } = await openUpload(client);
   const content = encodeContent(new Uint8Array(60_000));
   req.write(await exchange.seal(encodeRequestStart(HEAD)));
   let sent = 0;
@@ -240,22 +240,22 @@ test('an upstream that is slow holds the uploading client back', async () => {
   }
   req.end(await exchange.sealFinal(encodeEnd()));
   const parts: Bytes[] = [];
-  for await (const part of await answer) parts.push(part);
+  for await (const part of await response) parts.push(part);
   expect(Buffer.from(decodeWhole<ResponseHead>('response', concatBytes(parts)).content).toString()).toBe('24000000');
   expect(heldBack).toBe(true);
 });
 
-test('an upstream that answers before it has read the body is heard', async () => {
+test('the response of an upstream that has not read the body reaches the client', async () => {
   const { port } = await stage((req, res) => {
     res.writeHead(413, { connection: 'close' });
     res.end('enough');
     req.resume();
   });
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await openUpload(client);
+  const { exchange, req, response } = await openUpload(client);
   req.write(await exchange.seal(concatBytes([encodeRequestStart(HEAD), encodeContent(new Uint8Array(1000))])));
   const parts: Bytes[] = [];
-  for await (const part of await answer) parts.push(part);
+  for await (const part of await response) parts.push(part);
   expect(decodeWhole<ResponseHead>('response', concatBytes(parts)).head.status).toBe(413);
   req.on('error', () => {});
   req.destroy();

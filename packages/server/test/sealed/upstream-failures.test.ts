@@ -5,32 +5,32 @@ import { pairedTo, stage } from '@mte-relay/testing/stage';
 import { expect, onTestFinished, test } from 'vitest';
 import { upstreamFailureCode } from '../../src/upstream/failures.ts';
 
-test('an upstream that is not there answers 502 inside the seal, and says that it has not seen the request', async () => {
+test('an unreachable upstream is 502 inside the seal, and has not seen the request', async () => {
   const gone = createTcpServer();
   const port = await listen(gone);
   await new Promise((resolve) => gone.close(resolve));
   const client = await pairedTo(`http://127.0.0.1:${port}`);
-  const answer = await client.fetch({ method: 'POST', body: 'x' });
-  expect(answer.head.status).toBe(502);
-  expect(answer.header('mte-relay-failure')).toBe('upstream-unreachable');
-  expect(JSON.parse(answer.text)).toMatchObject({ upstreamSaw: 'no' });
+  const response = await client.fetch({ method: 'POST', body: 'x' });
+  expect(response.head.status).toBe(502);
+  expect(response.header('mte-relay-failure')).toBe('upstream-unreachable');
+  expect(JSON.parse(response.text)).toMatchObject({ upstreamSaw: 'no' });
 });
 
-test('an upstream that breaks off before answering is 502, and may have seen the request', async () => {
+test('an upstream that closes before it responds is 502, and may have seen the request', async () => {
   const { port, seen } = await stage((req) => req.socket.destroy());
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({ method: 'POST', body: 'x' });
-  expect(answer.head.status).toBe(502);
-  expect(JSON.parse(answer.text)).toMatchObject({ code: 'upstream-failed', upstreamSaw: 'maybe' });
+  const response = await client.fetch({ method: 'POST', body: 'x' });
+  expect(response.head.status).toBe(502);
+  expect(JSON.parse(response.text)).toMatchObject({ code: 'upstream-failed', upstreamSaw: 'maybe' });
   expect(seen).toHaveLength(1);
 });
 
-test('an upstream that does not answer in time is 504', async () => {
+test('an upstream that does not respond in time is 504', async () => {
   const { port } = await stage(() => {}, { environment: { UPSTREAM_HEADERS_TIMEOUT_MS: '300' } });
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({});
-  expect(answer.head.status).toBe(504);
-  expect(answer.header('mte-relay-failure')).toBe('upstream-timeout');
+  const response = await client.fetch({});
+  expect(response.head.status).toBe(504);
+  expect(response.header('mte-relay-failure')).toBe('upstream-timeout');
 });
 
 test('a vanished host is unreachable only to who connects: a request under way may have been seen', () => {
@@ -76,8 +76,8 @@ test('an upstream that is gone when a GET is sent a second time may have seen it
   });
   const client = await SealedClient.pair(port);
   expect((await client.fetch({})).text).toBe('ok');
-  const answer = await client.fetch({ path: '/cut' });
-  expect(JSON.parse(answer.text)).toMatchObject({ code: 'upstream-failed', upstreamSaw: 'maybe' });
+  const response = await client.fetch({ path: '/cut' });
+  expect(JSON.parse(response.text)).toMatchObject({ code: 'upstream-failed', upstreamSaw: 'maybe' });
   expect(seen.filter(({ url }) => url === '/cut')).toHaveLength(1);
 });
 
@@ -85,17 +85,17 @@ test('a body beyond the limit is 413 inside the seal', async () => {
   const { port, seen } = await stage(undefined, { environment: { REQUEST_BODY_MAX_BYTES: '1000' } });
   const client = await SealedClient.pair(port);
   expect((await client.fetch({ method: 'POST', body: 'x'.repeat(1000) })).head.status).toBe(200);
-  const answer = await client.fetch({ method: 'POST', body: 'x'.repeat(1001) });
-  expect(answer.head.status).toBe(413);
-  expect(answer.header('mte-relay-failure')).toBe('request-too-large');
+  const response = await client.fetch({ method: 'POST', body: 'x'.repeat(1001) });
+  expect(response.head.status).toBe(413);
+  expect(response.header('mte-relay-failure')).toBe('request-too-large');
   expect(seen).toHaveLength(1);
 });
 
 test('header fields beyond the limit are 413 inside the seal', async () => {
   const { port, seen } = await stage(undefined, { environment: { REQUEST_HEAD_MAX_BYTES: '1024' } });
   const client = await SealedClient.pair(port);
-  const answer = await client.fetch({ headers: [['x-long', 'a'.repeat(1100)]] });
-  expect(answer.head.status).toBe(413);
+  const response = await client.fetch({ headers: [['x-long', 'a'.repeat(1100)]] });
+  expect(response.head.status).toBe(413);
   expect(seen).toHaveLength(0);
 });
 
@@ -123,7 +123,7 @@ test('more exchanges at once than the limit are refused with 503 and Retry-After
   expect((await last).text).toBe('ok');
 });
 
-test('an upstream that pauses too long inside its answer is cut off, and the answer is not whole', async () => {
+test('the relay cuts off an upstream that pauses too long inside its response, and the response is not whole', async () => {
   const { port } = await stage(
     (_req, res) => {
       res.writeHead(200);

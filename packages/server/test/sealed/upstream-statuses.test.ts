@@ -1,5 +1,5 @@
-// An upstream whose status is none (RFC 9110 §15: three digits, 100 to 599). It costs that one request an answer of the
-// upstream's own, and never the process, which an exception in a callback of node:http would end.
+// An upstream whose status is invalid (RFC 9110 §15: three digits, 100 to 599): that one request fails, and never the
+// process, which an exception in a callback of node:http would end.
 import { createServer } from 'node:net';
 import { SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
@@ -14,8 +14,8 @@ const HANDSHAKE = {
   'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
 };
 
-/** A relay to an upstream that answers everything with these three digits. */
-async function answering(status: string): Promise<number> {
+/** A relay to an upstream that responds to everything with these three digits. */
+async function respondingWith(status: string): Promise<number> {
   const upstream = createServer((socket) => {
     socket.on('error', () => undefined);
     socket.once('data', () => socket.end(`HTTP/1.1 ${status} X\r\ncontent-length: 0\r\n\r\n`));
@@ -29,17 +29,17 @@ async function answering(status: string): Promise<number> {
 }
 
 test.each(['000', '099', '600', '999'])('%s is upstream-failed inside the seal', async (status) => {
-  const client = await SealedClient.pair(await answering(status));
+  const client = await SealedClient.pair(await respondingWith(status));
   for (const headers of [[], [['trailer', 'x-sum']]] as [string, string][][]) {
-    const answer = await client.fetch({ method: 'POST', headers, body: 'x' });
-    expect([answer.head.status, answer.header('mte-relay-failure')]).toEqual([502, 'upstream-failed']);
+    const response = await client.fetch({ method: 'POST', headers, body: 'x' });
+    expect([response.head.status, response.header('mte-relay-failure')]).toEqual([502, 'upstream-failed']);
   }
   const upgrade = await new TestWebSocket(await openOuter(client.port)).begin(client);
   expect([upgrade.head.status, upgrade.header('mte-relay-failure')]).toEqual([502, 'upstream-failed']);
 });
 
 test.each(['000', '099'])('%s is upstream-failed on a pass-through route, WebSocket or not', async (status) => {
-  const port = await answering(status);
+  const port = await respondingWith(status);
   const failed = { status: 502, code: 'upstream-failed' };
   expect(await send(port, '/pub/a', { method: 'GET' })).toMatchObject(failed);
   const trailed = { headers: { trailer: 'x-sum', 'transfer-encoding': 'chunked' }, body: new Uint8Array(1) };

@@ -33,8 +33,8 @@ afterAll(() => {
 });
 
 async function ask(environment: Record<string, string>): Promise<string> {
-  const answer = await (await pairedTo(`https://localhost:${port}`, environment)).fetch({});
-  return answer.header('mte-relay-failure') ?? answer.text;
+  const response = await (await pairedTo(`https://localhost:${port}`, environment)).fetch({});
+  return response.header('mte-relay-failure') ?? response.text;
 }
 
 test('an upstream whose certificate nobody vouches for is not talked to', async () => {
@@ -79,7 +79,7 @@ test('a certificate authority does not make another host’s certificate good', 
   );
 });
 
-test('what is no PEM is refused by name, and a key is not shown', () => {
+test('a setting that is not PEM is refused by name, and its key is not shown', () => {
   try {
     relayTo('https://a', { UPSTREAM_KEY: 'hunter2', UPSTREAM_CA: 'x' });
     expect.unreachable();

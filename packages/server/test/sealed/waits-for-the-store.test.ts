@@ -1,4 +1,4 @@
-// Exchanges whose session store answers later, or not at all: reading pauses, nothing runs before the claim, and
+// Exchanges whose session store responds later, or not at all: reading pauses, nothing runs before the claim, and
 // nothing is left behind by a client that does not wait.
 import { randomBytes } from 'node:crypto';
 import { Agent, type ClientRequest, request } from 'node:http';
@@ -20,7 +20,7 @@ import { expect, test } from 'vitest';
 
 const suite = nodeSuite();
 
-/** A store in memory whose answers come later, and which can be away. */
+/** A store in memory that responds later, and that can be unreachable. */
 class SlowStore implements SessionStore {
   readonly #memory = new MemorySessionStore({ sessionsMax: 100, soleInstance: true });
   delayMs = 30;
@@ -59,15 +59,15 @@ class SlowStore implements SessionStore {
   }
 }
 
-test('many exchanges at once each get their own answer, and each number is claimed once', async () => {
+test('many exchanges at once each get their own response, and each number is claimed once', async () => {
   const sessions = new SlowStore();
   const { port, seen } = await stage(undefined, { sessions });
   const client = await SealedClient.pair(port);
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     Array.from({ length: 150 }, (_, i) => client.fetch({ method: 'POST', path: `/${i}`, body: `body ${i}` })),
   );
-  for (const [i, answer] of answers.entries()) {
-    expect(JSON.parse(answer.text)).toMatchObject({ url: `/${i}`, body: `body ${i}` });
+  for (const [i, response] of responses.entries()) {
+    expect(JSON.parse(response.text)).toMatchObject({ url: `/${i}`, body: `body ${i}` });
   }
   expect(seen).toHaveLength(150);
   expect(sessions.claims).toBe(150);
@@ -92,8 +92,8 @@ test('an upload that goes on while the store is asked arrives whole', async () =
     chunks.push(await exchange.seal(plaintext.subarray(at, at + 65_536)));
   }
   chunks.push(await exchange.sealFinal(plaintext.subarray(at)));
-  const answer = await client.post(new Uint8Array(Buffer.concat(chunks)));
-  expect(answer.status).toBe(200);
+  const response = await client.post(new Uint8Array(Buffer.concat(chunks)));
+  expect(response.status).toBe(200);
   expect(Buffer.concat(received).equals(body)).toBe(true);
 });
 
@@ -136,9 +136,9 @@ test('a store that fails is 503 with Retry-After for pairing, exchange and cance
   const client = await SealedClient.pair(port);
   sessions.down = true;
   const { message } = await client.seal(plaintextOf({ method: 'POST', path: '/down' }));
-  const answer = await client.post(message);
-  expect([answer.status, answer.code]).toEqual([503, 'unavailable']);
-  expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+  const response = await client.post(message);
+  expect([response.status, response.code]).toEqual([503, 'unavailable']);
+  expect(Number(response.headers['retry-after'])).toBeGreaterThan(0);
   await expect(client.cancel(0)).rejects.toThrow('503');
   await expect(SealedClient.pair(port)).rejects.toThrow('503 unavailable');
   sessions.down = false;

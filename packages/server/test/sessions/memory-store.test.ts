@@ -46,7 +46,7 @@ test('a session that no message confirms is gone after its short time', () => {
   expect(store.find(sid)).toBeUndefined();
 });
 
-test('an idle session ends, and still answers cancels until its absolute expiry', () => {
+test('an idle session ends, and still accepts cancels until its absolute expiry', () => {
   const { sid } = created();
   store.claim(store.find(sid) as never, 0, 'exchange');
   vi.advanceTimersByTime(999);

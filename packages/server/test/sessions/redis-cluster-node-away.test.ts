@@ -54,9 +54,9 @@ describe.skipIf(REDIS_SERVER === undefined)('one master of a cluster is away (MT
     }
 
     await away.start();
-    await until(async () => !(await asked()).some((answer) => answer.startsWith('503')), 20_000);
+    await until(async () => !(await asked()).some((outcome) => outcome.startsWith('503')), 20_000);
     // It came back empty: its clients pair anew, the others noticed nothing.
-    expect(await asked()).toEqual(during.map((answer) => (answer === '200' ? '200' : '401 session-unknown')));
+    expect(await asked()).toEqual(during.map((outcome) => (outcome === '200' ? '200' : '401 session-unknown')));
     expect(await readiness()).toBe(200);
   });
 

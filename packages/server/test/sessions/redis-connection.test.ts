@@ -121,12 +121,12 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     const hanging = await listening(() => {
       asked += 1;
     });
-    const answering = await listening((socket, text) => {
+    const responding = await listening((socket, text) => {
       const port = String(redis.port);
       if (text.includes('AUTH')) socket.write('+OK\r\n');
       if (text.includes('SENTINEL')) socket.write(`*2\r\n$9\r\n127.0.0.1\r\n$${port.length}\r\n${port}\r\n`);
     });
-    const sentinels = `127.0.0.1:${hanging},127.0.0.1:${answering}`;
+    const sentinels = `127.0.0.1:${hanging},127.0.0.1:${responding}`;
     await openedStore(`redis+sentinel://${sentinels}/main?sentinelPassword=x`, { timeoutMs: 300 });
     // So it is whenever they are asked who the master is.
     const once = asked;

@@ -1,6 +1,6 @@
 // Two relays over one Redis: any message of a session to either of them.
 import { REDIS_SERVER, type RedisServer, startRedis } from '@mte-relay/testing/redis';
-import { type OuterAnswer, openAnswer, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { type OuterResponse, openResponse, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { type Stage, stage } from '@mte-relay/testing/stage';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { until } from '@mte-relay/testing/until';
@@ -23,7 +23,7 @@ async function isReady(relay: Stage): Promise<boolean> {
   return (await readyz(relay)).status === 200;
 }
 
-function readyz(relay: Stage): Promise<OuterAnswer> {
+function readyz(relay: Stage): Promise<OuterResponse> {
   return send(relay.relay.adminPort as number, '/readyz', { method: 'GET' });
 }
 
@@ -32,7 +32,7 @@ function at(client: SealedClient, relay: Stage): SealedClient {
   return Object.assign(Object.create(client) as SealedClient, { port: relay.port });
 }
 
-/** A timeout that a busy machine does not reach: a claim that does is answered 503. */
+/** A timeout that a busy machine does not reach: a claim that does gets 503. */
 const PATIENT_MS = 20_000;
 
 interface Race {
@@ -46,16 +46,16 @@ async function sealedRace(relays: readonly [Stage, Stage]): Promise<Race> {
   return { client, message };
 }
 
-function sendHundred({ client, message }: Race, relays: readonly [Stage, Stage]): Promise<OuterAnswer[]> {
+function sendHundred({ client, message }: Race, relays: readonly [Stage, Stage]): Promise<OuterResponse[]> {
   return Promise.all(Array.from({ length: 100 }, (_, i) => at(client, relays[i % 2] as Stage).post(message)));
 }
 
-/** How often each answer came. */
-function tally(answers: readonly OuterAnswer[]): Record<string, number> {
+/** How often each outcome came. */
+function tally(responses: readonly OuterResponse[]): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const { status, code } of answers) {
-    const answer = `${status} ${code ?? ''}`.trim();
-    counts[answer] = (counts[answer] ?? 0) + 1;
+  for (const { status, code } of responses) {
+    const outcome = `${status} ${code ?? ''}`.trim();
+    counts[outcome] = (counts[outcome] ?? 0) + 1;
   }
   return counts;
 }
@@ -67,8 +67,8 @@ describe.skipIf(REDIS_SERVER === undefined)('relays over one Redis (MTE_RELAY_RE
     for (let n = 0; n < 20; n += 1) {
       const relay = relays[n % 2] as Stage;
       const { exchange, message } = await client.seal(plaintextOf({ method: 'POST', path: `/${n}`, body: `${n}` }));
-      const answer = await openAnswer(exchange, await at(client, relay).post(message));
-      expect(JSON.parse(answer.text)).toMatchObject({ url: `/${n}`, body: `${n}` });
+      const response = await openResponse(exchange, await at(client, relay).post(message));
+      expect(JSON.parse(response.text)).toMatchObject({ url: `/${n}`, body: `${n}` });
     }
     expect(relays.map(({ seen }) => seen.length)).toEqual([10, 10]);
   });
@@ -92,8 +92,8 @@ describe.skipIf(REDIS_SERVER === undefined)('relays over one Redis (MTE_RELAY_RE
 
   test('a hundred copies of one message, sent to both at once, run once', async () => {
     const { relays } = await twoRelays(PATIENT_MS);
-    const answers = await sendHundred(await sealedRace(relays), relays);
-    expect(tally(answers)).toEqual({ '200': 1, '409 replayed': 99 });
+    const responses = await sendHundred(await sealedRace(relays), relays);
+    expect(tally(responses)).toEqual({ '200': 1, '409 replayed': 99 });
     expect(relays[0].seen.length + relays[1].seen.length).toBe(1);
   });
 
@@ -105,7 +105,7 @@ describe.skipIf(REDIS_SERVER === undefined)('relays over one Redis (MTE_RELAY_RE
     redis.freeze(false);
     for (const relay of relays) await until(() => isReady(relay));
     const { '200': served = 0, '409 replayed': replayed = 0, ...others } = tally(await sendHundred(race, relays));
-    expect(Object.keys(others).filter((answer) => answer !== '503 unavailable')).toEqual([]);
+    expect(Object.keys(others).filter((outcome) => outcome !== '503 unavailable')).toEqual([]);
     expect(replayed).toBeGreaterThan(0);
     expect(served).toBeLessThanOrEqual(1);
     expect(relays[0].seen.length + relays[1].seen.length).toBe(served);

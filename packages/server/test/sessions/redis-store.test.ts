@@ -63,7 +63,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the session store in Redis (MTE_REL
       expect(await store.claim(session, 0, 'exchange')).toBe('gone');
     });
 
-    test('an idle session ends, and still answers cancels until its absolute expiry', async () => {
+    test('an idle session ends, and still accepts cancels until its absolute expiry', async () => {
       const store = await opened({ lifetimes: SHORT });
       const session = await created(store);
       expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
@@ -100,7 +100,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the session store in Redis (MTE_REL
     });
   });
 
-  test('the window in Lua answers every claim as ReplayWindow does', async () => {
+  test('the window in Lua decides every claim as ReplayWindow does', async () => {
     const store = await opened();
     const near = fc.integer({ min: 0, max: 4_000 });
     const far = fc.integer({ min: 0, max: 2 ** 20 });

@@ -4,8 +4,8 @@ import { CONTENT_TYPE_MESSAGE, CONTENT_TYPE_PAIRING, type Fields, startPairing }
 import { nodeSuite } from '@mte-relay/protocol/node';
 import {
   discoveredKey,
-  type OuterAnswer,
-  openAnswer,
+  type OuterResponse,
+  openResponse,
   plaintextOf,
   readResponse,
   type SealedClient,
@@ -36,7 +36,7 @@ export interface Failure {
 /** A response as its caller sees it. */
 export interface Seen {
   /** The response on the outer hop, that to a handshake too. */
-  readonly outer: OuterAnswer;
+  readonly outer: OuterResponse;
   /** The end of a sealed WebSocket's outer hop. */
   readonly close?: OuterClose;
   /** As the application sees it, 101 for an open WebSocket; 0 where the seal holds no response. */
@@ -56,7 +56,7 @@ export async function sealedExchange(port: number, client: SealedClient | undefi
   const headers = { 'content-type': CONTENT_TYPE_MESSAGE, ...asked.outer };
   const outer = await send(port, '/api/mte', { headers, body: message, signal: asked.signal }).catch(broken);
   if (outer.status !== 200) return refusedOutside(outer);
-  const { head, text } = await openAnswer(exchange, outer);
+  const { head, text } = await openResponse(exchange, outer);
   return {
     outer,
     status: head.status,
@@ -87,15 +87,15 @@ export async function sealedWebSocket(port: number, client: SealedClient | undef
   const socket = new TestWebSocket(ws);
   const upgrade = { path: asked.path, headers: asked.fields, scheme: 'http' };
   ws.send(await socket.sealOpening(client as SealedClient, upgrade));
-  const answer = await socket.answer().catch(() => undefined);
-  if (!answer) {
+  const response = await socket.response().catch(() => undefined);
+  if (!response) {
     const close = await socket.outerClosed;
     return { ...refusedOutside({ ...outer, code: close.reason || undefined }), close };
   }
-  const { status, headers: fields } = answer.head;
+  const { status, headers: fields } = response.head;
   if (status !== 200) {
     const close = await socket.outerClosed;
-    return { outer, close, status, fields, text: answer.text, failure: innerFailure(fields), complete: true };
+    return { outer, close, status, fields, text: response.text, failure: innerFailure(fields), complete: true };
   }
   // Within the seal 200 stands for 101 (SPEC §13.2).
   const opened = { outer, status: 101, fields, failure: undefined };
@@ -163,7 +163,7 @@ function plainFields({ fields, outer }: Pick<Asked, 'fields' | 'outer'>): Record
 }
 
 /** Resolves with the response to the handshake, whatever it is. */
-function handshakeOf(ws: WebSocket): Promise<OuterAnswer> {
+function handshakeOf(ws: WebSocket): Promise<OuterResponse> {
   return new Promise((resolve, reject) => {
     ws.on('upgrade', ({ headers }: IncomingMessage) => {
       ws.on('open', () => resolve({ status: 101, headers, body: new Uint8Array(0), code: undefined }));
@@ -183,16 +183,16 @@ function leavingWith(signal: AbortSignal, ws: WebSocket): WebSocket {
 }
 
 /** No response, or one that was cut off. */
-function broken(): OuterAnswer {
+function broken(): OuterResponse {
   return { status: 0, headers: {}, body: new Uint8Array(0), code: undefined };
 }
 
-function refusedOutside(outer: OuterAnswer): Seen {
+function refusedOutside(outer: OuterResponse): Seen {
   return { ...seenOutside(outer), status: 0, fields: [] };
 }
 
 /** Where the outer response is the application's. */
-function seenOutside(outer: OuterAnswer): Seen {
+function seenOutside(outer: OuterResponse): Seen {
   return {
     outer,
     status: outer.status,

@@ -4,11 +4,11 @@ import { type Bytes, MESSAGE_TYPE_EXCHANGE, SealedExchange } from '@mte-relay/pr
 import { nodeSuite } from '@mte-relay/protocol/node';
 import type { SealedClient } from '@mte-relay/testing/sealed-client';
 
-/** An open sealed POST whose chunks the test writes and whose answer it reads one by one. */
+/** An open sealed POST whose chunks the test writes and whose response it reads one by one. */
 export async function openUpload(client: SealedClient): Promise<{
   exchange: SealedExchange;
   req: ReturnType<typeof request>;
-  answer: Promise<AsyncGenerator<Bytes>>;
+  response: Promise<AsyncGenerator<Bytes>>;
 }> {
   const exchange = await SealedExchange.begin(nodeSuite(), client.keys, MESSAGE_TYPE_EXCHANGE, client.nextN++);
   const req = request({
@@ -18,11 +18,11 @@ export async function openUpload(client: SealedClient): Promise<{
     method: 'POST',
     headers: { 'content-type': 'application/mte-relay' },
   });
-  const answer = new Promise<AsyncGenerator<Bytes>>((resolve, reject) => {
+  const response = new Promise<AsyncGenerator<Bytes>>((resolve, reject) => {
     req.on('response', (res) => resolve(exchange.openResponse(res as AsyncIterable<Bytes>)));
     req.on('error', reject);
   });
-  answer.catch(() => {}); // a test that breaks the request off does not ask for it
+  response.catch(() => {}); // a test that breaks the request off does not ask for it
   req.write(exchange.header);
-  return { exchange, req, answer };
+  return { exchange, req, response };
 }

@@ -9,8 +9,8 @@ async function failureOf(
   upgrade: Parameters<typeof TestWebSocket.open>[1],
 ) {
   const ws = new TestWebSocket(await openOuter(client.port));
-  const answer = await ws.begin(client, upgrade);
-  return { status: answer.head.status, code: answer.header('mte-relay-failure') };
+  const response = await ws.begin(client, upgrade);
+  return { status: response.head.status, code: response.header('mte-relay-failure') };
 }
 
 test('MTE_ROUTES bind the inner path', async () => {
@@ -31,7 +31,7 @@ test.each(['/chat/../admin', '/chat/%2e%2e/admin', '/chat/..%2fadmin', '//evil/c
   },
 );
 
-test('an inner request that is no plain GET is malformed', async () => {
+test('an inner request that is not a plain GET is malformed', async () => {
   const { client, upgrades } = await webSocketStage();
   for (const upgrade of [{ method: 'POST' }, { method: 'CONNECT' }, { body: new Uint8Array(1) }]) {
     expect((await failureOf(client, upgrade)).code).toBe('request-malformed');
@@ -84,11 +84,11 @@ test('a hook’s refusal too long to seal comes without its body', async () => {
   const { client } = await webSocketStage({
     hooks: { onRequest: () => ({ status: 451, headers: { 'x-why': 'law' }, body: 'x'.repeat(70_000) }) },
   });
-  const answer = await new TestWebSocket(await openOuter(client.port)).begin(client);
-  expect(answer.head.status).toBe(451);
-  expect(answer.header('x-why')).toBe('law');
-  expect(answer.header('content-length')).toBeUndefined();
-  expect(answer.text).toBe('');
+  const response = await new TestWebSocket(await openOuter(client.port)).begin(client);
+  expect(response.head.status).toBe(451);
+  expect(response.header('x-why')).toBe('law');
+  expect(response.header('content-length')).toBeUndefined();
+  expect(response.text).toBe('');
 });
 
 test('a hook’s refusal whose header fields are too long to seal is a failure of the response', async () => {

@@ -3,7 +3,7 @@ import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
 import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
 
-test('a client’s close code and reason reach the upstream, whose answer ends both hops', async () => {
+test('a client’s close code and reason reach the upstream, whose close frame ends both hops', async () => {
   const { client, socket } = await webSocketStage();
   const ws = await TestWebSocket.open(client);
   await ws.send({ kind: 'close', code: 4321, reason: 'genug für heute' });
@@ -42,7 +42,7 @@ test('messages before a close all arrive before it', async () => {
   expect(await ws.next()).toEqual({ kind: 'close', code: 1000, reason: 'done' });
 });
 
-test('an upstream that breaks off is no clean end: the client gets no sealed close', async () => {
+test('an upstream that closes without a close frame does not end cleanly: the client gets no sealed close', async () => {
   const { client, socket } = await webSocketStage();
   const ws = await TestWebSocket.open(client);
   (await socket()).ws.terminate();
@@ -50,7 +50,7 @@ test('an upstream that breaks off is no clean end: the client gets no sealed clo
   expect(await ws.outerClosed).toEqual({ code: 1014, reason: 'upstream-failed' });
 });
 
-test('a client that goes away, or whose outer hop is closed by a box, ends the upstream abnormally', async () => {
+test('a client that disconnects, or whose outer hop an intermediary closes, ends the upstream abnormally', async () => {
   const { client, socket } = await webSocketStage();
   (await TestWebSocket.open(client)).outer.terminate();
   expect((await (await socket(0)).closed).code).toBe(1006);
@@ -58,7 +58,7 @@ test('a client that goes away, or whose outer hop is closed by a box, ends the u
   expect((await (await socket(1)).closed).code).toBe(1006);
 });
 
-test('a client that goes away while the upstream has not answered leaves no handshake behind', async () => {
+test('a client that disconnects before the upstream responds leaves no handshake behind', async () => {
   let gone = (): void => undefined;
   const upstreamGone = new Promise<void>((resolve) => {
     gone = resolve;

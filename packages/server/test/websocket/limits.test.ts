@@ -24,7 +24,7 @@ test('WEBSOCKETS_MAX bounds what is open at once; a place that is given back is 
   await TestWebSocket.open(client);
 });
 
-test('a client’s message above WEBSOCKET_MESSAGE_MAX_BYTES is answered with 1009 and never whole upstream', async () => {
+test('a client’s message above WEBSOCKET_MESSAGE_MAX_BYTES ends with 1009 and never reaches the upstream whole', async () => {
   const staged = await webSocketStage({ environment: { WEBSOCKET_MESSAGE_MAX_BYTES: '100000' } });
   const { client, socket } = staged;
   const ws = await TestWebSocket.open(client);
@@ -79,7 +79,7 @@ test('who does not send an opening message in time is let go', async () => {
   expect([code, reason.toString()]).toEqual([4408, 'timeout']);
 });
 
-test('a client that answers pings may be silent for long; one that does not is let go with 1001', async () => {
+test('a client that returns pongs may be silent for long; the relay closes one that does not with 1001', async () => {
   const staged = await webSocketStage({ environment: { WEBSOCKET_IDLE_TIMEOUT_MS: '200' } });
   const { client, socket } = staged;
   const alive = await TestWebSocket.open(client);
@@ -103,7 +103,7 @@ test('a WebSocket lives no longer than WEBSOCKET_LIFETIME_MS', async () => {
   expect(await met(staged, 'WEBSOCKET_LIFETIME_MS')).toBe(1);
 });
 
-test('a client that pings without end and takes no answer is let go', async () => {
+test('the relay disconnects a client that pings without end and reads no pong', async () => {
   const { client, socket } = await webSocketStage();
   const ws = await TestWebSocket.open(client);
   ws.outer.pause();

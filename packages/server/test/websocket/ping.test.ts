@@ -12,7 +12,7 @@ test('a client’s ping reaches the upstream with its data, and the pong comes b
   expect(await ws.next()).toMatchObject({ kind: 'pong', data: Buffer.of(1, 2, 3) });
 });
 
-test('an upstream’s ping is the client’s to answer, not the relay’s', async () => {
+test('the client returns the pong for an upstream’s ping, not the relay', async () => {
   const { client, socket } = await webSocketStage();
   const ws = await TestWebSocket.open(client);
   const upstream = (await socket()).ws;

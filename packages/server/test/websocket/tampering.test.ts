@@ -1,4 +1,4 @@
-// What a box on the way can do to the outer messages: none of it is delivered, all of it ends the WebSocket.
+// An intermediary tampers with the outer messages: the relay delivers none of them and ends the WebSocket.
 import { setTimeout as delay } from 'node:timers/promises';
 import { encodeFrame, MESSAGE_TYPE_WEBSOCKET } from '@mte-relay/protocol';
 import { plaintextOf, SealedClient } from '@mte-relay/testing/sealed-client';
@@ -41,7 +41,7 @@ test('a frame sent twice is delivered once', async () => {
   expect(upstream.messages).toHaveLength(1);
 });
 
-test('a frame of another WebSocket of the session, and one of its own answers sent back, do not open', async () => {
+test('a frame of another WebSocket of the session, and one of the relay’s own sent back, do not open', async () => {
   const { client, socket } = await webSocketStage();
   const one = await TestWebSocket.open(client);
   const other = await TestWebSocket.open(client);
@@ -82,18 +82,18 @@ test('an opening message that was changed claims nothing', async () => {
   const ws = new TestWebSocket(await openOuter(client.port));
   const opening = await ws.sealOpening(client);
   for (const at of [1, 2, 20, 30, 42, 43, opening.length - 1]) {
-    const box = new TestWebSocket(await openOuter(client.port));
+    const forger = new TestWebSocket(await openOuter(client.port));
     const changed = Buffer.from(opening);
     changed[at] = (changed[at] as number) ^ 1;
-    box.outer.send(changed);
-    expect([4400, 4401], `byte ${at}`).toContain((await box.outerClosed).code);
+    forger.outer.send(changed);
+    expect([4400, 4401], `byte ${at}`).toContain((await forger.outerClosed).code);
   }
   const cut = new TestWebSocket(await openOuter(client.port));
   cut.outer.send(opening.subarray(0, 50));
   expect((await cut.outerClosed).code).toBe(4400);
   expect(upgrades).toHaveLength(0);
   ws.outer.send(opening);
-  expect((await ws.answer()).head.status).toBe(200);
+  expect((await ws.response()).head.status).toBe(200);
 });
 
 test('an unknown session, another session’s secrets and a message that was sealed for a POST are refused', async () => {
@@ -116,7 +116,7 @@ test('an unknown session, another session’s secrets and a message that was sea
   expect(upgrades).toHaveLength(0);
 });
 
-test('a frame before the answer, and any text on the outer hop, is malformed', async () => {
+test('a frame before the response, and any text on the outer hop, is malformed', async () => {
   const { client, upgrades } = await webSocketStage({ onUpgrade: (_req, socket) => socket.resume() });
   const early = new TestWebSocket(await openOuter(client.port));
   early.outer.send(await early.sealOpening(client));
@@ -146,8 +146,8 @@ test.each([
   ['a ping of 126 bytes', new Uint8Array(127).fill(0x89, 0, 1)],
   ['a close code of one byte', Uint8Array.of(0x88, 3)],
   ['close code 1006', Uint8Array.of(0x88, 0x03, 0xee)],
-  ['a close reason that is no UTF-8', Uint8Array.of(0x88, 0x03, 0xe8, 0xff)],
-])('a well sealed frame that says %s is answered inside the seal with 1002', async (_what, plaintext) => {
+  ['a close reason that is not UTF-8', Uint8Array.of(0x88, 0x03, 0xe8, 0xff)],
+])('a well sealed frame with %s ends with 1002 inside the seal', async (_what, plaintext) => {
   const { client, socket } = await webSocketStage();
   const ws = await TestWebSocket.open(client);
   ws.outer.send(await ws.sealPlaintext(plaintext));

@@ -17,7 +17,7 @@ const HANDSHAKE: Record<string, string> = {
   'sec-websocket-protocol': WEBSOCKET_SUBPROTOCOL,
 };
 
-/** Sends a handshake as it is and reads until the relay closes, or answers 101. */
+/** Sends a handshake as it is and reads until the relay closes, or responds 101. */
 function handshake(
   port: number,
   path: string,
@@ -42,7 +42,7 @@ function handshake(
   });
 }
 
-test('a good handshake is answered 101 with the protocol’s version, without compression', async () => {
+test('a good handshake gets 101 with the protocol’s version, without compression', async () => {
   const { port } = await stage(undefined, { environment: { HEADERS: '{"x-edge":"1"}' } });
   const extensions = { 'sec-websocket-extensions': 'permessage-deflate' };
   const { status, text } = await handshake(port, '/api/mte-ws', { ...extensions, origin: TEST_ORIGIN });
@@ -64,16 +64,16 @@ test.each([
   ['another origin', { origin: 'https://evil.example' }, 403, 'origin-refused'],
 ])('a handshake with %s is refused with its own code', async (_what, changes, status, code) => {
   const { port } = await stage(undefined, { environment: { HEADERS: '{"x-edge":"1"}' } });
-  const answer = await handshake(port, '/api/mte-ws', changes);
-  expect(answer.status).toBe(status);
-  expect(answer.text).toContain('x-edge: 1\r\n');
-  expect(answer.text).toMatch(/^x-request-id: /m);
-  expect(answer.text).toContain(`"code":"${code}"`);
-  expect(answer.text.toLowerCase()).toContain('connection: ');
-  if (code === 'upgrade-required') expect(answer.text.toLowerCase()).toContain('sec-websocket-version: 13');
+  const response = await handshake(port, '/api/mte-ws', changes);
+  expect(response.status).toBe(status);
+  expect(response.text).toContain('x-edge: 1\r\n');
+  expect(response.text).toMatch(/^x-request-id: /m);
+  expect(response.text).toContain(`"code":"${code}"`);
+  expect(response.text.toLowerCase()).toContain('connection: ');
+  if (code === 'upgrade-required') expect(response.text.toLowerCase()).toContain('sec-websocket-version: 13');
 });
 
-test('a handshake elsewhere is answered 404, an ambiguous path 400', async () => {
+test('a handshake elsewhere gets 404, an ambiguous path 400', async () => {
   const { port, seen } = await stage(undefined, { environment: { PASS_THROUGH_ROUTES: '/pub/*' } });
   for (const path of [
     '/',
@@ -95,16 +95,16 @@ test('a handshake elsewhere is answered 404, an ambiguous path 400', async () =>
 test('an ordinary request to the WebSocket endpoint is told to upgrade, and counted', async () => {
   const { port, relay } = await stage();
   for (const method of ['GET', 'POST']) {
-    const answer = await send(port, '/api/mte-ws', { method });
-    expect(answer.status, method).toBe(426);
-    expect(answer.code).toBe('upgrade-required');
-    expect(answer.headers.upgrade).toBe('websocket');
+    const response = await send(port, '/api/mte-ws', { method });
+    expect(response.status, method).toBe(426);
+    expect(response.code).toBe('upgrade-required');
+    expect(response.headers.upgrade).toBe('websocket');
   }
   expect(await relay.metrics()).toMatch(/^mte_relay_failures_total\{plane="outer",code="upgrade-required"\} 2$/m);
 });
 
 test.each(['h2c', 'websocket, h2c', 'TLS/1.0', 'foo'])(
-  'a request that asks for %s in passing is answered as if it did not',
+  'a request that asks for %s in passing gets the response to one that does not',
   async (upgrade) => {
     const { port, seen } = await stage(undefined, { environment: { PASS_THROUGH_ROUTES: '/pub/*' } });
     const asking = { connection: 'Upgrade, HTTP2-Settings', upgrade, 'http2-settings': 'AAMAAABkAAQAAP__' };

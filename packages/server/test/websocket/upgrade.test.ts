@@ -4,13 +4,13 @@ import { TEST_ORIGIN } from '@mte-relay/testing/settings';
 import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
 
-/** The answer to an upgrade that may be refused. */
+/** The response to an upgrade that may be refused. */
 async function upgrade(
   client: Parameters<typeof TestWebSocket.open>[0],
   request: Parameters<typeof TestWebSocket.open>[1] = {},
 ) {
   const ws = new TestWebSocket(await openOuter(client.port));
-  return { ws, answer: await ws.begin(client, request) };
+  return { ws, response: await ws.begin(client, request) };
 }
 
 function refusing(lines: string): (req: unknown, socket: Duplex) => void {
@@ -25,24 +25,24 @@ test('the upstream chooses among the client’s subprotocols', async () => {
     ['sec-websocket-protocol', 'v2.chat, v1.chat'],
     ['sec-websocket-protocol', 'v0.chat'],
   ];
-  const { answer } = await upgrade(client, { headers: offers });
-  expect(answer.header('sec-websocket-protocol')).toBe('v1.chat');
+  const { response } = await upgrade(client, { headers: offers });
+  expect(response.header('sec-websocket-protocol')).toBe('v1.chat');
   expect(upgrades[0]?.headers['sec-websocket-protocol']).toBe('v2.chat,v1.chat,v0.chat');
 });
 
 test('without an offer there is no subprotocol', async () => {
   const { client, upgrades } = await webSocketStage();
-  const { answer } = await upgrade(client);
-  expect(answer.head.status).toBe(200);
-  expect(answer.header('sec-websocket-protocol')).toBeUndefined();
+  const { response } = await upgrade(client);
+  expect(response.head.status).toBe(200);
+  expect(response.header('sec-websocket-protocol')).toBeUndefined();
   expect(upgrades[0]?.headers['sec-websocket-protocol']).toBeUndefined();
 });
 
 test('an upstream may choose none of them, and the client is told so', async () => {
   const { client, upgrades } = await webSocketStage({ server: { noServer: true, handleProtocols: () => false } });
-  const { ws, answer } = await upgrade(client, { headers: [['sec-websocket-protocol', 'v2.chat, v1.chat']] });
-  expect(answer.head.status).toBe(200);
-  expect(answer.header('sec-websocket-protocol')).toBeUndefined();
+  const { ws, response } = await upgrade(client, { headers: [['sec-websocket-protocol', 'v2.chat, v1.chat']] });
+  expect(response.head.status).toBe(200);
+  expect(response.header('sec-websocket-protocol')).toBeUndefined();
   expect(upgrades[0]?.headers['sec-websocket-protocol']).toBe('v2.chat,v1.chat');
   await ws.send({ kind: 'text', final: true, data: new TextEncoder().encode('hello') });
   expect((await ws.nextMessage()).data.toString()).toBe('hello');
@@ -50,14 +50,14 @@ test('an upstream may choose none of them, and the client is told so', async () 
 
 test('an upstream that chooses what was not offered has failed', async () => {
   const { client } = await webSocketStage({ server: { noServer: true, handleProtocols: () => 'v9.chat' } });
-  const { answer } = await upgrade(client, { headers: [['sec-websocket-protocol', 'v1.chat']] });
-  expect(answer.header('mte-relay-failure')).toBe('upstream-failed');
+  const { response } = await upgrade(client, { headers: [['sec-websocket-protocol', 'v1.chat']] });
+  expect(response.header('mte-relay-failure')).toBe('upstream-failed');
 });
 
 test.each(['a, a', 'bad name', 'a,(b)'])('the subprotocol offer "%s" is malformed', async (offer) => {
   const { client, upgrades } = await webSocketStage();
-  const { answer } = await upgrade(client, { headers: [['sec-websocket-protocol', offer]] });
-  expect(answer.header('mte-relay-failure')).toBe('request-malformed');
+  const { response } = await upgrade(client, { headers: [['sec-websocket-protocol', offer]] });
+  expect(response.header('mte-relay-failure')).toBe('request-malformed');
   expect(upgrades).toHaveLength(0);
 });
 
@@ -95,18 +95,18 @@ test('the very path is asked for, with end-to-end fields, the way so far and not
   expect(values('x-edge')).toEqual(['1']);
 });
 
-test('a browser’s origin and cookies ride the outer hop to the upstream, and it sets none on its answer', async () => {
+test('a browser’s origin and cookies ride the outer hop to the upstream, and the upstream sets none on its response', async () => {
   const { client, upgrades } = await webSocketStage({
     flags: 1,
     environment: { COOKIE_SEALING: 'off' },
     onUpgrade: refusing('403 Forbidden\r\nset-cookie: a=1; HttpOnly\r\ncontent-length: 0\r\n\r\n'),
   });
   const outer = await openOuter(client.port, { origin: TEST_ORIGIN, cookie: 'sid=7' });
-  const answer = await new TestWebSocket(outer).begin(client, { headers: [['cookie', 'inner=1']] });
+  const response = await new TestWebSocket(outer).begin(client, { headers: [['cookie', 'inner=1']] });
   expect(upgrades[0]?.headers.origin).toBe(TEST_ORIGIN);
   expect(upgrades[0]?.headers.cookie).toContain('sid=7');
-  expect(answer.head.status).toBe(403);
-  expect(answer.header('set-cookie')).toBeUndefined();
+  expect(response.head.status).toBe(403);
+  expect(response.header('set-cookie')).toBeUndefined();
 });
 
 test('a refusal of the upstream is sealed with its status, fields and body', async () => {
@@ -118,12 +118,12 @@ test('a refusal of the upstream is sealed with its status, fields and body', asy
       );
     },
   });
-  const { ws, answer } = await upgrade(client);
-  expect(answer.head.status).toBe(401);
-  expect(answer.text).toBe('no token');
-  expect(answer.header('www-authenticate')).toBe('Bearer');
-  expect(answer.header('location')).toBe('/login');
-  expect(answer.header('mte-relay-failure')).toBeUndefined();
+  const { ws, response } = await upgrade(client);
+  expect(response.head.status).toBe(401);
+  expect(response.text).toBe('no token');
+  expect(response.header('www-authenticate')).toBe('Bearer');
+  expect(response.header('location')).toBe('/login');
+  expect(response.header('mte-relay-failure')).toBeUndefined();
   expect(await ws.outerClosed).toEqual({ code: 1000, reason: '' });
 });
 
@@ -132,18 +132,18 @@ test('a refusal too long to seal comes without its body', async () => {
   const { client } = await webSocketStage({
     onUpgrade: refusing(`503 Unavailable\r\nretry-after: 5\r\ncontent-length: ${body.length}\r\n\r\n${body}`),
   });
-  const { answer } = await upgrade(client);
-  expect(answer.head.status).toBe(503);
-  expect(answer.header('retry-after')).toBe('5');
-  expect(answer.header('content-length')).toBeUndefined();
-  expect(answer.text).toBe('');
+  const { response } = await upgrade(client);
+  expect(response.head.status).toBe(503);
+  expect(response.header('retry-after')).toBe('5');
+  expect(response.header('content-length')).toBeUndefined();
+  expect(response.text).toBe('');
 });
 
-test('an upstream that answers 200 has not accepted', async () => {
+test('an upstream that responds 200 has not accepted', async () => {
   const { client } = await webSocketStage({ onUpgrade: refusing('200 OK\r\ncontent-length: 2\r\n\r\nhi') });
-  const { answer } = await upgrade(client);
-  expect(answer.head.status).toBe(502);
-  expect(answer.header('mte-relay-failure')).toBe('upstream-failed');
+  const { response } = await upgrade(client);
+  expect(response.head.status).toBe(502);
+  expect(response.header('mte-relay-failure')).toBe('upstream-failed');
 });
 
 test.each([
@@ -157,16 +157,16 @@ test.each([
   const { client } = await webSocketStage({
     onUpgrade: (_req, socket) => void (lines === '' ? socket.destroy() : socket.end(`HTTP/1.1 ${lines}`)),
   });
-  const { answer } = await upgrade(client);
-  expect(answer.header('mte-relay-failure')).toBe(code);
+  const { response } = await upgrade(client);
+  expect(response.header('mte-relay-failure')).toBe(code);
 });
 
-test('an upstream that is not there, or does not answer in time, is named so', async () => {
+test('a failure names an upstream that is unreachable, or does not respond in time', async () => {
   const silent = await webSocketStage({
     environment: { UPSTREAM_HEADERS_TIMEOUT_MS: '150' },
     onUpgrade: (_req, socket) => socket.resume(),
   });
-  expect((await upgrade(silent.client)).answer.header('mte-relay-failure')).toBe('upstream-timeout');
+  expect((await upgrade(silent.client)).response.header('mte-relay-failure')).toBe('upstream-timeout');
   const absent = await webSocketStage({ environment: { UPSTREAM: 'http://127.0.0.1:1' } });
-  expect((await upgrade(absent.client)).answer.header('mte-relay-failure')).toBe('upstream-unreachable');
+  expect((await upgrade(absent.client)).response.header('mte-relay-failure')).toBe('upstream-unreachable');
 });

@@ -46,8 +46,8 @@ test('both forms reach an upstream over mutual TLS with the authority that is se
 test('an upstream that no known authority vouches for gets neither', async () => {
   const relay = await relayTo({});
   const sealed = new TestWebSocket(await openOuter(relay.port));
-  const answer = await sealed.begin(await SealedClient.pair(relay.port));
-  expect(answer.header('mte-relay-failure')).toBe('upstream-unreachable');
+  const response = await sealed.begin(await SealedClient.pair(relay.port));
+  expect(response.header('mte-relay-failure')).toBe('upstream-unreachable');
   const passed = new WebSocket(`ws://127.0.0.1:${relay.port}/live`);
   await expect(once(passed, 'open')).rejects.toThrow('502');
 });

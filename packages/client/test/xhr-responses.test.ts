@@ -1,17 +1,17 @@
-// What a browser's upload with progress makes of answers that any box on the way can give: each ends the call.
+// A browser's upload with progress gets responses that any intermediary can give: each ends the call.
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { OuterHop, OuterPost } from '../src/outer/hop.ts';
 
-/** Answers with the next of these. */
-let answer: { readonly status: number; readonly response: Blob | null };
+/** The next response. */
+let given: { readonly status: number; readonly response: Blob | null };
 let post: NonNullable<OuterHop['postWithProgress']>;
 
-class AnsweredXhr {
+class RespondingXhr {
   readonly upload = {};
   onload: (() => void) | undefined;
   onabort: (() => void) | undefined;
-  readonly status = answer.status;
-  readonly response = answer.response;
+  readonly status = given.status;
+  readonly response = given.response;
   open(): void {}
   setRequestHeader(): void {}
   getResponseHeader(): string | null {
@@ -26,7 +26,7 @@ class AnsweredXhr {
 }
 
 beforeAll(async () => {
-  vi.stubGlobal('XMLHttpRequest', AnsweredXhr);
+  vi.stubGlobal('XMLHttpRequest', RespondingXhr);
   const { platform } = await import('../src/platform/browser.ts');
   post = platform.postWithProgress as typeof post;
 });
@@ -44,18 +44,18 @@ test.each([
   [205, ''],
   [304, ''],
 ])('%d becomes a Response', async (status, content) => {
-  answer = { status, response: new Blob([content]) };
+  given = { status, response: new Blob([content]) };
   const response = await post(outer(new AbortController().signal), () => undefined);
   expect([response.status, await response.text()]).toEqual([status, content]);
 });
 
-test('a status that is none fails the call', async () => {
-  answer = { status: 999, response: new Blob() };
+test('an invalid status fails the call', async () => {
+  given = { status: 999, response: new Blob() };
   await expect(post(outer(new AbortController().signal), () => undefined)).rejects.toThrow(RangeError);
 });
 
 test('an abort ends it with its reason', async () => {
-  answer = { status: 0, response: null };
+  given = { status: 0, response: null };
   const controller = new AbortController();
   const call = post(outer(controller.signal), () => undefined);
   controller.abort('enough');

@@ -14,31 +14,31 @@ function fields(count: number): [string, string][] {
   return Array.from({ length: count }, (_, at) => [`x-${at}`, 'v']);
 }
 
-async function answered(listener: (res: ServerResponse) => void) {
+async function respondedWith(listener: (res: ServerResponse) => void) {
   const { port } = await stage((_req, res) => listener(res));
   return (await SealedClient.pair(port)).fetch({ method: 'POST', body: 'x' });
 }
 
-test('early hints beyond what a client opens are left out, and the answer arrives', async () => {
-  const answer = await answered((res) => {
+test('the relay leaves out early hints beyond what a client opens, and the response arrives', async () => {
+  const response = await respondedWith((res) => {
     for (let at = 0; at < 12; at += 1) res.writeEarlyHints({ link: `</${'x'.repeat(8_000)}>; rel=preload` });
     res.end('ok');
   });
-  expect([answer.head.status, answer.text]).toEqual([200, 'ok']);
-  expect(answer.informational).toHaveLength(2);
+  expect([response.head.status, response.text]).toEqual([200, 'ok']);
+  expect(response.informational).toHaveLength(2);
 });
 
 test('more fields than a client opens are upstream-failed', async () => {
-  const fits = await answered((res) =>
+  const fits = await respondedWith((res) =>
     res.writeHead(200, Object.fromEntries(fields(FIELD_COUNT_MAX - OWN_FIELDS))).end(),
   );
   expect(fits.head.status).toBe(200);
-  const over = await answered((res) => res.writeHead(200, Object.fromEntries(fields(FIELD_COUNT_MAX + 1))).end());
+  const over = await respondedWith((res) => res.writeHead(200, Object.fromEntries(fields(FIELD_COUNT_MAX + 1))).end());
   expect([over.head.status, over.header('mte-relay-failure')]).toEqual([502, 'upstream-failed']);
 });
 
 test('so are more trailers', async () => {
-  const over = await answered((res) => {
+  const over = await respondedWith((res) => {
     res.writeHead(200, { trailer: 'x-0' });
     res.addTrailers(Object.fromEntries(fields(FIELD_COUNT_MAX + 1)));
     res.end('x');
@@ -52,6 +52,6 @@ test('and the fields with which a WebSocket is refused', async () => {
     onUpgrade: (_req, socket) =>
       void socket.end(`HTTP/1.1 403 Forbidden\r\n${lines.join('')}content-length: 0\r\n\r\n`),
   });
-  const answer = await new TestWebSocket(await openOuter(client.port)).begin(client);
-  expect([answer.head.status, answer.header('mte-relay-failure')]).toEqual([502, 'upstream-failed']);
+  const response = await new TestWebSocket(await openOuter(client.port)).begin(client);
+  expect([response.head.status, response.header('mte-relay-failure')]).toEqual([502, 'upstream-failed']);
 });

@@ -1,37 +1,37 @@
-// A hostile box on the outer hop of WebSockets: it ends the client's outer WebSocket, opens one of its own to the relay,
-// and passes messages on as a test decides.
+// A hostile intermediary on the outer hop of WebSockets: it ends the client's outer WebSocket, opens one of its own to
+// the relay, and passes messages on as a test decides.
 import { onTestFinished } from 'vitest';
 import { type RawData, WebSocket, WebSocketServer, type WebSocket as WsWebSocket } from 'ws';
 
-/** One outer WebSocket through the box. */
-export interface BoxedHop {
+/** One outer WebSocket through the intermediary. */
+export interface InterceptedHop {
   readonly client: WsWebSocket;
   readonly relay: WsWebSocket;
 }
 
-export interface WebSocketBox {
-  /** For {@link RelayClientOptions.WebSocket}: goes to the box whatever the URL says. */
+export interface WebSocketIntermediary {
+  /** For {@link RelayClientOptions.WebSocket}: goes to the intermediary whatever the URL is. */
   readonly WebSocket: typeof globalThis.WebSocket;
   /** Outer WebSockets in order. */
-  readonly hops: BoxedHop[];
-  /** What the client gets for message number `at` from the relay; the answer is number 0. Default: as it came. */
-  toClient: (message: Buffer, at: number, hop: BoxedHop) => Buffer[];
+  readonly hops: InterceptedHop[];
+  /** What the client gets for message number `at` from the relay; the response is number 0. Default: as it came. */
+  toClient: (message: Buffer, at: number, hop: InterceptedHop) => Buffer[];
   /** What the relay gets for message number `at` from the client; the opening is number 0. */
-  toRelay: (message: Buffer, at: number, hop: BoxedHop) => Buffer[];
+  toRelay: (message: Buffer, at: number, hop: InterceptedHop) => Buffer[];
 }
 
-export async function webSocketBox(relayPort: number): Promise<WebSocketBox> {
+export async function webSocketIntermediary(relayPort: number): Promise<WebSocketIntermediary> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'mte-relay.1' });
   await new Promise((resolve) => server.once('listening', resolve));
   onTestFinished(() => {
-    for (const { client, relay } of box.hops) {
+    for (const { client, relay } of intermediary.hops) {
       client.terminate();
       relay.terminate();
     }
     server.close();
   });
   const { port } = server.address() as { port: number };
-  const box: WebSocketBox = {
+  const intermediary: WebSocketIntermediary = {
     WebSocket: class extends globalThis.WebSocket {
       constructor(_url: string | URL, protocols?: string | string[]) {
         super(`ws://127.0.0.1:${port}`, protocols);
@@ -44,25 +44,25 @@ export async function webSocketBox(relayPort: number): Promise<WebSocketBox> {
   server.on('connection', (client) => {
     const relay = new WebSocket(`ws://127.0.0.1:${relayPort}/api/mte-ws`, 'mte-relay.1');
     const hop = { client, relay };
-    box.hops.push(hop);
+    intermediary.hops.push(hop);
     const opened = new Promise((resolve) => relay.once('open', resolve));
     let fromClient = 0;
     let fromRelay = 0;
     client.on('message', (message: RawData) => {
       const at = fromClient++;
       void opened.then(() => {
-        for (const passed of box.toRelay(message as Buffer, at, hop)) relay.send(passed);
+        for (const passed of intermediary.toRelay(message as Buffer, at, hop)) relay.send(passed);
       });
     });
     relay.on('message', (message: RawData) => {
-      for (const passed of box.toClient(message as Buffer, fromRelay++, hop)) client.send(passed);
+      for (const passed of intermediary.toClient(message as Buffer, fromRelay++, hop)) client.send(passed);
     });
     relay.on('error', () => undefined);
     client.on('error', () => undefined);
     relay.on('close', (code, reason) => passClose(client, code, reason));
     client.on('close', (code, reason) => passClose(relay, code, reason));
   });
-  return box;
+  return intermediary;
 }
 
 function passClose(to: WsWebSocket, code: number, reason: Buffer): void {

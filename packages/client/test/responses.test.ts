@@ -1,8 +1,8 @@
-// Answers that were cut, changed or swapped never look complete (ATTACKS: cryptography in use).
+// Responses that were cut, changed or swapped never look complete (ATTACKS: cryptography in use).
 import { MESSAGE_TYPE_EXCHANGE } from '@mte-relay/protocol';
 import { refusal } from '@mte-relay/testing/mini-relay';
 import { inPieces } from '@mte-relay/testing/pieces';
-import type { OuterAnswer, OuterCall } from '@mte-relay/testing/test-relay';
+import type { IntermediaryResponse, OuterCall } from '@mte-relay/testing/test-relay';
 import { expect, test } from 'vitest';
 import { setUp } from './support/setup.ts';
 
@@ -11,17 +11,17 @@ const streamed = (): { content: AsyncIterable<Uint8Array> } => ({
   content: inPieces([new Uint8Array(1000).fill(1), new Uint8Array(1000).fill(2)]),
 });
 
-async function collected(answer: OuterAnswer): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await new Response(answer.body as BodyInit).arrayBuffer());
+async function collected(response: IntermediaryResponse): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await new Response(response.body as BodyInit).arrayBuffer());
 }
 
-async function wholeOf(call: OuterCall): Promise<OuterAnswer & { body: Uint8Array<ArrayBuffer> }> {
-  const answer = await call.forward();
-  const { body } = answer;
-  if (body instanceof Uint8Array) return { ...answer, body };
+async function wholeOf(call: OuterCall): Promise<IntermediaryResponse & { body: Uint8Array<ArrayBuffer> }> {
+  const response = await call.forward();
+  const { body } = response;
+  if (body instanceof Uint8Array) return { ...response, body };
   const parts: Uint8Array[] = [];
   for await (const part of body) parts.push(part);
-  return { ...answer, body: new Uint8Array(Buffer.concat(parts)) };
+  return { ...response, body: new Uint8Array(Buffer.concat(parts)) };
 }
 
 // 16 nonce, then a chunk of the head (1 + 21), content (2 + 1018) twice, and the final chunk.
@@ -30,11 +30,11 @@ test.each([40, 100, 1057, 1058, 1059, 1100, 2078, 2079, 2090])(
   async (cutAtBytes) => {
     const { relay, client } = await setUp();
     relay.upstream = streamed;
-    relay.box = async (call) => {
+    relay.intermediary = async (call) => {
       if (!call.header) return call.forward();
-      const answer = await wholeOf(call);
-      expect(cutAtBytes).toBeLessThan(answer.body.length);
-      return { ...answer, cutAtBytes };
+      const response = await wholeOf(call);
+      expect(cutAtBytes).toBeLessThan(response.body.length);
+      return { ...response, cutAtBytes };
     };
     const response = await client.fetch('/', { method: 'POST' });
     await expect(response.arrayBuffer()).rejects.toMatchObject({ code: 'response-truncated', mayHaveRun: true });
@@ -45,10 +45,10 @@ test.each([40, 100, 1057, 1058, 1059, 1100, 2078, 2079, 2090])(
 test('ended cleanly before the final chunk: the body errors', async () => {
   const { relay, client } = await setUp();
   relay.upstream = streamed;
-  relay.box = async (call) => {
+  relay.intermediary = async (call) => {
     if (!call.header) return call.forward();
-    const answer = await wholeOf(call);
-    return { ...answer, body: answer.body.subarray(0, answer.body.length - 20) };
+    const response = await wholeOf(call);
+    return { ...response, body: response.body.subarray(0, response.body.length - 20) };
   };
   const response = await client.fetch('/');
   await expect(response.text()).rejects.toMatchObject({ name: 'RelayClientError', code: 'response-truncated' });
@@ -59,11 +59,11 @@ test.each([0, 15, 16, 17, 30])(
   async (at) => {
     const { relay, client } = await setUp();
     relay.upstream = streamed;
-    relay.box = async (call) => {
+    relay.intermediary = async (call) => {
       if (!call.header) return call.forward();
-      const answer = await wholeOf(call);
-      answer.body[at] = (answer.body[at] as number) ^ 1;
-      return answer;
+      const response = await wholeOf(call);
+      response.body[at] = (response.body[at] as number) ^ 1;
+      return response;
     };
     await expect(client.fetch('/')).rejects.toBeInstanceOf(TypeError);
   },
@@ -72,12 +72,12 @@ test.each([0, 15, 16, 17, 30])(
 test.each([60, 1000, 1070, 2080, 2095])('bit flipped in byte %d, behind the head: the body errors', async (at) => {
   const { relay, client } = await setUp();
   relay.upstream = streamed;
-  relay.box = async (call) => {
+  relay.intermediary = async (call) => {
     if (!call.header) return call.forward();
-    const answer = await wholeOf(call);
-    expect(at).toBeLessThan(answer.body.length);
-    answer.body[at] = (answer.body[at] as number) ^ 1;
-    return answer;
+    const response = await wholeOf(call);
+    expect(at).toBeLessThan(response.body.length);
+    response.body[at] = (response.body[at] as number) ^ 1;
+    return response;
   };
   const response = await client.fetch('/');
   const error = await response.arrayBuffer().catch((caught) => caught);
@@ -93,7 +93,8 @@ test('cut inside compressed content: the decompressed body errors with the same 
     headers: [['content-encoding', 'gzip']],
     content: inPieces([content.subarray(0, 30_000), content.subarray(30_000)]),
   });
-  relay.box = async (call) => (call.header ? { ...(await wholeOf(call)), cutAtBytes: 40_000 } : call.forward());
+  relay.intermediary = async (call) =>
+    call.header ? { ...(await wholeOf(call)), cutAtBytes: 40_000 } : call.forward();
   const response = await client.fetch('/');
   await expect(response.arrayBuffer()).rejects.toMatchObject({ code: 'response-truncated' });
 });
@@ -101,10 +102,10 @@ test('cut inside compressed content: the decompressed body errors with the same 
 test('chunks in another order: the body errors', async () => {
   const { relay, client } = await setUp();
   relay.upstream = streamed;
-  relay.box = async (call) => {
+  relay.intermediary = async (call) => {
     if (!call.header) return call.forward();
-    const answer = await wholeOf(call);
-    const { body } = answer;
+    const response = await wholeOf(call);
+    const { body } = response;
     const headEnd = 16 + 1 + (body[16] as number);
     const chunk = 2 + 1002 + 16;
     const swapped = Buffer.concat([
@@ -113,26 +114,26 @@ test('chunks in another order: the body errors', async () => {
       body.subarray(headEnd, headEnd + chunk),
       body.subarray(headEnd + 2 * chunk),
     ]);
-    return { ...answer, body: new Uint8Array(swapped) };
+    return { ...response, body: new Uint8Array(swapped) };
   };
   const response = await client.fetch('/');
   await expect(response.arrayBuffer()).rejects.toMatchObject({ code: 'response-unopenable' });
 });
 
-test('two answers swapped: neither call gets the other one', async () => {
+test('a call does not get the response to another call', async () => {
   const { relay, client } = await setUp();
   relay.upstream = ({ path }) => ({ content: `secret of ${path}` });
   await (await client.fetch('/warm')).text();
-  const held: { answer: Uint8Array<ArrayBuffer>; give: (answer: OuterAnswer) => void }[] = [];
-  relay.box = (call) => {
-    if (call.header?.type !== MESSAGE_TYPE_EXCHANGE || held.length >= 2) return call.forward();
+  const buffered: { response: Uint8Array<ArrayBuffer>; give: (response: IntermediaryResponse) => void }[] = [];
+  relay.intermediary = (call) => {
+    if (call.header?.type !== MESSAGE_TYPE_EXCHANGE || buffered.length >= 2) return call.forward();
     return new Promise((give) => {
-      void call.forward().then(async (answer) => {
-        held.push({ answer: await collected(answer), give });
-        if (held.length < 2) return;
-        const [a, b] = held as [(typeof held)[0], (typeof held)[0]];
-        a.give({ ...answer, body: b.answer });
-        b.give({ ...answer, body: a.answer });
+      void call.forward().then(async (response) => {
+        buffered.push({ response: await collected(response), give });
+        if (buffered.length < 2) return;
+        const [a, b] = buffered as [(typeof buffered)[0], (typeof buffered)[0]];
+        a.give({ ...response, body: b.response });
+        b.give({ ...response, body: a.response });
       });
     });
   };
@@ -143,10 +144,10 @@ test('two answers swapped: neither call gets the other one', async () => {
   expect(relay.ran.length).toBe(3);
 });
 
-test('an answer recorded earlier does not answer the same request again', async () => {
+test('a recorded response does not open for a second call with the same request', async () => {
   const { relay, client } = await setUp();
-  let recorded: OuterAnswer | undefined;
-  relay.box = async (call) => {
+  let recorded: IntermediaryResponse | undefined;
+  relay.intermediary = async (call) => {
     if (!call.header) return call.forward();
     recorded ??= await call.forward();
     return recorded;
@@ -155,13 +156,13 @@ test('an answer recorded earlier does not answer the same request again', async 
   await expect(client.fetch('/balance')).rejects.toMatchObject({ code: 'response-unopenable' });
 });
 
-test('a cut answer with a null body rejects, since it has no stream to error', async () => {
+test('a cut response with a null body rejects, since it has no stream to error', async () => {
   const { relay, client } = await setUp();
   relay.upstream = () => ({ status: 204, content: inPieces([]) });
-  relay.box = async (call) => {
+  relay.intermediary = async (call) => {
     if (!call.header) return call.forward();
-    const answer = await wholeOf(call);
-    return { ...answer, body: answer.body.subarray(0, answer.body.length - 19) };
+    const response = await wholeOf(call);
+    return { ...response, body: response.body.subarray(0, response.body.length - 19) };
   };
   await expect(client.fetch('/', { method: 'POST' })).rejects.toMatchObject({ code: 'response-truncated' });
   expect(relay.ran.length).toBe(1);
@@ -169,6 +170,6 @@ test('a cut answer with a null body rejects, since it has no stream to error', a
 
 test('a refusal outside the seal never becomes a Response', async () => {
   const { relay, client } = await setUp();
-  relay.box = async (call) => (call.header ? refusal('origin-refused') : call.forward());
+  relay.intermediary = async (call) => (call.header ? refusal('origin-refused') : call.forward());
   await expect(client.fetch('/')).rejects.toMatchObject({ code: 'relay-refused', outerCode: 'origin-refused' });
 });

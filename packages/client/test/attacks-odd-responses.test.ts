@@ -27,7 +27,7 @@ test.each([
   ['gzip', 'at once', []],
   ['deflate', 'at once', []],
   ['gzip', 'behind its head', inPieces([])],
-])('content-encoding: %s and no byte of content, %s, is no content', async (coding, _, content) => {
+])('content-encoding: %s and no byte of content, %s, is empty content', async (coding, _, content) => {
   const { relay, client } = await setUp();
   relay.upstream = () => ({
     headers: [['content-encoding', coding]],

@@ -1,20 +1,20 @@
-// What comes unsealed can be made up by any box on the way: a cache that it has filled, and answers without an end.
+// Any intermediary can make up unsealed responses: a cache that it has filled, and responses without an end.
 import { createRelayClient } from '@mte-relay/client';
 import type { Bytes } from '@mte-relay/protocol';
 import { endsWithTest } from '@mte-relay/testing/test-end';
-import { type OuterAnswer, TestRelay } from '@mte-relay/testing/test-relay';
+import { type IntermediaryResponse, TestRelay } from '@mte-relay/testing/test-relay';
 import { expect, test } from 'vitest';
 import { setUp } from './support/setup.ts';
 
-/** A browser's cache, filled by a box before the page came to a network without one. */
-function poisoned(answer: () => Response): { fetch: typeof fetch; asked: string[] } {
+/** A browser's cache, filled by an intermediary before the page came to a network without one. */
+function poisoned(respond: () => Response): { fetch: typeof fetch; asked: string[] } {
   const asked: string[] = [];
   return {
     asked,
     fetch: async (input, init) => {
       if (!`${input}`.endsWith('/api/mte-relay')) return await fetch(input, init);
       asked.push(`${init?.cache}`);
-      return init?.cache === 'reload' ? await fetch(input, init) : answer();
+      return init?.cache === 'reload' ? await fetch(input, init) : respond();
     },
   };
 }
@@ -31,13 +31,13 @@ const redirect = (): Response => {
 
 test.each([...HOSTILE_CACHES, ['a redirect', redirect] as (typeof HOSTILE_CACHES)[number]])(
   '%s in the cache of discovery locks no client out, pinned or not',
-  async (_what, answer) => {
+  async (_what, respond) => {
     const relay = endsWithTest(await TestRelay.start());
     for (const [pins, first] of [
       [[relay.pin], 'force-cache'],
       [[], 'default'],
     ] as const) {
-      const { fetch, asked } = poisoned(answer);
+      const { fetch, asked } = poisoned(respond);
       const client = createRelayClient(relay.url, { pins, fetch });
       expect((await client.fetch('/')).status).toBe(200);
       expect(asked).toEqual([first, 'reload']);
@@ -48,8 +48,8 @@ test.each([...HOSTILE_CACHES, ['a redirect', redirect] as (typeof HOSTILE_CACHES
 
 const PIECE: Bytes = new Uint8Array(65_536).fill(0x20);
 
-/** An answer without an end, and how much of it was taken. */
-function endless(status: number, type: string): { answer: OuterAnswer; sent(): number } {
+/** A response without an end, and how many of its bytes were taken. */
+function endless(status: number, type: string): { response: IntermediaryResponse; sent(): number } {
   let sentBytes = 0;
   async function* body(): AsyncGenerator<Bytes> {
     for (;;) {
@@ -58,7 +58,7 @@ function endless(status: number, type: string): { answer: OuterAnswer; sent(): n
       if (sentBytes > 64_000_000) return; // or a client that takes it all would end the test's memory
     }
   }
-  return { answer: { status, headers: { 'content-type': type }, body: body() }, sent: () => sentBytes };
+  return { response: { status, headers: { 'content-type': type }, body: body() }, sent: () => sentBytes };
 }
 
 test.each([
@@ -66,14 +66,14 @@ test.each([
   ['a pairing', '/api/mte-pair', 200, 'application/mte-relay-pairing', 'pairing-failed'],
   ['a refused pairing', '/api/mte-pair', 403, 'application/problem+json', 'relay-refused'],
   ['a refusal', '/api/mte', 403, 'application/problem+json', 'relay-refused'],
-])('an endless answer to %s fails, and is not read to memory', async (_what, path, status, type, code) => {
+])('an endless response to %s fails, and the client does not buffer it', async (_what, path, status, type, code) => {
   const { relay, client } = await setUp();
   const sent: (() => number)[] = [];
-  relay.box = async (call) => {
+  relay.intermediary = async (call) => {
     if (call.path !== path) return await call.forward();
-    const { answer, sent: count } = endless(status, type);
+    const { response, sent: count } = endless(status, type);
     sent.push(count);
-    return answer;
+    return response;
   };
   await expect(client.fetch('/')).rejects.toMatchObject({ code });
   // What the sockets hold between here and there is not the client's.
@@ -85,7 +85,7 @@ test.each([
   ['POST', 200, 'may-have-run'],
   ['GET', 403, 'relay-refused'],
 ])(
-  '%s answered %d outside the seal on a connection that is reset: the error says what came',
+  '%s with %d outside the seal on a connection that is reset: the error reports the status',
   async (method, status, code) => {
     const { client } = await setUp({
       fetch: async (input, init) => {

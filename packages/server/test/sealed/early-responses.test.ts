@@ -1,4 +1,4 @@
-// An upstream may answer and close while the upload still comes (RFC 9112 §9.3, §9.6): its answer is what the client gets,
+// An upstream may respond and close while the upload still comes (RFC 9112 §9.3, §9.6): the client gets its response,
 // though the rest of the upload meets a closed connection.
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request, type ServerResponse } from 'node:http';
@@ -20,38 +20,38 @@ import { selfSigned } from '../support/certificate.ts';
 import { openUpload } from '../support/sealed-upload.ts';
 
 const UPLOADS = 25;
-const ANSWER_BYTES = 20_000;
+const RESPONSE_BYTES = 20_000;
 
-/** Answers as soon as the head is there, reads no more and closes, which resets the connection under the upload. */
+/** Responds as soon as the head is there, reads no more and closes, which resets the connection under the upload. */
 function hastyUpstream(socket: Socket): void {
   socket.on('error', () => undefined);
   socket.once('data', () => {
     socket.pause();
-    const head = `HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: ${ANSWER_BYTES}\r\n\r\n`;
-    socket.write(head + 'x'.repeat(ANSWER_BYTES), () => socket.destroy());
+    const head = `HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: ${RESPONSE_BYTES}\r\n\r\n`;
+    socket.write(head + 'x'.repeat(RESPONSE_BYTES), () => socket.destroy());
   });
 }
 
-/** Uploads until it is answered. */
+/** Uploads until the response is complete. */
 async function upload(client: SealedClient, headers: [string, string][]): Promise<{ status: number; bytes: number }> {
-  const { exchange, req, answer } = await openUpload(client);
+  const { exchange, req, response } = await openUpload(client);
   req.on('error', () => undefined);
   const head = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers };
   req.write(await exchange.seal(encodeRequestStart(head)));
-  let answered = false;
+  let responded = false;
   const sending = (async () => {
-    while (!answered) {
+    while (!responded) {
       req.write(await exchange.seal(encodeContent(new Uint8Array(20_000))));
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
   })();
   try {
     const parts: Bytes[] = [];
-    for await (const part of await answer) parts.push(part);
+    for await (const part of await response) parts.push(part);
     const { head: inner, content } = decodeWhole<ResponseHead>('response', concatBytes(parts));
     return { status: inner.status, bytes: content.length };
   } finally {
-    answered = true;
+    responded = true;
     await sending;
     req.destroy();
   }
@@ -70,11 +70,11 @@ async function expectHeard(
   });
   const client = await SealedClient.pair(port);
   for (let at = 0; at < UPLOADS; at += 1) {
-    expect(await upload(client, headers), `upload ${at}`).toEqual({ status: 413, bytes: ANSWER_BYTES });
+    expect(await upload(client, headers), `upload ${at}`).toEqual({ status: 413, bytes: RESPONSE_BYTES });
   }
 }
 
-test('an early answer is heard however the upstream closes behind it', async () => {
+test('an early response reaches the client however the upstream closes behind it', async () => {
   await expectHeard(createTcpServer(hastyUpstream), {}, 'http', []);
 });
 
@@ -89,15 +89,15 @@ test('also over TLS', async () => {
 
 const LONG_UPLOAD_BYTES = 24_000_000; // more than every buffer on the way together
 
-/** Has read nothing when it answers, and keeps the connection. */
+/** Has read nothing when it responds, and keeps the connection. */
 const impatient = (_req: unknown, res: ServerResponse): void => {
   setTimeout(() => res.writeHead(403).end('no'), 300); // by then no more of the upload fits in
 };
 
-test('a client that sends all before it reads gets the answer too: the rest of its upload is read', async () => {
+test('a client that sends all before it reads gets the response too: the relay reads the rest of its upload', async () => {
   const { port } = await stage(impatient);
   const client = await SealedClient.pair(port);
-  const { exchange, req, answer } = await openUpload(client);
+  const { exchange, req, response } = await openUpload(client);
   const head = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers: [] };
   req.write(await exchange.seal(encodeRequestStart(head)));
   for (let sent = 0; sent < LONG_UPLOAD_BYTES; sent += 60_000) {
@@ -106,7 +106,7 @@ test('a client that sends all before it reads gets the answer too: the rest of i
   const allSent = new Promise((resolve) => req.end(resolve));
   await allSent;
   const parts: Bytes[] = [];
-  for await (const part of await answer) parts.push(part);
+  for await (const part of await response) parts.push(part);
   expect(decodeWhole<ResponseHead>('response', concatBytes(parts)).head.status).toBe(403);
 });
 
@@ -118,10 +118,10 @@ test('also on a pass-through route, and the connection goes on', async () => {
   for (let at = 0; at < 2; at += 1) {
     const req = request({ port, host: '127.0.0.1', path: '/pub/up', method: 'POST', agent });
     req.on('socket', (socket) => local.add(socket.localPort));
-    const answer = once(req, 'response');
+    const response = once(req, 'response');
     const sent = new Promise((resolve) => req.end(new Uint8Array(LONG_UPLOAD_BYTES), () => resolve(undefined)));
     await sent;
-    const [res] = (await answer) as [IncomingMessage];
+    const [res] = (await response) as [IncomingMessage];
     expect(res.statusCode).toBe(403);
     await once(res.resume(), 'end');
   }

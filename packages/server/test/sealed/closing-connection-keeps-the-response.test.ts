@@ -1,5 +1,5 @@
-// An upload that the relay answers early on a connection that is to be closed, as proxies open them by default: closing on
-// unread bytes would reset the connection, and the reset can overtake the answer (RFC 9112 §9.6).
+// The relay responds early to an upload on a connection that it will close, as proxies open them by default: closing on
+// unread bytes would reset the connection, and the reset can overtake the response (RFC 9112 §9.6).
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { stage } from '@mte-relay/testing/stage';
@@ -20,16 +20,16 @@ async function upload(port: number): Promise<string> {
     socket.write(head);
     socket.write(body, (error) => (error ? reject(error) : resolve()));
   });
-  let answer = '';
-  for await (const piece of socket) answer += piece;
-  return answer;
+  let response = '';
+  for await (const piece of socket) response += piece;
+  return response;
 }
 
 test('a refusal of a large upload arrives whole, and the connection is closed behind it', async () => {
   const { port } = await stage();
   for (let at = 0; at < UPLOADS; at += 1) {
-    const answer = await upload(port);
-    expect(answer, `upload ${at}`).toMatch(/^HTTP\/1\.1 415 .*"code":"media-type-unsupported"/s);
+    const response = await upload(port);
+    expect(response, `upload ${at}`).toMatch(/^HTTP\/1\.1 415 .*"code":"media-type-unsupported"/s);
   }
 });
 
@@ -40,8 +40,8 @@ test('a client that neither goes on nor closes is closed all the same', async ()
   socket.write(
     'POST /api/mte HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 9999\r\n\r\n',
   );
-  const [answer] = await once(socket, 'data');
-  expect(String(answer)).toContain('media-type-unsupported');
+  const [response] = await once(socket, 'data');
+  expect(String(response)).toContain('media-type-unsupported');
   const broken = once(socket, 'error');
   await new Promise((resolve) => setTimeout(resolve, 1_000)); // longer than it may be idle
   const writing = setInterval(() => socket.write('x'), 50);
