@@ -4,7 +4,7 @@ import { beginPairing, postPairing, SealedClient } from '@mte-relay/testing/seal
 import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
 
-test('a pairing sent again gives other secrets, which only its first sender could compute', async () => {
+test('a replayed pairing gives other secrets, which only its first sender could compute', async () => {
   const { port, seen } = await stage();
   const attempt = await beginPairing(port);
   const [reply, replayed] = [await postPairing(port, attempt.message), await postPairing(port, attempt.message)];

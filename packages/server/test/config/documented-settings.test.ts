@@ -1,4 +1,4 @@
-// docs/configuration.md and the schema of the YAML file are what the tables of settings say, and the schema judges files
+// docs/configuration.md and the schema of the YAML file follow the tables of settings, and the schema judges files
 // as the relay does.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

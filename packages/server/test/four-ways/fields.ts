@@ -242,7 +242,7 @@ const HOP_ROWS: readonly Row[] = [
   }),
 
   onEveryWay(
-    'fields of the upstream’s hop, and those that only the relay says, do not reach the client',
+    'fields of the upstream’s hop, and those that only the relay sets, do not reach the client',
     async (way) => {
       const fields: Behaviour['fields'] = [
         ['connection', 'x-their-hop'],

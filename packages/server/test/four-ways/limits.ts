@@ -1,11 +1,11 @@
-// The limits on clients, and clients that go away.
+// The limits on clients, and clients that disconnect.
 import { expect } from 'vitest';
 import type { Way } from '../support/four-ways.ts';
 import { fourWaysStage, type Noted } from '../support/four-ways-stage.ts';
 import { withinTurns } from '../support/turns.ts';
 import { ask, beyondTheLimit, once, onEveryRoute, onEveryWay, REQUEST_ID, type Row } from './row.ts';
 
-/** A client that went away while the upstream was silent. */
+/** A client that disconnected while the upstream was silent. */
 const clientGone: (way: Way) => Promise<{ noted: Noted; calls: number; upstreamLeft: boolean }> = once(async (way) => {
   const staged = await fourWaysStage(way, { upstream: { instead: 'silence' } });
   const leave = await staged.hold();
@@ -15,7 +15,7 @@ const clientGone: (way: Way) => Promise<{ noted: Noted; calls: number; upstreamL
 });
 
 export const LIMIT_ROWS: readonly Row[] = [
-  onEveryRoute('a request beyond the limit: the client sees unavailable and when to try again', async (route) => {
+  onEveryRoute('a request beyond the limit: the client gets unavailable and the time to retry', async (route) => {
     const { seen } = await beyondTheLimit(route);
     expect(seen.outer.status).toBe(503);
     expect(seen.failure).toEqual({ plane: 'outer', code: 'unavailable' });
@@ -48,31 +48,28 @@ export const LIMIT_ROWS: readonly Row[] = [
     expect(noted.counted('failures_total')).toEqual({ [`plane="${way.plane}",code="${code}"`]: 1 });
   }),
 
-  onEveryWay('a client goes away before the response: the upstream’s connection ends', async (way) => {
+  onEveryWay('a client disconnects before the response: the upstream’s connection ends', async (way) => {
     expect((await clientGone(way)).upstreamLeft).toBe(true);
   }),
 
-  onEveryWay('a client goes away before the response: the relay counts it as under way no more', async (way) => {
+  onEveryWay('a client disconnects before the response: the relay no longer counts it as under way', async (way) => {
     expect((await clientGone(way)).noted.underWay).toBe(0);
   }),
 
-  onEveryWay('a client goes away before the response: the account is not complete', async (way) => {
+  onEveryWay('a client disconnects before the response: the account is not complete', async (way) => {
     const { noted } = await clientGone(way);
     expect(noted.accounts).toEqual([expect.objectContaining({ route: way.route, complete: false })]);
   }),
 
-  onEveryWay('a client goes away before the response: it counts as aborted, and as no failure', async (way) => {
+  onEveryWay('a client disconnects before the response: it counts as aborted, and not as a failure', async (way) => {
     const { noted } = await clientGone(way);
     expect(noted.counted('requests_total')).toEqual({ [`route="${way.route}",outcome="aborted"`]: 1 });
     expect(noted.counted('failures_total')).toEqual({});
   }),
 
-  onEveryWay(
-    'a client goes away before the response: the relay neither warns nor asks the upstream again',
-    async (way) => {
-      const { calls, noted } = await clientGone(way);
-      expect(noted.lines.filter(({ level }) => level !== 30)).toEqual([]);
-      expect(calls).toBe(1);
-    },
-  ),
+  onEveryWay('a client disconnects before the response: the relay neither warns nor retries', async (way) => {
+    const { calls, noted } = await clientGone(way);
+    expect(noted.lines.filter(({ level }) => level !== 30)).toEqual([]);
+    expect(calls).toBe(1);
+  }),
 ];

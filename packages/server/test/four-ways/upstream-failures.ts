@@ -1,4 +1,4 @@
-// An upstream that is down, breaks off, does not respond in time, or refuses: what the client sees, what is logged, what is
+// An upstream that is down, closes early, times out, or refuses: what the client sees, what is logged, what is
 // counted.
 import { expect } from 'vitest';
 import type { Way } from '../support/four-ways.ts';
@@ -27,35 +27,29 @@ const brokenOffInside = driving({ upstream: { resetsInside: true } });
 export const UPSTREAM_FAILURE_ROWS: readonly Row[] = [
   ...Object.entries(FAILURES).flatMap(([happening, failure]) => failureRows(`an upstream ${happening}`, failure)),
 
-  onEveryWay('an upstream breaks off inside its response: the client sees it as incomplete', async (way) => {
+  onEveryWay('an upstream cuts off its response: the client sees it as incomplete', async (way) => {
     const { seen } = await brokenOffInside(way);
     expect(seen.complete).toBe(false);
   }),
 
-  onEveryWay('an upstream breaks off inside its response: one warning has the code', async (way) => {
+  onEveryWay('an upstream cuts off its response: one warning has the code', async (way) => {
     const { noted } = await brokenOffInside(way);
     const warned = noted.lines.filter(({ level }) => level === 40);
     expect(warned).toEqual([expect.objectContaining({ code: 'upstream-failed', msg: 'upstream failed' })]);
   }),
 
-  onEveryWay(
-    'an upstream breaks off inside its response: the account has the code and is not complete',
-    async (way) => {
-      const { noted } = await brokenOffInside(way);
-      expect(noted.accounts).toEqual([expect.objectContaining({ code: 'upstream-failed', complete: false })]);
-    },
-  ),
+  onEveryWay('an upstream cuts off its response: the account has the code and is not complete', async (way) => {
+    const { noted } = await brokenOffInside(way);
+    expect(noted.accounts).toEqual([expect.objectContaining({ code: 'upstream-failed', complete: false })]);
+  }),
 
-  onEveryWay(
-    'an upstream breaks off inside its response: it counts as one failure, and its status stays',
-    async (way) => {
-      const { noted } = await brokenOffInside(way);
-      expect(noted.counted('failures_total')).toEqual({ [`plane="${way.plane}",code="upstream-failed"`]: 1 });
-      expect(noted.accounts).toEqual([expect.objectContaining({ status: way.accepted })]);
-    },
-  ),
+  onEveryWay('an upstream cuts off its response: it counts as one failure, and its status stays', async (way) => {
+    const { noted } = await brokenOffInside(way);
+    expect(noted.counted('failures_total')).toEqual({ [`plane="${way.plane}",code="upstream-failed"`]: 1 });
+    expect(noted.accounts).toEqual([expect.objectContaining({ status: way.accepted })]);
+  }),
 
-  onEveryWay('an upstream breaks off inside its response: it counts as aborted', async (way) => {
+  onEveryWay('an upstream cuts off its response: it counts as aborted', async (way) => {
     const { noted } = await brokenOffInside(way);
     expect(noted.counted('requests_total')).toEqual({ [`route="${way.route}",outcome="aborted"`]: 1 });
   }),

@@ -8,7 +8,7 @@ import { relaySeries } from '../support/admin.ts';
 
 const limited = (limit: string): string => `mte_relay_limited_total{limit="${limit}"}`;
 
-test('a connection beyond CONNECTIONS_MAX is closed as it opens, and there is room again when one ends', async () => {
+test('the relay closes a connection beyond CONNECTIONS_MAX as it opens, and accepts one when another has ended', async () => {
   const staged = await stage(undefined, { environment: { CONNECTIONS_MAX: '3' } });
   const held: Socket[] = [];
   for (let i = 0; i < 3; i += 1) {

@@ -24,7 +24,7 @@ test('a flood of pairings from one address is refused with 429 and Retry-After, 
   expect((await postPairing(staged.port, message)).status).toBe(429);
 });
 
-test('what does not even parse counts against its address too, and exchanges do not', async () => {
+test('a malformed pairing counts against its address too, and exchanges do not', async () => {
   const staged = await stage(undefined, { environment: { PAIRINGS_BURST: '3' } });
   const client = await SealedClient.pair(staged.port);
   for (let i = 0; i < 2; i += 1) expect((await postPairing(staged.port, new Uint8Array(9))).status).toBe(426);
@@ -54,7 +54,7 @@ test('an address that only the client itself claims does not help', async () => 
   expect(statuses).toEqual([200, 200, 429, 429]);
 });
 
-test('more pairings at once than PAIRINGS_CONCURRENT_MAX are refused with 503, and counted off again', async () => {
+test('the relay refuses more pairings at once than PAIRINGS_CONCURRENT_MAX with 503, and counts each off at its end', async () => {
   const staged = await stage(undefined, { environment: { PAIRINGS_CONCURRENT_MAX: '2' } });
   const { message } = await beginPairing(staged.port);
   const slow = [halfPairing(staged.port), halfPairing(staged.port)];
@@ -82,7 +82,7 @@ test('a pairing request that does not arrive whole in time gets 408', async () =
   expect((await relaySeries(staged)).get(limited('CLIENT_IDLE_TIMEOUT_MS'))).toBe(1);
 });
 
-test('sessions that are never confirmed fill SESSIONS_MAX only for their short time, and push nobody out', async () => {
+test('sessions that are never confirmed fill SESSIONS_MAX only for their short time, and do not evict any other', async () => {
   const lifetimes: SessionLifetimes = { unconfirmedMs: 500, idleMs: 60_000, absoluteMs: 60_000, messageLimit: 1_000 };
   const sessions = new MemorySessionStore({ sessionsMax: 5, soleInstance: true, lifetimes });
   const staged = await stage(undefined, { sessions });

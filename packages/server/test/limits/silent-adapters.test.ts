@@ -1,4 +1,4 @@
-// What an operator's own part does not say in time is not waited for: a store of theirs, and a hook.
+// The relay does not wait for an operator's store or hook beyond a time limit.
 import { MemorySessionStore, type SessionStore, StoreUnavailableError } from '@mte-relay/server';
 import { plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
@@ -25,7 +25,7 @@ test('a session store that never responds is unavailable to each of its methods'
   for (const result of results) expect((result as PromiseRejectedResult).reason).toBeInstanceOf(StoreUnavailableError);
 });
 
-test('what a store has at once is there at once, and what it has later is so whatever kind of promise it gives', async () => {
+test('a result that a store has at once stays synchronous, and a later one is a promise, of whatever kind', async () => {
   const memory = new MemorySessionStore({ sessionsMax: 1, soleInstance: true });
   const store = new PatientStore(memory);
   expect(store.birth()).toEqual(memory.birth());
@@ -47,7 +47,7 @@ test('a hook that never decides refuses', async () => {
   expect(decision?.head.status).toBe(500);
 });
 
-test('a relay whose store says no more refuses with 503, and closes', async () => {
+test('a relay whose store no longer responds refuses with 503, and closes', async () => {
   const memory = new MemorySessionStore({ sessionsMax: 1, soleInstance: true });
   let asked: () => void = () => undefined;
   const fallen = new Promise<void>((resolve) => {

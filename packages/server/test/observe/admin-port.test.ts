@@ -104,7 +104,7 @@ test('ADMIN_HOST decides where it is reached', async () => {
   expect(elsewhere.status).toBe(200);
 });
 
-test('a taken admin port fails the start and says which setting it is', async () => {
+test('a taken admin port fails the start, and the error names the setting', async () => {
   const holder = createServer();
   const taken = await listen(holder);
   const relay = relayTo('http://127.0.0.1:9', { ADMIN_PORT: String(taken), ADMIN_HOST: '127.0.0.1' });

@@ -12,11 +12,11 @@ test.each([
   ['in its cause', new Error('x', { cause: new Error(frameLike) })],
   ['beside it', Object.assign(new Error('x'), { request: 'marked', body: 'marked' })],
   ['alone', 'marked'],
-])('what an error says %s is not told', (_where, error) => {
+])('the text of an error %s is not reported', (_where, error) => {
   expect(JSON.stringify(faultOf(error))).not.toContain('marked');
 });
 
-test('kind, code, place and cause of an error are told', () => {
+test('kind, code, place and cause of an error are reported', () => {
   const cause = Object.assign(new RangeError('secret'), { code: 'ERANGE' });
   const fault = faultOf(Object.assign(new TypeError('secret', { cause }), { code: 'ECONNREFUSED' }));
   expect(fault).toMatchObject({

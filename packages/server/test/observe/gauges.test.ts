@@ -6,7 +6,7 @@ import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
 import { relaySeries } from '../support/admin.ts';
 
-test('every limit on things at once is told with how much of it is used', async () => {
+test('the relay reports each limit on concurrency, and how much of it is used', async () => {
   const responses: (() => void)[] = [];
   const staged = await stage((_req, res) => responses.push(() => res.end()), {
     environment: { EXCHANGES_MAX: '40', SESSIONS_MAX: '30', CONNECTIONS_MAX: '20', WEBSOCKETS_MAX: '10' },
@@ -27,7 +27,7 @@ test('every limit on things at once is told with how much of it is used', async 
   expect(pairs[3]?.[0]).toBe(0);
 });
 
-test('a shared store has no limit on sessions here, and tells those at hand', async () => {
+test('a shared store has no limit on sessions here, and reports those at hand', async () => {
   const memory = new MemorySessionStore({ sessionsMax: 10, soleInstance: true });
   const sessions = {
     ready: true,
@@ -45,7 +45,7 @@ test('a shared store has no limit on sessions here, and tells those at hand', as
   }
 });
 
-test('readiness is told check by check, and a shutdown from its beginning', async () => {
+test('the relay reports readiness check by check, and a shutdown from its beginning', async () => {
   const staged = await stage();
   const ready = async (): Promise<unknown[]> => {
     const series = await relaySeries(staged);
@@ -57,7 +57,7 @@ test('readiness is told check by check, and a shutdown from its beginning', asyn
   expect(await ready()).toEqual([0, 1, 0, 1]);
 });
 
-test('version and pins are told; while a secret is rotated, both', async () => {
+test('the relay reports its version and pins; while a secret is rotated, both', async () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const staged = await stage(undefined, { environment: { CLIENT_ID_SECRET: `${'n'.repeat(40)},${'o'.repeat(40)}` } });
   const names = [...(await relaySeries(staged)).keys()];

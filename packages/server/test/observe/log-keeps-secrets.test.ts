@@ -190,7 +190,7 @@ async function sealedTraffic(relay: RelayProcess, client: SealedClient): Promise
   expect(relay.child.exitCode).toBeNull();
 }
 
-/** What anybody can say to the public port. */
+/** Bytes that anybody can send to the public port. */
 async function outerTraffic({ port }: RelayProcess, client: SealedClient): Promise<void> {
   const body = new Uint8Array(Buffer.from(mark('outer body')));
   const named = { 'x-outer': mark('outer header'), 'x-request-id': `no id ${mark('malformed request id')}` };

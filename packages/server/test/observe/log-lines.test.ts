@@ -60,7 +60,7 @@ test('pairing and exchanges of one session can be joined, and so can two session
   expect(first?.['request']).not.toBe(second?.['request']);
 });
 
-test('refusals and failures say their code', async () => {
+test('refusals and failures log their code', async () => {
   const { client, sink } = await logged({ listener: (req) => req.socket.destroy() });
   const { message } = await client.seal(plaintextOf({ method: 'POST' }));
   await client.post(message);
@@ -117,7 +117,7 @@ test('the app’s own request id, inside the seal, reaches the upstream and no l
   expect(sink.lines.join('')).not.toContain('of-the-app');
 });
 
-test('trace tells the steps of an exchange by their sizes, under one request id', async () => {
+test('trace logs the steps of an exchange with their sizes, under one request id', async () => {
   const { client, sink } = await logged({ level: 'trace' });
   await client.fetch({ method: 'POST', body: 'x'.repeat(500) });
   await until(sink, 'exchange');
@@ -138,7 +138,7 @@ test('trace tells the steps of an exchange by their sizes, under one request id'
   expect(steps[4]).toMatchObject({ bytes: 500, whole: true });
 });
 
-test('a hook that fails is told of without what it says', async () => {
+test('the log reports a hook that fails without its message', async () => {
   const sink = new LogSink();
   const staged = await stage(undefined, {
     log: pino({ level: 'trace', base: null }, sink),

@@ -1,4 +1,4 @@
-// A reader of the log that hangs: the relay goes on, holds a bounded number of lines, and says what it has dropped.
+// A reader of the log that hangs: the relay goes on, buffers a bounded number of lines, and counts those dropped.
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -11,7 +11,7 @@ import { createLogger } from '../../src/observe/log.ts';
 const LINE_BYTES = 100_000;
 const LINES = 2 * Math.ceil(LOG_WAITING_MAX_BYTES / LINE_BYTES);
 
-test('lines that nobody takes are bounded, and the next reader is told how many are missing', async () => {
+test('unread lines are bounded, and the next reader learns how many are missing', async () => {
   const pipe = join(temporaryFiles(), 'log');
   execFileSync('mkfifo', [pipe]);
   const fd = openSync(pipe, 'r+'); // or it would wait for a reader

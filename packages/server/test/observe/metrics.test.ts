@@ -110,7 +110,7 @@ test('an upstream that fails is an inner failure and an outcome of its class', a
   });
 });
 
-test('a client that goes away is counted as aborted', async () => {
+test('a client that disconnects counts as aborted', async () => {
   const staged = await stage(() => {});
   const client = await SealedClient.pair(staged.port);
   const { message } = await client.seal(plaintextOf({}));

@@ -55,7 +55,7 @@ const exchanges = (spans: readonly CollectedSpan[]): CollectedSpan[] =>
 const callsOf = (spans: readonly CollectedSpan[], { spanId }: CollectedSpan): CollectedSpan[] =>
   spans.filter(({ parentSpanId }) => parentSpanId === spanId);
 
-test('an exchange is a span in the trace of its inner request, and its call a span below, which the upstream is told', async () => {
+test('an exchange is a span in the trace of its inner request, and its call a span below, which the upstream receives', async () => {
   const relay = await startTraced({
     OTEL_EXPORTER_OTLP_HEADERS: 'x-collector-key=a%20key',
     OTEL_RESOURCE_ATTRIBUTES: 'k8s.pod.name=relay-1,deployment.environment.name=test',
@@ -112,7 +112,7 @@ test('an exchange is a span in the trace of its inner request, and its call a sp
   expect(line?.['trace']).toBe(TRACE);
 });
 
-test('what goes wrong is said by its code, and a call of its own kind', async () => {
+test('a failure is named by its code, and a call of its own kind', async () => {
   const relay = await startTraced();
   const client = await SealedClient.pair(relay.port);
   const { message } = await client.seal(plaintextOf({}));
@@ -153,7 +153,7 @@ test('what goes wrong is said by its code, and a call of its own kind', async ()
   expect(pairings.map(({ attributes }) => attributes['error.type'])).toEqual([undefined, 'version-unsupported']);
 });
 
-test('a call that is made again is a span of its own, and the upstream is told which one it is', async () => {
+test('a retried call is a span of its own, and the upstream receives the id of each', async () => {
   const relay = await startTraced();
   const client = await SealedClient.pair(relay.port);
   expect((await client.fetch({ path: '/once' })).head.status).toBe(200);
@@ -167,7 +167,7 @@ test('a call that is made again is a span of its own, and the upstream is told w
   expect(exchange.failed).toBe(false);
 });
 
-test('what the trace says of sampling holds, and the upstream is told either way', async () => {
+test('the sampling flag of the trace holds, and the upstream receives it either way', async () => {
   const relay = await startTraced();
   const client = await SealedClient.pair(relay.port);
   await client.fetch({ headers: [traceparent('00')] });
@@ -184,7 +184,7 @@ test('OTEL_TRACES_SAMPLER takes a share of traces', async () => {
   expect(await relay.finish()).toEqual([]);
 });
 
-test('a collector that is down slows and breaks nothing, is told of once, and the relay ends in time', async () => {
+test('a collector that is down slows and breaks nothing, is logged once, and the relay ends in time', async () => {
   const relay = await startTraced({
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
     OTEL_EXPORTER_OTLP_TIMEOUT: '300',

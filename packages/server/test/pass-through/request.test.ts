@@ -96,7 +96,7 @@ test('an unreachable upstream is 502 on the outer hop', async () => {
 });
 
 test.each([
-  ['breaks off', 502, 'upstream-failed', (req: IncomingMessage) => void req.socket.destroy()],
+  ['closes early', 502, 'upstream-failed', (req: IncomingMessage) => void req.socket.destroy()],
   ['does not respond in time', 504, 'upstream-timeout', () => undefined],
 ])('an upstream that %s is %i, named as in a sealed response', async (_what, status, code, listener) => {
   const environment = { ...ROUTES.environment, UPSTREAM_HEADERS_TIMEOUT_MS: '300' };

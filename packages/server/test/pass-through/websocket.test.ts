@@ -263,7 +263,7 @@ test('a client that reads slowly holds the upstream back', async () => {
   expect(read).toBe(total);
 });
 
-test('one that carries nothing for WEBSOCKET_IDLE_TIMEOUT_MS is broken off on both sides', async () => {
+test('the relay cuts off both sides of one that carries nothing for WEBSOCKET_IDLE_TIMEOUT_MS', async () => {
   const staged = await passing({ environment: { WEBSOCKET_IDLE_TIMEOUT_MS: '300' } });
   const { port, socket } = staged;
   const ws = await open(port, '/live/x');

@@ -34,7 +34,7 @@ test.each(PATHS)('the relay serves %s as it was built, to any page, and responds
   expect(seen).toHaveLength(0);
 });
 
-test('the notices of what the scripts hold are served beside them, where each script says', async () => {
+test('the relay serves the notices of bundled code beside the scripts, where each script refers to them', async () => {
   const { port } = await stage();
   const path = '/public/mte-relay-licenses.txt';
   const { status, headers, body } = await send(port, path, PLAIN);
@@ -62,7 +62,7 @@ test.each([
   expect(body.equals(built(path))).toBe(true);
 });
 
-test('an unchanged file is not sent again, and each coding has its own tag', async () => {
+test('the relay does not resend an unchanged file, and each coding has its own tag', async () => {
   const { port } = await stage();
   const [path = ''] = PATHS;
   const tags = new Set<string>();
@@ -91,7 +91,7 @@ test('the worker alone may control the whole site, and caches revalidate it each
   }
 });
 
-test('a query makes no other file of it: that is how the worker is told its configuration', async () => {
+test('a query does not change the file: it carries the worker’s configuration', async () => {
   const { port } = await stage();
   expect((await send(port, '/public/mte-relay-sw.js?relay=x&routes=%2F*', PLAIN)).status).toBe(200);
 });
@@ -125,7 +125,7 @@ test('PUBLIC_FILES=off: those paths are the upstream’s too', async () => {
   expect(relay.integrity).toEqual({});
 });
 
-test('the hashes are printed by the command and in the line that says that the relay listens', async () => {
+test('the command prints the hashes, and the relay logs them as it listens', async () => {
   const expected = Object.fromEntries(PATHS.map((path) => [path, sha384(built(path))]));
   const { code, stdout } = await runRelayCommand(['integrity']);
   expect(code).toBe(0);

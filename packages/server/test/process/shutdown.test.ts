@@ -29,7 +29,7 @@ test('SIGTERM: not ready at once, serving on for DRAIN_DELAY_MS, then no new con
   expect(await relay.exited).toEqual({ code: 0, signal: null });
 });
 
-test('an idle kept-alive connection does not hold the end up, and is not broken off before', async () => {
+test('an idle kept-alive connection does not delay the end, and is not closed before', async () => {
   const relay = await relayBefore((_req, res) => res.end(), {
     DRAIN_DELAY_MS: '500',
     SHUTDOWN_TIMEOUT_MS: '60000',
@@ -46,7 +46,7 @@ test('an idle kept-alive connection does not hold the end up, and is not broken 
   agent.destroy();
 });
 
-test('what is not done by SHUTDOWN_TIMEOUT_MS is broken off, never ended as if it were whole', async () => {
+test('the relay cuts off a response that is not complete by SHUTDOWN_TIMEOUT_MS, and never ends it as if it were', async () => {
   const relay = await relayBefore(
     (_req, res) => {
       res.write('begun');

@@ -47,7 +47,7 @@ test('a client that is not a browser has its cookies inside, and none on the out
 /** The pairs as a browser would send them back. */
 const pairsOf = (setCookies: readonly string[]): string => setCookies.map((text) => text.split(';')[0]).join('; ');
 
-test('values sealed under the old secret still open while it rotates, and seal anew under the new one', () => {
+test('values sealed under the old secret still open while it rotates, and the relay seals them under the new one', () => {
   const old = new CookieJacket(nodeSuite(), [SECRET], 'all');
   const both = new CookieJacket(nodeSuite(), ['n'.repeat(32), SECRET], 'all');
   const only = new CookieJacket(nodeSuite(), ['n'.repeat(32)], 'all');
@@ -188,7 +188,7 @@ test.each([
   },
 );
 
-test('a cookie that browsers drop for its length once it is sealed is told to the operator, without its value', async () => {
+test('the relay warns of a cookie that browsers drop for its length once it is sealed, without its value', async () => {
   const lines: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
   const { port } = await stage(

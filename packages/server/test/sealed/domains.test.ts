@@ -102,7 +102,7 @@ test('an unknown host gets 421 on every path and for every authority', async () 
   expect(seen).toEqual({ one: [], two: [] });
 });
 
-test('a session of one domain reaches that domain alone, whatever Host and inner authority say', async () => {
+test('a session of one domain reaches that domain alone, whatever Host and inner authority are', async () => {
   const { port, seen } = await scene();
   const one = await SealedClient.pair(port, { authority: ONE, headers: { host: ONE } });
   for (const host of [TWO, 'other.example']) {
@@ -159,7 +159,7 @@ test('behind an ingress that rewrites Host, pairing and exchange work', async ()
   expect((await client.fetch({ path: '/' }, headers)).text).toBe('one');
 });
 
-test('what a trusted proxy says of the host counts, and what any other says does not', async () => {
+test('the host that a trusted proxy names counts, and that of any other does not', async () => {
   const headers = { host: 'relay.internal.svc', 'x-forwarded-host': ONE };
   const trusting = await scene({ TRUSTED_PROXIES: '127.0.0.1' });
   const client = await SealedClient.pair(trusting.port, { authority: ONE, headers });

@@ -11,7 +11,7 @@ const CLAIMS = {
   forwarded: 'for=6.6.6.6',
 };
 
-test('what an untrusted peer says of the way is not believed', async () => {
+test('the relay does not believe the forwarding fields of an untrusted peer', async () => {
   const { port, seen } = await stage(undefined, { environment: ROUTES });
   await send(port, '/pub/x', { method: 'GET', headers: CLAIMS });
   expect(seen[0]?.headers).toMatchObject({
@@ -22,7 +22,7 @@ test('what an untrusted peer says of the way is not believed', async () => {
   });
 });
 
-test('what a trusted proxy says is believed, back to the last address that nobody trusted vouches past', async () => {
+test('the relay believes a trusted proxy, back to the last address that no trusted proxy vouches past', async () => {
   const environment = { ...ROUTES, TRUSTED_PROXIES: '127.0.0.0/8,10.0.0.0/8' };
   const { port, seen } = await stage(undefined, { environment });
   await send(port, '/pub/x', {

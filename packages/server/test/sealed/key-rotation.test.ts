@@ -59,7 +59,7 @@ test('the relay accepts a pairing to either key, and refuses one to a third', as
   await expect(pairing).rejects.toThrow('422 key-unknown');
 });
 
-test('cookies and client ids of the old secret stay good until it is gone', async () => {
+test('cookies and client ids of the old secret stay good until it is removed', async () => {
   const before = await staged(OLD);
   const first = await SealedClient.pair(before.port, { flags: FLAG_OUTER_COOKIES });
   const token = Buffer.from(first.parameters.clientId).toString('base64url');

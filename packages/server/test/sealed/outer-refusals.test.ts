@@ -203,7 +203,7 @@ describe('before a message is authenticated', () => {
 });
 
 describe('a cancel', () => {
-  test('of a free number says cancelled, and its message can then not run', async () => {
+  test('of a free number returns cancelled, and its message can then not run', async () => {
     const { port, seen } = await stage();
     const client = await SealedClient.pair(port);
     const late = await client.seal(plaintextOf({ method: 'POST', body: 'pay' }));
@@ -212,7 +212,7 @@ describe('a cancel', () => {
     expect(seen).toHaveLength(0);
   });
 
-  test('of a number that ran says claimed', async () => {
+  test('of a number that ran returns claimed', async () => {
     const { port } = await stage();
     const client = await SealedClient.pair(port);
     const { message, n } = await client.seal(plaintextOf({ method: 'POST', body: 'pay' }));

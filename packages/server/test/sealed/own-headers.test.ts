@@ -48,7 +48,7 @@ test('sealed responses bear them inside and outside, the relay’s own failures 
   expect([failed.head.status, failed.header('x-service-name')]).toEqual([502, 'mte-relay']);
 });
 
-test('the upstream gets them once, over what a client says, and no Connection of a client takes them off', async () => {
+test('the upstream gets them once, over a client’s own, and a client’s Connection does not remove them', async () => {
   const { port, seen } = await stage(undefined, OWN);
   const client = await SealedClient.pair(port);
   await client.fetch({ path: '/api/a', headers: [['x-service-name', 'forged']] });

@@ -152,7 +152,7 @@ test('a sealed upload announces its trailers and streams', async () => {
   expect(arrived).toMatchObject([{ announced: 'x-sum', trailers: CROSSED, complete: true }]);
 });
 
-test('an upload with announced trailers that breaks off never ends gracefully at the upstream', async () => {
+test('an upload with announced trailers that is cut off never ends gracefully at the upstream', async () => {
   const { port, arrived } = await trailerStage();
   const client = await SealedClient.pair(port);
   const { exchange, req } = await openUpload(client);
@@ -235,7 +235,7 @@ test('trailers of a passed-through request and of its response cross', async () 
   expect(arrived).toMatchObject([{ announced: 'x-sum', trailers: CROSSED }]);
 });
 
-test('a passed-through upload with announced trailers that the client breaks off is broken off upstream', async () => {
+test('a passed-through upload with announced trailers that the client cuts off is cut off upstream', async () => {
   const { port, arrived } = await trailerStage();
   const req = plainUpload(port);
   req.on('error', () => undefined);

@@ -66,7 +66,7 @@ test('an upload reaches the upstream while it is still being sent', async () => 
   expect(Buffer.from(content).toString()).toBe('15');
 });
 
-test('an upload that breaks off, is truncated or is tampered with never ends gracefully at the upstream', async () => {
+test('an upload that is cut off, is truncated or is tampered with never ends gracefully at the upstream', async () => {
   const outcomes: string[] = [];
   let settled: () => void = () => {};
   let begun: () => void = () => {};
@@ -106,9 +106,9 @@ test('an upload that breaks off, is truncated or is tampered with never ends gra
 
 test.each([
   ['Binary HTTP that does not end', [], encodeContent(new Uint8Array(5))],
-  ['less content than its length says', [['content-length', '101']], encodeEnd()],
+  ['less content than its length announces', [['content-length', '101']], encodeEnd()],
   [
-    'more content than its length says',
+    'more content than its length announces',
     [['content-length', '104']],
     concatBytes([encodeContent(new Uint8Array(5)), encodeEnd()]),
   ],
@@ -136,7 +136,7 @@ test.each([
   },
 );
 
-test('a client that goes away ends the upstream’s work within a second', async () => {
+test('a client that disconnects ends the upstream’s work within a second', async () => {
   let closedAtMs = 0;
   const { port, seen } = await stage((_req, res) => {
     res.writeHead(200).flushHeaders();

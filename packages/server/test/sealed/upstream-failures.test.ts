@@ -68,7 +68,7 @@ test('an idle connection that the upstream closes in the moment of use is replac
   expect(seen.filter(({ url }) => url === '/cut')).toHaveLength(1);
 });
 
-test('an upstream that is gone when a GET is sent a second time may have seen it the first time', async () => {
+test('an upstream that is unreachable when the relay retries a GET may have seen it the first time', async () => {
   const { port, upstream, seen } = await stage((req, res) => {
     if (req.url !== '/cut') return void res.end('ok');
     upstream.close();
@@ -106,7 +106,7 @@ test.each(['CONNECT', 'TRACE'])('%s is refused inside the seal', async (method) 
   expect(seen).toHaveLength(0);
 });
 
-test('more exchanges at once than the limit are refused with 503 and Retry-After, and counted off again', async () => {
+test('the relay refuses more exchanges at once than the limit with 503 and Retry-After, and counts each off at its end', async () => {
   const waiting: (() => void)[] = [];
   const { port } = await stage((_req, res) => waiting.push(() => res.end('ok')), {
     environment: { EXCHANGES_MAX: '2' },

@@ -37,7 +37,7 @@ async function ask(environment: Record<string, string>): Promise<string> {
   return response.header('mte-relay-failure') ?? response.text;
 }
 
-test('an upstream whose certificate nobody vouches for is not talked to', async () => {
+test('the relay does not talk to an upstream whose certificate is not trusted', async () => {
   expect(await ask({})).toBe('upstream-unreachable');
 });
 
@@ -55,7 +55,7 @@ test('UPSTREAM_CERT and UPSTREAM_KEY prove the relay to it', async () => {
   expect(await ask(mutual)).toBe('true');
 });
 
-test('metrics tell when certificates of the settings expire, the first of several', async () => {
+test('metrics report when certificates of the settings expire, the first of several', async () => {
   const relay = endsWithTest(
     relayTo(`https://localhost:${port}`, {
       UPSTREAM_CA: PAIRS.server.cert + PAIRS.client.cert,

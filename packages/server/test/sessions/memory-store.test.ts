@@ -40,7 +40,7 @@ function created(): NewSession {
   return session;
 }
 
-test('a session that no message confirms is gone after its short time', () => {
+test('a session that no message confirms ends after its short time', () => {
   const { sid } = created();
   vi.advanceTimersByTime(31);
   expect(store.find(sid)).toBeUndefined();
@@ -80,7 +80,7 @@ test('a session that was dropped can claim nothing', () => {
   expect(store.claim(session as never, 1, 'exchange')).toBe('gone');
 });
 
-test('one session more than the limit is refused, until an old one is gone', () => {
+test('the store refuses one session more than the limit, until an old one ends', () => {
   for (let i = 0; i < 3; i += 1) created();
   expect(() => created()).toThrow(StoreFullError);
   vi.advanceTimersByTime(31);

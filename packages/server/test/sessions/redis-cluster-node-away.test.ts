@@ -1,4 +1,4 @@
-// A relay over a Redis Cluster of which one master is away, the one with the store's own record: sessions of the other
+// A relay over a Redis Cluster whose one master is down, the one with the store's own record: sessions of the other
 // masters are served, new ones made, and only what is kept there is refused.
 import { REDIS_SERVER, type RedisServer } from '@mte-relay/testing/redis';
 import { type Cluster, startCluster } from '@mte-relay/testing/redis-topologies';
@@ -23,7 +23,7 @@ async function cluster(...args: string[]): Promise<{ all: Cluster; away: RedisSe
   return { all, away: await recordsNode(all) };
 }
 
-describe.skipIf(REDIS_SERVER === undefined)('one master of a cluster is away (MTE_RELAY_REDIS_SERVER)', () => {
+describe.skipIf(REDIS_SERVER === undefined)('one master of a cluster is unreachable (MTE_RELAY_REDIS_SERVER)', () => {
   test('the relay stays ready, serves the sessions of the others, pairs, and refuses the rest at once', async () => {
     const { all, away } = await cluster(...KEEP_SERVING);
     const environment = { REDIS_URL: all.url, REDIS_TIMEOUT_MS: '500', ADMIN_PORT: '0', ADMIN_HOST: '127.0.0.1' };
@@ -55,7 +55,7 @@ describe.skipIf(REDIS_SERVER === undefined)('one master of a cluster is away (MT
 
     await away.start();
     await until(async () => !(await asked()).some((outcome) => outcome.startsWith('503')), 20_000);
-    // It came back empty: its clients pair anew, the others noticed nothing.
+    // It came back empty: its clients pair again, and the others are undisturbed.
     expect(await asked()).toEqual(during.map((outcome) => (outcome === '200' ? '200' : '401 session-unknown')));
     expect(await readiness()).toBe(200);
   });

@@ -1,4 +1,4 @@
-// The way to Redis: accounts, TLS, a server that is away, hangs, restarts or refuses.
+// The way to Redis: accounts, TLS, a server that is unreachable, hangs, restarts or refuses.
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -53,7 +53,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     expect([unchecked.ready, plain.ready]).toEqual([false, false]);
   });
 
-  test('while nobody listens every call fails at once, and it heals by itself', async () => {
+  test('while no server listens every call fails at once, and the store reconnects by itself', async () => {
     const port = await freePort();
     const store = openStore(`redis://127.0.0.1:${port}`);
     const refusal = new StoreUnavailableError('Redis is not connected'); // which no time limit says
@@ -133,7 +133,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     await until(() => asked > once + 1);
   });
 
-  test('more commands than may be unanswered at once are refused at once', async () => {
+  test('the store refuses at once more commands than may wait for a response', async () => {
     const redis = await startedRedis();
     const store = await openedStore(redis.url, { timeoutMs: 25_000 });
     const session = await created(store);
@@ -157,7 +157,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     ['has no memory left', 'maxmemory', '1', '0', 'OOM'],
     ['has too few replicas', 'min-replicas-to-write', '1', '0', 'NOREPLICAS'],
   ])(
-    'a server that %s is not ready, since nothing can be claimed, and says why',
+    'a server that %s is not ready, since nothing can be claimed, and reports why',
     async (_what, name, bad, good, why) => {
       const redis = await startedRedis();
       const lines: string[] = [];
@@ -174,7 +174,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the connection to Redis (MTE_RELAY_
     },
   );
 
-  test('what keeps Redis away is said once, and anew when it changes', async () => {
+  test('the store reports once why Redis is unreachable, and again when the reason changes', async () => {
     const port = await freePort();
     const lines: string[] = [];
     const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });

@@ -125,7 +125,7 @@ describe.skipIf(REDIS_SERVER === undefined)('relays over one Redis (MTE_RELAY_RE
     expect((await readyz(relay)).status).toBe(503);
     await redis.start();
     await until(() => isReady(relay));
-    // The session is gone with what Redis forgot: the client is told to pair again.
+    // The session was lost with the data of Redis: the client must pair again.
     expect((await client.post(message)).code).toBe('session-unknown');
     const again = await SealedClient.pair(relay.port);
     expect((await again.fetch({ path: '/after' })).head.status).toBe(200);

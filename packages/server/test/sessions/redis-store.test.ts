@@ -55,7 +55,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the session store in Redis (MTE_REL
       expect(await other.claim(session, 7, 'exchange')).toBe('stale');
     });
 
-    test('a session that no message confirms is gone after its short time', async () => {
+    test('a session that no message confirms ends after its short time', async () => {
       const store = await opened({ lifetimes: SHORT });
       const session = await created(store);
       await sleep(500);
@@ -89,7 +89,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the session store in Redis (MTE_REL
       expect(claims.at(-1)).toBe('gone');
     });
 
-    test('what a relay has at hand lets nothing be claimed in a session that is deleted', async () => {
+    test('a relay’s cache does not let it claim a number of a deleted session', async () => {
       const store = await opened();
       const { sid } = await created(store);
       const held = (await store.find(sid)) as Session;
@@ -132,7 +132,7 @@ describe.skipIf(REDIS_SERVER === undefined)('the session store in Redis (MTE_REL
     expect((await reads()) - before).toBeLessThan(20);
   });
 
-  test('the scripts are sent again where Redis does not know them any more', async () => {
+  test('the store resends the scripts where Redis does not know them any more', async () => {
     const store = await opened();
     const session = await created(store);
     expect(await store.claim(session, 0, 'exchange')).toBe('fresh');

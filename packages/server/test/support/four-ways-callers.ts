@@ -23,7 +23,7 @@ export interface Asked {
   readonly outer: Readonly<Record<string, string>>;
   /** The request's body, or the one message that is sent and echoed. */
   readonly payload: string;
-  /** The caller goes away when it is aborted. */
+  /** The caller disconnects when it is aborted. */
   readonly signal: AbortSignal;
 }
 
@@ -153,7 +153,7 @@ export async function pairing(port: number, _client: unknown, { outer: headers, 
 export async function halfAPairing(port: number, { signal }: Asked): Promise<void> {
   const headers = { 'content-type': CONTENT_TYPE_PAIRING, 'content-length': '2000' };
   const half = httpRequest({ port, host: '127.0.0.1', path: '/api/mte-pair', method: 'POST', headers, signal });
-  half.on('error', () => undefined); // its close tells
+  half.on('error', () => undefined); // its close reports it
   half.flushHeaders();
   await new Promise((resolve) => half.on('close', resolve));
 }

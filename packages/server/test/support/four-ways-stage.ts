@@ -39,7 +39,7 @@ export interface FourWaysStage {
   readonly session: string | undefined;
   readonly arrived: readonly Arrived[];
   request(asked?: Partial<Asked>): Promise<Seen>;
-  /** Has one more request under way, until the test ends. @returns has its client go away. */
+  /** Has one more request under way, until the test ends. @returns disconnects its client. */
   hold(): Promise<() => void>;
   /** Waits, within bounds, until each request that has ended has its account. */
   noted(): Promise<Noted>;
@@ -163,7 +163,7 @@ function labelsOf(series: string): string {
   return /\{(.*)\}/.exec(series)?.[1] ?? '';
 }
 
-/** One at `info` that says on which route a request came. */
+/** One at `info` that names the route of a request. */
 function isAccount(line: LogLine): boolean {
   return line['level'] === 30 && line['route'] !== undefined;
 }

@@ -12,7 +12,7 @@ test('a client’s close code and reason reach the upstream, whose close frame e
   expect(await ws.outerClosed).toEqual({ code: 1000, reason: '' });
 });
 
-test('an upstream’s close code and reason reach the client sealed, and the outer hop says nothing of them', async () => {
+test('an upstream’s close code and reason reach the client sealed, and the outer hop does not reveal them', async () => {
   const { client, socket } = await webSocketStage();
   const ws = await TestWebSocket.open(client);
   (await socket()).ws.close(3999, 'ausverkauft');

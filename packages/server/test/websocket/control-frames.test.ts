@@ -1,4 +1,4 @@
-// Pings and pongs of a client are held back as messages are, when the upstream does not read: else a client could fill
+// Pings and pongs of a client are buffered as messages are, when the upstream does not read: else a client could fill
 // the relay's memory with them.
 import { encodeFrame, FrameOpener, FrameSealer } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';

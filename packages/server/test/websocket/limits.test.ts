@@ -13,7 +13,7 @@ async function met(staged: Stage, limit: string): Promise<number | undefined> {
 
 const bytes = (length: number) => new Uint8Array(length);
 
-test('WEBSOCKETS_MAX bounds what is open at once; a place that is given back is free again', async () => {
+test('WEBSOCKETS_MAX bounds the WebSockets that are open at once; one that closes frees its place', async () => {
   const { client, port } = await webSocketStage({ environment: { WEBSOCKETS_MAX: '2' } });
   const first = await TestWebSocket.open(client);
   await TestWebSocket.open(client);
@@ -73,7 +73,7 @@ test('an outer message that no sealed one is as long as is cut off by its length
   expect((await (await socket()).closed).code).toBe(1006);
 });
 
-test('who does not send an opening message in time is let go', async () => {
+test('the relay closes a client that does not send an opening message in time', async () => {
   const { port } = await webSocketStage({ environment: { CLIENT_IDLE_TIMEOUT_MS: '150' } });
   const [code, reason] = (await once(await openOuter(port), 'close')) as [number, Buffer];
   expect([code, reason.toString()]).toEqual([4408, 'timeout']);

@@ -64,7 +64,7 @@ test('a message that an upstream sends in pieces arrives as one', async () => {
   expect((await ws.nextMessage()).data.toString()).toBe('one two');
 });
 
-test('what an upstream sends with its very handshake is not lost', async () => {
+test('a message that an upstream sends with its handshake is not lost', async () => {
   const { client } = await webSocketStage({
     onSocket(upstream) {
       for (let i = 0; i < 20; i += 1) upstream.send(String(i));

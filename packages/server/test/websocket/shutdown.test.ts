@@ -3,7 +3,7 @@ import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
 import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
 
-test('a relay that closes says so inside the seal and to the upstream, with 1001', async () => {
+test('a relay that shuts down closes inside the seal and to the upstream with 1001', async () => {
   const { client, relay, socket } = await webSocketStage({ environment: { SHUTDOWN_TIMEOUT_MS: '60000' } });
   const ws = await TestWebSocket.open(client);
   const startedMs = performance.now();

@@ -140,7 +140,7 @@ test.each([
   ['no known kind', Uint8Array.of(0x83)],
   ['reserved bits', Uint8Array.of(0xc1)],
   ['nothing at all', new Uint8Array(0)],
-  ['a piece of no message', Uint8Array.of(0x80, 1)],
+  ['a continuation without a message', Uint8Array.of(0x80, 1)],
   ['an empty piece before the last one', Uint8Array.of(0x01)],
   ['a ping in pieces', Uint8Array.of(0x09)],
   ['a ping of 126 bytes', new Uint8Array(127).fill(0x89, 0, 1)],

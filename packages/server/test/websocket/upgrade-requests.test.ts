@@ -92,7 +92,7 @@ test('a handshake elsewhere gets 404, an ambiguous path 400', async () => {
   expect(seen).toEqual([]);
 });
 
-test('an ordinary request to the WebSocket endpoint is told to upgrade, and counted', async () => {
+test('an ordinary request to the WebSocket endpoint gets 426, and counts', async () => {
   const { port, relay } = await stage();
   for (const method of ['GET', 'POST']) {
     const response = await send(port, '/api/mte-ws', { method });

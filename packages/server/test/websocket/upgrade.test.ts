@@ -38,7 +38,7 @@ test('without an offer there is no subprotocol', async () => {
   expect(upgrades[0]?.headers['sec-websocket-protocol']).toBeUndefined();
 });
 
-test('an upstream may choose none of them, and the client is told so', async () => {
+test('an upstream may choose none of them, and the client learns it', async () => {
   const { client, upgrades } = await webSocketStage({ server: { noServer: true, handleProtocols: () => false } });
   const { ws, response } = await upgrade(client, { headers: [['sec-websocket-protocol', 'v2.chat, v1.chat']] });
   expect(response.head.status).toBe(200);
