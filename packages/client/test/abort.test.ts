@@ -141,7 +141,7 @@ test('a timeout signal keeps its TimeoutError', async () => {
   await expect(client.fetch('/', { signal: AbortSignal.timeout(50) })).rejects.toMatchObject({ name: 'TimeoutError' });
 });
 
-test('what the body stream throws is what fetch rejects with, and nothing is sent again', async () => {
+test('fetch rejects with the error that the body stream throws, and does not resend', async () => {
   const { relay, client } = await setUp();
   await (await client.fetch('/')).text();
   const body = new ReadableStream({

@@ -1,5 +1,5 @@
 // A WebSocket's message and a stream's event that do not end: what the client holds of them is bounded, also where the
-// relay's own bound is set higher, and it says so.
+// relay's own bound is set higher, and the error names it.
 import { sdkClient } from '@mte-relay/testing/sdk-client';
 import { stage } from '@mte-relay/testing/stage';
 import { webSocketStage } from '@mte-relay/testing/websocket-stage';
@@ -9,7 +9,7 @@ import { MESSAGE_MAX } from '../src/realtime/limits.ts';
 
 const PIECE_BYTES = 1_048_576;
 
-test('a WebSocket whose message is longer ends with an error that says so', async () => {
+test('a WebSocket whose message is longer ends with an error that names the limit', async () => {
   const on = await webSocketStage({ environment: { WEBSOCKET_MESSAGE_MAX_BYTES: '1073741824' } });
   const socket = new (sdkClient(on).WebSocket)('/');
   socket.binaryType = 'arraybuffer';

@@ -15,7 +15,7 @@ test.each(['constructor', '__proto__', 'toString', 'valueOf'])(
 );
 
 test.each(['https://user:secret@relay.example', 'https://:secret@relay.example'])(
-  'a relay’s URL with credentials is refused, and not told on',
+  'a relay’s URL with credentials is refused, and the error does not repeat them',
   (url) => {
     expect(() => createRelayClient(url)).toThrow(
       expect.objectContaining({ code: 'misuse', message: expect.not.stringContaining('secret') }),

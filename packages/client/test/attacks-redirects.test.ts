@@ -11,7 +11,7 @@ test.each([
   ['the relay’s name as a user', (url: string) => `${url.replace(/:\d+$/, '')}@evil.example/`],
   ['the relay’s name as a beginning', (url: string) => `${url.replace(/:\d+$/, '')}.evil.example/`],
   ['no origin', () => 'data:text/plain,x'],
-  ['no URL', () => 'http://'],
+  ['an invalid URL', () => 'http://'],
 ])('credentials do not follow a redirect to %s', async (_what, locationOf) => {
   const { relay, client } = await setUp();
   relay.upstream = () => ({ status: 307, headers: [['location', locationOf(relay.url)]] });

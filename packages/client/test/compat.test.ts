@@ -193,7 +193,7 @@ test('in React Native it parses URLs as the client does, not by the class that i
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: import.meta.dirname });
   expect(stdout.trim().split('\n')).toEqual([
     'https://relay.example/api/mte-relay',
-    'https://relay.example/api/mte-relay', // once more, past a cache
+    'https://relay.example/api/mte-relay', // a retry, past the cache
     'unreachable',
     'origin-not-relayed',
   ]);

@@ -69,7 +69,7 @@ test('it opens, names its URL, and delivers an event before the response has end
   expect(source.readyState).toBe(2);
 });
 
-test('it connects again after an end and after a break, from the last event, in the time it was told', async () => {
+test('it reconnects after an end and after a break, from the last event, after the announced time', async () => {
   const arrivals: number[] = [];
   const { client, seen } = await setUp((_req, res) => {
     arrivals.push(performance.now());
@@ -154,7 +154,7 @@ test('closed by a listener, it delivers nothing more, and the upstream’s work 
   expect(got).toEqual(['1']);
 });
 
-test('a network that fails is tried again, half as often each time, and what comes back resets that', async () => {
+test('it retries a failing network, half as often each time, and a response resets that', async () => {
   let fails = false;
   const { client } = await setUp((req, res) => {
     if (fails) return void req.destroy(); // the relay responds with a 502 of its own

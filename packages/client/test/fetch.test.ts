@@ -68,7 +68,7 @@ test('a FormData body arrives with the boundary its content type names', async (
   expect((received.get('file') as File).size).toBe(70_000);
 });
 
-test('a missing body and an empty one are told apart by content-length, as fetch does', async () => {
+test('content-length distinguishes a missing body from an empty one, as in fetch', async () => {
   const { relay, client } = await setUp();
   await client.fetch('/', { method: 'DELETE' });
   await client.fetch('/', { method: 'DELETE', body: '' });
@@ -91,7 +91,7 @@ test('a Request is taken as fetch takes it: method, fields, body, and it is used
   expect(relay.ran[1]?.content.equals(MIB)).toBe(true);
 });
 
-test('what fetch refuses is refused: GET with a body, stream without duplex, bad header', async () => {
+test('it refuses what fetch refuses: GET with a body, stream without duplex, bad header', async () => {
   const { relay, client } = await setUp();
   await expect(client.fetch('/', { body: 'x' })).rejects.toThrow(TypeError);
   await expect(client.fetch('/', { method: 'POST', body: new Blob(['x']).stream() })).rejects.toThrow(TypeError);

@@ -1,4 +1,4 @@
-// A network that goes and comes, over real sockets: calls fail while it is away and work as soon as it is back, with the
+// A network that fails and returns, over real sockets: calls fail while it is down and work once it is up, with the
 // same client and the same session; no failure disables the origin, and nothing runs twice.
 import type { RelayClient } from '@mte-relay/client';
 import { contentOf } from '@mte-relay/testing/content';
@@ -25,7 +25,7 @@ async function setUp(): Promise<{ wire: TcpForwarder; client: RelayClient; ran: 
   return { wire, client, ran, pairings: () => pairings };
 }
 
-test('away, back, away, back: each call says what is true at its time, and one session serves them all', async () => {
+test('down, up, down, up: each call reports the state at its time, and one session serves them all', async () => {
   const { wire, client, ran, pairings } = await setUp();
   for (let round = 0; round < 4; round += 1) {
     expect(await (await client.fetch(`/up/${round}`, { method: 'POST', body: 'x' })).text()).toBe('ok');
@@ -40,7 +40,7 @@ test('away, back, away, back: each call says what is true at its time, and one s
   expect(pairings()).toBe(1);
 });
 
-test('away at the first call: the next one pairs', async () => {
+test('down at the first call: the next one pairs', async () => {
   const { wire, client, pairings } = await setUp();
   await wire.stop();
   const failed = await Promise.allSettled([client.fetch('/a'), client.fetch('/b'), client.pair()]);
@@ -74,5 +74,5 @@ test('connections reset under many calls: none runs twice, each with a response 
   }
   expect(results.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0);
   expect((await client.fetch('/after', { method: 'POST' })).status).toBe(200);
-  expect(pairings()).toBe(1); // a network's failures are no reason to pair anew
+  expect(pairings()).toBe(1); // a network's failures do not make the client pair again
 });

@@ -49,7 +49,7 @@ test("'manual' hands the redirect out, 'error' fails", async () => {
   await expect(client.fetch('/', { redirect: 'error' })).rejects.toMatchObject({ code: 'redirect-refused' });
 });
 
-test('a stream cannot be sent again to the new place', async () => {
+test('the client cannot resend a stream to the new location', async () => {
   const { relay, client } = await setUp();
   relay.upstream = () => ({ status: 307, headers: [['location', '/b']] });
   const body = new Blob(['x']).stream();
@@ -58,7 +58,7 @@ test('a stream cannot be sent again to the new place', async () => {
   });
 });
 
-test('credentials in Location are refused: nobody would get them', async () => {
+test('credentials in Location are refused', async () => {
   const { relay, client } = await setUp();
   const location = `${relay.url.replace('//', '//user:secret@')}/b`;
   relay.upstream = () => ({ status: 302, headers: [['location', location]] });
@@ -74,7 +74,7 @@ test('an empty query is sent as such, at first and behind a redirect', async () 
   expect(relay.ran.map(({ path }) => path)).toEqual(['/a?', '/b?']);
 });
 
-test('a hop that never left this machine, behind one that has run, does not say that nothing ran', async () => {
+test('a hop that never left this machine, behind one that has run, does not report that nothing ran', async () => {
   const { relay, client } = await setUp({
     fetch: async (input, init) => {
       if (relay.ran.length === 0) return await fetch(input, init);
@@ -88,7 +88,7 @@ test('a hop that never left this machine, behind one that has run, does not say 
   expect(error).toMatchObject({ code: 'unreachable', mayHaveRun: true });
 });
 
-test('a client that is closed between two hops says the same', async () => {
+test('a client that is closed between two hops reports the same', async () => {
   const { relay, client } = await setUp();
   relay.upstream = () => {
     client.close();

@@ -1,5 +1,5 @@
 // A hostile intermediary forwards, swallows, forges and cuts (SPEC §7): nothing runs twice, what is
-// proven not to have run is sent again, and the rest fails with `may-have-run`.
+// proven not to have run is resent, and the rest fails with `may-have-run`.
 import { MESSAGE_TYPE_CANCEL, MESSAGE_TYPE_EXCHANGE } from '@mte-relay/protocol';
 import { refusal, sealedResponse } from '@mte-relay/testing/mini-relay';
 import { bytes, type IntermediaryResponse, type OuterCall, type TestRelay } from '@mte-relay/testing/test-relay';
@@ -53,7 +53,7 @@ describe('a POST that the intermediary forwarded before it forged', () => {
     expect(relay.ran.length).toBe(1);
   });
 
-  test('421, on which fetch connects anew, and then no connection: runs once and fails with may-have-run', async () => {
+  test('421, on which fetch reconnects, and then no connection: runs once and fails with may-have-run', async () => {
     const { relay, client } = await setUp();
     relay.intermediary = onFirst(1, async ({ forward }) => {
       await forward();
@@ -67,7 +67,7 @@ describe('a POST that the intermediary forwarded before it forged', () => {
 
 describe('a POST that the intermediary kept back', () => {
   test.each(FORGED.filter(([name]) => name !== '413'))(
-    '%s: is sent again after an authenticated cancel',
+    '%s: the client resends after an authenticated cancel',
     async (_name, forged) => {
       const { relay, client } = await setUp();
       relay.intermediary = onFirst(1, async () => forged());
@@ -77,7 +77,7 @@ describe('a POST that the intermediary kept back', () => {
     },
   );
 
-  test('delivered late, it does not run any more', async () => {
+  test('delivered after the cancel, it does not run any more', async () => {
     const { relay, client } = await setUp();
     let late: OuterCall | undefined;
     relay.intermediary = onFirst(1, (call) => {
@@ -101,7 +101,7 @@ describe('a POST that the intermediary kept back', () => {
     expect(relay.ran.length).toBe(0);
   });
 
-  test('a body that is a stream is not sent again, and said not to have run', async () => {
+  test('the client does not resend a body that is a stream, and reports that it has not run', async () => {
     const { relay, client } = await setUp();
     relay.intermediary = onFirst(1, async () => refusal('unavailable'));
     const body = new Blob(['x']).stream();
@@ -234,13 +234,16 @@ describe('a relay that forgot its sessions', () => {
 });
 
 describe('an idempotent request', () => {
-  test.each(FORGED.filter(([name]) => name !== '413'))('%s: is sent again without a cancel', async (_name, forged) => {
-    const { relay, client } = await setUp();
-    relay.intermediary = onFirst(1, async () => forged());
-    const response = await client.fetch('/', { method: 'PUT', body: 'x' });
-    expect(response.status).toBe(200);
-    expect(relay.ran.length).toBe(1);
-  });
+  test.each(FORGED.filter(([name]) => name !== '413'))(
+    '%s: the client resends without a cancel',
+    async (_name, forged) => {
+      const { relay, client } = await setUp();
+      relay.intermediary = onFirst(1, async () => forged());
+      const response = await client.fetch('/', { method: 'PUT', body: 'x' });
+      expect(response.status).toBe(200);
+      expect(relay.ran.length).toBe(1);
+    },
+  );
 
   test('fails after a bounded number of tries', async () => {
     const { relay, client } = await setUp();
@@ -268,7 +271,7 @@ test('a relay that is down: nothing was sent, so a POST fails as not run', async
   await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'unreachable', mayHaveRun: false });
 });
 
-test('a resend is told to listeners', async () => {
+test('the client reports a resend to listeners', async () => {
   const { relay, client } = await setUp();
   const heard: unknown[] = [];
   const unlisten = client.on('resend', (event) => heard.push(event));

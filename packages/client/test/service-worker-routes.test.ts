@@ -42,7 +42,7 @@ const STREAM = { cache: 'no-store', headers: { accept: 'text/event-stream' } } a
 test.each<[string, RequestInit, boolean]>([
   ['a fetch', {}, true],
   ['an EventSource', STREAM, false],
-  ['an EventSource that connects again', { ...STREAM, headers: { ...STREAM.headers, 'last-event-id': '7' } }, false],
+  ['an EventSource that reconnects', { ...STREAM, headers: { ...STREAM.headers, 'last-event-id': '7' } }, false],
   ['a fetch that reads a stream with a token', { ...STREAM, headers: { ...STREAM.headers, authorization: 'x' } }, true],
   ['a fetch that reads a stream by POST', { ...STREAM, method: 'POST' }, true],
   ['a message that is sealed already', { method: 'POST', headers: { 'content-type': 'application/mte-relay' } }, false],
@@ -80,7 +80,7 @@ test.each([
   expect(() => listed([route], PAGE)).toThrow(expect.objectContaining({ code: 'misuse' }));
 });
 
-test('relay, pins and routes are what the script’s own URL says, whatever else is in it', () => {
+test('relay, pins and routes come from the script’s own URL, whatever else is in it', () => {
   const configuration = { relay: RELAY, pins: ['sha256-a+/=', 'sha256-b'], routes: ['/api/*', 'https://x.example/*'] };
   const url = withConfiguration(new URL('https://app.example/mte-relay-sw.js?build=7'), configuration);
   expect(configurationIn(url.href)).toEqual(configuration);

@@ -20,7 +20,7 @@ test('a wrong pin refuses to talk, and a set of pins takes either', async () => 
   expect((await either.fetch('/')).status).toBe(200);
 });
 
-test('without pins the first key is trusted, said once, and another one refused later', async () => {
+test('without pins the client trusts the first key, warns once, and refuses another one later', async () => {
   const warn = vi.spyOn(console, 'warn').mockReturnValue();
   const relay = await TestRelay.start();
   const client = createRelayClient(relay.url);
@@ -59,7 +59,7 @@ test('somebody in between who shows the pinned key but cannot use it gets nothin
   expect(relay.count('/api/mte')).toBe(0);
 });
 
-test('a failed pairing fails its calls, and the next call tries again', async () => {
+test('a failed pairing fails its calls, and the next call retries', async () => {
   const { relay, client } = await setUp();
   relay.intermediary = async (call) => (call.path === '/api/mte-pair' ? refusal('unavailable') : call.forward());
   await expect(client.fetch('/', { method: 'POST' })).rejects.toMatchObject({
@@ -70,7 +70,7 @@ test('a failed pairing fails its calls, and the next call tries again', async ()
   expect((await client.fetch('/')).status).toBe(200);
 });
 
-test('an address without a relay says so', async () => {
+test('the error names an address without a relay', async () => {
   const { relay, client } = await setUp();
   relay.intermediary = async () => ({ status: 200, headers: { 'content-type': 'text/html' }, body: new Uint8Array(3) });
   await expect(client.fetch('/')).rejects.toMatchObject({ code: 'pairing-failed' });

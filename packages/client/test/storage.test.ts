@@ -31,7 +31,7 @@ describe('the identity of a browser’s client', () => {
     Object.assign(openings[0] as Opening, { result: database }).onsuccess?.();
     expect(await keep('own')).toBe('of an earlier page');
     expect(openings).toHaveLength(1);
-    expect(database.begun, 'what had been waited for in vain is not done late').toBe(1);
+    expect(database.begun, 'the attempt that timed out does not run afterwards').toBe(1);
   });
 
   test('is its own when a transaction is never committed', async () => {

@@ -20,7 +20,7 @@ interface Intercepted {
 interface Watched {
   readonly socket: WebSocket;
   readonly got: unknown[];
-  /** The events at the end, and what the error said. */
+  /** The events at the end, and the error. */
   readonly ended: Promise<{ events: string[]; error: RelayClientError }>;
   readonly opened: Promise<void>;
 }
@@ -131,7 +131,7 @@ test.each([1000, 1001, 1011, 4000])('an outer close %i without a sealed one is a
   expect(intermediary.hops.length).toBe(1);
 });
 
-test('a cut connection, open or about to close, is never clean and never opened again', async () => {
+test('a cut connection, open or about to close, is never clean, and the client does not reopen it', async () => {
   const { intermediary, open } = await intercepted();
   const first = open();
   await first.opened;
@@ -185,7 +185,7 @@ test('a forged "session unknown" costs one pairing, and no more', async () => {
   expect(pairings()).toBe(2);
 });
 
-test('a recorded opening does not open twice, and nothing said goes in clear', async () => {
+test('a recorded opening does not open twice, and no message goes in clear', async () => {
   const { intermediary, open, on } = await intercepted();
   const seen: Buffer[] = [];
   intermediary.toRelay = (message) => {

@@ -140,13 +140,13 @@ test('bufferedAmount counts what waits, at once, and sinks to nothing', async ()
   ws.pause(); // an upstream that takes nothing
   for (let i = 0; i < 40; i += 1) socket.send(new Uint8Array(1_000_000));
   await sleep(300);
-  expect(socket.bufferedAmount).toBeGreaterThan(10_000_000); // held back here, not gathered in the relay
+  expect(socket.bufferedAmount).toBeGreaterThan(10_000_000); // buffered here, not in the relay
   ws.resume();
   await expect.poll(() => socket.bufferedAmount, { timeout: 15_000 }).toBe(0);
   await expect.poll(() => messages.length, { timeout: 20_000 }).toBe(43);
 });
 
-test('close tells code and reason to the other end, in both directions', async () => {
+test('close carries code and reason to the other end, in both directions', async () => {
   const { client, on } = await setUp();
   const mine = new client.WebSocket('/');
   const { events, ended } = recorded(mine);
@@ -176,7 +176,7 @@ test('close tells code and reason to the other end, in both directions', async (
   expect(await endedWordless).toMatchObject({ code: 1005, reason: '', wasClean: true });
 });
 
-test('what is sent behind a close counts and goes nowhere', async () => {
+test('a message sent behind a close counts and goes nowhere', async () => {
   const { client, on } = await setUp();
   const socket = new client.WebSocket('/');
   const { ended } = recorded(socket);
@@ -229,7 +229,7 @@ test('closed while it connects, it fails later, once', async () => {
   expect(events).toEqual(['error', 'close 1006  false']);
 });
 
-test('an upstream that refuses the upgrade, and a subprotocol that nobody offered, end in 1006', async () => {
+test('an upstream that refuses the upgrade, and a subprotocol that the client did not offer, end in 1006', async () => {
   const { client } = await setUp({
     onUpgrade: (_req, socket) => socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n'),
   });
@@ -265,7 +265,7 @@ test('handlers of on… attributes are listeners in their place', async () => {
   expect(order).not.toContain('never');
 });
 
-test('a relay that has forgotten the session is paired with anew before a WebSocket opens', async () => {
+test('the client pairs again with a relay that has forgotten the session before a WebSocket opens', async () => {
   const first = await webSocketStage();
   const client = sdkClient(first);
   let pairings = 0;
@@ -299,7 +299,7 @@ test('a direction whose frames are used up is closed cleanly, and nothing leaves
   const socket = new client.WebSocket('/');
   await opened(socket);
   const { events, ended } = recorded(socket);
-  // 2^32 frames would take hours: the sealer says in their place that one is left, then none.
+  // 2^32 frames would take hours: the sealer reports in their place that one is left, then none.
   const left = vi.spyOn(FrameSealer.prototype, 'left', 'get');
   onTestFinished(() => left.mockRestore());
   left.mockReturnValueOnce(1).mockReturnValueOnce(1).mockReturnValueOnce(0).mockReturnValueOnce(0);

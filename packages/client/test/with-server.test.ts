@@ -98,7 +98,7 @@ test('a restarted relay heals on the next call, and a POST runs once', async () 
   expect(ran).toEqual(['GET /before', 'POST /pay']);
 });
 
-test('an unreachable backend is a sealed 502 that says so', async () => {
+test('an unreachable backend is a sealed 502 that names the failure', async () => {
   const relay = endsWithTest(relayTo('http://127.0.0.1:1'));
   const client = sdkClient({ url: urlOf(await relay.listen(0)), pin: relay.pin });
   const response = await client.fetch('/', { method: 'POST' });

@@ -40,7 +40,7 @@ test('aborts a call that is under way, and one that takes too long', async () =>
   await expect(http.get('/slow', { timeout: 100 })).rejects.toMatchObject({ code: 'ETIMEDOUT' });
 });
 
-test('uploads a form and tells progress of upload and download', async () => {
+test('uploads a form and reports progress of upload and download', async () => {
   const { http, seen } = await setUp();
   const form = new FormData();
   form.set('file', new Blob([new Uint8Array(300_000)]), 'a.bin');

@@ -27,7 +27,7 @@ test('gives an error status as its own error, and 204 without a body', async () 
   expect((await http.delete('empty')).status).toBe(204);
 });
 
-test('tries again by its own rules', async () => {
+test('retries by its own rules', async () => {
   const { http, seen } = await setUp();
   expect(await http.get('flaky', { retry: { limit: 2, delay: () => 10 } }).json()).toEqual({ ok: true });
   expect(seen).toHaveLength(2);
@@ -43,7 +43,7 @@ test('aborts a call that is under way, with the caller’s reason, and one that 
   await expect(http.get('slow', { timeout: 100, retry: 0 })).rejects.toBeInstanceOf(TimeoutError);
 });
 
-test('uploads a form and tells progress of upload and download', async () => {
+test('uploads a form and reports progress of upload and download', async () => {
   const { http, seen } = await setUp();
   const form = new FormData();
   form.set('file', new Blob([new Uint8Array(300_000)]), 'a.bin');

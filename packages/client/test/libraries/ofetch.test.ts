@@ -28,7 +28,7 @@ test('gives an error status as its own error, and 204 without a body', async () 
   expect((await http.raw('/empty', { method: 'DELETE' })).status).toBe(204);
 });
 
-test('tries again by its own rules', async () => {
+test('retries by its own rules', async () => {
   const { http, seen } = await setUp();
   expect(await http('/flaky', { retry: 2, retryDelay: 10 })).toEqual({ ok: true });
   expect(seen).toHaveLength(2);
