@@ -1,4 +1,4 @@
-// `mte-relay doctor` before deployments that are ill: each fault is made for real, found by its own check, and told in
+// `mte-relay doctor` before deployments that are ill: each fault is real, found by its own check, and reported in
 // words that lead to its cause.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -52,7 +52,7 @@ const { backend } = relay;
 const serve = (server: Parameters<typeof listen>[0] & { close(): unknown }): Promise<number> =>
   listen(endsWithTest(server));
 
-/** To the relay, as a gateway sends it that knows no WebSockets: fields of this hop alone stay behind (RFC 9110 §7.6.1). */
+/** Sends on as a gateway without WebSockets: fields of this hop alone stay behind (RFC 9110 §7.6.1). */
 function onwardOf({ method, url: path, headers }: IncomingMessage): ClientRequest {
   const { connection: _connection, upgrade: _upgrade, ...others } = headers;
   return request({ port: relay.port, host: '127.0.0.1', method, path, headers: others });
@@ -109,7 +109,7 @@ describe('the server at the address', () => {
     expect(performance.now() - beganMs).toBeLessThan(6_000);
   });
 
-  test('an ordinary web server is told from a relay', async () => {
+  test('the doctor distinguishes an ordinary web server from a relay', async () => {
     const port = await serve(
       createServer((_req, res) => res.writeHead(200, { 'content-type': 'text/html', server: 'web' }).end('<html>')),
     );
@@ -135,7 +135,7 @@ describe('the server at the address', () => {
     expect(found['discovery']).toEqual(finding('failed', /speaks version 2 with suite 7/, /up to date/));
   });
 
-  test('what a hostile server says moves no terminal, breaks no check and fills no screen', async () => {
+  test('the text of a hostile server moves no terminal, breaks no check and fills no screen', async () => {
     const escapes = '\u001b]0;owned\u0007\u009b31m\u202e';
     const odd = { toString: 1 };
     for (const document of [
@@ -222,7 +222,7 @@ describe('the upstream', () => {
   test.each([
     [500, 'failed'],
     [401, 'warning'],
-  ] as const)('its own %i is told from the relay’s', async (status, state) => {
+  ] as const)('its own %i is distinguished from the relay’s', async (status, state) => {
     backend.handler = (_req, res) => res.writeHead(status).end();
     const { found } = await examine(relay.url, '--pin', relay.pin, '--path', '/health');
     expect(found['upstream']).toEqual(
@@ -230,7 +230,7 @@ describe('the upstream', () => {
     );
   });
 
-  test('a stream that is refused is told from one that is held back', async () => {
+  test('the doctor distinguishes a stream that is refused from one that is buffered', async () => {
     const away = await relayProcessTo(urlOf(await freePort()));
     const refused = await examine(away.url, '--pin', away.pin, '--stream', '/events');
     expect(refused.found['response stream']).toEqual(finding('failed', /502 upstream-unreachable/, /UPSTREAM/));
@@ -272,7 +272,7 @@ describe('pages and clocks', () => {
     const { exitCode, found } = await examine(relay.url, '--pin', relay.pin, '--origin', 'https://other.example');
     expect(exitCode).toBe(3);
     expect(found['CORS']).toEqual(finding('failed', /the origin is not allowed/, /CORS_ORIGINS/));
-    // The upgrade of a page that is not listed is refused by the relay, and said to be.
+    // The upgrade of a page that is not listed is refused by the relay, and the doctor reports it.
     expect(found['WebSocket']).toEqual(finding('failed', /403 origin-refused/, /CORS_ORIGINS/));
   });
 
@@ -404,7 +404,7 @@ describe.skipIf(!OPENSSL)('certificates', () => {
     expect(found['certificate']).toEqual(finding('failed', /issuer is not trusted/, /--ca FILE/));
   });
 
-  test('one of an issuer that Node is told of is believed, as Node programs believe it', async () => {
+  test('one of an issuer that Node is configured with is trusted, as Node programs trust it', async () => {
     const files = { key: readFileSync(file('good.key')), cert: readFileSync(file('good.pem')) };
     const port = await serve(
       createTlsServer(

@@ -5,7 +5,7 @@ import { examine, finding, useRelay } from './support/doctor.ts';
 import { NGINX, startNginx } from './support/nginx.ts';
 
 const ORIGIN = 'https://app.example';
-/** What docs/operations.md advises. */
+/** The advice of docs/operations.md. */
 const AS_ADVISED = `
   client_max_body_size 0;
   location / {

@@ -1,4 +1,4 @@
-// `mte-relay doctor` before deployments that are well: it says so, and leaves nothing behind at the upstream.
+// `mte-relay doctor` before deployments that are well: it reports so, and leaves nothing behind at the upstream.
 import { REDIS_SERVER, startRedis } from '@mte-relay/testing/redis';
 import { relayProcessTo } from '@mte-relay/testing/relay-process';
 import { TEST_ORIGIN, TEST_SECRET } from '@mte-relay/testing/settings';
@@ -37,7 +37,7 @@ test('unless it is asked to, it sends nothing upstream', async () => {
   expect(backend.ran).toEqual([]);
 });
 
-test('without a pin it says which key it saw, warns, and ends with 2', async () => {
+test('without a pin it names the key that it saw, warns, and ends with 2', async () => {
   const { exitCode, output } = await runDoctor(relay.url);
   expect(exitCode).toBe(2);
   expect(output).toContain(`! pin             none given; the relay shows ${relay.pin}`);
@@ -64,7 +64,7 @@ test('a path and a stream that it is given are never on the wire in clear', asyn
   for (const word of ['medlar', 'walnut', 'hazelnut']) expect(wire).not.toContain(word);
 });
 
-test('while a key is rotated it says which of the two the pin is', async () => {
+test('while a key is rotated it names the one of the two that the pin is', async () => {
   const old = relay.pin;
   const newSecret = 'elKJL0CKrkehO8cifDktdF92DkV4DDab';
   const rotating = await relayProcessTo(backend.url, { CLIENT_ID_SECRET: `${newSecret},${TEST_SECRET}` });
@@ -104,7 +104,7 @@ test.each([
   [['http://a', '--origin', 'https://app.example/'], 'origin expected'],
   [['http://a', '--timeout', '0'], 'timeout expected 1 to 600'],
   [['http://a', '--nope'], '--nope'],
-])('wrong usage %j is told', (args, said) => {
+])('wrong usage %j is reported', (args, said) => {
   expect(() => doctorOptions(args)).toThrow(said);
 });
 

@@ -1,4 +1,4 @@
-// The egress from start to stop: pairing, relays that are wrong, gone, restarted or hostile, and the way out.
+// The egress from start to stop: pairing, relays that are wrong, unreachable, restarted or hostile, and the way out.
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
@@ -41,7 +41,7 @@ async function egressTo(relay: TestRelay): Promise<string> {
 const listeningAt = async (egress: RunningProcess): Promise<string> =>
   (await printed(egress, /"url":"([^"]+)"/))[1] as string;
 
-test('a wrong pin is exit code 60, and ready is never said', async () => {
+test('a wrong pin is exit code 60, and the egress never reports ready', async () => {
   const relay = await testRelay();
   const egress = endsWithTest(spawnEgress(['--relay', relay.url, '--pin', WRONG_PIN]));
   expect(await exitCode(egress)).toBe(60);
@@ -49,19 +49,19 @@ test('a wrong pin is exit code 60, and ready is never said', async () => {
   expect(egress.output()).not.toMatch(/^ready/m);
 });
 
-test('a reader of its log that goes away does not take the egress along', async () => {
+test('a reader of its log that exits does not end the egress', async () => {
   const relay = await testRelay();
   const egress = endsWithTest(await startEgress(['--relay', relay.url, '--pin', relay.pin]));
   const { url } = egress;
   egress.child.stderr?.destroy();
   egress.child.stdout?.destroy();
-  // Each logs a line; that nobody reads it is told after the first.
+  // Each logs a line; the egress learns after the first that it has no reader.
   for (let i = 0; i < 5; i += 1) expect((await call(url, `/${i}`)).status).toBeLessThan(500);
   egress.child.kill('SIGTERM');
   expect(await exitCode(egress)).toBe(0);
 });
 
-test('while the relay is down callers are told 503 that nothing ran; ready is said when it comes up', async () => {
+test('while the relay is down callers get 503 and that nothing ran; the egress reports ready when it comes up', async () => {
   const port = await freePort();
   const first = await relayProcessTo(backend.url);
   await first.stop('SIGKILL');
@@ -80,7 +80,7 @@ test('while the relay is down callers are told 503 that nothing ran; ready is sa
   expect(backend.ran).not.toContain('POST /early');
 });
 
-test('a relay that is restarted underneath is paired with anew, and nothing runs twice', async () => {
+test('the egress pairs again with a restarted relay, and nothing runs twice', async () => {
   const relay = await relayProcessTo(backend.url);
   const egress = endsWithTest(await startEgress(['--relay', relay.url, '--pin', relay.pin]));
   const before = backend.ran.length;
@@ -100,7 +100,7 @@ test("inside the seal the request names the relay's authority, and nothing names
   expect(relay.ran[0]).toMatchObject({ authority: new URL(relay.url).host, headers: [['x-kept', '1']] });
 });
 
-test('a swallowed POST is 502 and may have run; it is not sent again', async () => {
+test('a swallowed POST is 502 and may have run; the egress does not resend it', async () => {
   const relay = await testRelay();
   relay.intermediary = async (outer) => {
     const response = await outer.forward();
@@ -172,7 +172,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s lets what is under way finish, and
   idle.destroy();
 });
 
-test('what does not finish is broken off after 10 s', async () => {
+test('the egress cuts off after 10 s a request that does not finish', async () => {
   const relay = await testRelay();
   relay.upstream = () => ({ content: inPieces([Buffer.from('begun')], never()) });
   const egress = endsWithTest(await startEgress(['--relay', relay.url, '--pin', relay.pin]));
@@ -188,7 +188,7 @@ test('what does not finish is broken off after 10 s', async () => {
   await expect(reading).rejects.toThrow(/aborted/);
 });
 
-test('told to listen where others can reach it, it warns', async () => {
+test('an egress that listens where others can reach it warns', async () => {
   const relay = await testRelay();
   const egress = endsWithTest(
     startScript('packages/cli/bin/mte-relay.js', ['egress'], {

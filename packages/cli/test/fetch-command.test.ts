@@ -113,7 +113,7 @@ test('without --pin the key is shown as a warning', async () => {
   expect(stderr).toContain(relay.pin);
 });
 
-test('nobody there is exit code 7', async () => {
+test('an address without a listener is exit code 7', async () => {
   const relay = await TestRelay.start();
   await relay.stop();
   const url = 'http://127.0.0.1:1/';
