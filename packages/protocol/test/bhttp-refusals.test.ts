@@ -104,7 +104,7 @@ describe('truncation', () => {
 describe('lengths', () => {
   const control = concatBytes([varint(0), text('GET'), text('https'), text('a'), text('/')]);
 
-  test('beyond the message are refused when it ends, and nothing is held for them', async () => {
+  test('beyond the message are refused when it ends, and nothing is buffered for them', async () => {
     const lying = concatBytes([control, varint(0), varint(2 ** 53 - 1), ascii('short')]);
     const seen: number[] = [];
     const decoder = new BhttpDecoder<RequestHead>('request', {
@@ -371,7 +371,7 @@ describe('framing', () => {
     });
     decoder.end();
     expect(ended).toBe(true);
-    // Joining everything that is held at every piece would copy more than 2 GB here.
+    // Joining everything that is buffered at every piece would copy more than 2 GB here.
     expect(copied).toBeLessThan(4 * message.length);
   });
 });

@@ -253,7 +253,7 @@ test('the longest piece of content fills a chunk with its length in front', () =
 });
 
 describe('misuse of the encoder', () => {
-  test('what one byte per character cannot carry is refused', async () => {
+  test('text that one byte per character cannot carry is refused', async () => {
     const head = { method: 'GET', scheme: 'https', authority: 'a', path: '/', headers: [] };
     const none = new Uint8Array(0);
     await expectRefusal('misuse', () => encodeRequest({ ...head, path: '/\u{1f600}' }, none));

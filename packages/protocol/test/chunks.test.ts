@@ -77,7 +77,7 @@ describe('boundaries', () => {
     }
   });
 
-  test('what arrives may be cut anywhere', async () => {
+  test('a stream may be cut anywhere', async () => {
     const plaintext = patternBytes(2 * C + 77);
     const message = concatBytes(await sealed(node, plaintext, C));
     for (const pieceBytes of [1000, C, CHUNK_CIPHERTEXT_MAX_BYTES, message.length]) {
@@ -106,7 +106,7 @@ describe('boundaries', () => {
       }
     });
     expect(found).toEqual(new Array(2).fill(CHUNK_CIPHERTEXT_MAX_BYTES));
-    // Joining what is held at every byte would copy more than 4 GB here.
+    // Joining what is buffered at every byte would copy more than 4 GB here.
     expect(copied).toBeLessThan(3 * message.length);
   });
 });

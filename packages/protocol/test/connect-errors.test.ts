@@ -115,7 +115,7 @@ test.each([undefined, null, 'ECONNREFUSED', { code: 'ECONNREFUSED', syscall: 'co
 );
 
 describe('an error that a socket of this machine gives', () => {
-  test('on a port where nobody listens shows that nothing was sent', async () => {
+  test('on a port without a listener shows that nothing was sent', async () => {
     const server = createServer();
     await once(server.listen(0, '127.0.0.1'), 'listening');
     const { port } = server.address() as AddressInfo;

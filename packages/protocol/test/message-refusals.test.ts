@@ -131,7 +131,7 @@ describe('a request', () => {
     await expectRefusal('unopenable', () => openRequest(session.relay, renonced));
   });
 
-  test('of an older or newer version is told so from its first byte on', async () => {
+  test('of an older or newer version is refused as such from its first byte on', async () => {
     const { message } = await sealRequest(session, 1, PIECES);
     for (const version of [0, 2, 255]) {
       const offered = concatBytes([Uint8Array.of(version), message.subarray(1)]);

@@ -64,7 +64,7 @@ const everything: readonly Bytes[] = [
 
 interface Target {
   readonly original: Bytes;
-  /** Messages that are valid here, so that a mutation which turns into one of them says nothing. */
+  /** Messages that are valid here, so that a mutation which turns into one of them proves nothing. */
   readonly valid: readonly Bytes[];
   readonly receive: (message: Bytes) => unknown;
 }

@@ -1,5 +1,5 @@
 // Pairing requests and replies that were cut, changed, mixed up or meant for somebody else: each is refused, and with
-// the code that tells the client what to do.
+// the code that the client acts on.
 import { describe, expect, test } from 'vitest';
 import type { ProtocolErrorCode } from '../src/errors.ts';
 import {
@@ -93,7 +93,7 @@ describe('a pairing request', () => {
     await expectRefusal('unopenable', () => accept(concatBytes([elsewhere.subarray(0, FLAGS_AT + 4), body])));
   });
 
-  test('of an older or newer version, or another suite, is told so before anything else', async () => {
+  test('of an older or newer version, or another suite, is refused as such before anything else', async () => {
     const { message } = await start();
     for (const version of [0, 2, 255]) {
       const offered = concatBytes([Uint8Array.of(version), message.subarray(1)]);
@@ -105,7 +105,7 @@ describe('a pairing request', () => {
     await expectRefusal('suite-unsupported', () => accept(otherSuite.subarray(0, 3)));
   });
 
-  test('sealed to a key that the relay does not hold is told so', async () => {
+  test('sealed to a key that the relay does not hold is refused as such', async () => {
     const { message } = await start();
     await expectRefusal('key-unknown', () => accept(message, stranger));
   });

@@ -15,7 +15,7 @@ const someBytes = (maxLength: number): fc.Arbitrary<Bytes> =>
 const key32 = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => new Uint8Array(bytes));
 const RUNS = { numRuns: 60 };
 
-/** What every provider gives, which must be one and the same. */
+/** The result of every provider, which must be one and the same. */
 async function agreed(give: (suite: (typeof suites)[number]) => Promise<Bytes> | Bytes): Promise<string> {
   const responses = await Promise.all(suites.map(async (suite) => toHex(await give(suite))));
   expect(new Set(responses).size, suites.map((suite, i) => `${suite.name} ${responses[i]}`).join('\n')).toBe(1);

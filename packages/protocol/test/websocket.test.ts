@@ -208,7 +208,7 @@ describe('frames', () => {
     ['nothing', []],
     ['reserved bits', [0xc1]],
     ['an unknown kind', [0x83]],
-    ['a piece of no message', [0x80]],
+    ['a continuation without a message', [0x80]],
     ['an empty piece before the last', [0x01]],
     ['a close in pieces', [0x08]],
     ['a close code of one byte', [0x88, 3]],
@@ -229,7 +229,7 @@ describe('frames', () => {
     await expectRefusal('malformed', () => behind.read(Uint8Array.of(0x89)));
   });
 
-  test('what a reader refuses is not written', async () => {
+  test('a frame that a reader refuses is not written', async () => {
     const wrong: WebSocketFrame[] = [
       { kind: 'more', final: false, data: none },
       { kind: 'ping', data: patternBytes(126) },

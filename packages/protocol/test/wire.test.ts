@@ -118,7 +118,7 @@ describe('the bounded reader', () => {
     );
   });
 
-  test('a read beyond the end is truncated and says where; bytes left over are malformed', async () => {
+  test('a read beyond the end is truncated and names its offset; bytes left over are malformed', async () => {
     const reader = new ByteReader(new Uint8Array(5), 'pairing request');
     reader.take(3);
     expect(() => reader.take(3)).toThrow('pairing request ended at byte 5, expected 6');
