@@ -3,7 +3,7 @@
 
 export interface EventStreamCase {
   readonly name: string;
-  /** What the server sends, each piece flushed by itself; `\xNN` is one byte. */
+  /** The bytes that the server sends, each piece flushed by itself; `\xNN` is one byte. */
   readonly pieces: readonly string[];
   /** Events as `type|data|lastEventId`. */
   readonly events: readonly string[];
@@ -83,7 +83,11 @@ export const EVENT_STREAM_CASES: readonly EventStreamCase[] = [
     pieces: ['event: add\ndata: 1\n\nevent:remove\ndata: 2\n\ndata: 3\n\nevent\ndata: 4\n\n'],
     events: ['add|1|', 'remove|2|', 'message|3|', 'message|4|'],
   },
-  { name: 'a name alone is no event, and is forgotten', pieces: ['event: add\n\ndata: a\n\n'], events: ['message|a|'] },
+  {
+    name: 'a name alone is not an event, and is forgotten',
+    pieces: ['event: add\n\ndata: a\n\n'],
+    events: ['message|a|'],
+  },
   { name: 'the last name counts', pieces: ['event: remove\nevent: add\ndata: a\n\n'], events: ['add|a|'] },
   {
     name: 'an id stays for later events',

@@ -13,7 +13,7 @@ export interface RunningProcess {
   readonly child: ChildProcessWithoutNullStreams;
   /** Everything that it has printed so far, on both streams. */
   output(): string;
-  /** Ends it, by SIGTERM unless told otherwise, and waits until it has ended. */
+  /** Ends it, by SIGTERM by default, and waits until it has ended. */
   stop(signal?: NodeJS.Signals): Promise<void>;
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
@@ -24,7 +24,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-// A run that is broken off leaves no process behind.
+// A run that is interrupted leaves no process behind.
 const running = new Set<ChildProcessWithoutNullStreams>();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -105,7 +105,7 @@ function spawned(
   return child;
 }
 
-/** What has come of these streams so far. */
+/** The output of these streams so far. */
 function gathered(...streams: Readable[]): () => string {
   let text = '';
   for (const stream of streams) {

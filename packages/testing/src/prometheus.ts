@@ -15,9 +15,9 @@ export interface Series {
 }
 
 export interface Prometheus {
-  /** What an expression was from one Unix time to another, in seconds, second by second. */
+  /** The values of an expression from one Unix time to another, in seconds, second by second. */
   range(expr: string, from: number, to: number): Promise<Series[]>;
-  /** What it is now. */
+  /** Its value now. */
   now(expr: string): Promise<Series[]>;
   /** Health of each rule, by its name: "ok", or what is wrong with it. */
   rules(): Promise<Map<string, string>>;
@@ -26,7 +26,7 @@ export interface Prometheus {
 
 /**
  * Resolves when it serves its API.
- * @param configuration what prometheus.yml says.
+ * @param configuration of prometheus.yml.
  * @throws Error with its output when it ends first, or is not ready within 20 s.
  */
 export async function startPrometheus(configuration: object): Promise<Prometheus> {

@@ -1,4 +1,4 @@
-// What a relay's admin port says of its readiness.
+// The readiness that a relay's admin port reports.
 import { urlOf } from './servers.ts';
 
 /** The status of /readyz, asked over a connection of its own; 0 when the admin port does not respond. */

@@ -96,7 +96,7 @@ export async function startCluster(replicasEach = 0, ...args: string[]): Promise
   const whole = async (): Promise<void> => {
     for (const node of nodes) {
       await until(async () => {
-        const info = await node.command('CLUSTER', 'INFO').catch(() => 'cluster_state:ok'); // one that is gone for good
+        const info = await node.command('CLUSTER', 'INFO').catch(() => 'cluster_state:ok'); // one that does not return
         return String(info).includes('cluster_state:ok');
       }, 20_000);
     }

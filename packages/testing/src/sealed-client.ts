@@ -110,7 +110,7 @@ function problemCode(body: Bytes): string | undefined {
 export interface PairingOptions {
   /** Default: none. */
   readonly flags?: number;
-  /** What the client addresses; default: the relay's address. */
+  /** The authority that the client addresses; default: the relay's address. */
   readonly authority?: string;
   /** Of the outer requests. */
   readonly headers?: Record<string, string>;

@@ -1,5 +1,5 @@
 // A bare sealed WebSocket for tests: the client's half of the protocol over `ws`, which also sends what no honest client
-// would, and says what it saw on both hops.
+// would, and records what it saw on both hops.
 import { once } from 'node:events';
 import {
   type Bytes,

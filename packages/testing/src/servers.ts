@@ -50,7 +50,7 @@ export function closeServer(server: Pick<Server, 'close' | 'closeAllConnections'
   server.close();
 }
 
-/** An HTTP server that does not listen yet. A responder may reject when its request is broken off. */
+/** An HTTP server that does not listen yet. A responder may reject when its request is cut off. */
 export function serverOf(respond: Responder): Server {
   return createServer(async (req, res) => {
     try {

@@ -15,7 +15,7 @@ import { contentOf } from './content.ts';
 import { type ApiRequest, type ApiResponse, MiniRelay, type OuterResponse } from './mini-relay.ts';
 import { listen, serverOf, urlOf } from './servers.ts';
 
-/** What the backend sees. */
+/** A request as the backend sees it. */
 export interface InnerCall extends RequestHead {
   readonly content: Buffer;
 }
