@@ -50,7 +50,7 @@ test('down at the first call: the next one pairs', async () => {
   expect(pairings()).toBe(1);
 });
 
-test('connections reset under many calls: none runs twice, each with a response ran, and errors name those that did not run', async () => {
+test('connections reset under many calls: none runs twice, each with a response ran, and errors mark those that did not', async () => {
   const { wire, client, ran, pairings } = await setUp();
   await client.fetch('/warm');
   // Not so many that a slow machine gets nothing through.

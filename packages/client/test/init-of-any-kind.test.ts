@@ -1,4 +1,4 @@
-// What fetch takes as its second argument: any object with the members of RequestInit, a Request among them (Web IDL
+// The second argument of fetch: any object with the members of RequestInit, a Request among them (Web IDL
 // §3.2.17, dictionaries).
 import { expect, test } from 'vitest';
 import { setUp } from './support/setup.ts';

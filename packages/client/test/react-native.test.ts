@@ -1,4 +1,4 @@
-// What the platform of React Native decides by itself; that the whole of it works is shown in Hermes (test/runtimes).
+// The parts that React Native's platform decides; test/runtimes shows the whole in Hermes.
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { textOf } from '../src/platform/react-native/utf8.ts';
 import { platform } from '../src/platform/react-native.ts';

@@ -1,4 +1,4 @@
-// Which requests a service worker seals: those to listed routes, also when only a generous server would read them so.
+// A service worker seals requests to listed routes, also when only a generous server would read them so.
 import { expect, test } from 'vitest';
 import { checkedRoutes, configurationIn, withConfiguration } from '../src/service-worker/configuration.ts';
 import { Routes } from '../src/service-worker/routes.ts';

@@ -1,4 +1,4 @@
-// What runners of tests that simulate a DOM, such as vitest with jsdom, put in the place of the platform's own globals.
+// Globals that runners with a simulated DOM, such as vitest with jsdom, put in place of the platform's own.
 import { runInNewContext } from 'node:vm';
 import { afterEach, expect, test, vi } from 'vitest';
 import { setUp } from './support/setup.ts';

@@ -1,4 +1,4 @@
-// Pairing requests and replies that were cut, changed, mixed up or meant for somebody else: each is refused, and with
+// Pairing requests and responses that were cut, changed, mixed up or meant for another: each is refused, and with
 // the code that the client acts on.
 import { describe, expect, test } from 'vitest';
 import type { ProtocolErrorCode } from '../src/errors.ts';

@@ -34,7 +34,7 @@ function thrownBy(environment: Record<string, string>): readonly ConfigProblem[]
   return [];
 }
 
-/** What is wrong when one setting has this value and the others are right. */
+/** The problems when one setting has this value and the others are right. */
 const problemsOf = (name: string, value: string): readonly ConfigProblem[] => thrownBy({ ...GOOD, [name]: value });
 
 const mapProblemsOf = (map: string): readonly ConfigProblem[] => {

@@ -1,4 +1,4 @@
-// A bare client for tests: seals messages with the protocol package and sends exactly the bytes it is told to,
+// A bare client for tests: seals messages with the protocol package and sends exactly the bytes that it is given,
 // over node:http, so that a test can also send what no honest client would.
 import { type Agent, type IncomingMessage, request } from 'node:http';
 import {

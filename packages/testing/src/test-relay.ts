@@ -1,5 +1,5 @@
 // A small relay over a real socket, behind a hostile intermediary that a test may set: it sees every outer request,
-// forwards it or not, and responds as the test says.
+// forwards it or not, and responds as the test decides.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   type Bytes,

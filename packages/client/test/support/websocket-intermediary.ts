@@ -14,9 +14,9 @@ export interface WebSocketIntermediary {
   readonly WebSocket: typeof globalThis.WebSocket;
   /** Outer WebSockets in order. */
   readonly hops: InterceptedHop[];
-  /** What the client gets for message number `at` from the relay; the response is number 0. Default: as it came. */
+  /** The messages that the client gets for number `at` from the relay; the response is number 0. Default: as it came. */
   toClient: (message: Buffer, at: number, hop: InterceptedHop) => Buffer[];
-  /** What the relay gets for message number `at` from the client; the opening is number 0. */
+  /** The messages that the relay gets for number `at` from the client; the opening is number 0. */
   toRelay: (message: Buffer, at: number, hop: InterceptedHop) => Buffer[];
 }
 

@@ -1,4 +1,4 @@
-// What a header can do to a proxy: CVE-2022-31150, 2022-35948, 2023-23936, 2026-1527 (control characters), CVE-2026-33805
+// Headers that attack a proxy: CVE-2022-31150, 2022-35948, 2023-23936, 2026-1527 (control characters), CVE-2026-33805
 // (Connection), CVE-2025-64484 (aliases), CVE-2026-3635 (forwarded), CVE-2026-40575 (routing by header), CVE-2026-21710.
 import { concatBytes, encodeRequest, type Fields } from '@mte-relay/protocol';
 import { openResponse, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';

@@ -1,4 +1,4 @@
-// What the other attack tests leave open of paths, origins, keys, credentials and redirects: CVE-2022-35949,
+// Attacks that the other tests leave open, by paths, origins, keys, credentials and redirects: CVE-2022-35949,
 // CVE-2026-55602, GHSA-v574-6498-x57v, CVE-2026-29057, CVE-2026-3635, CVE-2026-25223, CVE-2026-33805.
 import { connect } from 'node:net';
 import { nodeSuite } from '@mte-relay/protocol/node';

@@ -1,4 +1,4 @@
-// Which fields cross the relay, and which are the relay's own: base path, request id, HEADERS, CORS, cookies, the hop's own
+// Fields that cross the relay, and those of the relay: base path, request id, HEADERS, CORS, cookies, the hop's own
 // and the forwarding ones.
 import { TEST_ORIGIN } from '@mte-relay/testing/settings';
 import { expect } from 'vitest';

@@ -207,7 +207,7 @@ test('an upload that the upstream holds back is not the client’s fault', async
   takeIt();
 });
 
-test('a kept-alive connection without a request is closed in the end, and no limit counts it', async () => {
+test('the relay closes a kept-alive connection without a request in the end, and no limit counts it', async () => {
   const staged = await stage(undefined, { environment: { KEEP_ALIVE_TIMEOUT_MS: '300' } });
   const { socket, text, closed } = open(staged.port);
   socket.write('GET /api/mte-relay HTTP/1.1\r\nhost: relay\r\n\r\n');

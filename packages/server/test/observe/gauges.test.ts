@@ -1,4 +1,4 @@
-// What the relay is, holds and may hold, as it stands when it is scraped.
+// Gauges of the relay's identity, use and limits at the time of the scrape.
 import { readFileSync } from 'node:fs';
 import { MemorySessionStore } from '@mte-relay/server';
 import { SealedClient } from '@mte-relay/testing/sealed-client';

@@ -1,4 +1,4 @@
-// What is sealed, secret or said in a request is in no line of the log, at its most talkative: a whole mix of traffic is
+// The log at its most talkative holds nothing sealed, secret or sent in a request: a whole mix of traffic is
 // sent with marked contents, and everything that the process has printed is searched for each mark in every encoding.
 import { connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { CONTENT_TYPE_PAIRING, FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
@@ -247,7 +247,7 @@ async function webSockets({ port }: RelayProcess, client: SealedClient): Promise
   await new Promise((resolve) => plain.on('error', resolve));
 }
 
-/** What a relay prints whose upstream is not there, refuses TLS, or speaks no HTTP. */
+/** The log of a relay whose upstream is unreachable, refuses TLS, or does not speak HTTP. */
 async function failingUpstream(): Promise<string> {
   const odd = createTcpServer((socket) => socket.end(`${mark('no HTTP answer')}\r\n\r\n`));
   onTestFinished(() => void odd.close());

@@ -7,7 +7,7 @@ import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, test } from 'vitest';
 import { relaySeries } from '../support/admin.ts';
 
-/** What changed in the series while something ran; zero changes left out. */
+/** The changes of the series while something ran, without those of zero. */
 async function changes(staged: Stage, run: () => Promise<unknown>): Promise<Record<string, number>> {
   const before = await relaySeries(staged);
   await run();

@@ -65,7 +65,7 @@ test('messages, pings, subprotocols, compression and close codes pass as they ar
   expect(seen.headers.host).not.toContain(String(port));
 });
 
-test('the very path that matched is asked for, and other routes are not passed', async () => {
+test('the relay requests the very path that matched, and does not pass other routes', async () => {
   const { port, upgrades } = await passing();
   await open(port, '/%6cive/x');
   expect(upgrades[0]?.url).toBe('/live/x');
@@ -140,23 +140,26 @@ test('field values of the upstream’s handshake keep their bytes', async () => 
   expect(res.headers['x-name']).toBe('caf\xe9');
 });
 
-test.runIf(process.platform === 'linux')('an upstream that vanishes without a word is asked for by TCP', async () => {
-  const { port, upstreamPort, client } = await passing();
-  await open(port, '/live/x');
-  await TestWebSocket.open(client);
-  const hex = upstreamPort.toString(16).toUpperCase().padStart(4, '0');
-  // Columns of proc(5): … rem_address st tx:rx tr:when; timer 02 far ahead is that of keep-alive.
-  const towards = readFileSync('/proc/net/tcp', 'utf8')
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, , remote, state]) => remote === `0100007F:${hex}` && state === '01');
-  expect(towards).toHaveLength(2);
-  for (const columns of towards) {
-    const [timer, whenJiffies] = (columns[5] as string).split(':') as [string, string];
-    expect(timer).toBe('02');
-    expect(Number.parseInt(whenJiffies, 16)).toBeGreaterThan(1_000);
-  }
-});
+test.runIf(process.platform === 'linux')(
+  'TCP keep-alive probes an upstream that vanishes without a close',
+  async () => {
+    const { port, upstreamPort, client } = await passing();
+    await open(port, '/live/x');
+    await TestWebSocket.open(client);
+    const hex = upstreamPort.toString(16).toUpperCase().padStart(4, '0');
+    // Columns of proc(5): … rem_address st tx:rx tr:when; timer 02 far ahead is that of keep-alive.
+    const towards = readFileSync('/proc/net/tcp', 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, , remote, state]) => remote === `0100007F:${hex}` && state === '01');
+    expect(towards).toHaveLength(2);
+    for (const columns of towards) {
+      const [timer, whenJiffies] = (columns[5] as string).split(':') as [string, string];
+      expect(timer).toBe('02');
+      expect(Number.parseInt(whenJiffies, 16)).toBeGreaterThan(1_000);
+    }
+  },
+);
 
 test('bytes behind either side’s handshake are not lost', async () => {
   const { port } = await passing({

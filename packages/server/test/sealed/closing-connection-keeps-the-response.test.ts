@@ -33,7 +33,7 @@ test('a refusal of a large upload arrives whole, and the connection is closed be
   }
 });
 
-test('a client that neither goes on nor closes is closed all the same', async () => {
+test('the relay closes the connection of a client that neither continues nor closes', async () => {
   const { port } = await stage(undefined, { environment: { CLIENT_IDLE_TIMEOUT_MS: '300' } });
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   await once(socket, 'connect');

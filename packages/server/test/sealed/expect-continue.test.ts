@@ -1,5 +1,5 @@
-// Clients that ask before they send a body (RFC 9110 §10.1.1), as curl does with large ones: this hop responds, and
-// the upstream is not asked.
+// Clients that expect 100 (Continue) before a body (RFC 9110 §10.1.1), as curl does for large ones: the relay sends it,
+// and the upstream does not see the expectation.
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { openResponse, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';

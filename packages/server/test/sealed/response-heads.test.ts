@@ -1,4 +1,4 @@
-// What an upstream may say in heads and trailers is bounded by what a client can open (SPEC §11): the relay seals nothing
+// The heads and trailers of an upstream are bounded by what a client can open (SPEC §11): the relay seals nothing
 // that no client reads, since the request has run by then.
 import type { ServerResponse } from 'node:http';
 import { FIELD_COUNT_MAX } from '@mte-relay/protocol';

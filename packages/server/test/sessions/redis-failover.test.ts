@@ -1,5 +1,5 @@
-// What a session is worth after Redis was restarted, replaced, promoted, split or rolled back: never a number twice,
-// and never more vouched for than is so (docs/decisions/2026-11-22-redis-failover.md).
+// Sessions after Redis was restarted, replaced, promoted, split or rolled back: the store never claims a number twice,
+// and never vouches for more than is true (docs/decisions/2026-11-22-redis-failover.md).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@mte-relay/testing/free-port';
 import { REDIS_SERVER, RedisServer, startRedis, WITHOUT_PERSISTENCE } from '@mte-relay/testing/redis';
@@ -79,7 +79,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
     expect(await again.claim(session, 1, 'exchange')).toBe('gone');
   });
 
-  test('a replica is not taken for a store', async () => {
+  test('the store does not use a replica', async () => {
     const master = await startedRedis();
     const replica = await startedReplicaOf(master);
     const store = openStore(replica.url);

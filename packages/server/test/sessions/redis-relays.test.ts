@@ -132,7 +132,7 @@ describe.skipIf(REDIS_SERVER === undefined)('relays over one Redis (MTE_RELAY_RE
     expect(relay.seen.map(({ url }) => url)).toEqual(['/before', '/after']);
   });
 
-  test('with a Redis that hangs a call is refused within the timeout', async () => {
+  test('with a Redis that hangs the relay refuses a call within the timeout', async () => {
     const { redis, relays } = await twoRelays();
     const client = await SealedClient.pair(relays[0].port);
     await client.fetch({ path: '/before' });

@@ -18,7 +18,7 @@ let redis: RedisServer;
 const opened = (options: Partial<RedisSessionStoreOptions> = {}): Promise<RedisSessionStore> =>
   openedStore(redis.url, options);
 
-/** What a derived key seals, to compare keys that do not show themselves. */
+/** A ciphertext of a derived key, to compare keys that cannot be exported. */
 function sealedWith(session: Pick<Session, 'requestSecret' | 'responseSecret'>): string {
   const seal = (key: Session['requestSecret']): Buffer =>
     Buffer.from(key.expandAead(new Uint8Array(1)).seal(suite.aeadNonce(0), new Uint8Array(0), new Uint8Array(4)));

@@ -113,7 +113,7 @@ describe.skipIf(REDIS_SERVER === undefined)('several Redis servers (MTE_RELAY_RE
     expect(after.ageMs).toBe(0);
   });
 
-  test('a master that was replaced while it was up is left within seconds', async () => {
+  test('the store leaves a master that was replaced while it was up within seconds', async () => {
     const group = endsWithTest(await startSentinelGroup());
     const store = await openedStore(group.url);
     const session = await created(store);

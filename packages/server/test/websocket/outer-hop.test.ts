@@ -1,4 +1,4 @@
-// What the wire between client and relay carries, seen by a TCP forwarder in between.
+// The bytes between client and relay, as a TCP forwarder in between sees them.
 import { once } from 'node:events';
 import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
 import { TcpForwarder } from '@mte-relay/testing/tcp-forwarder';

@@ -61,7 +61,7 @@ test.each(['a, a', 'bad name', 'a,(b)'])('the subprotocol offer "%s" is malforme
   expect(upgrades).toHaveLength(0);
 });
 
-test('the very path is asked for, with end-to-end fields, the way so far and nothing of the hop', async () => {
+test('the relay requests the very path, with end-to-end fields, the forwarding chain and nothing of the hop', async () => {
   const { client, upgrades } = await webSocketStage({ environment: { HEADERS: '{"x-edge":"1"}' } });
   const path = '/a"b|c/{d}^`<e>?q=%2e%2e&x="|{}';
   const headers: [string, string][] = [
