@@ -53,7 +53,7 @@ test('times are in seconds and buckets are cumulative', async () => {
   expect(changed[short('decode_seconds_sum')]).toBeLessThan(5);
 });
 
-test('outcomes follow the inner status, and tell a stream from a whole response', async () => {
+test('outcomes follow the inner status, and distinguish a stream from a whole response', async () => {
   const staged = await stage((req, res) => {
     if (req.url === '/missing') res.writeHead(404).end();
     else if (req.url === '/broken') res.writeHead(500).end();

@@ -37,7 +37,7 @@ test('the relay believes a trusted proxy, back to the last address that no trust
   });
 });
 
-test('a sealed request tells the upstream the authority and scheme that were sealed, and the outer address', async () => {
+test('a sealed request gives the upstream the authority and scheme that were sealed, and the outer address', async () => {
   const { port, seen } = await stage(undefined, { environment: { TRUSTED_PROXIES: '127.0.0.1' } });
   const client = await SealedClient.pair(port);
   await client.fetch({ authority: 'relay.example', scheme: 'https' }, CLAIMS);

@@ -102,7 +102,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
     await expect(store.create(session, birth)).rejects.toThrow('replaced');
   });
 
-  describe('the store’s record', () => {
+  describe('the time that the store vouches for', () => {
     test('nothing in the first lifetime of a store, when sessions of what was there before may live', async () => {
       const redis = await startedRedis();
       const store = await openedStore(redis.url, { lifetimes: { ...SESSION_LIFETIMES, absoluteMs: 1_000 } });
