@@ -111,7 +111,7 @@ export function webSocketCases(
 
   function relayOf(provider: Provider<SyncSuite>, one: WebSocketCase): WebSocketKeys & { message: Bytes } {
     const suite = withRandomness(provider, { bytes: [unhex(one.responseNonce)] });
-    return acceptorOf(provider, unhex(one.opening)).answer(suite, unhex(one.response));
+    return acceptorOf(provider, unhex(one.opening)).respond(suite, unhex(one.response));
   }
 }
 

@@ -97,7 +97,7 @@ export class WebSocketAcceptor {
    * Seals the response, and returns the sealer and opener of the frames that follow. Throws `misuse` at a second call.
    * @param response Binary HTTP, at most 65,536 bytes.
    */
-  answer(suite: SyncSuite, response: Bytes): { message: Bytes } & WebSocketKeys<SyncAead> {
+  respond(suite: SyncSuite, response: Bytes): { message: Bytes } & WebSocketKeys<SyncAead> {
     if (this.#responded) throw new ProtocolError('misuse', 'the opening message already has a response');
     this.#responded = true;
     const nonce = suite.randomBytes(MESSAGE_NONCE_BYTES);

@@ -162,9 +162,9 @@ describe('RFC 9458, Appendix A', () => {
       expect(head).toEqual({ method: 'GET', scheme: 'https', authority: 'example.com', path: '/', headers: [] });
       // The RFC leaves out the sections that are empty; we write them.
       expect(toHex(encodeRequest(head, new Uint8Array(0)))).toBe(`${request}000000`);
-      const answer = decodeWhole<ResponseHead>('response', fromHex(response)).head;
-      expect(answer).toEqual({ status: 200, headers: [] });
-      expect(toHex(encodeResponse(answer, new Uint8Array(0)))).toBe(`${response}000000`);
+      const responseHead = decodeWhole<ResponseHead>('response', fromHex(response)).head;
+      expect(responseHead).toEqual({ status: 200, headers: [] });
+      expect(toHex(encodeResponse(responseHead, new Uint8Array(0)))).toBe(`${response}000000`);
     }
   });
 });

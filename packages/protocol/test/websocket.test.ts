@@ -35,7 +35,7 @@ async function opened(
   const opening = await socket.sealRequest(ascii('request'));
   const acceptor = acceptorOf(paired, opening);
   expect(toHex(acceptor.openRequest(opening))).toBe(toHex(ascii('request')));
-  const { message, ...relay } = acceptor.answer(relaySuite, ascii('response'));
+  const { message, ...relay } = acceptor.respond(relaySuite, ascii('response'));
   const { response, ...client } = await socket.openResponse(message);
   expect(toHex(response)).toBe(toHex(ascii('response')));
   return { client, relay, opening, response: message, socket };
@@ -105,7 +105,7 @@ describe('an open WebSocket', () => {
     const { client, opening } = await opened();
     const frame = await client.sealer.seal(ascii('pay 1'));
     // A relay whose claim of the number was lost accepts the replayed opening again, with another nonce.
-    const again = acceptorOf(session, opening).answer(node, ascii('response'));
+    const again = acceptorOf(session, opening).respond(node, ascii('response'));
     await expectRefusal('unopenable', () => again.opener.open(frame));
   });
 
@@ -155,7 +155,7 @@ describe('the opening', () => {
     await expectRefusal('misuse', () => socket.sealRequest(patternBytes(CHUNK_PLAINTEXT_MAX_BYTES + 1)));
   });
 
-  test('is no exchange, and an exchange is no opening', async () => {
+  test('is not an exchange, and an exchange is not an opening', async () => {
     const { opening } = await opened();
     await expectRefusal('malformed', () => parseMessageHeader(opening));
     const exchange = await SealedExchange.begin(node, session.client, 1, 5);
@@ -172,8 +172,8 @@ describe('the opening', () => {
     const opening = concatBytes(pieces);
     const acceptor = acceptorOf(session, opening);
     await expectRefusal('malformed', () => acceptor.openRequest(opening));
-    acceptor.answer(node, none);
-    await expectRefusal('misuse', () => acceptor.answer(node, none));
+    acceptor.respond(node, none);
+    await expectRefusal('misuse', () => acceptor.respond(node, none));
   });
 });
 

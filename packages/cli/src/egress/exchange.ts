@@ -2,7 +2,7 @@
 // 4 log it. When either side ends, the other ends too.
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type ForwardAnswer, RelayClientError, type RelayForwarder } from '@mte-relay/client/forward';
+import { type ForwardResponse, RelayClientError, type RelayForwarder } from '@mte-relay/client/forward';
 import { type Failure, failureOf, localFailure, problemOf } from './failure.ts';
 import { requestFields, responseFields } from './headers.ts';
 import type { Log } from './log.ts';
@@ -110,7 +110,7 @@ const NO_CONTENT: ReadonlySet<number> = new Set([204, 205, 304]);
 async function writeResponse(
   req: IncomingMessage,
   res: ServerResponse,
-  response: ForwardAnswer,
+  response: ForwardResponse,
   closing: AbortSignal,
 ): Promise<void> {
   const { status, headers, body } = response;

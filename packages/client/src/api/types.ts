@@ -44,7 +44,7 @@ export interface ForwardRequest {
 }
 
 /** The response of the backend, or of the relay itself (then with the field `mte-relay-failure`). */
-export interface ForwardAnswer {
+export interface ForwardResponse {
   readonly status: number;
   /** Field lines in order, names in lower case. Outside of browsers they include every `set-cookie`. */
   readonly headers: Fields;
@@ -153,5 +153,5 @@ export interface RelayForwarder extends RelayClientBase {
    * drop a field, does not follow a redirect and does not decode content. Any method may have a body.
    * @throws RelayClientError with a `code`; the error of the body's source; or the signal's reason.
    */
-  readonly forward: (request: ForwardRequest) => Promise<ForwardAnswer>;
+  readonly forward: (request: ForwardRequest) => Promise<ForwardResponse>;
 }

@@ -2,7 +2,7 @@
 // them. From the arguments to the inner request, and from the response to its parts.
 import { type Bytes, CLIENT_ID_FIELD, FIELD_COUNT_MAX, type Fields } from '@mte-relay/protocol';
 import { RelayClientError } from '../api/errors.ts';
-import type { ForwardAnswer, ForwardRequest, RelayForwarder } from '../api/types.ts';
+import type { ForwardRequest, ForwardResponse, RelayForwarder } from '../api/types.ts';
 import type { ClientCore } from '../core.ts';
 import { ofBytes, ofPieces } from '../platform/body.ts';
 import type { InnerResponse } from '../send/exchange.ts';
@@ -52,7 +52,7 @@ function fieldsOf(given: Fields): Fields {
 }
 
 /** The response's parts. The body is opened as it is read. */
-function toParts(inner: InnerResponse): ForwardAnswer {
+function toParts(inner: InnerResponse): ForwardResponse {
   const { status, headers } = inner.head;
   return {
     status,

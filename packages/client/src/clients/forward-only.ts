@@ -7,8 +7,8 @@ import { openCore } from '../core.ts';
 export type { RelayClientErrorCode } from '../api/error-codes.ts';
 export { RelayClientError } from '../api/errors.ts';
 export type {
-  ForwardAnswer,
   ForwardRequest,
+  ForwardResponse,
   RelayClientBase,
   RelayClientEvents,
   RelayClientOptions,

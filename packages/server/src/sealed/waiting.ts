@@ -86,12 +86,7 @@ export class Waiting implements Pending {
 }
 
 /** Observes the time of a store operation that did not return at once. @param beganMs as `performance.now()`. */
-export function observeStore(
-  { metrics }: RelayContext,
-  account: Account,
-  operation: StoreOperation,
-  beganMs: number,
-): void {
+function observeStore({ metrics }: RelayContext, account: Account, operation: StoreOperation, beganMs: number): void {
   const tookMs = performance.now() - beganMs;
   account.storeMs += tookMs;
   metrics.store[operation].observeMs(tookMs);

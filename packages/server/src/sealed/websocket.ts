@@ -242,11 +242,11 @@ export class SealedWebSocketRelay {
     this.#outer.close(CLOSE_NORMAL);
   }
 
-  #respond(acceptor: WebSocketAcceptor, response: Bytes): ReturnType<WebSocketAcceptor['answer']> {
+  #respond(acceptor: WebSocketAcceptor, response: Bytes): ReturnType<WebSocketAcceptor['respond']> {
     if (response.length > CHUNK_PLAINTEXT_MAX_BYTES) throw new InnerRefusal('upstream-failed');
     this.#settled = true;
     const beganMs = performance.now();
-    const sealed = acceptor.answer(this.#context.suite, response);
+    const sealed = acceptor.respond(this.#context.suite, response);
     this.#account.encodeMs += performance.now() - beganMs;
     this.#outer.send(sealed.message);
     return sealed;

@@ -96,7 +96,7 @@ test('a hook’s refusal whose header fields are too long to seal is a failure o
     hooks: { onRequest: () => ({ status: 403, headers: { 'x-why': 'x'.repeat(70_000) } }) },
   });
   const ws = new TestWebSocket(await openOuter(client.port));
-  const answer = await ws.begin(client);
-  expect([answer.head.status, answer.header('mte-relay-failure')]).toEqual([502, 'upstream-failed']);
+  const response = await ws.begin(client);
+  expect([response.head.status, response.header('mte-relay-failure')]).toEqual([502, 'upstream-failed']);
   expect(await ws.outerClosed).toEqual({ code: 1000, reason: '' });
 });
