@@ -73,7 +73,7 @@ class PlainResponse implements Dispatcher.DispatchHandler {
     if (this.#res.destroyed) controller.abort(new Error('the client disconnected'));
   }
 
-  /** Called by undici, whose type declarations do not have it. */
+  /** Counts what undici has sent. */
   onBodySent(piece: Uint8Array): void {
     this.#account.bytesIn += piece.length;
   }

@@ -3,7 +3,7 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RelayContext } from '../context.ts';
-import type { Domain } from '../domain.ts';
+import { type Domain, setOwnHeaders } from '../domain.ts';
 import { upstreamFailed } from '../failure/noted.ts';
 import { refuse } from '../failure/planes.ts';
 import { REQUEST_ID_FIELD } from '../http/request-id.ts';
@@ -149,7 +149,7 @@ class PassedWebSocket {
   /** A response that is not an upgrade, with the relay's own fields. */
   #respond(): ServerResponse {
     const out = this.#pending.respond();
-    for (const [name, value] of this.#domain.settings.HEADERS) out.setHeader(name, value);
+    setOwnHeaders(this.#domain, out);
     out.setHeader(REQUEST_ID_FIELD, this.#account.requestId);
     this.#refusal = out;
     return out;

@@ -42,6 +42,8 @@ export function relayExchange(context: RelayContext, arrival: ExchangeArrival): 
 /** How an exchange arrived. */
 export type ExchangeArrival = Arrival & HttpExchange;
 
+const NOTHING: Bytes = new Uint8Array(0);
+
 /** The header is incomplete, or the store looks up its session: bytes are buffered. */
 class Arriving {
   bytes: Bytes = NOTHING;
@@ -75,8 +77,6 @@ class Claimed {
 }
 
 type Phase = Arriving | Found | Claimed;
-
-const NOTHING: Bytes = new Uint8Array(0);
 
 class Exchange {
   readonly #context: RelayContext;

@@ -180,9 +180,9 @@ export class SealedWebSocketRelay {
     this.#account.dispatched({ method: requested.method, headers, origin: domain.upstream.url });
     try {
       const upstream = openUpstream(domain.upstream.connection(requested.target), upgrade, settings, {
-        onOpen: (fields) => this.#guard(() => this.#accept(request, acceptor, upstream, fields)),
+        onOpen: (fields) => this.#relay(() => this.#accept(request, acceptor, upstream, fields)),
         onRefused: (status, fields, body) =>
-          this.#guard(() => this.#passRefusal(request, acceptor, { status, fields, body })),
+          this.#relay(() => this.#passRefusal(request, acceptor, { status, fields, body })),
         onFailed: (error) => this.#failUpstream(error),
       });
       this.#upstream = upstream;
@@ -269,6 +269,16 @@ export class SealedWebSocketRelay {
       step();
     } catch (error) {
       this.#refuse(error);
+    }
+  }
+
+  /** Takes a step of the upstream's response; a response that cannot be sealed is the upstream's failure. */
+  #relay(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      if (error instanceof InnerRefusal) this.#failUpstream(error);
+      else this.#refuse(error);
     }
   }
 

@@ -1,5 +1,5 @@
 // The signed client id (SPEC §3.5): id 16 ‖ expiry 8 ‖ HMAC-SHA256 32. It identifies a client across sessions in logs
-// and hooks; it grants nothing.
+// and hooks, and sealed cookies open for it alone; it grants nothing else.
 import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import { type Bytes, concatBytes } from '@mte-relay/protocol';
 import { CLIENT_ID_LIFETIME_MS } from '../limits/fixed.ts';

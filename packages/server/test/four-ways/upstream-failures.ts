@@ -54,6 +54,17 @@ export const UPSTREAM_FAILURE_ROWS: readonly Row[] = [
     expect(noted.counted('requests_total')).toEqual({ [`route="${way.route}",outcome="aborted"`]: 1 });
   }),
 
+  onEveryWay(
+    'an upstream responds with 300 fields: a sealed way fails with a warning, the others pass them',
+    async (way) => {
+      const fields = Array.from({ length: 300 }, (_, at) => [`x-field-${at}`, '1'] as const);
+      const { noted, seen } = await ask(way, { upstream: { fields } }, WITH_ID);
+      const warned = noted.lines.filter(({ level }) => level === 40);
+      const warning = expect.objectContaining({ code: 'upstream-failed', msg: 'upstream failed' });
+      expect([seen.status, warned]).toEqual(way.sealed ? [502, [warning]] : [way.accepted, []]);
+    },
+  ),
+
   onEveryWay('an upstream refuses: the client sees its status, fields and body', async (way) => {
     const { seen } = await refused(way);
     expect(seen).toMatchObject({ status: 403, text: 'the refusal', failure: undefined, complete: true });
