@@ -7,7 +7,7 @@
 //   6 forward           to the upstream, whole or as a stream (claimed-request.ts, upstream-call.ts)
 //   7 seal              the response, bound to this request (upstream-call.ts, outbound.ts)
 //   8 account           one line in the log (observe/account.ts)
-// A refusal before step 4 is bare and outer, afterwards sealed.
+// A refusal before step 4 is bare and outer. Afterwards it is sealed, except for faults of later bytes, store and relay.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   type Bytes,
@@ -63,7 +63,7 @@ class Found {
   }
 }
 
-/** The first chunk has opened and the number is claimed: from now on every response is sealed. */
+/** The first chunk has opened and the number is claimed: from now on a response can be sealed. */
 class Claimed {
   readonly opener: RequestOpener;
   readonly outbound: Outbound;

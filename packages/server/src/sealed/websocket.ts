@@ -70,7 +70,7 @@ export class SealedWebSocketRelay {
   readonly #account: Account;
   readonly #openingTimer: NodeJS.Timeout;
 
-  #claimed: Claimed | undefined; // from now on every response is sealed
+  #claimed: Claimed | undefined; // from now on a response can be sealed
   #upstream: WebSocket | undefined;
   #tunnel: WebSocketTunnel | undefined;
   #began = false; // the opening message has arrived
