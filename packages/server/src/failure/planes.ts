@@ -1,4 +1,4 @@
-// What the relay responds to errors (SPEC §8): refusals on the outer hop, which are bare and constant, and the
+// The relay's responses to errors (SPEC §8): refusals on the outer hop, which are bare and constant, and the
 // relay's own sealed responses, which state whether the upstream may have seen the request.
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import {

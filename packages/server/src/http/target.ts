@@ -7,7 +7,7 @@
  * segment ("//host"), backslash, fragment, escaped NUL or separator, or an invalid escape.
  */
 export function canonicalTarget(target: string): string | undefined {
-  if (target === '*') return undefined; // OPTIONS for a whole server (RFC 9110 §7.1): the relay forwards paths alone
+  if (!target.startsWith('/')) return undefined; // a URL, or the "*" of OPTIONS (RFC 9112 §3.2)
   const queryAt = target.indexOf('?');
   const rawPath = queryAt < 0 ? target : target.slice(0, queryAt);
   if (target.includes('#') || rawPath.startsWith('//') || rawPath.includes('\\')) return undefined;

@@ -44,7 +44,7 @@ export class Router {
     const path = url.split('?', 1)[0] as string;
     if (OWN_PATHS.has(path) || this.#publicFiles.has(path)) return true;
     if (req.headers['content-type'] === CONTENT_TYPE_MESSAGE) return true;
-    const target = url.startsWith('/') ? canonicalTarget(url) : undefined;
+    const target = canonicalTarget(url);
     const domain = this.#context.domains.byRequest(req, this.#context.trustedProxies);
     return target !== undefined && domain?.passThroughRoutes.has(pathOf(target)) === true;
   }
@@ -111,7 +111,7 @@ export class Router {
 
   #other(domain: Domain, req: IncomingMessage, res: ServerResponse, url: string): void {
     const { cors, passThroughRoutes } = domain;
-    const target = url.startsWith('/') ? canonicalTarget(url) : undefined;
+    const target = canonicalTarget(url);
     if (target === undefined) return this.#refuse(res, 'malformed');
     // A sealed message on its visible path, for an ingress that routes by path (SPEC §9.3).
     if (req.method === 'POST' && req.headers['content-type'] === CONTENT_TYPE_MESSAGE) {

@@ -121,8 +121,7 @@ export class Upgrades {
     const { req, socket } = pending;
     const domain = this.#domainOf(req);
     if (!domain) return this.#refuse(pending, 'domain-unknown');
-    const url = req.url as string;
-    const target = url.startsWith('/') ? canonicalTarget(url) : undefined;
+    const target = canonicalTarget(req.url as string);
     if (target === undefined) return this.#refuse(pending, 'malformed');
     if (!domain.passThroughRoutes.has(pathOf(target))) return this.#refuse(pending, 'not-found');
     const account = new Account(this.#context, requestIdOf(req), 'websocket', false);
