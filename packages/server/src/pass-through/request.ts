@@ -88,9 +88,9 @@ class PlainResponse implements Dispatcher.DispatchHandler {
       this.#res.setHeader(EXPOSED, [this.#res.getHeader(EXPOSED), exposed].flat().join(', '));
     }
     // Keeps several lines of one name; a field that an embedding program has set stands alone.
-    const set = new Set(this.#res.getHeaderNames());
+    const set = this.#res.getHeaderNames();
     for (const [name, value] of fieldsForClient(this.#domain, headers)) {
-      if (JOINED.has(name) || !set.has(name)) this.#res.appendHeader(name, value);
+      if (JOINED.has(name) || !set.includes(name)) this.#res.appendHeader(name, value);
     }
     this.#res.writeHead(status);
     this.#res.write(NOTHING);
