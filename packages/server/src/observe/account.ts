@@ -71,8 +71,9 @@ export class Account {
     this.#trace?.calling(call);
   }
 
-  /** The upstream's response has begun. */
-  upstreamResponded(): void {
+  /** The upstream's response has begun, with this status. */
+  upstreamResponded(status: number): void {
+    this.status = status;
     this.#upstreamMs = performance.now() - this.#dispatchedMs;
     this.#metrics.upstream.observeMs(this.#upstreamMs);
   }

@@ -81,8 +81,7 @@ class PlainResponse implements Dispatcher.DispatchHandler {
   onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
     if (status < 100) throw notAStatus(status);
     if (status < 200) return;
-    this.#account.upstreamResponded();
-    this.#account.status = status;
+    this.#account.upstreamResponded(status);
     const exposed = headers[EXPOSED];
     if (exposed !== undefined && this.#res.hasHeader(EXPOSED)) {
       this.#res.setHeader(EXPOSED, [this.#res.getHeader(EXPOSED), exposed].flat().join(', '));

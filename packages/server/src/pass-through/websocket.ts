@@ -134,8 +134,7 @@ class PassedWebSocket {
   }
 
   #onUpstreamResponse(status: number): void {
-    this.#account.upstreamResponded();
-    this.#account.status = status;
+    this.#account.upstreamResponded(status);
     this.#account.upstreamEnded();
   }
 

@@ -83,8 +83,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     if (!isFinalStatus(status)) throw notAStatus(status); // undici then aborts and reports this error
     this.#head = { status, headers: this.#request.fieldsForClient(status, downstreamFields(headers)) };
     const account = this.#account;
-    account.upstreamResponded();
-    account.status = status;
+    account.upstreamResponded(status);
     if (account.traces) account.step('response begun', { status });
     // A small response is complete within this turn. Any other must not wait: it may be an event stream.
     queueMicrotask(() => this.#streamOrFail());

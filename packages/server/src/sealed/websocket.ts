@@ -229,10 +229,8 @@ export class SealedWebSocketRelay {
   }
 
   #onUpstreamResponse(status: number): void {
-    const account = this.#account;
-    account.upstreamResponded();
-    account.status = status;
-    account.upstreamEnded();
+    this.#account.upstreamResponded(status);
+    this.#account.upstreamEnded();
   }
 
   #refuseWith(acceptor: WebSocketAcceptor, { head, body }: OwnResponse): void {
