@@ -12,7 +12,7 @@ import { ANY_HOST } from './config/load.ts';
 import type { DomainSettings, Settings } from './config/settings.ts';
 import { Cors } from './http/cors.ts';
 import type { TrustedProxies } from './http/forwarding.ts';
-import { RouteSet } from './http/target.ts';
+import { canonicalTarget, pathOf, RouteSet } from './http/target.ts';
 import { ClientIds } from './secrets/client-id.ts';
 import { CookieJacket } from './secrets/cookies.ts';
 import { pinOf, relayIdentities } from './secrets/identity.ts';
@@ -75,6 +75,12 @@ export class Domains {
     if (host === undefined) return undefined;
     const name = host.toLowerCase();
     return this.#byName.get(name) ?? this.#byName.get(name.replace(/:\d+$/, ''));
+  }
+
+  /** True for a request on a pass-through route of its domain. */
+  passThrough(req: IncomingMessage, proxies: TrustedProxies): boolean {
+    const target = canonicalTarget(req.url as string);
+    return target !== undefined && this.byRequest(req, proxies)?.passThroughRoutes.has(pathOf(target)) === true;
   }
 
   /** The domain that a session belongs to. */

@@ -16,7 +16,7 @@ export function canonicalTarget(target: string): string | undefined {
   return queryAt < 0 ? path : path + target.slice(queryAt);
 }
 
-/** The path of a canonical target, by which rules match. */
+/** The path of a target; rules match that of a canonical one. */
 export function pathOf(target: string): string {
   const queryAt = target.indexOf('?');
   return queryAt < 0 ? target : target.slice(0, queryAt);

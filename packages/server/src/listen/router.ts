@@ -41,41 +41,43 @@ export class Router {
   /** True for a request that the relay handles, if it shares a server with other handlers. */
   handles(req: IncomingMessage): boolean {
     const url = req.url as string;
-    const path = url.split('?', 1)[0] as string;
+    const path = pathOf(url);
     if (OWN_PATHS.has(path) || this.#publicFiles.has(path)) return true;
     if (req.headers['content-type'] === CONTENT_TYPE_MESSAGE) return true;
-    const target = canonicalTarget(url);
-    const domain = this.#context.domains.byRequest(req, this.#context.trustedProxies);
-    return target !== undefined && domain?.passThroughRoutes.has(pathOf(target)) === true;
+    return this.#context.domains.passThrough(req, this.#context.trustedProxies);
   }
 
   /** Handles one request of a node:http server. */
   route(req: IncomingMessage, res: ServerResponse): void {
     if (!this.#context.admission.allowsFields(req.rawHeaders)) return this.#refuse(res, 'headers-too-large');
     const url = req.url as string;
-    // First, and by the whole URL: nearly every request is an exchange.
-    if (url === PATH_EXCHANGE) return this.#exchange(req, res, undefined);
-    if (url === PATH_PAIR) return this.#pairing(req, res);
     const domain = this.#context.domains.byRequest(req, this.#context.trustedProxies);
+    if (domain) setOwnHeaders(domain, res);
+    // First, and by the whole URL: nearly every request is an exchange.
+    if (url === PATH_EXCHANGE) return this.#exchange(domain, req, res, undefined);
+    if (url === PATH_PAIR) return this.#pairing(domain, req, res);
     if (!domain) return this.#refuse(res, 'domain-unknown');
-    setOwnHeaders(domain, res);
-    const queryAt = url.indexOf('?');
-    const path = queryAt < 0 ? url : url.slice(0, queryAt);
+    const path = pathOf(url);
     if (path === PATH_DISCOVERY) return discover(this.#context, domain, req, res);
     if (path === PATH_WEBSOCKET) return requireUpgrade(this.#context, res);
-    if (path === PATH_ECHO) return echo(this.#context, domain, req, res, queryAt < 0 ? '' : url.slice(queryAt));
+    if (path === PATH_ECHO) return echo(this.#context, domain, req, res, url.slice(path.length));
     if (this.#publicFiles.has(path)) return this.#file(path, req, res);
     this.#other(domain, req, res, url);
   }
 
   /** @param visibleTarget canonical target of the POST; undefined for the exchange endpoint. */
-  #exchange(req: IncomingMessage, res: ServerResponse, visibleTarget: string | undefined): void {
-    const account = this.#admitPost(req, res, 'exchange');
+  #exchange(
+    domain: Domain | undefined,
+    req: IncomingMessage,
+    res: ServerResponse,
+    visibleTarget: string | undefined,
+  ): void {
+    const account = this.#admitPost(domain, req, res, 'exchange');
     if (account) relayExchange(this.#context, { req, res, account, visibleTarget });
   }
 
-  #pairing(req: IncomingMessage, res: ServerResponse): void {
-    const account = this.#admitPost(req, res, 'pairing');
+  #pairing(domain: Domain | undefined, req: IncomingMessage, res: ServerResponse): void {
+    const account = this.#admitPost(domain, req, res, 'pairing');
     if (!account) return;
     if (req.headers['content-type'] !== CONTENT_TYPE_PAIRING)
       return refuseOuter(account, res, 'media-type-unsupported');
@@ -87,10 +89,13 @@ export class Router {
   }
 
   /** Admits a POST from a listed origin within the limit; responds itself to any other request. */
-  #admitPost(req: IncomingMessage, res: ServerResponse, route: 'exchange' | 'pairing'): Account | undefined {
-    const { admission, domains, trustedProxies } = this.#context;
-    const domain = domains.byRequest(req, trustedProxies);
-    if (domain) setOwnHeaders(domain, res);
+  #admitPost(
+    domain: Domain | undefined,
+    req: IncomingMessage,
+    res: ServerResponse,
+    route: 'exchange' | 'pairing',
+  ): Account | undefined {
+    const { admission, domains } = this.#context;
     const cors = domains.corsOf(domain);
     if (req.method === 'OPTIONS') return void cors.preflight(req, res, 'POST');
     if (req.headers.origin !== undefined) cors.apply(req, res); // caches do not store responses to POST: no Vary needed
@@ -115,7 +120,7 @@ export class Router {
     if (target === undefined) return this.#refuse(res, 'malformed');
     // A sealed message on its visible path, for an ingress that routes by path (SPEC §9.3).
     if (req.method === 'POST' && req.headers['content-type'] === CONTENT_TYPE_MESSAGE) {
-      return this.#exchange(req, res, target);
+      return this.#exchange(domain, req, res, target);
     }
     const isPreflight = req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined;
     if (!passThroughRoutes.has(pathOf(target))) {

@@ -73,17 +73,10 @@ export class Upgrades {
     });
   }
 
-  /** Number of open WebSockets, sealed and passed through. */
-  get size(): number {
-    return this.#sealed.size + this.#passed.size;
-  }
-
   /** True for a handshake that the relay handles, if it shares a server with other handlers. */
   handles(req: IncomingMessage): boolean {
     if (req.url === PATH_WEBSOCKET) return true;
-    const target = canonicalTarget(req.url as string);
-    const domain = this.#domainOf(req);
-    return target !== undefined && domain?.passThroughRoutes.has(pathOf(target)) === true;
+    return this.#context.domains.passThrough(req, this.#context.trustedProxies);
   }
 
   /** Handles the `upgrade` event of a node:http server. */
