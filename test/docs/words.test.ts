@@ -13,6 +13,7 @@ const REPLACED: readonly RegExp[] = [
   /answer/i,
   /(?:\b[Bb]|B)ox(?:es)?(?![a-z])/,
   /\blooks? after\b/i,
+  /under ?way/i,
   /\bis none\b/i,
   /(?<!there )\bis no (?!longer\b)[a-z]/i,
 ];
@@ -61,6 +62,8 @@ test.each([
   'a box on the way',
   'const startBox = 1;',
   'the worker looks after the page',
+  'a request that is under way',
+  'const underWay = 1;',
   'a name that is none',
   'the value is no token',
 ])('finds the replaced word in "%s"', (line) => {
@@ -76,7 +79,7 @@ test.each(['There is no token', 'a session that is no longer known', 'a checkbox
 
 test('no file has a replaced word outside of the table that names it', () => {
   const table = TABLE_OF_WORDS.exec(textOf('CONTRIBUTING.md'))?.[0] ?? '';
-  expect(replacedWordsIn('CONTRIBUTING.md', table)).toHaveLength(4);
+  expect(replacedWordsIn('CONTRIBUTING.md', table)).toHaveLength(5);
   const files = checkedFiles();
   expect(files.length).toBeGreaterThan(400);
   const withoutTable = (text: string): string => text.replace(TABLE_OF_WORDS, (rows) => rows.replace(/.+/g, ''));

@@ -1,4 +1,4 @@
-// The far side becomes unreachable while a large POST is under way, and node ends the live connection with
+// The far side becomes unreachable while a large POST is in progress, and node ends the live connection with
 // the errors that connect gives too. Only those of connect mean that nothing was sent.
 import { printed, type RunningProcess } from '@mte-relay/testing/processes';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -41,7 +41,7 @@ const ran = (backend: RunningProcess, call: number): number =>
 
 describe.skipIf(refusal !== undefined)('a network of the test’s own (ip, root)', () => {
   test.each<Loss>(['EHOSTUNREACH', 'ENETUNREACH'])(
-    'the client’s way to the relay, %s: a POST under way runs once and may have run; one that cannot connect has not',
+    'the client’s way to the relay, %s: a POST in progress runs once and may have run; one that cannot connect has not',
     async (loss) => {
       const { network, backend, poster } = await setUp('far');
       say(poster, LARGE_BYTES);
@@ -63,7 +63,7 @@ describe.skipIf(refusal !== undefined)('a network of the test’s own (ip, root)
   );
 
   test.each<Loss>(['EHOSTUNREACH', 'ENETUNREACH'])(
-    'the relay’s way to the upstream, %s: a POST under way may have been seen; one that cannot connect has not',
+    'the relay’s way to the upstream, %s: a POST in progress may have been seen; one that cannot connect has not',
     async (loss) => {
       const { network, backend, relay, poster } = await setUp('near');
       say(poster, LARGE_BYTES);

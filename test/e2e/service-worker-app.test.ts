@@ -166,7 +166,7 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
     expect(await again).toBe('answer to ended-POST');
   });
 
-  test('two equal POSTs under way when the worker is ended: neither runs again', async () => {
+  test('two equal POSTs in progress when the worker is ended: neither runs again', async () => {
     const responses = [held(page, 'POST', 'twin'), held(page, 'POST', 'twin')];
     await expect.poll(() => app.ran.filter((id) => id === 'twin').length).toBe(2);
     await app.stopWorkers();

@@ -1,5 +1,5 @@
-// The service worker's notes of what was under way, in a real browser's database: whichever later worker a request comes back
-// to, it is refused there once, also when the worker in between was ended before it came back.
+// The service worker's notes of what was in progress, in a real browser's database: whichever later worker a request comes
+// back to, it is refused there once, also when the worker in between was ended before it came back.
 import { join } from 'node:path';
 import { serve } from '@mte-relay/testing/servers';
 import { endsWithTest } from '@mte-relay/testing/test-end';
@@ -13,7 +13,7 @@ const JOURNAL = join(import.meta.dirname, '../../packages/client/dist/service-wo
 
 declare const bundled: typeof import('../../packages/client/src/service-worker/journal.ts');
 
-describe.skipIf(!CHROMIUM)('notes of requests under way', () => {
+describe.skipIf(!CHROMIUM)('notes of requests in progress', () => {
   test('outlive a worker that is ended before all of them have come back', async () => {
     const { outputFiles } = await build({
       entryPoints: [JOURNAL],

@@ -149,7 +149,7 @@ test('a key that changes after ready is 502 pin-mismatch, and the egress goes on
   expect((await call(url, '/')).status).toBe(200);
 });
 
-test.each(['SIGTERM', 'SIGINT'] as const)('%s lets what is under way finish, and ends with 0', async (signal) => {
+test.each(['SIGTERM', 'SIGINT'] as const)('%s lets what is in progress finish, and ends with 0', async (signal) => {
   const relay = await testRelay();
   let finish: () => void = () => undefined;
   const hold = new Promise<void>((resolve) => {

@@ -188,7 +188,7 @@ describe('a relay that forgot its sessions', () => {
     expect(relay.count('/api/mte-pair')).toBe(2);
   });
 
-  test('a POST under way at its restart fails with may-have-run and ran once', async () => {
+  test('a POST in progress at its restart fails with may-have-run and ran once', async () => {
     const { relay, fetch } = await warmedUp();
     relay.intermediary = onFirst(1, async ({ forward }) => {
       await forward();

@@ -151,7 +151,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
       upgrades.close(settings.SHUTDOWN_TIMEOUT_MS);
       await closeHttpServer(server, settings.SHUTDOWN_TIMEOUT_MS);
       // Requests of another server, which the relay does not close.
-      while (context.admission.underWay > 0 && performance.now() < deadlineMs) await setTimeout(IN_PROGRESS_POLL_MS);
+      while (context.admission.inProgress > 0 && performance.now() < deadlineMs) await setTimeout(IN_PROGRESS_POLL_MS);
       context.health.listening = false;
       await Promise.all([...context.domains.all()].map(({ upstream }) => upstream.destroy()));
       await closeStore(context);

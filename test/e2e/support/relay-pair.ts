@@ -71,7 +71,7 @@ export interface Outcomes {
 /** Posts this many ids at once. `meanwhile` begins when a quarter has its responses; both are waited for. */
 export async function postAll(client: RelayClient, count: number, meanwhile: () => Promise<void>): Promise<Outcomes> {
   const outcomes: Outcomes = { responded: [], mayHaveRun: [], didNotRun: [], failures: [] };
-  const { promise: underWay, resolve: quarterResponded } = Promise.withResolvers<void>();
+  const { promise: inProgress, resolve: quarterResponded } = Promise.withResolvers<void>();
   const post = async (id: string): Promise<void> => {
     try {
       const response = await client.fetch(`/orders/${id}`, { method: 'POST', body: id });
@@ -87,7 +87,7 @@ export async function postAll(client: RelayClient, count: number, meanwhile: () 
     }
   };
   const posts = Promise.all(Array.from({ length: count }, (_, i) => post(`order-${i}`)));
-  await Promise.all([underWay.then(meanwhile), posts]);
+  await Promise.all([inProgress.then(meanwhile), posts]);
   return outcomes;
 }
 

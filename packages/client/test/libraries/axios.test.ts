@@ -31,7 +31,7 @@ test('gives an error status as its own error, and 204 without data', async () =>
   expect((await http.delete('/empty')).status).toBe(204);
 });
 
-test('aborts a call that is under way, and one that takes too long', async () => {
+test('aborts a call that is in progress, and one that takes too long', async () => {
   const { http } = await setUp();
   const controller = new AbortController();
   const call = http.get('/slow', { signal: controller.signal });

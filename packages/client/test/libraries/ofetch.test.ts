@@ -34,7 +34,7 @@ test('retries by its own rules', async () => {
   expect(seen).toHaveLength(2);
 });
 
-test('aborts a call that is under way, and one that takes too long', async () => {
+test('aborts a call that is in progress, and one that takes too long', async () => {
   const { http } = await setUp();
   const controller = new AbortController();
   const reason = new Error('the user left');

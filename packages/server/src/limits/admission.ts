@@ -27,7 +27,7 @@ export class Admission {
   }
 
   /** Everything in progress. */
-  get underWay(): number {
+  get inProgress(): number {
     return this.exchanges + this.pairings + this.passThroughs + this.webSockets;
   }
 
@@ -39,8 +39,8 @@ export class Admission {
 
   /** True if one more exchange may begin; pairings and pass-through requests count as exchanges. */
   hasRoomForExchange(): boolean {
-    const underWay = this.exchanges + this.pairings + this.passThroughs;
-    return underWay < this.#settings.EXCHANGES_MAX || this.#refuse('EXCHANGES_MAX');
+    const inProgress = this.exchanges + this.pairings + this.passThroughs;
+    return inProgress < this.#settings.EXCHANGES_MAX || this.#refuse('EXCHANGES_MAX');
   }
 
   /** True if one more WebSocket may open, sealed or passed through. */

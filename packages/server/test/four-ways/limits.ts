@@ -52,8 +52,8 @@ export const LIMIT_ROWS: readonly Row[] = [
     expect((await clientGone(way)).upstreamLeft).toBe(true);
   }),
 
-  onEveryWay('a client disconnects before the response: the relay no longer counts it as under way', async (way) => {
-    expect((await clientGone(way)).noted.underWay).toBe(0);
+  onEveryWay('a client disconnects before the response: the relay no longer counts it as in progress', async (way) => {
+    expect((await clientGone(way)).noted.inProgress).toBe(0);
   }),
 
   onEveryWay('a client disconnects before the response: the account is not complete', async (way) => {

@@ -71,7 +71,7 @@ test('exchanges, pairings and pass-through requests share EXCHANGES_MAX', async 
     environment: { EXCHANGES_MAX: '2', PASS_THROUGH_ROUTES: '/p' },
   });
   const client = await SealedClient.pair(staged.port);
-  const underWay = [client.fetch({}), send(staged.port, '/p', { method: 'GET' })];
+  const inProgress = [client.fetch({}), send(staged.port, '/p', { method: 'GET' })];
   await expect.poll(() => waiting.length).toBe(2);
   const refused = await send(staged.port, '/p', { method: 'GET' });
   expect(refused).toMatchObject({ status: 503, code: 'unavailable', headers: { 'retry-after': '2' } });
@@ -81,7 +81,7 @@ test('exchanges, pairings and pass-through requests share EXCHANGES_MAX', async 
   expect(series.get('mte_relay_in_flight{kind="exchange"}')).toBe(1);
   expect(series.get('mte_relay_in_flight{kind="pass_through"}')).toBe(1);
   for (const finish of waiting) finish();
-  await Promise.all(underWay);
+  await Promise.all(inProgress);
   await expect.poll(async () => (await relaySeries(staged)).get('mte_relay_in_flight{kind="exchange"}')).toBe(0);
   expect((await SealedClient.pair(staged.port)).parameters.window).toBeGreaterThan(0);
 });

@@ -46,7 +46,7 @@ test('a draining relay is not ready, still serves, and closes each connection wi
   expect(response.outer.headers.connection).toBe('close');
 });
 
-test('an exchange that was under way when draining began closes its connection too', async () => {
+test('an exchange that was in progress when draining began closes its connection too', async () => {
   let finish = (): void => {};
   const staged = await stage((_req, res) => {
     finish = () => res.end('ok');

@@ -7,7 +7,7 @@ import { endsWithTest } from '@mte-relay/testing/test-end';
 import { expect, test } from 'vitest';
 
 /** One exchange without a response of the upstream so far, and how to have it respond. */
-async function underWay(timeoutMs: string) {
+async function inProgress(timeoutMs: string) {
   const finish: (() => void)[] = [];
   const { upstreamUrl } = await stage((_req, res) => finish.push(() => res.end('done')));
   const relay = relayTo(upstreamUrl, { SHUTDOWN_TIMEOUT_MS: timeoutMs });
@@ -20,7 +20,7 @@ async function underWay(timeoutMs: string) {
 }
 
 test('close waits for the exchanges of another server', async () => {
-  const { relay, response, finish } = await underWay('60000');
+  const { relay, response, finish } = await inProgress('60000');
   const closed = relay.close();
   expect(
     await Promise.race([closed.then(() => 'closed'), new Promise((resolve) => setTimeout(resolve, 300, 'open'))]),
@@ -31,7 +31,7 @@ test('close waits for the exchanges of another server', async () => {
 });
 
 test('and breaks them off when SHUTDOWN_TIMEOUT_MS is over', async () => {
-  const { relay, response } = await underWay('200');
+  const { relay, response } = await inProgress('200');
   await relay.close();
   expect((await response).header('mte-relay-failure')).toBe('upstream-failed');
 });

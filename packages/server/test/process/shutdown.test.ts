@@ -13,7 +13,7 @@ test('SIGTERM: not ready at once, serving on for DRAIN_DELAY_MS, then no new con
   const finish: (() => void)[] = [];
   const relay = await relayBefore((_req, res) => finish.push(() => res.end('done')), { DRAIN_DELAY_MS: '3000' });
   const client = await SealedClient.pair(relay.port);
-  const underWay = client.fetch({});
+  const inProgress = client.fetch({});
   await expect.poll(() => finish.length).toBe(1);
   const beganMs = performance.now();
   relay.child.kill('SIGTERM');
@@ -23,9 +23,9 @@ test('SIGTERM: not ready at once, serving on for DRAIN_DELAY_MS, then no new con
   await expect.poll(() => finish.length).toBe(2);
   await expect.poll(() => accepts(relay.port), { timeout: 20_000 }).toBe(false);
   expect(performance.now() - beganMs).toBeGreaterThan(2_950);
-  expect(relay.child.exitCode).toBeNull(); // two exchanges are still under way
+  expect(relay.child.exitCode).toBeNull(); // two exchanges are still in progress
   for (const end of finish) end();
-  expect([(await underWay).text, (await late).text]).toEqual(['done', 'done']);
+  expect([(await inProgress).text, (await late).text]).toEqual(['done', 'done']);
   expect(await relay.exited).toEqual({ code: 0, signal: null });
 });
 

@@ -33,7 +33,7 @@ test('an upstream that does not respond in time is 504', async () => {
   expect(response.header('mte-relay-failure')).toBe('upstream-timeout');
 });
 
-test('a vanished host is unreachable to new connections alone: it may have seen a request under way', () => {
+test('a vanished host is unreachable to new connections alone: it may have seen a request in progress', () => {
   const error = (code: string, syscall: string): Error => Object.assign(new Error(code), { code, syscall });
   for (const code of ['EHOSTUNREACH', 'ENETUNREACH']) {
     const refused = error(code, 'connect');

@@ -27,8 +27,8 @@ export interface Noted {
   readonly lines: readonly LogLine[];
   /** The lines that are a request's account. */
   readonly accounts: readonly LogLine[];
-  /** Requests and WebSockets under way. */
-  readonly underWay: number;
+  /** Requests and WebSockets in progress. */
+  readonly inProgress: number;
   /** How much each series of a family has grown by, by its labels; those that have not are left out. */
   counted(family: string): Record<string, number>;
 }
@@ -39,7 +39,7 @@ export interface FourWaysStage {
   readonly session: string | undefined;
   readonly arrived: readonly Arrived[];
   request(asked?: Partial<Asked>): Promise<Seen>;
-  /** Has one more request under way, until the test ends. @returns disconnects its client. */
+  /** Has one more request in progress, until the test ends. @returns disconnects its client. */
   hold(): Promise<() => void>;
   /** Waits, within bounds, until each request that has ended has its account. */
   noted(): Promise<Noted>;
@@ -83,7 +83,7 @@ export async function fourWaysStage(route: Route, options: FourWaysOptions = {})
       void (route.hold?.(port, asked) ?? route.request(port, client, asked));
       held += 1;
       const isHeld = async (): Promise<boolean> =>
-        (await observer.underWay()) === held && (route.hold !== undefined || arrived.length === held);
+        (await observer.inProgress()) === held && (route.hold !== undefined || arrived.length === held);
       await expect.poll(isHeld, { interval: 3 }).toBe(true);
       return () => {
         held -= 1;
@@ -99,7 +99,7 @@ const ASKED: Omit<Asked, 'signal'> = { path: '/pub/x', fields: [], outer: {}, pa
 
 type Series = ReadonlyMap<string, number>;
 
-/** The log and the metrics of a relay, from a time on at which nothing was under way. */
+/** The log and the metrics of a relay, from a time on at which nothing was in progress. */
 class Observer {
   readonly #staged: Stage;
   readonly #sink: LogSink;
@@ -114,30 +114,30 @@ class Observer {
     const observer = new Observer(staged, sink);
     const isQuiet = async (): Promise<boolean> => {
       observer.#before = await relaySeries(staged);
-      return underWayIn(observer.#before) === 0;
+      return inProgressIn(observer.#before) === 0;
     };
     await expect.poll(isQuiet, { interval: 3 }).toBe(true);
     sink.lines.length = 0;
     return observer;
   }
 
-  async underWay(): Promise<number> {
-    return underWayIn(await relaySeries(this.#staged));
+  async inProgress(): Promise<number> {
+    return inProgressIn(await relaySeries(this.#staged));
   }
 
-  /** An account comes a moment behind the response. @param accounts that are due. @param held requests under way. */
+  /** An account comes a moment behind the response. @param accounts that are due. @param held requests in progress. */
   async noted(accounts: number, held: number): Promise<Noted> {
     let after: Series = new Map();
     await withinTurns(async () => {
       const isLogged = this.#lines().filter(isAccount).length >= accounts;
       after = await relaySeries(this.#staged); // behind the log: a request is counted when it is logged
-      return isLogged && underWayIn(after) === held;
+      return isLogged && inProgressIn(after) === held;
     });
     const lines = this.#lines();
     return {
       lines,
       accounts: lines.filter(isAccount),
-      underWay: underWayIn(after),
+      inProgress: inProgressIn(after),
       counted: (family) => this.#grownIn(family, after),
     };
   }
@@ -154,7 +154,7 @@ class Observer {
   }
 }
 
-function underWayIn(series: Series): number {
+function inProgressIn(series: Series): number {
   const kinds = [...series].filter(([name]) => name.startsWith('mte_relay_in_flight'));
   return kinds.reduce((sum, [, value]) => sum + value, 0);
 }

@@ -27,7 +27,7 @@ export interface Route {
   readonly accepted: 200 | 101;
   /** The counter of what became of a request, and its labels. */
   readonly outcomes: { readonly family: string; readonly accepted: string; readonly refused: string };
-  /** The setting that bounds how many are under way. */
+  /** The setting that bounds how many are in progress. */
   readonly limit: string;
   /** CORS fields of the response to a page of a listed origin. */
   readonly corsFields: Readonly<Record<string, unknown>>;
@@ -35,7 +35,7 @@ export interface Route {
   outerOf(seen: Seen): number | undefined;
   /** @param client paired, where the way is sealed. */
   request(port: number, client: SealedClient | undefined, asked: Asked): Promise<Seen>;
-  /** Asks for something that stays under way until `asked.signal` aborts; default {@link Route.request}. */
+  /** Asks for something that stays in progress until `asked.signal` aborts; default {@link Route.request}. */
   hold?(port: number, asked: Asked): Promise<void>;
 }
 
