@@ -52,6 +52,7 @@ export interface ParametersJson {
   storeEpochMs: number;
   storeAgeMs: number;
   clientId: string;
+  cookiesFromScript: string[];
 }
 
 /** A refused input: `input` as it is, or the base's bytes after each of the mutations. */

@@ -25,6 +25,7 @@ const parameters: SessionParameters = {
   storeEpochMs: 1,
   storeAgeMs: 1,
   clientId: random(64),
+  cookiesFromScript: [],
 };
 
 function accept(message: Uint8Array<ArrayBuffer>): ReturnType<typeof acceptPairing> {

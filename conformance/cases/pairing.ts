@@ -98,8 +98,9 @@ export function pairingCases(): PairingCase[] {
       storeEpochMs: 1_795_000_000_000,
       storeAgeMs: 86_400_000,
       clientId: hex(clientId(SECRETS[0] as string, seeded('client id 0', 16), CLIENT_ID_EXPIRY_UNIX_MS)),
+      cookiesFromScript: [],
     }),
-    pairingCase('outer cookies, port, extreme numbers', '[2001:db8::1]:8443', 1, {
+    pairingCase('cookie records over https, cookies from script, port, extreme numbers', '[2001:db8::1]:8443', 3, {
       sid: hex(seeded('sid 2', 16)),
       lifetimeMs: 4_294_967_295,
       idleMs: 0,
@@ -109,6 +110,7 @@ export function pairingCases(): PairingCase[] {
       storeEpochMs: 0,
       storeAgeMs: 0,
       clientId: '',
+      cookiesFromScript: ['theme', 'lang'],
     }),
   ];
 }

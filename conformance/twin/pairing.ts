@@ -15,6 +15,7 @@ export interface Parameters {
   storeEpochMs: number;
   storeAgeMs: number;
   clientId: Bytes;
+  cookiesFromScript: string[];
 }
 
 export interface Secrets {
@@ -180,6 +181,8 @@ export function encodeParameters(parameters: Parameters): Bytes {
     uint(8, parameters.storeAgeMs),
     uint(1, parameters.clientId.length),
     parameters.clientId,
+    uint(2, parameters.cookiesFromScript.join(',').length),
+    text(parameters.cookiesFromScript.join(',')),
   );
 }
 
@@ -195,5 +198,8 @@ function decodeParameters(bytes: Bytes): Parameters {
     storeEpochMs: cursor.uint(8),
     storeAgeMs: cursor.uint(8),
     clientId: cursor.take(cursor.uint(1)),
+    cookiesFromScript: textOf(cursor.take(cursor.uint(2)))
+      .split(',')
+      .filter((name) => name !== ''),
   };
 }

@@ -1,6 +1,6 @@
 // The state that all parts of a client share: one relay's sessions, transport, events, and whether the client is open.
 // fetch, forward, WebSocket and EventSource each build on it, so an app loads only those that it uses.
-import { PIN, ProtocolError } from '@mte-relay/protocol';
+import { FLAG_COOKIE_RECORDS, PIN, ProtocolError } from '@mte-relay/protocol';
 import { platform } from '#platform';
 import { URL } from '#url';
 import { RelayClientError } from './api/errors.ts';
@@ -9,7 +9,8 @@ import type { RelayClientBase, RelayClientOptions, SessionEvent } from './api/ty
 import { Transport } from './outer/transport.ts';
 import type { Platform } from './platform/platform.ts';
 import type { SendContext } from './send/retry.ts';
-import { ClientIdentity, refusesIdentity } from './session/identity.ts';
+import { Cookies } from './session/cookies.ts';
+import { ClientIdentity } from './session/identity.ts';
 import { Pairer } from './session/pairing.ts';
 import { type Session, Sessions } from './session/session.ts';
 
@@ -44,11 +45,17 @@ export function openCore(url: string | URL, options: RelayClientOptions): Client
   const closing = new AbortController();
   const pairer = new Pairer(origin, platform, transport, suite, { pins, timeoutMs, closing: closing.signal });
   const events = new Emitter();
-  const identity = new ClientIdentity(origin.origin, platform);
+  // Without pins nothing is stored: an intermediary that poses as the relay must not leave anything behind.
+  const keeper = pins.length > 0 ? platform.keeper : undefined;
+  const identity = new ClientIdentity(origin.origin, pins, keeper);
+  const cookies =
+    (platform.pairingFlags & FLAG_COOKIE_RECORDS) === 0
+      ? undefined
+      : new Cookies(origin, keeper, platform.scriptCookies);
   const sessions = new Sessions(
-    () => pairer.pair(),
+    () => platform.alone?.(`pair ${origin.origin}`, () => pairer.pair()) ?? pairer.pair(),
     async (session, background) => {
-      await identity.adopt(session.parameters.clientId);
+      await identity.adopt(session);
       events.emit(background ? 'rekey' : 'pair', sessionEvent(session));
       checkOpen(); // a client that has closed meanwhile must not keep the session
     },
@@ -60,9 +67,16 @@ export function openCore(url: string | URL, options: RelayClientOptions): Client
     transport,
     platform,
     sessions,
-    fieldsFor: (session) => identity.fieldsIn(session.parameters.clientId),
-    onResponse(session, { headers }) {
-      if (refusesIdentity(headers)) identity.replace(session.parameters.clientId);
+    async ownFields(session, { hasCredentials, sameSite, keepalive }) {
+      const fields = identity.fieldsIn(session);
+      if (!cookies || !hasCredentials) return { fields, records: [] };
+      const namesFromScript = session.parameters.cookiesFromScript;
+      const sent = await cookies.send({ sameSite, keepalive, namesFromScript });
+      return { fields: [...fields, ...sent.fields], records: sent.records };
+    },
+    async onResponse(session, { headers }, { records }) {
+      if (await identity.take(session, headers)) await cookies?.clear();
+      await cookies?.take(headers, records);
     },
     onResend: ({ head }, reason) =>
       events.emit('resend', { method: head.method, url: origin.origin + head.path, reason }),

@@ -1,9 +1,18 @@
-// Browser storage that is missing, or never responds: the client keeps no identities, and does not wait for ever.
+// Browser storage that is missing, or never responds: the client keeps identity and cookies in memory, and does not wait
+// for ever.
+import type { SessionParameters } from '@mte-relay/protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Session } from '../src/session/session.ts';
 
 type Opening = Partial<Record<'onsuccess' | 'onerror' | 'onblocked', () => void>> & { result?: unknown };
 
 const RELAY = 'https://relay.example';
+const PIN = 'sha256-pin';
+
+function sessionOf(token: string): Session {
+  const clientId = new Uint8Array(Buffer.from(token, 'base64url'));
+  return { parameters: { clientId } as Partial<SessionParameters>, pin: PIN } as Session;
+}
 
 describe('the identity of a browser’s client', () => {
   let openings: Opening[];
@@ -12,8 +21,14 @@ describe('the identity of a browser’s client', () => {
   beforeEach(async () => {
     openings = [];
     vi.resetModules(); // the database is opened once per page
-    const { platform } = await import('../src/platform/browser.ts');
-    keep = (token) => platform.keepClientId(RELAY, token, undefined);
+    const { keeper } = await import('../src/platform/keeper.ts');
+    const { ClientIdentity } = await import('../src/session/identity.ts');
+    keep = async (token) => {
+      const identity = new ClientIdentity(RELAY, [PIN], keeper);
+      await identity.adopt(sessionOf(token));
+      const [, kept = token] = identity.fieldsIn(sessionOf(token))[0] ?? [];
+      return kept;
+    };
     vi.stubGlobal('indexedDB', {
       open() {
         const opening: Opening = {};
@@ -26,29 +41,29 @@ describe('the identity of a browser’s client', () => {
   afterEach(() => vi.unstubAllGlobals());
 
   test('is its own when the database does not open, and shared again when it does', async () => {
-    expect(await keep('own')).toBe('own');
-    const database = databaseOf(() => ({ result: 'of an earlier page' }));
+    expect(await keep('own-')).toBe('own-');
+    const database = databaseOf(() => ({ result: { token: 'of-an-earlier-page', pin: PIN } }));
     Object.assign(openings[0] as Opening, { result: database }).onsuccess?.();
-    expect(await keep('own')).toBe('of an earlier page');
+    expect(await keep('own-')).toBe('of-an-earlier-page');
     expect(openings).toHaveLength(1);
     expect(database.begun, 'the attempt that timed out does not run afterwards').toBe(1);
   });
 
   test('is its own when a transaction is never committed', async () => {
-    const kept = keep('own');
+    const kept = keep('own-');
     await vi.waitUntil(() => openings.length > 0);
     Object.assign(openings[0] as Opening, { result: databaseOf(() => undefined) }).onsuccess?.();
-    expect(await kept).toBe('own');
+    expect(await kept).toBe('own-');
   });
 
   test('is its own where there is no storage', async () => {
     vi.stubGlobal('indexedDB', undefined);
-    expect(await keep('own')).toBe('own');
+    expect(await keep('own-')).toBe('own-');
   });
 });
 
 /** @param result of each `get`; undefined never fires. */
-function databaseOf(result: () => { result: string } | undefined): { begun: number } {
+function databaseOf(result: () => { result: object } | undefined): { begun: number } {
   return {
     begun: 0,
     transaction() {
@@ -56,7 +71,7 @@ function databaseOf(result: () => { result: string } | undefined): { begun: numb
       const transaction: { oncomplete?: () => void; objectStore(): unknown } = {
         objectStore: () => ({
           get() {
-            const request: { result?: string; onsuccess?: () => void } = {};
+            const request: { result?: object; onsuccess?: () => void } = {};
             queueMicrotask(() => {
               const given = result();
               if (!given) return;

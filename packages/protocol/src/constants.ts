@@ -28,8 +28,10 @@ export const MESSAGE_TYPE_CANCEL = 2;
 /** Opens a sealed WebSocket (SPEC §13). */
 export const MESSAGE_TYPE_WEBSOCKET = 3;
 
-/** The pairing flag of clients that send cookies on the outer hop (SPEC §3.3). */
-export const FLAG_OUTER_COOKIES = 1;
+/** The pairing flag of clients that keep cookie records, beside a jar key on the outer hop (SPEC §3.3, §9.4). */
+export const FLAG_COOKIE_RECORDS = 1;
+/** The pairing flag of clients that address the relay by https (SPEC §3.3). */
+export const FLAG_HTTPS = 2;
 
 /** Largest plaintext of one chunk; every receiver accepts this much (SPEC §5.3). */
 export const CHUNK_PLAINTEXT_MAX_BYTES = 65_536;
@@ -57,6 +59,26 @@ export const PATH_WEBSOCKET = '/api/mte-ws';
 export const WEBSOCKET_SUBPROTOCOL = 'mte-relay.1';
 /** Inner request field that names a client across sessions (SPEC §3.5); base64url of the token. */
 export const CLIENT_ID_FIELD = 'mte-relay-client-id';
+/** Inner request field of a browser's cookie records (SPEC §9.4). */
+export const COOKIES_FIELD = 'mte-relay-cookies';
+/** Inner request field of cookies that script has set (SPEC §9.4). */
+export const SCRIPT_COOKIES_FIELD = 'mte-relay-script-cookies';
+/** Inner response field of changes to a browser's cookie records (SPEC §9.4). */
+export const SET_COOKIES_FIELD = 'mte-relay-set-cookies';
+/** Inner response field of one cookie that script may read (SPEC §9.4). */
+export const SCRIPT_COOKIE_FIELD = 'mte-relay-script-cookie';
+/** The inner fields between client and relay, which neither app nor upstream sees. */
+export const OWN_FIELDS: ReadonlySet<string> = new Set([
+  CLIENT_ID_FIELD,
+  COOKIES_FIELD,
+  SCRIPT_COOKIES_FIELD,
+  SET_COOKIES_FIELD,
+  SCRIPT_COOKIE_FIELD,
+]);
+/** Most cookie records of one request; browsers keep as many cookies of a site (SPEC §9.4). */
+export const COOKIE_RECORDS_MAX = 180;
+/** Most characters of the records of one request, with the spaces between them (SPEC §9.4). */
+export const COOKIE_RECORDS_MAX_CHARACTERS = 32_768;
 
 // Implementation limits.
 

@@ -47,6 +47,8 @@ export interface SessionParameters {
   readonly storeAgeMs: number;
   /** The client's signed identity, opaque to the client (SPEC §3.5). It is always sent sealed. */
   readonly clientId: Bytes;
+  /** Names of cookies that script sets and the upstream expects (SPEC §9.4). */
+  readonly cookiesFromScript: readonly string[];
 }
 
 /** The relay's static key pair and its key id. */
@@ -82,7 +84,7 @@ export interface PairingAttempt {
 /**
  * Client: starts a pairing with the relay that has this public key.
  * @param options.authority host and optional port that the client addresses, as in the relay's URL.
- * @param options.flags feature flags, 32 bits ({@link FLAG_OUTER_COOKIES}); bound by the handshake.
+ * @param options.flags feature flags, 32 bits ({@link FLAG_COOKIE_RECORDS}); bound by the handshake.
  */
 export async function startPairing(
   suite: Suite,
@@ -233,13 +235,17 @@ function decodeAuthority(bytes: Bytes): string {
 
 const PARAMETERS_BYTES = SESSION_ID_BYTES + 4 + 4 + 8 + 2 + 8 + 8 + 8 + 1;
 
-/** sid 16 ‖ lifetime 4 ‖ idle 4 ‖ message limit 8 ‖ window 2 ‖ body 8 ‖ epoch 8 ‖ age 8 ‖ client id length 1 ‖ client id */
+/**
+ * sid 16 ‖ lifetime 4 ‖ idle 4 ‖ message limit 8 ‖ window 2 ‖ body 8 ‖ epoch 8 ‖ age 8 ‖ client id length 1 ‖ client id ‖
+ * cookies from script length 2 ‖ cookies from script
+ */
 function encodeParameters(parameters: SessionParameters): Bytes {
   const { sid, clientId } = parameters;
   if (sid.length !== SESSION_ID_BYTES) {
     throw new ProtocolError('misuse', `sid expected ${SESSION_ID_BYTES} bytes, got ${sid.length}`);
   }
-  const bytes = new Uint8Array(PARAMETERS_BYTES + clientId.length);
+  const names = asciiBytes(parameters.cookiesFromScript.join(','));
+  const bytes = new Uint8Array(PARAMETERS_BYTES + clientId.length + 2 + names.length);
   bytes.set(sid, 0);
   let at = SESSION_ID_BYTES;
   for (const [size, value] of [
@@ -256,6 +262,9 @@ function encodeParameters(parameters: SessionParameters): Bytes {
     at += size;
   }
   bytes.set(clientId, at);
+  at += clientId.length;
+  writeUint(bytes, at, 2, names.length);
+  bytes.set(names, at + 2);
   return bytes;
 }
 
@@ -272,5 +281,11 @@ function decodeParameters(bytes: Bytes): SessionParameters {
     storeEpochMs: reader.uint(8),
     storeAgeMs: reader.uint(8),
     clientId: reader.take(reader.uint(1)),
+    cookiesFromScript: decodeNames(reader.take(reader.uint(2))),
   };
+}
+
+/** Names joined by commas, which the name of a cookie does not contain. */
+function decodeNames(bytes: Bytes): string[] {
+  return bytes.length === 0 ? [] : String.fromCharCode(...bytes).split(',');
 }

@@ -1,7 +1,7 @@
 // The pairing when nobody interferes, and what its objects do not let their owner do.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { AUTHORITY_MAX_BYTES, FLAG_OUTER_COOKIES, KEM_CIPHERTEXT_BYTES } from '../src/constants.ts';
+import { AUTHORITY_MAX_BYTES, FLAG_COOKIE_RECORDS, KEM_CIPHERTEXT_BYTES } from '../src/constants.ts';
 import { deriveSessionSecrets } from '../src/key-schedule.ts';
 import { acceptPairing, parsePairingRequest, type SessionParameters, startPairing } from '../src/pairing.ts';
 import { patternBytes, toHex } from './support/bytes.ts';
@@ -37,10 +37,10 @@ describe('a pairing', () => {
 
   test('the relay learns authority, flags and key id before it opens anything', async () => {
     const authority = 'a'.repeat(AUTHORITY_MAX_BYTES);
-    const { message } = await startPairing(node, publicKey, { authority, flags: FLAG_OUTER_COOKIES });
+    const { message } = await startPairing(node, publicKey, { authority, flags: FLAG_COOKIE_RECORDS });
     const request = parsePairingRequest(message);
     expect(request.authority).toBe(authority);
-    expect(request.flags).toBe(FLAG_OUTER_COOKIES);
+    expect(request.flags).toBe(FLAG_COOKIE_RECORDS);
     expect(toHex(request.keyId)).toBe(toHex(identity.keyId));
     const withoutFlags = parsePairingRequest((await startPairing(node, publicKey, { authority: AUTHORITY })).message);
     expect(withoutFlags.flags).toBe(0);
@@ -67,6 +67,7 @@ describe('a pairing', () => {
       storeEpochMs: big,
       storeAgeMs: big,
       clientId: fc.uint8Array({ maxLength: 255 }).map((bytes) => new Uint8Array(bytes)),
+      cookiesFromScript: fc.array(fc.stringMatching(/^[!#-+\--~]{1,20}$/), { maxLength: 32 }),
     });
     await fc.assert(
       fc.asyncProperty(parameters, async (given) => {

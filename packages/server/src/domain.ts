@@ -14,7 +14,7 @@ import { Cors } from './http/cors.ts';
 import type { TrustedProxies } from './http/forwarding.ts';
 import { canonicalTarget, pathOf, RouteSet } from './http/target.ts';
 import { ClientIds } from './secrets/client-id.ts';
-import { CookieJacket } from './secrets/cookies.ts';
+import { CookieRecords } from './secrets/cookie-records.ts';
 import { pinOf, relayIdentities } from './secrets/identity.ts';
 import { Upstream } from './upstream/pool.ts';
 
@@ -31,7 +31,9 @@ export interface Domain {
   readonly pins: readonly [string, ...string[]];
   readonly clientIds: ClientIds;
   readonly upstream: Upstream;
-  readonly cookies: CookieJacket;
+  readonly cookies: CookieRecords;
+  /** Names of outer cookies that were not forwarded, each logged once. */
+  readonly droppedCookies: Set<string>;
   readonly cors: Cors;
   readonly passThroughRoutes: RouteSet;
   /** Undefined if every path is allowed. */
@@ -109,7 +111,8 @@ function createDomain(suite: SyncSuite, name: string, own: DomainSettings, setti
     pins: identities.map(pinOf) as [string, ...string[]],
     clientIds: new ClientIds(own.CLIENT_ID_SECRET),
     upstream: new Upstream(own, settings),
-    cookies: new CookieJacket(suite, own.CLIENT_ID_SECRET, own.COOKIE_SEALING),
+    cookies: new CookieRecords(suite, own.CLIENT_ID_SECRET),
+    droppedCookies: new Set(),
     cors: new Cors(own.CORS_ORIGINS, own.CORS_METHODS),
     passThroughRoutes: new RouteSet(own.PASS_THROUGH_ROUTES),
     sealedRoutes: own.MTE_ROUTES && new RouteSet(own.MTE_ROUTES),

@@ -150,6 +150,7 @@ export class MiniRelay {
       storeEpochMs: this.#epochMs,
       storeAgeMs: Date.now() - this.#epochMs,
       clientId: asciiBytes(`client-${this.#pairings}`),
+      cookiesFromScript: [],
       ...this.parameters,
     };
     try {

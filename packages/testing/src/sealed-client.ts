@@ -145,11 +145,18 @@ export class SealedClient {
   readonly port: number;
   readonly keys: SessionKeys;
   readonly parameters: SessionParameters;
+  /** Of the outer response to the pairing. */
+  readonly pairingHeaders: OuterResponse['headers'];
   nextN = 0;
 
   /** @param pairing what an attempt to pair has given */
-  constructor(port: number, { parameters, secrets }: Awaited<ReturnType<PairingAttempt['finish']>>) {
+  constructor(
+    port: number,
+    { parameters, secrets }: Awaited<ReturnType<PairingAttempt['finish']>>,
+    pairingHeaders: OuterResponse['headers'] = {},
+  ) {
     this.port = port;
+    this.pairingHeaders = pairingHeaders;
     this.parameters = parameters;
     this.keys = {
       sid: parameters.sid,
@@ -163,7 +170,7 @@ export class SealedClient {
     const attempt = await beginPairing(port, options);
     const response = await postPairing(port, attempt.message, options.headers);
     if (response.status !== 200) throw new Error(`pairing refused: ${response.status} ${response.code}`);
-    return new SealedClient(port, await attempt.finish(response.body));
+    return new SealedClient(port, await attempt.finish(response.body), response.headers);
   }
 
   /** A sealed message of one chunk, and the exchange that opens its response. */

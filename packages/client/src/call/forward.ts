@@ -1,6 +1,6 @@
 // One request for a proxy. URL, field lines, content codings and bodies of GET pass unchanged, where fetch would change
 // them. From the arguments to the inner request, and from the response to its parts.
-import { type Bytes, CLIENT_ID_FIELD, FIELD_COUNT_MAX, type Fields } from '@mte-relay/protocol';
+import { type Bytes, FIELD_COUNT_MAX, type Fields, OWN_FIELDS } from '@mte-relay/protocol';
 import { RelayClientError } from '../api/errors.ts';
 import type { ForwardRequest, ForwardResponse, RelayForwarder } from '../api/types.ts';
 import type { ClientCore } from '../core.ts';
@@ -36,6 +36,8 @@ function takeForward(relayOrigin: URL, request: ForwardRequest): InnerRequest {
     trailers: trailers && (() => fieldsOf(trailers())),
     onUploadProgress: undefined,
     credentials: undefined,
+    hasCredentials: true,
+    sameSite: 'strict',
     keepalive: false,
     priority: undefined,
   };
@@ -46,7 +48,7 @@ function fieldsOf(given: Fields): Fields {
   for (const [name, value] of given) {
     if (beyondLatin1(name) || beyondLatin1(value)) throw misuse(`field "${name}" carries one byte per character`);
     const lower = name.toLowerCase();
-    if (lower !== CLIENT_ID_FIELD) fields.push([lower, value]);
+    if (!OWN_FIELDS.has(lower)) fields.push([lower, value]);
   }
   return fields;
 }

@@ -1,6 +1,6 @@
 // From fetch's arguments to the inner request. The platform's Request, or a stricter one, checks methods, fields, used
 // bodies, and streams without `duplex`.
-import { CLIENT_ID_FIELD, type Fields, type RequestHead } from '@mte-relay/protocol';
+import { type Fields, OWN_FIELDS, type RequestHead } from '@mte-relay/protocol';
 import { URL } from '#url';
 import { orAborted } from '../abort.ts';
 import { notRelayed, RelayClientError } from '../api/errors.ts';
@@ -23,7 +23,7 @@ const NOT_FORWARDED = new Set([
   'trailer',
   'transfer-encoding',
   'upgrade',
-  CLIENT_ID_FIELD,
+  ...OWN_FIELDS,
 ]);
 
 /** The parts of a call. */
@@ -61,10 +61,12 @@ export async function takeCall(
   return {
     url,
     request: {
-      head: headOf(platform, request, url, body),
+      head: headOf(platform, request, url, body, sameOrigin),
       body,
       onUploadProgress: init?.onUploadProgress,
       credentials: request.credentials,
+      hasCredentials: request.credentials === 'include' || (request.credentials === 'same-origin' && sameOrigin),
+      sameSite: 'strict',
       keepalive: request.keepalive,
       priority: init?.priority,
     },
@@ -106,14 +108,21 @@ function refuseOptions(request: Request, init: RelayRequestInit | undefined, sam
     throw new TypeError("mode is 'same-origin', but the relay's origin differs");
 }
 
-function headOf(platform: Platform, request: Request, url: URL, body: RequestBody | undefined): RequestHead {
+function headOf(
+  platform: Platform,
+  request: Request,
+  url: URL,
+  body: RequestBody | undefined,
+  sameOrigin: boolean,
+): RequestHead {
   const { method } = request;
+  const withOrigin = !sameOrigin || (method !== 'GET' && method !== 'HEAD');
   return {
     method,
     scheme: url.protocol.slice(0, -1),
     authority: url.host,
     path: targetOf(url),
-    headers: fieldsOf(request, body, platform.defaultFields(method !== 'GET' && method !== 'HEAD')),
+    headers: fieldsOf(request, body, platform.defaultFields(withOrigin)),
   };
 }
 

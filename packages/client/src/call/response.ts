@@ -1,6 +1,6 @@
 // From an authenticated inner response to the platform's Response: status, fields, a streaming body that errors unless
 // it is complete, and the properties that a constructed Response lacks.
-import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
+import { type Fields, OWN_FIELDS } from '@mte-relay/protocol';
 import { fieldOf, NULL_BODY_STATUSES, progressOf, type ResponseFacts } from '../platform/response-parts.ts';
 import type { InnerResponse } from '../send/exchange.ts';
 
@@ -19,7 +19,7 @@ export async function toResponse(inner: InnerResponse, facts: ResponseFacts): Pr
   if (facts.method === 'HEAD' || NULL_BODY_STATUSES.has(status)) await drain(inner);
   else body = contentStream(inner, watched, progressOf(headers, facts), codingIn(headers));
   const response = new Response(body, { status });
-  for (const [name, value] of headers) if (name !== CLIENT_ID_FIELD) response.headers.append(name, value);
+  for (const [name, value] of headers) if (!OWN_FIELDS.has(name)) response.headers.append(name, value);
   return withFacts(response, facts, watched);
 }
 

@@ -1,16 +1,17 @@
-// Browsers: crypto by WebCrypto and noble, cookies on the outer hop, upload progress by XMLHttpRequest.
-import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
+// Browsers: crypto by WebCrypto and noble, cookies as records, upload progress by XMLHttpRequest.
+import { FLAG_COOKIE_RECORDS } from '@mte-relay/protocol';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
 import type { OuterPost } from '../outer/hop.ts';
-import { transact } from './database.ts';
+import { keeper } from './keeper.ts';
 import type { Platform } from './platform.ts';
 import { NULL_BODY_STATUSES } from './response-parts.ts';
+import { scriptCookies } from './script-cookies.ts';
 import { streamlessRequest } from './strict-request.ts';
 import { blobOf } from './uploads/blob.ts';
 
 export const platform: Platform = {
   makeSuite: webcryptoSuite,
-  pairingFlags: FLAG_OUTER_COOKIES,
+  pairingFlags: FLAG_COOKIE_RECORDS,
   uploads: { gather: blobOf }, // Chromium streams request bodies over HTTP/2 only, other browsers never
   baseUrl: () => globalThis.document?.baseURI ?? globalThis.location.href,
   defaultFields(withOrigin) {
@@ -19,27 +20,29 @@ export const platform: Platform = {
     if (withOrigin) fields.push(['origin', globalThis.location.origin]);
     return fields;
   },
-  async keepClientId(relayOrigin, token, refused) {
-    let kept = token;
-    try {
-      // In one transaction, so that all pages and the service worker share the first one's identity.
-      await transact('identities', 'readwrite', (store) => {
-        const present = store.get(relayOrigin);
-        present.onsuccess = () => {
-          if (typeof present.result === 'string' && present.result !== refused) kept = present.result;
-          else store.put(token, relayOrigin);
-        };
-        return present;
-      });
-    } catch {
-      // Storage is blocked or full: the identity lasts as long as the page.
-    }
-    return kept;
-  },
+  keeper,
+  scriptCookies,
+  alone,
   neverSent: () => false, // browsers do not report it
   postWithProgress: globalThis.XMLHttpRequest ? postByXhr : undefined,
   makeRequest: 'duplex' in Request.prototype ? undefined : streamlessRequest, // Firefox, Safari
 };
+
+/** How long a page waits for another one, which the browser may have suspended. */
+const ALONE_WAIT_MAX_MS = 2_000;
+
+async function alone<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const { locks } = navigator; // undefined outside of secure contexts
+  if (!locks) return await work();
+  let working: Promise<T> | undefined;
+  const signal = AbortSignal.timeout(ALONE_WAIT_MAX_MS);
+  try {
+    return await locks.request(`mte-relay ${name}`, { signal }, () => (working = work()));
+  } catch (error) {
+    if (working) throw error;
+    return await work();
+  }
+}
 
 async function postByXhr(post: OuterPost, onSent: (bytes: number) => void): Promise<Response> {
   const { signal } = post;

@@ -3,12 +3,12 @@
 import { orAborted } from '../abort.ts';
 
 const NAME = 'mte-relay';
-const VERSION = 1;
+const VERSION = 2;
 /** With broken storage, a browser may report neither a result nor an error. */
 const TRANSACTION_TIMEOUT_MS = 5_000;
 
-/** Object stores: client identities by relay, and the pending requests of service workers. */
-export type StoreName = 'identities' | 'under-way';
+/** Object stores: client identities by relay, cookie records, and the pending requests of service workers. */
+export type StoreName = 'identities' | 'cookies' | 'under-way';
 
 let opened: Promise<IDBDatabase> | undefined;
 
@@ -50,8 +50,11 @@ function open(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(NAME, VERSION);
     request.onupgradeneeded = () => {
-      request.result.createObjectStore('identities');
-      request.result.createObjectStore('under-way', { autoIncrement: true });
+      const database = request.result;
+      for (const name of database.objectStoreNames) database.deleteObjectStore(name);
+      database.createObjectStore('identities');
+      database.createObjectStore('cookies', { keyPath: ['relay', 'id'] });
+      database.createObjectStore('under-way', { autoIncrement: true });
     };
     request.onsuccess = () => {
       const database = request.result;

@@ -1,6 +1,6 @@
 // React Native: crypto by react-native-quick-crypto if installed, else by noble. Without streams, bodies are whole both
-// ways. Cookies are on the outer hop, where the system stores and sends them as for the platform's fetch.
-import { FLAG_OUTER_COOKIES, ProtocolError, type Suite } from '@mte-relay/protocol';
+// ways. The system stores and sends the jar keys on the outer hop, as cookies of the platform's fetch.
+import { FLAG_COOKIE_RECORDS, ProtocolError, type Suite } from '@mte-relay/protocol';
 import { nobleSuite } from '@mte-relay/protocol/noble';
 import { webcryptoSuite } from '@mte-relay/protocol/webcrypto';
 import type { Platform } from './platform.ts';
@@ -19,11 +19,12 @@ const NO_RANDOM =
 
 export const platform: Platform = {
   makeSuite: suiteOfApp,
-  pairingFlags: FLAG_OUTER_COOKIES,
+  pairingFlags: FLAG_COOKIE_RECORDS,
   uploads: { gather: bytesOf },
   baseUrl: (relayOrigin) => relayOrigin,
   defaultFields: () => [['user-agent', 'mte-relay (React Native)']],
-  keepClientId: async (_relayOrigin, token) => token, // not stored: HttpOnly cookies last as long as the app runs
+  keeper: undefined, // cookies last as long as the app runs
+  scriptCookies: undefined,
   neverSent: () => false, // React Native does not report it
   postWithProgress: postByXhr,
   makeRequest: plainRequest,

@@ -13,7 +13,8 @@ export const platform: Platform = {
   uploads: { stream: streamOf },
   baseUrl: (relayOrigin) => relayOrigin,
   defaultFields: () => [['user-agent', 'mte-relay']],
-  keepClientId: async (_relayOrigin, token) => token, // a program that needs one identity uses one client
+  keeper: undefined, // a program that needs one identity uses one client
+  scriptCookies: undefined,
   fetchInit: sendOnce,
   neverSent: failedBeforeSending,
   postWithProgress: undefined,

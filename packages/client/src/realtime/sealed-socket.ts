@@ -32,6 +32,7 @@ import { RelayClientError } from '../api/errors.ts';
 import type { ClientCore } from '../core.ts';
 import { fieldOf } from '../platform/response-parts.ts';
 import { targetOf } from '../platform/target.ts';
+import type { SentCookies } from '../session/cookies.ts';
 import type { Lease } from '../session/session.ts';
 import { MESSAGE_MAX } from './limits.ts';
 
@@ -45,6 +46,9 @@ const OUTER_WAITING_POLL_MS = 10;
 const CLOSE_TIMEOUT_MS = 10_000;
 /** Outer close code for `session-unknown`. */
 const OUTER_CLOSE_SESSION_UNKNOWN = OUTER_CLOSE_BASE + 401;
+
+/** A browser sends cookies with every WebSocket of a page (WebSockets §2). */
+const OWN_FACTS = { hasCredentials: true, sameSite: 'strict', keepalive: false } as const;
 
 /** The owner's callbacks. `onEnd` is called once and last. */
 export interface SocketOwner {
@@ -160,6 +164,7 @@ export class SealedSocket {
     outer.binaryType = 'arraybuffer';
     this.#outer = outer;
     return new Promise((resolve, reject) => {
+      let own: SentCookies = { fields: [], records: [] };
       let steps: Promise<void> = Promise.resolve();
       const inOrder = (step: () => Promise<void>): void => {
         steps = steps.then(step).catch((error: unknown) => {
@@ -168,13 +173,16 @@ export class SealedSocket {
         });
       };
       outer.onopen = () =>
-        inOrder(async () => outer.send(await sealed.sealRequest(encodeRequest(this.#head(session), emptyBytes()))));
+        inOrder(async () => {
+          own = await context.ownFields(session, OWN_FACTS);
+          outer.send(await sealed.sealRequest(encodeRequest(this.#head(own.fields), emptyBytes())));
+        });
       outer.onmessage = ({ data }) =>
         inOrder(async () => {
           if (this.#ended) return;
           if (!(data instanceof ArrayBuffer)) throw broken('an outer message that is not binary');
           if (this.#keys) return this.#onFrame(new Uint8Array(data));
-          await this.#onResponse(sealed, session, new Uint8Array(data));
+          await this.#onResponse(sealed, session, own, new Uint8Array(data));
           resolve(undefined);
         });
       outer.onerror = ignore; // onclose follows; without a listener some implementations end the process
@@ -186,13 +194,13 @@ export class SealedSocket {
     });
   }
 
-  #head(session: Lease['session']): Parameters<typeof encodeRequest>[0] {
-    const { context, origin, platform } = this.#core;
+  #head(own: Fields): Parameters<typeof encodeRequest>[0] {
+    const { origin, platform } = this.#core;
     const { url, protocols } = this.#upgrade;
     const headers: Fields = [
       ...platform.defaultFields(true),
       ...(protocols.length > 0 ? [['sec-websocket-protocol', protocols.join(', ')] as const] : []),
-      ...context.fieldsFor(session),
+      ...own,
     ];
     const scheme = origin.protocol.slice(0, -1);
     return { method: 'GET', scheme, authority: origin.host, path: targetOf(url), headers };
@@ -200,11 +208,16 @@ export class SealedSocket {
 
   // 3 response
 
-  async #onResponse(sealed: SealedWebSocket, session: Lease['session'], message: Bytes): Promise<void> {
+  async #onResponse(
+    sealed: SealedWebSocket,
+    session: Lease['session'],
+    own: SentCookies,
+    message: Bytes,
+  ): Promise<void> {
     const { response, ...keys } = await sealed.openResponse(message);
     const head = decodeResponseHead(response);
     this.#keys = keys;
-    this.#core.context.onResponse(session, head);
+    await this.#core.context.onResponse(session, head, own);
     if (head.status !== 200) throw refused(`status ${head.status}`);
     const protocol = fieldOf(head.headers, 'sec-websocket-protocol') ?? '';
     const { protocols } = this.#upgrade;

@@ -14,6 +14,7 @@ import { RelayClientError } from '../api/errors.ts';
 import { type OuterFailure, outerError } from '../outer/transport.ts';
 import type { Platform } from '../platform/platform.ts';
 import { type Instant, now } from '../session/clock.ts';
+import type { SentCookies } from '../session/cookies.ts';
 import type { Lease, Session, Sessions } from '../session/session.ts';
 import { attempt, cancel, type ExchangeContext, InnerResponse } from './exchange.ts';
 import type { InnerRequest } from './seal.ts';
@@ -32,14 +33,17 @@ const CANCEL_PAUSE_MS = 250;
 /** Refusals that may be temporary. The others reject this very request. */
 const PASSING = new Set([401, 408, 409, 425, 429, 500, 502, 503, 504]);
 
+/** What the client's own fields depend on. */
+export type OwnFacts = Pick<InnerRequest, 'hasCredentials' | 'sameSite' | 'keepalive'>;
+
 /** The dependencies of {@link send}. */
 export interface SendContext extends ExchangeContext {
   readonly platform: Platform;
   readonly sessions: Sessions;
-  /** Fields that depend on the session, e.g. the client's earlier identity. */
-  fieldsFor(session: Session): [string, string][];
-  /** Called with the head of each authenticated response. */
-  onResponse(session: Session, head: ResponseHead): void;
+  /** The client's own fields in a message of this session: its identity and its cookies. */
+  ownFields(session: Session, request: OwnFacts): Promise<SentCookies>;
+  /** Takes what a response says of identity and cookies, before the caller sees it. */
+  onResponse(session: Session, head: ResponseHead, sent: SentCookies): Promise<void>;
   onResend(request: InnerRequest, reason: string): void;
 }
 
@@ -98,10 +102,12 @@ class Call {
     try {
       signal?.throwIfAborted();
       const lease = { session, n };
-      const result = await attempt(context, lease, this.#request, context.fieldsFor(session), abort);
+      const own = await context.ownFields(session, this.#request);
+      signal?.throwIfAborted();
+      const result = await attempt(context, lease, this.#request, own.fields, abort);
       if (!(result instanceof InnerResponse)) return result;
       response = result;
-      context.onResponse(session, result.head);
+      await context.onResponse(session, result.head, own);
       response.onEnd = unlisten; // until then the signal ends the response's body
       return response;
     } finally {

@@ -17,6 +17,7 @@ import { ignore } from '../abort.ts';
 import type { Progress } from '../api/types.ts';
 import type { OuterBody, OuterHop } from '../outer/hop.ts';
 import type { RequestBody } from '../platform/body.ts';
+import type { SiteContext } from '../session/cookies.ts';
 
 /** One inner request, independent of its message number. */
 export interface InnerRequest {
@@ -26,6 +27,10 @@ export interface InnerRequest {
   readonly trailers?: (() => Fields) | undefined;
   readonly onUploadProgress: ((progress: Progress) => void) | undefined;
   readonly credentials: RequestCredentials | undefined;
+  /** True for a request that carries and sets cookies. */
+  readonly hasCredentials: boolean;
+  /** Which cookies it may carry by their SameSite. */
+  readonly sameSite: SiteContext;
   readonly keepalive: boolean;
   readonly priority: RequestPriority | undefined;
 }

@@ -1,54 +1,72 @@
-// The client's identity: the token that the relay signed in the first pairing (SPEC §3.5). The client sends it sealed only.
-// A browser keeps one across page loads for all pages and the service worker of an origin, because the values of sealed
-// cookies open for this identity alone.
+// The client's identity: the token that the relay signed in the first pairing (SPEC §3.5). The client sends it sealed, and
+// only to a relay with one of the client's pins. A browser keeps one across page loads for all pages and the service worker
+// of an origin, because cookie records open for this identity alone.
 import { type Bytes, CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
-import type { Platform } from '../platform/platform.ts';
+import type { Keeper, KeptIdentity } from '../platform/platform.ts';
+import type { Session } from './session.ts';
 
 /** base64url. Other stored values are not from the relay. */
 const TOKEN = /^[\w-]{1,344}$/;
+/** The relay's word for an identity that is forged or expired. */
+const REFUSED = 'unknown';
 
 /** The identity of one client; empty until the first pairing. */
 export class ClientIdentity {
   readonly #relayOrigin: string;
-  readonly #platform: Platform;
-  #token: string | undefined;
+  readonly #pins: readonly string[];
+  readonly #keeper: Keeper | undefined;
+  #identity: KeptIdentity | undefined;
 
-  constructor(relayOrigin: string, platform: Platform) {
+  /** @param keeper undefined for an identity in memory. @param pins those that the client is configured with. */
+  constructor(relayOrigin: string, pins: readonly string[], keeper: Keeper | undefined) {
     this.#relayOrigin = relayOrigin;
-    this.#platform = platform;
+    this.#pins = pins;
+    this.#keeper = keeper;
   }
 
-  /** Takes the token of a pairing, unless the client or its origin already has one. */
-  async adopt(token: Bytes): Promise<void> {
-    if (token.length === 0 || this.#token !== undefined) return;
-    this.#token = await this.#keep(base64url(token), undefined);
+  /** Takes the identity of a pairing, unless the client or its origin already has one. */
+  async adopt(session: Session): Promise<void> {
+    const own = identityOf(session);
+    if (own.token === '' || this.#identity !== undefined) return;
+    this.#identity = await this.#keep((present) => (this.#trusts(present) ? present : own), own);
   }
 
-  /** Replaces an identity that the relay refused with that of this session, unless another page has replaced it first. */
-  replace(token: Bytes): void {
-    const refused = this.#token;
-    const own = base64url(token);
-    this.#token = own;
-    void this.#keep(own, refused).then((kept) => {
-      if (this.#token === own) this.#token = kept;
-    });
+  /** The fields for a message of this session; empty when the session has the same identity. */
+  fieldsIn(session: Session): [string, string][] {
+    const token = this.#identity?.token;
+    return token === undefined || token === identityOf(session).token ? [] : [[CLIENT_ID_FIELD, token]];
   }
 
-  async #keep(token: string, refused: string | undefined): Promise<string> {
-    const kept = await this.#platform.keepClientId(this.#relayOrigin, token, refused);
-    return TOKEN.test(kept) ? kept : token;
+  /**
+   * Takes what a response says of the identity: it is renewed, or refused and replaced by that of this session.
+   * @returns true if it was replaced, so that cookie records no longer open.
+   */
+  async take(session: Session, headers: Fields): Promise<boolean> {
+    const [, value] = headers.find(([name]) => name === CLIENT_ID_FIELD) ?? [];
+    if (value === undefined || !TOKEN.test(value)) return false;
+    const former = this.#identity?.token;
+    const next = value === REFUSED ? identityOf(session) : { token: value, pin: session.pin };
+    // Unless another page has replaced it first.
+    const decide = (present: KeptIdentity | undefined): KeptIdentity =>
+      this.#trusts(present) && present.token !== former ? present : next;
+    this.#identity = next; // at once, for the calls meanwhile
+    const kept = await this.#keep(decide, next);
+    if (this.#identity === next) this.#identity = kept;
+    return value === REFUSED && kept.token === next.token;
   }
 
-  /** The fields for a message of the session with this token; empty when the session has the same identity. */
-  fieldsIn(sessionToken: Bytes): [string, string][] {
-    if (this.#token === undefined || this.#token === base64url(sessionToken)) return [];
-    return [[CLIENT_ID_FIELD, this.#token]];
+  #trusts(identity: KeptIdentity | undefined): identity is KeptIdentity {
+    return identity !== undefined && this.#pins.includes(identity.pin) && TOKEN.test(identity.token);
+  }
+
+  /** @param own without storage: it then lasts as long as the page. */
+  async #keep(decide: (present: KeptIdentity | undefined) => KeptIdentity, own: KeptIdentity): Promise<KeptIdentity> {
+    return (await this.#keeper?.identity(this.#relayOrigin, decide).catch(() => own)) ?? own;
   }
 }
 
-/** True for a response in which the relay refuses the client's identity. */
-export function refusesIdentity(headers: Fields): boolean {
-  return headers.some(([name]) => name === CLIENT_ID_FIELD);
+function identityOf({ parameters, pin }: Session): KeptIdentity {
+  return { token: base64url(parameters.clientId), pin };
 }
 
 function base64url(bytes: Bytes): string {

@@ -3,6 +3,7 @@
 import {
   type Bytes,
   CONTENT_TYPE_PAIRING,
+  FLAG_HTTPS,
   KEM_PUBLIC_KEY_BYTES,
   PATH_DISCOVERY,
   PATH_PAIR,
@@ -72,19 +73,25 @@ export class Pairer {
     throw new RelayClientError('pairing-failed', 'the relay does not hold the key that its discovery names');
   }
 
+  get #flags(): number {
+    const { pairingFlags } = this.#platform;
+    return pairingFlags !== 0 && this.#origin.protocol === 'https:' ? pairingFlags | FLAG_HTTPS : pairingFlags;
+  }
+
   /** Undefined when the relay does not hold the key. */
   async #attempt(signal: AbortSignal): Promise<Session | undefined> {
     this.#key ??= await this.#discover(signal);
     const { bytes: publicKey, pin } = this.#key;
     const pairing = await startPairing(this.#suite, publicKey, {
       authority: this.#origin.host,
-      flags: this.#platform.pairingFlags,
+      flags: this.#flags,
     });
     const outcome = await this.#transport.post({
       url: new URL(PATH_PAIR, this.#origin).href,
       contentType: CONTENT_TYPE_PAIRING,
       body: pairing.message,
       signal,
+      ...(this.#flags !== 0 && { credentials: 'include' }), // the relay gives a browser its jar keys (SPEC §9.4)
     });
     if (!('response' in outcome)) throw outerError(outcome, 'the pairing', false);
     const { response } = outcome;

@@ -41,6 +41,7 @@ export function parametersWith(sidByte: number): SessionParameters {
     storeEpochMs: 1_767_225_600_123,
     storeAgeMs: 86_400_001,
     clientId: patternBytes(48),
+    cookiesFromScript: [],
   };
 }
 

@@ -1,8 +1,10 @@
 // The settings of an inbound domain. Parsing, masking and documentation read this table.
-import { certificates, fields, httpOrigin, method, privateKey, route, seed, upstream } from './formats.ts';
+import { certificates, cookieName, fields, httpOrigin, method, privateKey, route, seed, upstream } from './formats.ts';
 import { characters, choice, list, optional, withDefault } from './parsers.ts';
 import type { DomainSettings, SettingTable } from './settings.ts';
 
+/** Names in one of the lists of cookies. */
+const COOKIE_NAMES_MAX = 32;
 /** Values of a secret: the new and the old one during rotation. */
 const ONE_OR_TWO = { min: 1, max: 2 };
 
@@ -62,10 +64,22 @@ export const DOMAIN_SETTINGS: SettingTable<DomainSettings> = {
       'the same names.',
     secret: true,
   },
-  COOKIE_SEALING: {
-    ...withDefault('httponly', choice('httponly', 'all', 'off')),
+  COOKIES: {
+    ...withDefault('inside', choice('inside', 'outside')),
     effect:
-      'Which cookie values are sealed on the outer hop of a browser. Sealing makes a value a third longer, and browsers ' +
-      'drop cookies of more than 4096 bytes, so a cookie may have about 3000 bytes before it is sealed.',
+      'Where the cookies of browsers are: inside the seal, or outside, as cookies of the relay that every intermediary ' +
+      'reads and can change. "outside" is for apps that cannot do otherwise.',
+  },
+  COOKIES_OUTER: {
+    ...withDefault('', list(cookieName, { max: COOKIE_NAMES_MAX })),
+    effect:
+      'Names of cookies that stay outside the seal, both ways: for single sign-on, a migration in progress, and servers ' +
+      'that render pages by the cookie of the browser. Every intermediary reads them and can plant its own.',
+  },
+  COOKIES_FROM_SCRIPT: {
+    ...withDefault('', list(cookieName, { max: COOKIE_NAMES_MAX })),
+    effect:
+      'Names of cookies that scripts of pages set and the upstream expects. Clients send them inside the seal; others ' +
+      'that a script has set do not reach the upstream.',
   },
 };

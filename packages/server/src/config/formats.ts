@@ -96,6 +96,11 @@ export const method: Parser<string> = converted(
 const pathOfRoute = (text: string): string | undefined => canonicalTarget(text.replace(/\*$/, ''));
 
 /** A path in the form that requests are matched in, perhaps with "*" at its end. */
+/** A cookie's name, compared exactly (RFC 6265bis §4.1.1). */
+export const cookieName: Parser<string> = checked("a cookie's name of 1 to 128 characters", (text) =>
+  /^[!#$%&'*+\-.^_`|~\w]{1,128}$/.test(text),
+);
+
 export const route: Parser<string> = converted(
   ruled(
     'a path',

@@ -37,7 +37,9 @@ export interface DomainSettings {
   readonly MTE_ROUTES: readonly string[] | undefined;
   /** Names in lower case. */
   readonly HEADERS: ReadonlyArray<readonly [name: string, value: string]>;
-  readonly COOKIE_SEALING: 'httponly' | 'all' | 'off';
+  readonly COOKIES: 'inside' | 'outside';
+  readonly COOKIES_OUTER: readonly string[];
+  readonly COOKIES_FROM_SCRIPT: readonly string[];
 }
 
 /** The settings of the process. */

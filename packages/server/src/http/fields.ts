@@ -1,7 +1,7 @@
 // Which header fields cross the relay, in both directions (RFC 9110 §7.6.1). The Binary HTTP decoder has checked that
 // inner names are in lower case and contain no control characters.
 import type { IncomingMessage } from 'node:http';
-import { CLIENT_ID_FIELD, type Fields } from '@mte-relay/protocol';
+import { type Fields, OWN_FIELDS } from '@mte-relay/protocol';
 import { type ForwardedWay, forwardingFields } from './forwarding.ts';
 
 /** Fields that belong to one hop, and those that the relay alone may set. */
@@ -24,7 +24,7 @@ const REQUEST_DROPPED: ReadonlySet<string> = new Set([
   // Some frameworks and IIS serve the path that these name, which no rule has checked (CVE-2018-14773).
   'x-original-url',
   'x-rewrite-url',
-  CLIENT_ID_FIELD,
+  ...OWN_FIELDS,
 ]);
 
 const RESPONSE_DROPPED: ReadonlySet<string> = new Set([
@@ -37,7 +37,7 @@ const RESPONSE_DROPPED: ReadonlySet<string> = new Set([
   'transfer-encoding',
   'upgrade',
   'mte-relay-failure', // the relay alone marks a response as its own
-  CLIENT_ID_FIELD,
+  ...OWN_FIELDS,
 ]);
 
 /** True for a field that is not forwarded, or its alias: many servers read `X_Forwarded_For` as `X-Forwarded-For`. */

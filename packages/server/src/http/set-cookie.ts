@@ -1,15 +1,5 @@
-// Parses `Set-Cookie`, and matches a cookie's path (RFC 6265 §5.1.4, §5.2.4) and domain (§5.1.3). A browser matches the
-// path of the outer hop, which is the same for every message, so the relay matches the inner path itself (SPEC §9.4).
-
-/** The cookie path that covers the endpoints of messages and of WebSockets, and little else. */
-export const OUTER_COOKIE_PATH = '/api';
-
-const COVERING: ReadonlySet<string> = new Set(['/', OUTER_COOKIE_PATH, `${OUTER_COOKIE_PATH}/`]);
-
-/** True if a browser sends a cookie of this path with every message. */
-export function coversMessages(path: string): boolean {
-  return COVERING.has(path);
-}
+// Rewrites the text of a `Set-Cookie`: its path and its domain, and nothing else (RFC 6265bis §4.1.2). cookie.ts reads it
+// as a browser does.
 
 const PATH_ATTRIBUTE = /;\s*path\s*(?:=([^;]*))?(?=;|$)/gi;
 
@@ -21,7 +11,6 @@ export interface SetCookie {
   readonly attributes: string;
   /** The value of the last `Path`; undefined if a browser would ignore it or there is no `Path`. */
   readonly path: string | undefined;
-  readonly isHttpOnly: boolean;
 }
 
 /** The parts of a `Set-Cookie` value; undefined for a cookie without a name. */
@@ -36,8 +25,7 @@ export function parseSetCookie(text: string): SetCookie | undefined {
   for (const [, given] of attributes.matchAll(PATH_ATTRIBUTE)) {
     path = given?.trim().startsWith('/') ? given.trim() : undefined;
   }
-  const isHttpOnly = /;\s*httponly\s*(?:;|=|$)/i.test(attributes);
-  return { name, value: pair.slice(equalsAt + 1).trim(), attributes, path, isHttpOnly };
+  return { name, value: pair.slice(equalsAt + 1).trim(), attributes, path };
 }
 
 /** The attributes with this path as their only one. */
@@ -59,15 +47,4 @@ export function withinDomain(setCookie: string, authority: string): string {
     const domain = given.trim().replace(/^\./, '').toLowerCase();
     return domain === '' || host === domain || host.endsWith(`.${domain}`) ? attribute : '';
   });
-}
-
-/** The default path of a cookie in the response to a request for this path (RFC 6265 §5.1.4). */
-export function defaultPath(requestPath: string): string {
-  return requestPath.slice(0, requestPath.lastIndexOf('/')) || '/';
-}
-
-/** True if a cookie of this path belongs to a request for that one. */
-export function pathMatches(cookiePath: string, requestPath: string): boolean {
-  if (!requestPath.startsWith(cookiePath)) return false;
-  return requestPath.length === cookiePath.length || cookiePath.endsWith('/') || requestPath[cookiePath.length] === '/';
 }

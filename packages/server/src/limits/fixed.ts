@@ -23,8 +23,22 @@ export const FORWARDED_ADDRESSES_MAX = 32;
 export const ADDRESSES_MAX = 50_000;
 /** Longest name and value of a cookie: browsers silently drop a longer one (RFC 6265bis §5.7). */
 export const COOKIE_MAX_BYTES = 4_096;
+/** Longest attribute of a cookie: browsers ignore a longer one (RFC 6265bis §5.6). */
+export const COOKIE_ATTRIBUTE_MAX_BYTES = 1_024;
+/** Longest default path of a cookie, which is the path of a request: such a path has no attribute's bound. */
+export const COOKIE_PATH_MAX_BYTES = 8_192;
+/** How long a cookie, and a jar key, is kept at most (RFC 6265bis §5.5). */
+export const COOKIE_LIFETIME_MAX_MS: number = 400 * 24 * 60 * 60 * 1_000;
+/** Cookies that a session keeps opened, so that a page with ten cookies does not open ten with each request. */
+export const COOKIES_OPENED_MAX = 32;
+/** Names of cookies that the log names once per domain: they come from anybody. */
+export const COOKIES_NAMED_MAX = 100;
+/** Characters of such a name that the log shows. */
+export const COOKIE_NAME_SHOWN_CHARACTERS = 64;
 /** How long a signed client id is valid: a client whose id has expired takes that of its session (SPEC §3.5). */
-export const CLIENT_ID_LIFETIME_MS: number = 365 * 24 * 60 * 60 * 1_000;
+export const CLIENT_ID_LIFETIME_MS: number = 30 * 24 * 60 * 60 * 1_000;
+/** The relay renews a client id that is older than this (SPEC §3.5). */
+export const CLIENT_ID_RENEWED_AFTER_MS: number = 24 * 60 * 60 * 1_000;
 /** How long a browser may cache a preflight: browsers cap Access-Control-Max-Age at this. */
 export const PREFLIGHT_MAX_AGE_SECONDS = 7_200;
 /** How long a cache may serve an old discovery document (SPEC §9.1) or old scripts of the client. */

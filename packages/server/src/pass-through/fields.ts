@@ -12,11 +12,16 @@ import {
   upstreamRequestHeaders,
 } from '../http/fields.ts';
 import { REQUEST_ID_FIELD } from '../http/request-id.ts';
+import { setsJarKey, withoutJarKeys } from '../secrets/jar-keys.ts';
 import type { UpstreamFailure } from '../upstream/failures.ts';
 
 /** The client's fields that may cross, before HEADERS replaces any. */
 export function clientFields(req: IncomingMessage): Fields {
-  return endToEndFields(rawFields(req.rawHeaders)).filter(([name]) => name !== REQUEST_ID_FIELD);
+  return endToEndFields(rawFields(req.rawHeaders)).flatMap(([name, value]) => {
+    if (name === REQUEST_ID_FIELD) return [];
+    const kept = name === 'cookie' ? withoutJarKeys(value) : value; // jar keys are between browser and relay
+    return kept === undefined ? [] : [[name, kept]];
+  });
 }
 
 /** The fields to send upstream, flat: name, value, name, value. @param given by {@link clientFields}. */
@@ -42,6 +47,7 @@ export function fieldsForClient({ ownNames, upstream }: Domain, headers: ParsedH
   for (const field of fields) {
     const [name, value] = field;
     if (ownNames.has(name) || name === REQUEST_ID_FIELD || name.startsWith('access-control-')) continue;
+    if (name === 'set-cookie' && setsJarKey(value)) continue;
     field[1] = upstream.clientValues.of(name, value);
     fields[kept] = field;
     kept += 1;

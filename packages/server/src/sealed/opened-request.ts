@@ -6,7 +6,7 @@ import {
   CLIENT_ID_FIELD,
   FIELD_COUNT_MAX,
   type Fields,
-  FLAG_OUTER_COOKIES,
+  FLAG_COOKIE_RECORDS,
   type RequestHead,
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
@@ -23,9 +23,9 @@ import {
 import { REQUEST_ID_FIELD } from '../http/request-id.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
 import { trailerFields } from '../http/trailers.ts';
-import { COOKIE_MAX_BYTES } from '../limits/fixed.ts';
 import type { Account } from '../observe/account.ts';
 import type { Session } from '../sessions/store.ts';
+import { BrowserCookies } from './browser-cookies.ts';
 import type { Admitted } from './claim.ts';
 
 /** How a message arrived. */
@@ -46,25 +46,31 @@ export class OpenedRequest {
   readonly requested: ExchangeRequest;
   readonly #context: RelayContext;
   readonly #arrival: Arrival;
-  readonly #session: Session;
-  /** True if the client sent a client id that is forged or expired. */
-  readonly #clientIdRefused: boolean;
+  /** For the client: a renewed client id, or `unknown` for one that is forged or expired. */
+  readonly #clientIdForClient: string | undefined;
   readonly #fields: Fields;
+  /** Undefined unless the client is a browser. */
+  readonly #cookies: BrowserCookies | undefined;
   #overrides: FieldOverrides | undefined;
 
   /** @throws InnerRefusal for a target, route or method that the relay does not forward. */
   constructor(context: RelayContext, arrival: Arrival, { session, domain }: Admitted, head: RequestHead) {
     this.#context = context;
     this.#arrival = arrival;
-    this.#session = session;
     this.domain = domain;
     this.head = head;
-    const { clientId, refused } = identifyClient(domain, session, head.headers);
+    const { clientId, forClient } = identifyClient(domain, session, head.headers);
     arrival.account.clientId = clientId;
-    this.#clientIdRefused = refused;
-    this.requested = { method: head.method, target: authoriseTarget(domain, arrival, head), clientId };
-    const fields = endToEndFields(head.headers);
-    this.#fields = arrival.res ? fields : fields.filter(([name]) => !isHandshakeField(name));
+    this.#clientIdForClient = forClient;
+    const target = authoriseTarget(domain, arrival, head);
+    this.requested = { method: head.method, target, clientId };
+    if ((session.flags & FLAG_COOKIE_RECORDS) !== 0) {
+      const { req, res } = arrival;
+      this.#cookies = new BrowserCookies({ domain, session, clientId, head, target, req, res, log: context.log });
+    }
+    this.#fields = endToEndFields(head.headers).filter(
+      ([name]) => !(this.#cookies && name === 'cookie') && (arrival.res || !isHandshakeField(name)),
+    );
   }
 
   /** The onRequest hook's decision; undefined allows the request. Fields that the hook sets are sent upstream. */
@@ -82,39 +88,30 @@ export class OpenedRequest {
     const sent = overrideFields(own, this.domain.settings.HEADERS);
     const { chain } = this.#context.trustedProxies.read(req);
     const headers = upstreamRequestHeaders(sent, { chain, scheme: this.head.scheme, host: this.head.authority });
-    if (this.#hasOuterCookies) this.#addBrowserFields(sent, headers);
+    const cookie = this.#cookies?.header() ?? '';
+    if (cookie !== '') headers.push('cookie', cookie);
     // A request id inside the seal is between the app and its API, and stays.
     if (fieldValue(sent, REQUEST_ID_FIELD) === undefined) headers.push(REQUEST_ID_FIELD, account.requestId);
     return headers;
   }
 
-  /** Adds the fields that a browser sets on the outer hop: cookies (opened for this client), user agent, origin. */
-  #addBrowserFields(inner: Fields, headers: string[]): void {
-    const { cookie, origin, 'user-agent': userAgent } = this.#arrival.req.headers;
-    const { clientId, target } = this.requested;
-    const plain = cookie === undefined ? '' : this.domain.cookies.open(cookie, clientId, pathOf(target));
-    if (plain !== '') headers.push('cookie', plain);
-    if (userAgent !== undefined && fieldValue(inner, 'user-agent') === undefined) headers.push('user-agent', userAgent);
-    if (origin !== undefined && fieldValue(inner, 'origin') === undefined) headers.push('origin', origin);
-  }
-
   /**
-   * The upstream's fields for the sealed response. Cookies of a browser are set on the outer response instead, because
-   * script must not read them; for a WebSocket they are dropped.
+   * The upstream's fields for the sealed response. Cookies of a browser are records instead.
    * @throws InnerRefusal if there are more fields than a client opens.
    */
   fieldsForClient(status: number, fields: readonly (readonly [string, string])[]): Fields {
-    const outerCookies: string[] = [];
     const translated: [string, string][] = [];
-    const { upstream } = this.domain;
+    const setCookies: string[] = [];
+    let clearsCookies = false;
     for (const [name, given] of fields) {
-      const value = upstream.clientValues.of(name, given, this.head.authority);
-      if (name === 'set-cookie' && this.#hasOuterCookies) outerCookies.push(value);
+      const value = this.domain.upstream.clientValues.of(name, given, this.head.authority);
+      if (name === 'set-cookie' && this.#cookies) setCookies.push(value);
       else translated.push([name, value]);
+      if (name === 'clear-site-data') clearsCookies ||= CLEARS_COOKIES.test(value);
     }
-    if (outerCookies.length > 0) this.#setOuterCookies(outerCookies);
-    // The client then takes the client id of this session for its own.
-    if (this.#clientIdRefused) translated.push([CLIENT_ID_FIELD, 'unknown']);
+    if (this.#cookies)
+      for (const [name, value] of this.#cookies.take(setCookies, clearsCookies)) translated.push([name, value]);
+    if (this.#clientIdForClient !== undefined) translated.push([CLIENT_ID_FIELD, this.#clientIdForClient]);
     const { account } = this.#arrival;
     const annotated = annotate(this.#context, account.names(), {
       request: this.requested,
@@ -124,37 +121,32 @@ export class OpenedRequest {
     return openable(overrideFields(annotated, this.domain.settings.HEADERS));
   }
 
+  /** The fields of an informational response, which sets no cookies. */
+  informationalFields(fields: Fields): Fields {
+    return this.#cookies ? fields.filter(([name]) => name !== 'set-cookie') : fields;
+  }
+
   /** The upstream's trailers for the sealed response. @throws InnerRefusal */
   trailersForClient(trailers: Fields): Fields {
     return openable(trailerFields(trailers, this.domain.settings.HEADERS));
   }
-
-  #setOuterCookies(plain: readonly string[]): void {
-    const { account, res, visibleTarget } = this.#arrival;
-    if (!res) return;
-    const { clientId, target } = this.requested;
-    const hiddenPath = visibleTarget === undefined ? pathOf(target) : undefined;
-    const sealed = plain.flatMap((cookie) => this.domain.cookies.seal(cookie, clientId, hiddenPath));
-    res.setHeader('set-cookie', sealed);
-    for (const cookie of sealed) {
-      const bytes = cookie.split(';', 1)[0]?.length ?? 0;
-      if (bytes <= COOKIE_MAX_BYTES) continue;
-      this.#context.log.warn({ ...account.names(), bytes }, 'cookie is larger than browsers accept');
-    }
-  }
-
-  /** True if cookies of this session travel on the outer hop (SPEC §9.4). */
-  get #hasOuterCookies(): boolean {
-    return (this.#session.flags & FLAG_OUTER_COOKIES) !== 0;
-  }
 }
 
+/** W3C Clear Site Data §3.1. */
+const CLEARS_COOKIES = /"(?:cookies|\*)"/;
+
 /** The client id that the client proves, or else that of this session (SPEC §3.5). */
-function identifyClient(domain: Domain, session: Session, fields: Fields): { clientId: string; refused: boolean } {
+function identifyClient(
+  { clientIds }: Domain,
+  session: Session,
+  fields: Fields,
+): { clientId: string; forClient: string | undefined } {
   const token = fieldValue(fields, CLIENT_ID_FIELD);
-  if (token === undefined) return { clientId: session.clientId, refused: false };
-  const proven = domain.clientIds.verify(token, Date.now());
-  return { clientId: proven ?? session.clientId, refused: proven === undefined };
+  if (token === undefined) return { clientId: session.clientId, forClient: undefined };
+  const proven = clientIds.verify(token, Date.now());
+  return proven
+    ? { clientId: proven.id, forClient: proven.renewed }
+    : { clientId: session.clientId, forClient: 'unknown' };
 }
 
 /** The canonical target, if the relay may forward it. @throws InnerRefusal */

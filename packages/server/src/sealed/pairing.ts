@@ -5,6 +5,7 @@ import {
   type Bytes,
   CONTENT_TYPE_PAIRING,
   equalBytes,
+  FLAG_COOKIE_RECORDS,
   type OuterCode,
   type PairingRequest,
   parsePairingRequest,
@@ -20,6 +21,7 @@ import type { Deadlines } from '../limits/deadlines.ts';
 import { PAIRING_REQUEST_MAX_BYTES, SESSION_LIFETIMES } from '../limits/fixed.ts';
 import type { Account, HttpExchange } from '../observe/account.ts';
 import { StoreFullError } from '../sessions/store.ts';
+import { giveJarKeys } from './browser-cookies.ts';
 import { stored } from './waiting.ts';
 
 /** Responds to one pairing request; never rejects. */
@@ -33,7 +35,7 @@ export async function pair(context: RelayContext, { req, res }: HttpExchange, ac
     const message = await readBody(req, admission.unproven);
     account.bytesIn = message.length;
     if (account.traces) account.step('pairing request read', { bytes: message.length });
-    const reply = await openPairing(context, req, account, message);
+    const reply = await openPairing(context, { req, res }, account, message);
     account.status = 200;
     account.bytesOut = reply.length;
     res.writeHead(200, {
@@ -63,7 +65,7 @@ function codeOf(context: RelayContext, account: Account, error: unknown): OuterC
 
 async function openPairing(
   context: RelayContext,
-  req: IncomingMessage,
+  { req, res }: HttpExchange,
   account: Account,
   message: Bytes,
 ): Promise<Bytes> {
@@ -87,6 +89,7 @@ async function openPairing(
       storeEpochMs: birth.epochMs,
       storeAgeMs: birth.ageMs,
       clientId: client.token,
+      cookiesFromScript: domain.settings.COOKIES_FROM_SCRIPT,
     };
   });
   const { sid, birth } = parameters;
@@ -104,6 +107,7 @@ async function openPairing(
   } finally {
     for (const secret of Object.values(secrets) as Bytes[]) secret.fill(0);
   }
+  if ((request.flags & FLAG_COOKIE_RECORDS) !== 0) giveJarKeys(req, res, request.flags);
   account.sid = sid;
   account.clientId = client.id;
   return reply;

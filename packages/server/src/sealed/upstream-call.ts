@@ -77,7 +77,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
     if (status >= 100 && status < 200) {
-      this.#keepInformational({ status, headers: downstreamFields(headers) });
+      this.#keepInformational({ status, headers: this.#request.informationalFields(downstreamFields(headers)) });
       return;
     }
     if (!isFinalStatus(status)) throw notAStatus(status); // undici then aborts and reports this error

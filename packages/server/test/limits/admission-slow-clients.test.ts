@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { encodeContent, encodeRequestStart, FLAG_OUTER_COOKIES, SealedExchange } from '@mte-relay/protocol';
+import { encodeContent, encodeRequestStart, FLAG_COOKIE_RECORDS, SealedExchange } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { plaintextOf, SealedClient } from '@mte-relay/testing/sealed-client';
 import { type Stage, stage } from '@mte-relay/testing/stage';
@@ -193,7 +193,7 @@ test('an upload that the upstream holds back is not the client’s fault', async
     },
     { environment: { CLIENT_IDLE_TIMEOUT_MS: '300' } },
   );
-  const client = await SealedClient.pair(staged.port, { flags: FLAG_OUTER_COOKIES });
+  const client = await SealedClient.pair(staged.port, { flags: FLAG_COOKIE_RECORDS });
   const body = new Uint8Array(8_000_000);
   const { socket, text } = open(staged.port);
   const exchange = await beginUpload(client, socket);

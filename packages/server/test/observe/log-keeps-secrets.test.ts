@@ -1,7 +1,7 @@
 // The log at its most talkative holds nothing sealed, secret or sent in a request: a whole mix of traffic is
 // sent with marked contents, and everything that the process has printed is searched for each mark in every encoding.
 import { connect, createServer as createTcpServer, type Socket } from 'node:net';
-import { CONTENT_TYPE_PAIRING, FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
+import { CONTENT_TYPE_PAIRING, FLAG_COOKIE_RECORDS } from '@mte-relay/protocol';
 import { type RelayProcess, relayBefore, runRelayCommand } from '@mte-relay/testing/relay-process';
 import { beginPairing, plaintextOf, postPairing, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
@@ -86,7 +86,7 @@ test('the most talkative log has no content, no secret and no path of any traffi
     },
   );
   const first = await pairKeepingSecrets(relay.port);
-  const second = await pairKeepingSecrets(relay.port, FLAG_OUTER_COOKIES);
+  const second = await pairKeepingSecrets(relay.port, FLAG_COOKIE_RECORDS);
 
   await sealedTraffic(relay, first.client);
   await sealedTraffic(relay, second.client);

@@ -1,207 +1,316 @@
-import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
-import { nodeSuite } from '@mte-relay/protocol/node';
-import { SealedClient } from '@mte-relay/testing/sealed-client';
+// Cookies of browsers (SPEC §9.4): what the upstream sets comes back as records inside the seal, only to the browser that
+// it was set for, and nothing else that is on the outer hop counts.
+import { FLAG_COOKIE_RECORDS, FLAG_HTTPS } from '@mte-relay/protocol';
+import { SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
+import { TestBrowser } from '@mte-relay/testing/test-browser';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { CookieJacket } from '../../src/secrets/cookies.ts';
 
-const SECRET = 's'.repeat(32);
+/** An upstream that sets the cookies in `x-set` of a request, and the one of the fields in `x-clear`. */
+async function cookieStage(environment: Record<string, string> = {}, basePath?: string) {
+  const lines: string[] = [];
+  const log = pino({ level: 'warn', base: null }, { write: (line: string) => void lines.push(line) });
+  const staged = await stage(
+    (req, res) => {
+      const set = req.headers['x-set'];
+      if (set) res.setHeader('set-cookie', (set as string).split(' | '));
+      if (req.headers['x-clear']) res.setHeader('clear-site-data', req.headers['x-clear'] as string);
+      res.end();
+    },
+    { environment, log, ...(basePath !== undefined && { basePath }) },
+  );
+  const { seen } = staged;
+  return {
+    ...staged,
+    lines,
+    set: (browser: TestBrowser, path: string, ...cookies: string[]) =>
+      browser.fetch({ path, headers: [['x-set', cookies.join(' | ')]] }),
+    cookieAt: async (browser: TestBrowser, path: string, more: Parameters<TestBrowser['fetch']>[0] = {}) => {
+      await browser.fetch({ path, ...more });
+      return seen.at(-1)?.headers.cookie ?? '';
+    },
+  };
+}
 
-test('a browser’s HttpOnly cookie is set on the outer hop with its value sealed, and opened toward the upstream', async () => {
-  const { port, seen } = await stage((_req, res) => {
-    res.setHeader('set-cookie', ['sid=top-secret; Path=/; HttpOnly', 'theme=dark; Path=/']);
-    res.end();
-  });
-  const client = await SealedClient.pair(port, { flags: FLAG_OUTER_COOKIES });
-  const first = await client.fetch({ path: '/login' });
-  const [sid, theme] = first.outer.headers['set-cookie'] as [string, string];
-  expect(sid).toMatch(/^sid=mte1\.[\w-]+; Path=\/; HttpOnly$/);
-  expect(theme).toBe('theme=dark; Path=/');
-  expect(first.header('set-cookie')).toBeUndefined();
-  await client.fetch({ path: '/me' }, { cookie: `${sid.split(';')[0]}; ${theme.split(';')[0]}` });
-  expect(seen[1]?.headers.cookie).toBe('sid=top-secret; theme=dark');
-});
-
-test('a sealed value that was changed, or moved to another name, is left out', async () => {
-  const { port, seen } = await stage();
-  const client = await SealedClient.pair(port, { flags: FLAG_OUTER_COOKIES });
-  const jacket = new CookieJacket(nodeSuite(), ['x'.repeat(32)], 'all');
-  const foreign = jacket.seal('sid=forged; Path=/', 'c', '/')[0]?.split(';')[0];
-  await client.fetch({}, { cookie: `${foreign}; other=kept; broken=mte1.AAAA` });
-  expect(seen[0]?.headers.cookie).toBe('other=kept');
+test('a cookie is neither on the outer hop nor readable inside, and comes back to the upstream', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  const response = await set(browser, '/login', 'sid=top-secret; Path=/; HttpOnly', 'theme=dark; Path=/');
+  expect(response.outer.headers['set-cookie']).toBeUndefined();
+  expect(response.header('set-cookie')).toBeUndefined();
+  expect(JSON.stringify(response.head)).not.toContain('top-secret');
+  expect(browser.scriptCookies).toEqual(['theme=dark; Path=/']);
+  expect(await cookieAt(browser, '/me')).toBe('sid=top-secret; theme=dark');
 });
 
 test('a client that is not a browser has its cookies inside, and none on the outer hop', async () => {
-  const { port, seen } = await stage((_req, res) => {
-    res.setHeader('set-cookie', 'sid=1; HttpOnly');
-    res.end();
-  });
+  const { port, seen } = await cookieStage();
   const client = await SealedClient.pair(port);
-  const response = await client.fetch({ headers: [['cookie', 'inner=1']] }, { cookie: 'outer=1' });
+  expect(client.pairingHeaders['set-cookie']).toBeUndefined();
+  const headers: [string, string][] = [
+    ['cookie', 'inner=1'],
+    ['x-set', 'sid=1; HttpOnly'],
+  ];
+  const response = await client.fetch({ headers }, { cookie: 'outer=1' });
   expect(response.outer.headers['set-cookie']).toBeUndefined();
   expect(response.header('set-cookie')).toBe('sid=1; HttpOnly');
   expect(seen[0]?.headers.cookie).toBe('inner=1');
 });
 
-/** The pairs as a browser would send them back. */
-const pairsOf = (setCookies: readonly string[]): string => setCookies.map((text) => text.split(';')[0]).join('; ');
-
-test('values sealed under the old secret still open while it rotates, and the relay seals them under the new one', () => {
-  const old = new CookieJacket(nodeSuite(), [SECRET], 'all');
-  const both = new CookieJacket(nodeSuite(), ['n'.repeat(32), SECRET], 'all');
-  const only = new CookieJacket(nodeSuite(), ['n'.repeat(32)], 'all');
-  for (const path of ['/', '/narrow']) {
-    const pair = (jacket: CookieJacket): string => pairsOf(jacket.seal(`a=1; Path=${path}`, 'c', '/'));
-    expect(both.open(pair(old), 'c', path)).toBe('a=1');
-    expect(only.open(pair(both), 'c', path)).toBe('a=1');
-    expect(only.open(pair(old), 'c', path)).toBe('');
-  }
+test('a pairing gives a browser its jar keys, and renews those that it shows', async () => {
+  const { port } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  const [kept, ofSession] = browser.client.pairingHeaders['set-cookie'] as [string, string];
+  expect(kept).toMatch(/^mte-relay-jar=s[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=34560000$/);
+  expect(ofSession).toMatch(/^mte-relay-session-jar=s[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/);
+  await browser.pair(port);
+  expect(browser.client.pairingHeaders['set-cookie']).toEqual([kept, ofSession]);
 });
 
-test('which values are sealed is a setting, and a deletion never is', () => {
-  const jackets = { httponly: ['plain', 'sealed'], all: ['sealed', 'sealed'], off: ['plain', 'plain'] } as const;
-  for (const [sealing, [visible, httpOnly]] of Object.entries(jackets)) {
-    const jacket = new CookieJacket(nodeSuite(), [SECRET], sealing as 'all');
-    const seal = (cookie: string): string => jacket.seal(cookie, 'c', '/')[0] as string;
-    const kind = (cookie: string): string => (cookie.includes('mte1') ? 'sealed' : 'plain');
-    expect(kind(seal('a=1;Path=/')), sealing).toBe(visible);
-    expect(kind(seal('a=1;Path=/;httpOnly')), sealing).toBe(httpOnly);
-    expect(seal('a=; Path=/; Max-Age=0; HttpOnly')).toBe('a=; Path=/; Max-Age=0; HttpOnly');
-  }
-});
-
-test('a cookie that names no path gets that of its request, and one of a narrow path comes back with what it covers', () => {
-  const jacket = new CookieJacket(nodeSuite(), [SECRET], 'httponly');
-  const attributes = 'Max-Age=60; SameSite=Lax; HttpOnly';
-  expect(jacket.seal(`sid=1; ${attributes}`, 'c', '/login')[0]).toMatch(/^sid=mte1\..*; HttpOnly; Path=\/$/);
-  const [shop, admin, wide] = [
-    jacket.seal(`sid=1; ${attributes}`, 'c', '/shop/login'),
-    jacket.seal(`sid=2; Path=/shop/admin; ${attributes}`, 'c', '/shop/login'),
-    jacket.seal(`sid=0; Path=/; ${attributes}`, 'c', '/shop/login'),
-  ];
-  for (const setCookie of [...shop, ...admin]) {
-    expect(setCookie).toMatch(/^sid\.[\w-]{8}=mte1p\.[\w-]+; Max-Age=60; SameSite=Lax; HttpOnly; Path=\/api$/);
-    expect(setCookie).not.toContain('shop');
-  }
-  const all = `${pairsOf([...wide, ...shop, ...admin])}; theme=dark`;
-  const seen = Object.fromEntries(
-    ['/', '/shop', '/shopping', '/shop/admin', '/shop/admin/x', '/other'].map((path) => [
-      path,
-      jacket.open(all, 'c', path),
-    ]),
+test('over https the jar keys have the prefix __Host-, and for a page of another site they are partitioned', async () => {
+  const { port } = await cookieStage();
+  const flags = FLAG_COOKIE_RECORDS | FLAG_HTTPS;
+  const [kept] = (await SealedClient.pair(port, { flags })).pairingHeaders['set-cookie'] as string[];
+  expect(kept).toMatch(
+    /^__Host-mte-relay-jar=s[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Secure; Max-Age=34560000$/,
   );
+  const headers = { 'sec-fetch-site': 'cross-site' };
+  const [crossSite] = (await SealedClient.pair(port, { flags, headers })).pairingHeaders['set-cookie'] as string[];
+  expect(crossSite).toMatch(
+    /^__Host-mte-relay-jar=x[\w-]{43}; Path=\/; HttpOnly; SameSite=None; Secure; Partitioned; Max-Age=34560000$/,
+  );
+});
+
+test('an intermediary that plants a cookie on the outer hop plants nothing', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  const planted = { outer: { cookie: 'sid=of-the-attacker' } };
+  expect(await cookieAt(browser, '/me', planted)).toBe('');
+  await set(browser, '/login', 'sid=own; Path=/');
+  const jar = [...browser.jar].map((pair) => pair.join('=')).join('; ');
+  expect(await cookieAt(browser, '/me', { outer: { cookie: `sid=of-the-attacker; ${jar}` } })).toBe('sid=own');
+  expect(await cookieAt(browser, '/me', { headers: [['cookie', 'sid=inner']] })).toBe('sid=own');
+});
+
+test('records open beside their own jar key and client id alone, in any session', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  await set(browser, '/login', 'kept=1; Path=/; Max-Age=60', 'session=1; Path=/');
+  await browser.pair(port);
+  expect(await cookieAt(browser, '/')).toBe('kept=1; session=1');
+  const stolen = [...browser.records];
+  const thief = await TestBrowser.pair(port);
+  const withRecords = (of: TestBrowser): TestBrowser => {
+    for (const [id, record] of stolen) of.records.set(id, record);
+    return of;
+  };
+  expect(await cookieAt(withRecords(thief), '/')).toBe('');
+  thief.clientId = browser.clientId;
+  expect(await cookieAt(withRecords(thief), '/'), 'without the jar key').toBe('');
+  const other = await TestBrowser.pair(port);
+  for (const [name, value] of browser.jar) other.jar.set(name, value);
+  expect(await cookieAt(withRecords(other), '/'), 'without the client id').toBe('');
+});
+
+test('a record that does not open is dropped, unless the browser shows no jar key at all', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  await set(browser, '/login', 'a=1; Path=/', 'b=1; Path=/');
+  const jar = [...browser.jar];
+  browser.jar.clear();
+  expect(await cookieAt(browser, '/')).toBe('');
+  expect(browser.records.size).toBe(2);
+  for (const [name, value] of jar) browser.jar.set(name, value);
+  expect(await cookieAt(browser, '/')).toBe('a=1; b=1');
+  const [first] = browser.records.keys();
+  browser.records.set(first as string, 'A'.repeat(150));
+  expect(await cookieAt(browser, '/')).toBe('b=1');
+  expect(browser.records.size).toBe(1);
+});
+
+test('cookies without an expiry end with the browser’s session, the others do not', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  await set(browser, '/login', 'kept=1; Path=/; Max-Age=60', 'session=1; Path=/');
+  browser.restart();
+  await browser.pair(port);
+  expect(await cookieAt(browser, '/')).toBe('kept=1');
+  expect(browser.records.size).toBe(1);
+});
+
+test('a browser without jar keys gets them with the response that sets a cookie', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  browser.jar.clear();
+  const response = await set(browser, '/login', 'sid=1; Path=/');
+  expect(response.outer.headers['set-cookie']).toHaveLength(1);
+  expect(await cookieAt(browser, '/')).toBe('sid=1');
+});
+
+test('a request without credentials carries no cookie and sets none', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  await set(browser, '/', 'sid=1; Path=/');
+  expect(await cookieAt(browser, '/', { context: 'omit', headers: [['x-set', 'sid=2; Path=/']] })).toBe('');
+  expect(await cookieAt(browser, '/')).toBe('sid=1');
+});
+
+test('paths, order and deletion are those of RFC 6265bis', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  await set(browser, '/shop/login', 'wide=0; Path=/', 'sid=1', 'sid=2; Path=/shop/admin', 'b=1; Path=/');
+  await set(browser, '/shop/login', 'wide=9; Path=/');
+  const seen: Record<string, string> = {};
+  for (const path of ['/', '/shop', '/shopping', '/shop/admin', '/shop/admin/x?y=/z']) {
+    seen[path] = await cookieAt(browser, path);
+  }
   expect(seen).toEqual({
-    '/': 'sid=0; theme=dark',
-    '/shop': 'sid=1; sid=0; theme=dark',
-    '/shopping': 'sid=0; theme=dark',
-    '/shop/admin': 'sid=2; sid=1; sid=0; theme=dark',
-    '/shop/admin/x': 'sid=2; sid=1; sid=0; theme=dark',
-    '/other': 'sid=0; theme=dark',
+    '/': 'wide=9; b=1', // a cookie that is replaced keeps its place
+    '/shop': 'sid=1; wide=9; b=1',
+    '/shopping': 'wide=9; b=1',
+    '/shop/admin': 'sid=2; sid=1; wide=9; b=1',
+    '/shop/admin/x?y=/z': 'sid=2; sid=1; wide=9; b=1',
   });
+  await set(browser, '/shop/logout', 'sid=; Max-Age=0', 'wide=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT');
+  expect(await cookieAt(browser, '/shop/admin')).toBe('sid=2; b=1');
+  expect(browser.records.size).toBe(2);
+  expect(browser.scriptCookies.at(-1)).toBe('wide=; Path=/; Max-Age=0');
 });
 
-test('a deletion, with HttpOnly or without, deletes what was set for the same path', () => {
-  const jacket = new CookieJacket(nodeSuite(), [SECRET], 'httponly');
-  const nameOf = (setCookie: string | undefined): string | undefined => setCookie?.split('=')[0];
-  const [set] = jacket.seal('sid=1; Path=/shop; HttpOnly', 'c', '/login');
-  for (const deletion of ['sid=; Path=/shop; Max-Age=0', 'sid=gone; Path=/shop; Max-Age=0; HttpOnly']) {
-    const [deleted] = jacket.seal(deletion, 'c', '/logout');
-    expect(nameOf(deleted)).toBe(nameOf(set));
-    expect(deleted).toMatch(/; Max-Age=0(?:; HttpOnly)?; Path=\/api/);
+test('SameSite decides by the context that the client states, and by the kind of the jar key', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  const cookies = ['s=1; SameSite=Strict', 'l=1; SameSite=Lax', 'd=1', 'n=1; SameSite=None; Secure'];
+  await set(browser, '/', ...cookies.map((cookie) => `${cookie}; Path=/`));
+  expect(await cookieAt(browser, '/')).toBe('s=1; l=1; d=1; n=1');
+  expect(await cookieAt(browser, '/', { context: 'lax' })).toBe('l=1; d=1; n=1');
+  expect(await cookieAt(browser, '/', { context: 'none' })).toBe('n=1');
+  const crossSite = await TestBrowser.pair(port, { headers: { 'sec-fetch-site': 'cross-site' } });
+  await set(crossSite, '/', ...cookies.map((cookie) => `${cookie}; Path=/`));
+  expect(await cookieAt(crossSite, '/')).toBe('n=1');
+});
+
+test('Clear-Site-Data empties the jar, and tells script so', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  for (const value of ['"cookies"', '"storage", "cookies"', '"*"']) {
+    await set(browser, '/', 'sid=1; Path=/; HttpOnly', 'theme=1; Path=/');
+    await cookieAt(browser, '/', { headers: [['x-clear', '"cache", "storage"']] });
+    expect(browser.records.size).toBe(2);
+    await cookieAt(browser, '/', { headers: [['x-clear', value]] });
+    expect(browser.records.size, value).toBe(0);
+    expect(browser.scriptCookies.at(-1)).toBe('theme=1; Path=/; Max-Age=0');
   }
-  expect(nameOf(jacket.seal('sid=1; Path=/shop/; HttpOnly', 'c', '/login')[0])).not.toBe(nameOf(set));
-});
-
-test('script still reads a cookie of a narrow path that is not HttpOnly, where it could before', () => {
-  const jacket = new CookieJacket(nodeSuite(), [SECRET], 'httponly');
-  const [carrier, native, ...more] = jacket.seal('csrf=1; Path=/shop; Secure', 'c', '/login');
-  expect(carrier).toMatch(/^csrf\.[\w-]{8}=mte1p\.[\w-]+; Secure; Path=\/api; HttpOnly$/);
-  expect(native).toBe('csrf=1; Path=/shop; Secure');
-  expect(more).toEqual([]);
-});
-
-test('a value of a narrow path opens under its own name, path and client alone', () => {
-  const jacket = new CookieJacket(nodeSuite(), [SECRET], 'all');
-  const pair = pairsOf(jacket.seal('a=1; Path=/x', 'c', '/'));
-  expect(jacket.open(pair, 'c', '/x')).toBe('a=1');
-  expect(jacket.open(pair, 'd', '/x')).toBe('');
-  expect(jacket.open(`b${pair.slice(1)}`, 'c', '/x')).toBe('');
-  expect(jacket.open(pair.replace('=mte1p.', '=mte1.'), 'c', '/x')).toBe('');
-  const wide = pairsOf(jacket.seal('a=1; Path=/', 'c', '/'));
-  expect(jacket.open(wide.replace('=mte1.', '=mte1p.'), 'c', '/x')).toBe('');
-});
-
-test('an upstream whose path the client does not see sets cookies for the paths that it sees', async () => {
-  const { port } = await stage(
-    (_req, res) => {
-      res.setHeader('set-cookie', ['a=1; path=/base', 'b=1; Path=/base/x; Secure', 'c=1; Path=/basement', 'd=1']);
-      res.end();
-    },
-    { basePath: '/base' },
-  );
-  const response = await (await SealedClient.pair(port)).fetch({ path: '/x' });
-  const set = response.head.headers.filter(([name]) => name === 'set-cookie').map(([, value]) => value);
-  expect(set).toEqual(['a=1; Path=/', 'b=1; Secure; Path=/x', 'c=1; Path=/basement', 'd=1']);
-});
-
-test('a sealed cookie opens in a later session of the same client, and in no session of another one', async () => {
-  const { port, seen } = await stage((_req, res) => {
-    res.setHeader('set-cookie', 'sid=top-secret; HttpOnly');
-    res.end();
-  });
-  const browser = { flags: FLAG_OUTER_COOKIES };
-  const first = await SealedClient.pair(port, browser);
-  const token = Buffer.from(first.parameters.clientId).toString('base64url');
-  const [sealed] = (await first.fetch({})).outer.headers['set-cookie'] as [string];
-  const cookie = sealed.split(';')[0] as string;
-
-  const later = await SealedClient.pair(port, browser);
-  await later.fetch({ headers: [['mte-relay-client-id', token]] }, { cookie });
-  expect(seen.at(-1)?.headers.cookie).toBe('sid=top-secret');
-
-  const thief = await SealedClient.pair(port, browser);
-  await thief.fetch({}, { cookie });
-  expect(seen.at(-1)?.headers.cookie).toBeUndefined();
-  const forged = Buffer.from(first.parameters.clientId);
-  forged[55] = (forged[55] as number) ^ 1;
-  const refused = await thief.fetch({ headers: [['mte-relay-client-id', forged.toString('base64url')]] }, { cookie });
-  expect(seen.at(-1)?.headers.cookie).toBeUndefined();
-  expect(refused.header('mte-relay-client-id')).toBe('unknown');
 });
 
 test.each([
-  ['a=1; Domain=api.internal; Path=/', 'a=1; Path=/'],
-  ['a=1; Domain=.example', 'a=1; Domain=.example'],
-  ['a=1; domain=Relay.Example; SameSite=Lax', 'a=1; domain=Relay.Example; SameSite=Lax'],
-  ['a=1;DOMAIN = .elay.example;Secure', 'a=1;Secure'],
-  ['a=domain=x; Domain=', 'a=domain=x; Domain='],
-])(
-  'a browser keeps the cookie %j as %j, since a domain that the relay is not in would have it refused',
-  async (given, kept) => {
-    const { port } = await stage((_req, res) => res.setHeader('set-cookie', given).end());
-    const browser = await SealedClient.pair(port, { flags: FLAG_OUTER_COOKIES });
-    const response = await browser.fetch({ path: '/', authority: 'relay.example:8443' });
-    const [own, ...more] = response.outer.headers['set-cookie'] as [string];
-    expect(own.replace(/; Path=\/$/, '')).toBe(kept.replace(/; Path=\/$/, ''));
-    expect(more).toEqual([]);
-  },
-);
+  ['a word that is no context', 'evil'],
+  ['too many records', ['strict', ...Array.from({ length: 181 }, () => 'A'.repeat(80))].join(' ')],
+  ['too many characters', ['strict', ...Array.from({ length: 100 }, () => 'A'.repeat(400))].join(' ')],
+  ['a record that is too short', 'strict AAAA'],
+  ['2,600 records that are too short', `strict ${'AAA '.repeat(2_600).trim()}`],
+  ['a record that is too long', `strict ${'A'.repeat(20_000)}`],
+  ['two spaces', `strict  ${'A'.repeat(80)}`],
+])('%s is refused before any key is derived', async (_name, value) => {
+  const { port, seen } = await cookieStage();
+  const { client } = await TestBrowser.pair(port);
+  const response = await client.fetch({ authority: `127.0.0.1:${port}`, headers: [['mte-relay-cookies', value]] });
+  expect(response.header('mte-relay-failure')).toBe('request-malformed');
+  expect(seen).toHaveLength(0);
+});
 
-test('the relay warns of a cookie that browsers drop for its length once it is sealed, without its value', async () => {
-  const lines: string[] = [];
-  const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
-  const { port } = await stage(
-    (req, res) => {
-      const value = 's'.repeat(req.url === '/long' ? 3_100 : 3_000);
-      res.setHeader('set-cookie', `sid=${value}; Path=/; HttpOnly`).end();
-    },
-    { log },
+test('jar keys and the fields of records reach no upstream, and no upstream sets them', async () => {
+  const { port, set, seen } = await cookieStage({ COOKIES: 'outside', PASS_THROUGH_ROUTES: '/pub/*' });
+  const browser = await TestBrowser.pair(port);
+  const response = await set(
+    browser,
+    '/',
+    'mte-relay-jar=planted; Path=/',
+    '__Host-mte-relay-session-jar=x; Path=/',
+    'a=1',
   );
-  const browser = await SealedClient.pair(port, { flags: FLAG_OUTER_COOKIES });
-  await browser.fetch({ path: '/short' });
-  expect(lines).toEqual([]);
-  await browser.fetch({ path: '/long' });
-  expect(lines.join()).toContain('larger than browsers accept');
-  expect(lines.join()).not.toContain('sss');
+  expect(response.outer.headers['set-cookie']).toEqual(['a=1; Path=/']);
+  await browser.fetch();
+  expect(seen.at(-1)?.headers.cookie).toBe('a=1');
+  const cookie = [...browser.jar].map((pair) => pair.join('=')).join('; ');
+  await send(port, '/pub/x', { method: 'GET', headers: { cookie } });
+  expect(seen.at(-1)?.headers.cookie).toBe('a=1');
+  expect(JSON.stringify(seen.slice(1).map(({ headers }) => headers))).not.toContain('mte-relay');
+  const planted = { 'x-set': 'mte-relay-jar=planted; Path=/ | b=1; Path=/' };
+  const passed = await send(port, '/pub/x', { method: 'GET', headers: planted });
+  expect(passed.headers['set-cookie']).toEqual(['b=1; Path=/']);
+});
+
+test('an upstream whose path the client does not see sets cookies for the paths that it sees', async () => {
+  const { port, set, cookieAt } = await cookieStage({}, '/base');
+  const browser = await TestBrowser.pair(port);
+  await set(browser, '/y', 'a=1; path=/base', 'b=1; Path=/base/x; Secure', 'c=1; Path=/basement');
+  expect(await cookieAt(browser, '/x')).toBe('b=1; a=1');
+  expect(await cookieAt(browser, '/basement')).toBe('c=1; a=1');
+});
+
+test.each([
+  ['a=1; Domain=api.internal; Path=/', 'a=1', 'a=1; Path=/'],
+  ['a=1; Domain=.Example.ORG; Path=/', 'a=1', 'a=1; Path=/; Domain=example.org'],
+  ['a=1; Domain=org; Path=/', '', undefined],
+  ['a=1; Domain=; Path=/', 'a=1', 'a=1; Path=/'],
+  ['__Host-a=1; Secure; Path=/', '__Host-a=1', '__Host-a=1; Path=/; Secure'],
+  ['__Host-a=1; Secure; Path=/; Domain=relay.example.org', '', undefined],
+  ['__Secure-a=1; Path=/', '', undefined],
+  ['__host-HTTP-a=1; Secure; Path=/', '', undefined],
+  [`a=${'x'.repeat(4_095)}; Path=/`, `a=${'x'.repeat(4_095)}`, `a=${'x'.repeat(4_095)}; Path=/`],
+  [`a=${'x'.repeat(4_096)}; Path=/`, '', undefined],
+  ['a=1; SameSite=None; Path=/', '', undefined],
+])('%j is kept as a browser keeps it', async (given, sent, forScript) => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port, {
+    authority: 'relay.example.org:8443',
+    flags: FLAG_COOKIE_RECORDS | FLAG_HTTPS,
+  });
+  await set(browser, '/', given);
+  expect(await cookieAt(browser, '/x')).toBe(sent);
+  expect(browser.scriptCookies.at(-1)).toBe(forScript);
+});
+
+test('COOKIES_OUTER names cookies that stay outside, both ways, with the path of the inner request', async () => {
+  const { port, set, cookieAt, lines } = await cookieStage({ COOKIES_OUTER: 'sso' });
+  const browser = await TestBrowser.pair(port);
+  const response = await set(browser, '/x;Domain=evil.example;Max-Age=0/y', 'sso=1', 'sid=1; Path=/');
+  expect(response.outer.headers['set-cookie']).toEqual(['sso=1; Path=/']);
+  expect(await cookieAt(browser, '/')).toBe('sid=1; sso=1');
+  expect(browser.records.size).toBe(1);
+  expect(await cookieAt(browser, '/', { outer: { cookie: 'sso=2; analytics=1; analytics=2' } })).toBe('sso=2');
+  expect(lines.filter((line) => line.includes('analytics'))).toHaveLength(1);
+  expect(lines.join()).toContain('COOKIES_OUTER');
+});
+
+test('COOKIES=outside leaves all cookies outside, in both directions', async () => {
+  const { port, set, cookieAt } = await cookieStage({ COOKIES: 'outside' });
+  const browser = await TestBrowser.pair(port);
+  const response = await set(browser, '/login', 'sid=1; Path=/; HttpOnly');
+  expect(response.outer.headers['set-cookie']).toEqual(['sid=1; Path=/; HttpOnly']);
+  expect(browser.records.size).toBe(0);
+  expect(await cookieAt(browser, '/')).toBe('sid=1');
+});
+
+test('COOKIES_FROM_SCRIPT names cookies of script that cross, in place of readable records', async () => {
+  const { port, set, cookieAt } = await cookieStage({ COOKIES_FROM_SCRIPT: 'theme,lang' });
+  const browser = await TestBrowser.pair(port);
+  expect(browser.client.parameters.cookiesFromScript).toEqual(['theme', 'lang']);
+  await set(browser, '/', 'theme=light; Path=/', 'lang=en; Path=/; HttpOnly');
+  const headers: [string, string][] = [['mte-relay-script-cookies', 'theme=dark; lang=de; sid=planted']];
+  expect(await cookieAt(browser, '/', { headers })).toBe('lang=en; theme=dark; lang=de');
+  expect(await cookieAt(browser, '/', { headers, context: 'omit' })).toBe('');
+});
+
+test('a client id is renewed a day later, and an unknown one is named', async () => {
+  const { port } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  const headers = [['mte-relay-client-id', 'AAAA']] as const;
+  const { client } = browser;
+  const authority = `127.0.0.1:${port}`;
+  expect((await client.fetch({ authority, headers })).header('mte-relay-client-id')).toBe('unknown');
+  const own: [string, string][] = [['mte-relay-client-id', browser.clientId as string]];
+  expect((await client.fetch({ authority, headers: own })).header('mte-relay-client-id')).toBeUndefined();
 });

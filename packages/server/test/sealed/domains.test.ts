@@ -1,5 +1,5 @@
 // DOMAIN_MAP with real relays: which domain a request belongs to, what is its own, and that none reaches another's.
-import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
+import { FLAG_COOKIE_RECORDS } from '@mte-relay/protocol';
 import { type ConfigError, createRelay, loadSettings, type Relay } from '@mte-relay/server';
 import { discoveredKey, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { serve } from '@mte-relay/testing/servers';
@@ -141,12 +141,12 @@ test('pages are judged by the origins of the domain that they address, also when
 
 test('a cookie that one domain sealed does not open in another', async () => {
   const { port, seen } = await scene();
-  const one = await SealedClient.pair(port, { authority: ONE, headers: { host: ONE }, flags: FLAG_OUTER_COOKIES });
+  const one = await SealedClient.pair(port, { authority: ONE, headers: { host: ONE }, flags: FLAG_COOKIE_RECORDS });
   const response = await one.fetch({ path: '/' }, { host: ONE });
   const [cookie] = (response.outer.headers['set-cookie']?.[0] ?? '').split(';');
   expect(cookie).toMatch(/^sid=mte1\./);
   await one.fetch({ path: '/' }, { host: ONE, cookie: cookie as string });
-  const two = await SealedClient.pair(port, { authority: TWO, headers: { host: TWO }, flags: FLAG_OUTER_COOKIES });
+  const two = await SealedClient.pair(port, { authority: TWO, headers: { host: TWO }, flags: FLAG_COOKIE_RECORDS });
   await two.fetch({ path: '/api/x' }, { host: TWO, cookie: cookie as string });
   expect(seen).toEqual({ one: ['GET /', 'GET / sid=of-one'], two: ['GET /api/x'] });
 });

@@ -1,7 +1,7 @@
 // CLIENT_ID_SECRET and RELAY_IDENTITY_SEED as "new,old": every key pairs, the newest is shown first, and what the old
 // secret signed and sealed stays good. That clients of every pin go on is tested with the client.
 import { createHash } from 'node:crypto';
-import { CLIENT_ID_FIELD, FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
+import { CLIENT_ID_FIELD, FLAG_COOKIE_RECORDS } from '@mte-relay/protocol';
 import { runRelayCommand } from '@mte-relay/testing/relay-process';
 import { SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { type Stage, stage } from '@mte-relay/testing/stage';
@@ -61,14 +61,14 @@ test('the relay accepts a pairing to either key, and refuses one to a third', as
 
 test('cookies and client ids of the old secret stay good until it is removed', async () => {
   const before = await staged(OLD);
-  const first = await SealedClient.pair(before.port, { flags: FLAG_OUTER_COOKIES });
+  const first = await SealedClient.pair(before.port, { flags: FLAG_COOKIE_RECORDS });
   const token = Buffer.from(first.parameters.clientId).toString('base64url');
   const login = await first.fetch({ path: '/login', headers: [[CLIENT_ID_FIELD, token]] });
   const [cookie] = (login.outer.headers['set-cookie']?.[0] ?? '').split(';') as [string];
   expect(cookie).toMatch(/^sid=mte1\./);
   const cookiesSeen = async (secret: string): Promise<string | undefined> => {
     const { port, seen } = await staged(secret);
-    const client = await SealedClient.pair(port, { flags: FLAG_OUTER_COOKIES });
+    const client = await SealedClient.pair(port, { flags: FLAG_COOKIE_RECORDS });
     await client.fetch({ path: '/me', headers: [[CLIENT_ID_FIELD, token]] }, { cookie });
     return seen[0]?.headers.cookie;
   };

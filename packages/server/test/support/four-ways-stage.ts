@@ -1,5 +1,5 @@
 // A relay with its upstream and a client, and an observer of its log and metrics. The way is the caller's choice.
-import { FLAG_OUTER_COOKIES } from '@mte-relay/protocol';
+import { FLAG_COOKIE_RECORDS } from '@mte-relay/protocol';
 import { SealedClient } from '@mte-relay/testing/sealed-client';
 import { type Stage, stage } from '@mte-relay/testing/stage';
 import { pino } from 'pino';
@@ -64,7 +64,7 @@ export async function fourWaysStage(route: Route, options: FourWaysOptions = {})
   });
   staged.upstream.on('upgrade', upstream.onUpgrade);
   const { port, upstreamPort } = staged;
-  const flags = options.browser ? FLAG_OUTER_COOKIES : 0;
+  const flags = options.browser ? FLAG_COOKIE_RECORDS : 0;
   const client = route.sealed ? await SealedClient.pair(port, { flags }) : undefined;
   const observer = await Observer.open(staged, sink);
   let ended = 0;

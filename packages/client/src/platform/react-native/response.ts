@@ -1,6 +1,6 @@
 // The Response in React Native: the platform's, with a whole body in memory. Its own text() would decode each byte as a
 // character, and it cannot make a Blob of bytes.
-import { type Bytes, CLIENT_ID_FIELD, concatBytes, copyBytes } from '@mte-relay/protocol';
+import { type Bytes, concatBytes, copyBytes, OWN_FIELDS } from '@mte-relay/protocol';
 import { RelayClientError } from '../../api/errors.ts';
 import { NULL_BODY_STATUSES, type OpenedResponse, progressOf, type ResponseFacts } from '../response-parts.ts';
 import { textOf } from './utf8.ts';
@@ -15,7 +15,7 @@ export async function wholeResponse(inner: OpenedResponse, facts: ResponseFacts)
     report(piece.length);
   }
   const isNull = facts.method === 'HEAD' || NULL_BODY_STATUSES.has(status);
-  const fields: [string, string][] = headers.filter(([name]) => name !== CLIENT_ID_FIELD).map(([...field]) => field);
+  const fields: [string, string][] = headers.filter(([name]) => !OWN_FIELDS.has(name)).map(([...field]) => field);
   return responseOf({ status, fields, content: isNull ? null : concatBytes([...pieces, new Uint8Array(0)]), facts });
 }
 

@@ -1,0 +1,158 @@
+// A browser's cookies at one relay (SPEC §9.4): records that only the relay can open, kept for all pages and workers of the
+// origin, and the cookies that script may read.
+import {
+  COOKIE_RECORDS_MAX,
+  COOKIE_RECORDS_MAX_CHARACTERS,
+  COOKIES_FIELD,
+  type Fields,
+  SCRIPT_COOKIE_FIELD,
+  SCRIPT_COOKIES_FIELD,
+  SET_COOKIES_FIELD,
+} from '@mte-relay/protocol';
+import { ignore } from '../abort.ts';
+import type { CookieRecord, Keeper, RecordChange, ScriptCookies } from '../platform/platform.ts';
+
+/** Which cookies a request may carry by SameSite: all, Lax and None, or None alone. */
+export type SiteContext = 'strict' | 'lax' | 'none';
+
+/** What decides on the cookies of a request. */
+export interface CookieRequest {
+  readonly sameSite: SiteContext;
+  /** The page may end at any moment: what was read last is used, without waiting for storage. */
+  readonly keepalive: boolean;
+  /** Names of cookies of script that the upstream expects. */
+  readonly namesFromScript: readonly string[];
+}
+
+/** The cookies that a request carries. */
+export interface SentCookies {
+  readonly fields: Fields;
+  /** The records in their order. */
+  readonly records: readonly CookieRecord[];
+}
+
+/** The cookies of one client. */
+export class Cookies {
+  readonly #relay: URL;
+  readonly #script: ScriptCookies | undefined;
+  #keeper: Keeper | undefined;
+  /** What was read last; the only copy without a keeper. */
+  #known: CookieRecord[] | undefined;
+
+  /** @param keeper undefined for records in memory. */
+  constructor(relay: URL, keeper: Keeper | undefined, script: ScriptCookies | undefined) {
+    this.#relay = relay;
+    this.#keeper = keeper;
+    this.#script = script;
+  }
+
+  /** The fields of a request with credentials. */
+  async send({ sameSite, keepalive, namesFromScript }: CookieRequest): Promise<SentCookies> {
+    const known = (keepalive && this.#known) || (await this.#read());
+    const records = newest(known.filter(isAlive));
+    if (records.length < known.length) {
+      const deleted = known.filter((record) => !records.includes(record)).map(({ id }) => id);
+      this.#change({ clear: false, deleted, dropped: [], put: [] }).catch(ignore);
+    }
+    const fields: [string, string][] = [[COOKIES_FIELD, [sameSite, ...records.map(({ record }) => record)].join(' ')]];
+    const fromScript = namesFromScript.length > 0 && this.#script ? await this.#script.read() : '';
+    const listed = fromScript.split('; ').filter((pair) => namesFromScript.includes(pair.split('=', 1)[0] as string));
+    if (listed.length > 0) fields.push([SCRIPT_COOKIES_FIELD, bytesOf(listed.join('; '))]);
+    return { fields, records };
+  }
+
+  /** Keeps what a response sets. Resolves once all pages and workers of the origin see it. */
+  async take(headers: Fields, sent: readonly CookieRecord[]): Promise<void> {
+    for (const [name, value] of headers) {
+      if (name === SET_COOKIES_FIELD) await this.#change(changeOf(value, sent));
+      if (name === SCRIPT_COOKIE_FIELD && this.#isOfPage(value)) await this.#script?.set(textOf(value));
+    }
+  }
+
+  /** Deletes all records. */
+  async clear(): Promise<void> {
+    await this.#change({ clear: true, deleted: [], dropped: [], put: [] });
+  }
+
+  /** The browser checks a `Domain`; without one the cookie is that of the relay's host. */
+  #isOfPage(setCookie: string): boolean {
+    return this.#script?.host === this.#relay.hostname || /; Domain=/.test(setCookie);
+  }
+
+  async #read(): Promise<CookieRecord[]> {
+    if (this.#keeper) {
+      try {
+        this.#known = await this.#keeper.records(this.#relay.origin);
+      } catch {
+        this.#keeper = undefined; // storage is blocked or silent: the page's own memory from now on
+      }
+    }
+    this.#known ??= [];
+    return this.#known;
+  }
+
+  async #change(change: RecordChange): Promise<void> {
+    this.#known = changed(this.#known ?? [], change);
+    await this.#keeper?.changeRecords(this.#relay.origin, change).catch(() => {
+      this.#keeper = undefined;
+    });
+  }
+}
+
+function isAlive({ expiresAtMs }: CookieRecord): boolean {
+  return expiresAtMs === undefined || expiresAtMs > Date.now();
+}
+
+/** The newest records that fit into a request, oldest first. */
+function newest(records: readonly CookieRecord[]): CookieRecord[] {
+  const kept: CookieRecord[] = [];
+  let characters = 0;
+  for (const record of [...records].sort((one, other) => other.setAtMs - one.setAtMs)) {
+    characters += record.record.length + 1;
+    if (kept.length === COOKIE_RECORDS_MAX || characters > COOKIE_RECORDS_MAX_CHARACTERS) break;
+    kept.push(record);
+  }
+  return kept.reverse();
+}
+
+let lastSetAtMs = 0;
+
+/** The change that a response's items make (SPEC §9.4). Items of another form are ignored. */
+function changeOf(items: string, sent: readonly CookieRecord[]): RecordChange {
+  const deleted: string[] = [];
+  const dropped: CookieRecord[] = [];
+  const put = new Map<string, CookieRecord>();
+  let clear = false;
+  for (const item of items.split(' ')) {
+    const rest = item.slice(1);
+    if (item === '*') clear = true;
+    else if (item.startsWith('~')) dropped.push(...sent.slice(Number(rest), Number(rest) + 1));
+    else if (item.startsWith('-')) {
+      put.delete(rest);
+      deleted.push(rest);
+    } else if (item.startsWith('+')) {
+      const [id = '', seconds = '', record = ''] = rest.split(':');
+      const lifetime = seconds === '-' ? {} : { expiresAtMs: Date.now() + Number(seconds) * 1000 };
+      lastSetAtMs = Math.max(Date.now(), lastSetAtMs + 0.001); // one order for all of a response
+      put.set(id, { id, record, setAtMs: lastSetAtMs, ...lifetime });
+    }
+  }
+  return { clear, deleted, dropped, put: [...put.values()] };
+}
+
+function changed(records: readonly CookieRecord[], { clear, deleted, dropped, put }: RecordChange): CookieRecord[] {
+  const replaced = new Set([...deleted, ...put.map(({ id }) => id)]);
+  const isDropped = (one: CookieRecord): boolean =>
+    dropped.some(({ id, record }) => id === one.id && record === one.record);
+  return [...(clear ? [] : records.filter((one) => !replaced.has(one.id) && !isDropped(one))), ...put];
+}
+
+/** Text in UTF-8, one character per byte, as in all fields. */
+function bytesOf(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
+}
+
+/** The reverse. */
+function textOf(bytes: string): string {
+  return new TextDecoder().decode(Uint8Array.from(bytes, (character) => character.charCodeAt(0)));
+}

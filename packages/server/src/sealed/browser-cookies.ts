@@ -1,0 +1,328 @@
+// The cookies of one request of a browser (SPEC §9.4), in order: the records and outer cookies that the request carries,
+// the `Cookie` of the upstream's request, and what the client is to keep of the upstream's `Set-Cookie`.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  COOKIE_RECORDS_MAX,
+  COOKIE_RECORDS_MAX_CHARACTERS,
+  COOKIES_FIELD,
+  type Fields,
+  FLAG_HTTPS,
+  type RequestHead,
+  SCRIPT_COOKIE_FIELD,
+  SCRIPT_COOKIES_FIELD,
+  SET_COOKIES_FIELD,
+} from '@mte-relay/protocol';
+import type { Domain } from '../domain.ts';
+import { InnerRefusal } from '../failure/planes.ts';
+import {
+  type Cookie,
+  type CookieRequest,
+  compareCookies,
+  hostOf,
+  isSentWith,
+  pairOf,
+  pairsIn,
+  type SiteContext,
+  takeCookie,
+  writableDefaultPath,
+} from '../http/cookie.ts';
+import { fieldValue } from '../http/fields.ts';
+import { parseSetCookie, withPath } from '../http/set-cookie.ts';
+import { pathOf } from '../http/target.ts';
+import { COOKIE_NAME_SHOWN_CHARACTERS, COOKIES_NAMED_MAX, COOKIES_OPENED_MAX } from '../limits/fixed.ts';
+import type { Logger } from '../observe/log.ts';
+import {
+  CookieRecords,
+  type OpenedRecord,
+  RECORD_MAX_CHARACTERS,
+  RECORD_MIN_CHARACTERS,
+} from '../secrets/cookie-records.ts';
+import { isJarName, type JarKeys, type JarLife, makeJarKey, readJarKeys, setJarKey } from '../secrets/jar-keys.ts';
+import type { Session } from '../sessions/store.ts';
+
+/** What decides on the cookies of one request. */
+export interface CookieFacts {
+  readonly domain: Domain;
+  readonly session: Session;
+  /** The client id that records are bound to. */
+  readonly clientId: string;
+  readonly head: RequestHead;
+  /** Canonical path and query. */
+  readonly target: string;
+  readonly req: IncomingMessage;
+  /** The outer response, on which cookies can be set; undefined for a WebSocket. */
+  readonly res: ServerResponse | undefined;
+  readonly log: Logger;
+}
+
+/** A record of the request. */
+interface Carried {
+  readonly record: string;
+  readonly opened: OpenedRecord | undefined;
+}
+
+/** The cookies of one request. */
+export class BrowserCookies {
+  readonly #facts: CookieFacts;
+  readonly #request: CookieRequest;
+  /** False for a request without credentials, which neither carries nor sets a cookie. */
+  readonly #hasCredentials: boolean;
+  readonly #jars: JarKeys;
+  readonly #carried: readonly Carried[];
+  readonly #isHttps: boolean;
+
+  /** @throws InnerRefusal for a field of records that is malformed or too large. */
+  constructor(facts: CookieFacts) {
+    const { session, head, target, req } = facts;
+    this.#facts = facts;
+    this.#isHttps = (session.flags & FLAG_HTTPS) !== 0;
+    this.#jars = readJarKeys(req.headers.cookie, this.#isHttps);
+    const given = fieldValue(head.headers, COOKIES_FIELD);
+    this.#hasCredentials = given !== undefined;
+    const [context = 'none', ...records] = given === undefined ? [] : split(given);
+    if (!isContext(context)) throw new InnerRefusal('request-malformed');
+    this.#request = {
+      host: hostOf(head.authority),
+      path: pathOf(target),
+      isHttps: this.#isHttps,
+      context: this.#isCrossSite ? 'none' : context,
+    };
+    this.#carried = records.map((record) => ({ record, opened: this.#open(record) }));
+  }
+
+  /** The upstream's `Cookie`; empty for none. */
+  header(): string {
+    const nowMs = Date.now();
+    const { COOKIES, COOKIES_OUTER } = this.#settings;
+    if (COOKIES === 'outside') return this.#outerPairs(() => true).join('; ');
+    const fromScript = this.#hasCredentials ? this.#cookiesOfScript() : [];
+    const ofScript = new Set(fromScript.map(({ name }) => name));
+    const sent = this.#carried
+      .flatMap(({ opened }) => opened?.cookie ?? [])
+      .filter((cookie) => isSentWith(cookie, this.#request, nowMs))
+      .filter(({ name, isHttpOnly }) => !COOKIES_OUTER.includes(name) && (isHttpOnly || !ofScript.has(name)))
+      .sort(compareCookies);
+    const outer = this.#outerPairs((name) => COOKIES_OUTER.includes(name));
+    return [...sent, ...fromScript].map(pairOf).concat(outer).join('; ');
+  }
+
+  /**
+   * What the client is to keep of a response: fields for the sealed response. Cookies that are to be outside are set on
+   * the outer response.
+   * @param setCookies values for the client's own host and paths.
+   * @param clears true if the response clears all cookies.
+   */
+  take(setCookies: readonly string[], clears: boolean): Fields {
+    const { COOKIES, COOKIES_OUTER } = this.#settings;
+    if (COOKIES === 'outside') {
+      for (const setCookie of setCookies) this.#setOutside(setCookie);
+      return [];
+    }
+    const nowMs = Date.now();
+    const items: string[] = clears ? ['*'] : this.#repairs();
+    const lines: [string, string][] = [];
+    for (const setCookie of setCookies) {
+      const cookie = takeCookie(setCookie, this.#request, nowMs);
+      if (COOKIES_OUTER.includes(cookie?.name ?? parseSetCookie(setCookie)?.name ?? '')) this.#setOutside(setCookie);
+      else if (cookie && this.#hasCredentials) this.#keep(cookie, nowMs, clears, items, lines);
+    }
+    if (clears) for (const { opened } of this.#carried) this.#forget(opened?.cookie, lines);
+    return items.length === 0 ? lines : [[SET_COOKIES_FIELD, items.join(' ')], ...lines];
+  }
+
+  get #settings(): Domain['settings'] {
+    return this.#facts.domain.settings;
+  }
+
+  get #isCrossSite(): boolean {
+    const { kept, session } = this.#jars;
+    return (kept ?? session)?.isCrossSite ?? isCrossSite(this.#facts.req);
+  }
+
+  /** Kept opened with the session, beside the jar keys with which it was opened. */
+  #open(record: string): OpenedRecord | undefined {
+    const { domain, session, clientId } = this.#facts;
+    const { kept, session: ofSession } = this.#jars;
+    const owner = `${clientId} ${kept?.value} ${ofSession?.value}`;
+    const known = OPENED.get(session);
+    if (known?.owner === owner) {
+      const opened = known.records.get(record);
+      if (opened) return opened;
+    }
+    const opened = domain.cookies.open(record, clientId, this.#jars);
+    if (opened) remember(session, owner, record, opened);
+    return opened;
+  }
+
+  // Toward the upstream
+
+  /** Cookies of script that the operator lists (COOKIES_FROM_SCRIPT). */
+  #cookiesOfScript(): { name: string; value: string }[] {
+    const given = fieldValue(this.#facts.head.headers, SCRIPT_COOKIES_FIELD);
+    if (given === undefined) return [];
+    return pairsIn(given).filter(({ name }) => this.#settings.COOKIES_FROM_SCRIPT.includes(name));
+  }
+
+  /** Outer cookies that cross; the log names the others once. */
+  #outerPairs(crosses: (name: string) => boolean): string[] {
+    const given = this.#facts.req.headers.cookie;
+    if (given === undefined) return [];
+    const crossing: string[] = [];
+    for (const pair of pairsIn(given)) {
+      if (isJarName(pair.name)) continue;
+      if (crosses(pair.name)) crossing.push(pairOf(pair));
+      else this.#noteDropped(pair.name);
+    }
+    return crossing;
+  }
+
+  #noteDropped(name: string): void {
+    const { domain, log } = this.#facts;
+    const { droppedCookies } = domain;
+    if (droppedCookies.size >= COOKIES_NAMED_MAX || droppedCookies.has(name)) return;
+    droppedCookies.add(name);
+    const facts = {
+      domain: domain.name,
+      cookie: name.slice(0, COOKIE_NAME_SHOWN_CHARACTERS),
+      setting: 'COOKIES_OUTER',
+    };
+    log.warn(facts, 'cookie outside of the seal not forwarded');
+  }
+
+  // Toward the client
+
+  /** Items for records that the client should not keep as they are. */
+  #repairs(): string[] {
+    const { domain, clientId } = this.#facts;
+    const items: string[] = [];
+    const showsJar = this.#jars.kept !== undefined || this.#jars.session !== undefined;
+    for (const [at, { opened }] of this.#carried.entries()) {
+      if (!opened) {
+        if (showsJar) items.push(`~${at}`);
+      } else if (opened.isOld) {
+        const [, ...oldIds] = domain.cookies.idsOf(opened.cookie, clientId);
+        items.push(...oldIds.map((id) => `-${id}`), this.#put(opened.cookie, Date.now()));
+      }
+    }
+    return items;
+  }
+
+  #keep(cookie: Cookie, nowMs: number, clears: boolean, items: string[], lines: [string, string][]): void {
+    const { domain, clientId } = this.#facts;
+    const ids = domain.cookies.idsOf(cookie, clientId);
+    const isExpired = cookie.expiresMs !== 0 && cookie.expiresMs <= nowMs;
+    if (isExpired || clears) items.push(...ids.map((id) => `-${id}`));
+    else {
+      const [id] = ids;
+      const previous = this.#carried.find(
+        ({ opened }) => opened && domain.cookies.idsOf(opened.cookie, clientId)[0] === id,
+      );
+      const createdMs = previous?.opened?.cookie.createdMs ?? cookie.createdMs;
+      const item = this.#put({ ...cookie, createdMs }, nowMs);
+      if (item === '') return;
+      items.push(item);
+    }
+    if (!cookie.isHttpOnly) lines.push([SCRIPT_COOKIE_FIELD, lineOf(cookie, isExpired || clears ? 0 : nowMs)]);
+  }
+
+  #forget(cookie: Cookie | undefined, lines: [string, string][]): void {
+    if (cookie && !cookie.isHttpOnly) lines.push([SCRIPT_COOKIE_FIELD, lineOf(cookie, 0)]);
+  }
+
+  /** The item that puts a record; empty if the browser has no jar key and can get none. */
+  #put(cookie: Cookie, nowMs: number): string {
+    const { domain, clientId } = this.#facts;
+    const jar = this.#jarFor(CookieRecords.lifeOf(cookie));
+    if (!jar) return '';
+    const [id] = domain.cookies.idsOf(cookie, clientId);
+    const lifetime = cookie.expiresMs === 0 ? '-' : Math.ceil((cookie.expiresMs - nowMs) / 1000);
+    return `+${id}:${lifetime}:${domain.cookies.seal(cookie, clientId, jar)}`;
+  }
+
+  /** The digest of the browser's jar key, which it gets with this response if it has shown none. */
+  #jarFor(life: JarLife): Uint8Array<ArrayBuffer> | undefined {
+    if (!this.#jars[life]) {
+      const { res, req } = this.#facts;
+      if (!res || res.headersSent) return undefined;
+      const key = makeJarKey(isCrossSite(req));
+      this.#jars[life] = key;
+      res.appendHeader('set-cookie', setJarKey(life, key, this.#isHttps));
+    }
+    return this.#jars[life]?.digest;
+  }
+
+  #setOutside(setCookie: string): void {
+    const cookie = parseSetCookie(setCookie);
+    if (!cookie || isJarName(cookie.name)) return;
+    const { res, target } = this.#facts;
+    // Without a Path the browser would use that of the outer hop.
+    const line = cookie.path
+      ? setCookie
+      : `${pairOf(cookie)}${withPath(cookie.attributes, writableDefaultPath(pathOf(target)))}`;
+    if (res && !res.headersSent) res.appendHeader('set-cookie', line);
+  }
+}
+
+/** Sets the jar keys of a browser on the response to its pairing: those that it shows, renewed, or new ones. */
+export function giveJarKeys(req: IncomingMessage, res: ServerResponse, flags: number): void {
+  const isHttps = (flags & FLAG_HTTPS) !== 0;
+  const shown = readJarKeys(req.headers.cookie, isHttps);
+  for (const life of ['kept', 'session'] as const) {
+    res.appendHeader('set-cookie', setJarKey(life, shown[life] ?? makeJarKey(isCrossSite(req)), isHttps));
+  }
+}
+
+/** Opened records of a session, in memory as long as the session. */
+interface KnownRecords {
+  /** The client id and the jar keys beside which they opened. */
+  readonly owner: string;
+  readonly records: Map<string, OpenedRecord>;
+}
+
+const OPENED = new WeakMap<Session, KnownRecords>();
+
+function remember(session: Session, owner: string, record: string, opened: OpenedRecord): void {
+  let known = OPENED.get(session);
+  if (known?.owner !== owner) {
+    known = { owner, records: new Map() };
+    OPENED.set(session, known);
+  }
+  const { records } = known;
+  if (records.size >= COOKIES_OPENED_MAX) records.delete(records.keys().next().value as string);
+  records.set(record, opened);
+}
+
+/** The items of a field of records. Lengths and number are checked before any key is derived. @throws InnerRefusal */
+function split(field: string): string[] {
+  const items = field.split(' ', COOKIE_RECORDS_MAX + 2);
+  const [context = '', ...records] = items;
+  const isBounded =
+    records.length <= COOKIE_RECORDS_MAX && field.length - context.length - 1 <= COOKIE_RECORDS_MAX_CHARACTERS;
+  const areRecords = records.every(({ length }) => length >= RECORD_MIN_CHARACTERS && length <= RECORD_MAX_CHARACTERS);
+  if (!isBounded || !areRecords) throw new InnerRefusal('request-malformed');
+  return items;
+}
+
+function isContext(text: string): text is SiteContext {
+  return text === 'strict' || text === 'lax' || text === 'none';
+}
+
+/** True if the browser states that a page of another site sends this (W3C Fetch Metadata §2.4). */
+function isCrossSite(req: IncomingMessage): boolean {
+  return req.headers['sec-fetch-site'] === 'cross-site';
+}
+
+/** The `Set-Cookie` of a cookie for script. @param nowMs 0 deletes it. */
+function lineOf(cookie: Cookie, nowMs: number): string {
+  const { path, domain, isHostOnly, isSecure, isPartitioned, sameSite, expiresMs } = cookie;
+  const seconds = nowMs === 0 ? 0 : Math.ceil((expiresMs - nowMs) / 1000);
+  return [
+    pairOf(cookie),
+    `Path=${path.split(';', 1)[0]}`,
+    ...(isHostOnly ? [] : [`Domain=${domain}`]),
+    ...(expiresMs === 0 && nowMs !== 0 ? [] : [`Max-Age=${seconds}`]),
+    ...(isSecure ? ['Secure'] : []),
+    ...(isPartitioned ? ['Partitioned'] : []),
+    ...(sameSite === '' ? [] : [`SameSite=${sameSite}`]),
+  ].join('; ');
+}

@@ -1,0 +1,74 @@
+// The jar keys of a browser: two outer cookies of random bytes. Without them nobody opens the browser's cookie records, and
+// by themselves they open nothing (SPEC §9.4).
+import { randomBytes } from 'node:crypto';
+import type { Bytes } from '@mte-relay/protocol';
+import { pairOf, pairsIn } from '../http/cookie.ts';
+import { COOKIE_LIFETIME_MAX_MS } from '../limits/fixed.ts';
+import { sha256 } from './derive.ts';
+
+/** How long a browser keeps a key: 400 days, or until its session ends. */
+export type JarLife = 'kept' | 'session';
+
+const NAMES: Readonly<Record<JarLife, string>> = { kept: 'mte-relay-jar', session: 'mte-relay-session-jar' };
+const LIVES: readonly JarLife[] = ['kept', 'session'];
+const HOST_PREFIX = '__Host-';
+/** Kind, and 32 bytes in base64url. */
+const VALUE = /^[sx][\w-]{43}$/;
+
+/** One jar key. */
+export interface JarKey {
+  readonly value: string;
+  /** SHA-256 of the value, which the keys of records depend on. */
+  readonly digest: Bytes;
+  /** True if the browser keeps it for pages of other sites. */
+  readonly isCrossSite: boolean;
+}
+
+/** The jar keys that a browser shows; of two with one name, the first. */
+export type JarKeys = Partial<Record<JarLife, JarKey>>;
+
+/** True for the name of a jar key, which no upstream receives or sets. */
+export function isJarName(name: string): boolean {
+  const plain = name.startsWith(HOST_PREFIX) ? name.slice(HOST_PREFIX.length) : name;
+  return plain === NAMES.kept || plain === NAMES.session;
+}
+
+/** True for a `Set-Cookie` of a jar key. */
+export function setsJarKey(setCookie: string): boolean {
+  return isJarName((setCookie.split('=', 1)[0] as string).trim());
+}
+
+/** A `Cookie` without jar keys; undefined if nothing else is in it. */
+export function withoutJarKeys(cookie: string): string | undefined {
+  if (!cookie.includes(NAMES.kept) && !cookie.includes(NAMES.session)) return cookie;
+  const others = pairsIn(cookie).filter(({ name }) => !isJarName(name));
+  return others.length === 0 ? undefined : others.map(pairOf).join('; ');
+}
+
+/** The jar keys in an outer `Cookie`. @param isHttps true if the client addresses the relay by https. */
+export function readJarKeys(cookie: string | undefined, isHttps: boolean): JarKeys {
+  const keys: JarKeys = {};
+  if (!cookie?.includes(NAMES.kept) && !cookie?.includes(NAMES.session)) return keys;
+  const prefix = isHttps ? HOST_PREFIX : '';
+  for (const { name, value } of pairsIn(cookie)) {
+    const life = LIVES.find((one) => name === prefix + NAMES[one]);
+    if (life && !keys[life] && VALUE.test(value)) keys[life] = keyOf(value);
+  }
+  return keys;
+}
+
+/** A new jar key. @param isCrossSite as `Sec-Fetch-Site` of the request states. */
+export function makeJarKey(isCrossSite: boolean): JarKey {
+  return keyOf((isCrossSite ? 'x' : 's') + randomBytes(32).toString('base64url'));
+}
+
+/** The `Set-Cookie` of a jar key. */
+export function setJarKey(life: JarLife, { value, isCrossSite }: JarKey, isHttps: boolean): string {
+  const site = isCrossSite ? 'SameSite=None; Secure; Partitioned' : `SameSite=Strict${isHttps ? '; Secure' : ''}`;
+  const age = life === 'kept' ? `; Max-Age=${COOKIE_LIFETIME_MAX_MS / 1000}` : '';
+  return `${isHttps ? HOST_PREFIX : ''}${NAMES[life]}=${value}; Path=/; HttpOnly; ${site}${age}`;
+}
+
+function keyOf(value: string): JarKey {
+  return { value, digest: new Uint8Array(sha256(Buffer.from(value))), isCrossSite: value.startsWith('x') };
+}

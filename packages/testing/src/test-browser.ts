@@ -1,0 +1,98 @@
+// A browser as a relay sees it, for tests: keeps the outer cookies that the relay sets, and cookie records by SPEC §9.4,
+// over a bare sealed client.
+import { CLIENT_ID_FIELD, FLAG_COOKIE_RECORDS } from '@mte-relay/protocol';
+import { type InnerRequest, type InnerResponse, type PairingOptions, SealedClient } from './sealed-client.ts';
+
+/** How one request is sent. */
+export interface BrowserRequest extends InnerRequest {
+  /** Default `strict`; undefined as `'omit'`: without credentials. */
+  readonly context?: 'strict' | 'lax' | 'none' | 'omit';
+  /** More fields of the outer request. */
+  readonly outer?: Record<string, string>;
+}
+
+/** One browser: one jar, one client id, any number of sessions. */
+export class TestBrowser {
+  /** Outer cookies, by name. */
+  readonly jar = new Map<string, string>();
+  /** Records, by record id. */
+  readonly records = new Map<string, string>();
+  /** What the relay has told script to set. */
+  readonly scriptCookies: string[] = [];
+  clientId: string | undefined;
+  #client: SealedClient | undefined;
+  readonly #options: PairingOptions;
+
+  constructor(options: PairingOptions = {}) {
+    this.#options = { flags: FLAG_COOKIE_RECORDS, ...options };
+  }
+
+  /** A browser that has paired with the relay of this port. */
+  static async pair(port: number, options: PairingOptions = {}): Promise<TestBrowser> {
+    const browser = new TestBrowser(options);
+    await browser.pair(port);
+    return browser;
+  }
+
+  /** A new session, as after a reload, or with another relay. */
+  async pair(port: number): Promise<void> {
+    const headers = { ...this.#options.headers, ...this.#shown() };
+    const client = await SealedClient.pair(port, { ...this.#options, headers });
+    this.#client = client;
+    this.#keepOuter(client.pairingHeaders['set-cookie']);
+    this.clientId ??= Buffer.from(client.parameters.clientId).toString('base64url');
+  }
+
+  get client(): SealedClient {
+    return this.#client as SealedClient;
+  }
+
+  /** The inner fields of a request. */
+  fields(context: BrowserRequest['context'] = 'strict'): [string, string][] {
+    const fields: [string, string][] = [[CLIENT_ID_FIELD, this.clientId as string]];
+    if (context !== 'omit') fields.push(['mte-relay-cookies', [context, ...this.records.values()].join(' ')]);
+    return fields;
+  }
+
+  async fetch({ context, outer, ...request }: BrowserRequest = {}): Promise<InnerResponse> {
+    const headers = [...(request.headers ?? []), ...this.fields(context)];
+    const authority = this.#options.authority ?? `127.0.0.1:${this.client.port}`;
+    const response = await this.client.fetch({ authority, ...request, headers }, { ...this.#shown(), ...outer });
+    this.#keepOuter(response.outer.headers['set-cookie']);
+    this.keep(response.head.headers);
+    return response;
+  }
+
+  /** The browser is closed: it forgets the cookies of its session. */
+  restart(): void {
+    for (const name of this.jar.keys()) if (name.endsWith('session-jar')) this.jar.delete(name);
+  }
+
+  #shown(): Record<string, string> {
+    return this.jar.size === 0 ? {} : { cookie: [...this.jar].map((pair) => pair.join('=')).join('; ') };
+  }
+
+  #keepOuter(setCookies: readonly string[] = []): void {
+    for (const setCookie of setCookies) {
+      const [pair = '', ...attributes] = setCookie.split('; ');
+      const equalsAt = pair.indexOf('=');
+      if (attributes.includes('Max-Age=0')) this.jar.delete(pair.slice(0, equalsAt));
+      else this.jar.set(pair.slice(0, equalsAt), pair.slice(equalsAt + 1));
+    }
+  }
+
+  /** Keeps what a response sets. */
+  keep(headers: readonly (readonly [string, string])[]): void {
+    const sent = [...this.records.keys()];
+    for (const [name, value] of headers) {
+      if (name === 'mte-relay-script-cookie') this.scriptCookies.push(value);
+      if (name !== 'mte-relay-set-cookies') continue;
+      for (const item of value.split(' ')) {
+        const [id = '', , record = ''] = item.slice(1).split(':');
+        if (item === '*') this.records.clear();
+        else if (item.startsWith('+')) this.records.set(id, record);
+        else this.records.delete(item.startsWith('~') ? (sent[Number(id)] as string) : id);
+      }
+    }
+  }
+}
