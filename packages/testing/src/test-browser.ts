@@ -1,6 +1,6 @@
 // A browser as a relay sees it, for tests: keeps the outer cookies that the relay sets, and cookie records by SPEC §9.4,
 // over a bare sealed client.
-import { CLIENT_ID_FIELD, FLAG_COOKIE_RECORDS } from '@mte-relay/protocol';
+import { CLIENT_ID_FIELD, FLAG_COOKIE_RECORDS, SCRIPT_COOKIE_FIELD, SET_COOKIES_FIELD } from '@mte-relay/protocol';
 import { type InnerRequest, type InnerResponse, type PairingOptions, SealedClient } from './sealed-client.ts';
 
 /** How one request is sent. */
@@ -83,16 +83,20 @@ export class TestBrowser {
 
   /** Keeps what a response sets. */
   keep(headers: readonly (readonly [string, string])[]): void {
-    const sent = [...this.records.keys()];
     for (const [name, value] of headers) {
-      if (name === 'mte-relay-script-cookie') this.scriptCookies.push(value);
-      if (name !== 'mte-relay-set-cookies') continue;
-      for (const item of value.split(' ')) {
-        const [id = '', , record = ''] = item.slice(1).split(':');
-        if (item === '*') this.records.clear();
-        else if (item.startsWith('+')) this.records.set(id, record);
-        else this.records.delete(item.startsWith('~') ? (sent[Number(id)] as string) : id);
-      }
+      if (name === CLIENT_ID_FIELD && value !== 'unknown') this.clientId = value;
+      if (name === SCRIPT_COOKIE_FIELD) this.scriptCookies.push(value);
+      if (name === SET_COOKIES_FIELD) this.#change(value.split(' '));
+    }
+  }
+
+  #change(items: readonly string[]): void {
+    const sent = [...this.records.keys()];
+    for (const item of items) {
+      const [id = '', , record = ''] = item.slice(1).split(':');
+      if (item === '*') this.records.clear();
+      else if (item.startsWith('+')) this.records.set(id, record);
+      else this.records.delete(item.startsWith('~') ? (sent[Number(id)] as string) : id);
     }
   }
 }

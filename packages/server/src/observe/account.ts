@@ -1,5 +1,6 @@
 // The account of one request: at its end a log line, additions to the metrics and, if traces are on, its spans. It is
 // on the hot path, so it makes no object, lookup or text that a disabled level would not log.
+import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type InnerCode, OUTER_STATUS, type OuterCode } from '@mte-relay/protocol';

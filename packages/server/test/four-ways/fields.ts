@@ -193,24 +193,45 @@ function corsFields(fields: Iterable<readonly [string, unknown]>): Record<string
   return Object.fromEntries([...fields].filter(([name]) => name.startsWith('access-control-')));
 }
 
+/** The outer cookies of a browser that has paired. */
+const JARS = { cookie: `mte-relay-jar=s${'A'.repeat(43)}; mte-relay-session-jar=s${'B'.repeat(43)}` };
 const COOKIES = ['theme=light; Path=/', 'sid=1; Path=/; HttpOnly'];
 const SETS_COOKIES: Behaviour = { fields: COOKIES.map((cookie) => ['set-cookie', cookie]) };
-const SEALED_COOKIES = [COOKIES[0], expect.stringMatching(/^sid=mte1\.[\w-]+; Path=\/; HttpOnly$/)];
 
 const COOKIE_ROWS: readonly Row[] = [
-  onEveryWay('cookies of a browser reach the upstream', async (way) => {
+  onEveryWay('a cookie outside of the seal reaches the upstream of an unsealed request alone', async (way) => {
     const { staged } = await ask(way, { browser: true }, { outer: { cookie: 'theme=dark; lang=en' } });
-    expect(staged.arrived[0]?.values('cookie')).toEqual(['theme=dark; lang=en']);
+    expect(staged.arrived[0]?.values('cookie')).toEqual(way.sealed ? [] : ['theme=dark; lang=en']);
   }),
 
-  onEveryWay('the upstream’s Set-Cookie reaches a browser sealed, not at all or unchanged, by the way', async (way) => {
-    const { seen } = await ask(way, { browser: true, upstream: SETS_COOKIES });
-    expect(seen.status).toBe(way.accepted);
-    const onOuterHop = seen.outer.headers['set-cookie'];
-    const inside = way.sealed ? valuesOf(seen, 'set-cookie') : [];
-    const { browserCookies } = way;
-    const expected = { 'sealed on the outer hop': SEALED_COOKIES, dropped: undefined, 'as they come': COOKIES };
-    expect([onOuterHop, inside]).toEqual([expected[browserCookies], []]);
+  onEveryWay('a cookie that COOKIES_OUTER names reaches the upstream', async (way) => {
+    const options = { browser: true, environment: { COOKIES_OUTER: 'lang' } };
+    const { staged } = await ask(way, options, { outer: { cookie: 'theme=dark; lang=en' } });
+    expect(staged.arrived[0]?.values('cookie')).toEqual([way.sealed ? 'lang=en' : 'theme=dark; lang=en']);
+  }),
+
+  onEveryWay(
+    'the upstream’s Set-Cookie reaches a browser as records, or unchanged if it is not sealed',
+    async (way) => {
+      const { seen } = await ask(
+        way,
+        { browser: true, upstream: SETS_COOKIES },
+        { fields: [['mte-relay-cookies', 'strict']], outer: JARS },
+      );
+      expect(seen.status).toBe(way.accepted);
+      expect(seen.outer.headers['set-cookie']).toEqual(way.sealed ? undefined : COOKIES);
+      const records = way.sealed ? expect.stringMatching(/^\+[\w-]{16}:-:[\w-]+ \+[\w-]{16}:-:[\w-]+$/) : undefined;
+      expect([valuesOf(seen, 'mte-relay-set-cookies')[0], valuesOf(seen, 'mte-relay-script-cookie')[0]]).toEqual([
+        records,
+        way.sealed ? COOKIES[0] : undefined,
+      ]);
+      if (way.sealed) expect(valuesOf(seen, 'set-cookie')).toEqual([]);
+    },
+  ),
+
+  onEveryWay('jar keys reach no upstream', async (way) => {
+    const { staged } = await ask(way, { browser: true }, { outer: { cookie: `a=1; ${JARS.cookie}` } });
+    expect(staged.arrived[0]?.values('cookie')).toEqual(way.sealed ? [] : ['a=1']);
   }),
 
   onEveryWay('the upstream’s Set-Cookie reaches a client that is not a browser unchanged', async (way) => {

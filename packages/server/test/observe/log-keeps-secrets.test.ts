@@ -38,6 +38,12 @@ function found(text: string, secrets: ReadonlyMap<string, Uint8Array>): string[]
   return [...secrets].filter(([, bytes]) => formsOf(bytes).some((form) => text.includes(form))).map(([name]) => name);
 }
 
+/** The random bytes of a jar key. */
+function jarKeyIn(setCookie: string): [string, Uint8Array] {
+  const [name = '', value = ''] = setCookie.split(/[=;]/);
+  return [name, Buffer.from(value.slice(1), 'base64url')];
+}
+
 /** A client whose secrets the test has kept. */
 async function pairKeepingSecrets(
   port: number,
@@ -53,6 +59,8 @@ async function pairKeepingSecrets(
     ['exporter', secrets.exporter.slice()],
     ['whole session id', parameters.sid.slice()],
     ['client id token', parameters.clientId.slice()],
+    ['client id', parameters.clientId.slice(0, 16)],
+    ...(reply.headers['set-cookie'] ?? []).map(jarKeyIn),
   ]);
   return { client: new SealedClient(port, pairing), secrets: kept };
 }

@@ -1,8 +1,8 @@
 // DOMAIN_MAP with real relays: which domain a request belongs to, what is its own, and that none reaches another's.
-import { FLAG_COOKIE_RECORDS } from '@mte-relay/protocol';
 import { type ConfigError, createRelay, loadSettings, type Relay } from '@mte-relay/server';
 import { discoveredKey, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { serve } from '@mte-relay/testing/servers';
+import { TestBrowser } from '@mte-relay/testing/test-browser';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { expect, onTestFinished, test } from 'vitest';
 
@@ -139,15 +139,16 @@ test('pages are judged by the origins of the domain that they address, also when
   expect(await preflight('https://page.two.example', ONE)).toBeUndefined();
 });
 
-test('a cookie that one domain sealed does not open in another', async () => {
+test('a cookie that one domain set does not open in another', async () => {
   const { port, seen } = await scene();
-  const one = await SealedClient.pair(port, { authority: ONE, headers: { host: ONE }, flags: FLAG_COOKIE_RECORDS });
-  const response = await one.fetch({ path: '/' }, { host: ONE });
-  const [cookie] = (response.outer.headers['set-cookie']?.[0] ?? '').split(';');
-  expect(cookie).toMatch(/^sid=mte1\./);
-  await one.fetch({ path: '/' }, { host: ONE, cookie: cookie as string });
-  const two = await SealedClient.pair(port, { authority: TWO, headers: { host: TWO }, flags: FLAG_COOKIE_RECORDS });
-  await two.fetch({ path: '/api/x' }, { host: TWO, cookie: cookie as string });
+  const one = await TestBrowser.pair(port, { authority: ONE, headers: { host: ONE } });
+  await one.fetch({ path: '/', outer: { host: ONE } });
+  expect(one.records.size).toBe(1);
+  await one.fetch({ path: '/', outer: { host: ONE } });
+  const two = await TestBrowser.pair(port, { authority: TWO, headers: { host: TWO } });
+  for (const [id, record] of one.records) two.records.set(id, record);
+  for (const [name, value] of one.jar) two.jar.set(name, value);
+  await two.fetch({ path: '/api/x', outer: { host: TWO } });
   expect(seen).toEqual({ one: ['GET /', 'GET / sid=of-one'], two: ['GET /api/x'] });
 });
 

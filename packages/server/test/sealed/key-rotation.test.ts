@@ -1,10 +1,10 @@
 // CLIENT_ID_SECRET and RELAY_IDENTITY_SEED as "new,old": every key pairs, the newest is shown first, and what the old
 // secret signed and sealed stays good. That clients of every pin go on is tested with the client.
 import { createHash } from 'node:crypto';
-import { CLIENT_ID_FIELD, FLAG_COOKIE_RECORDS } from '@mte-relay/protocol';
 import { runRelayCommand } from '@mte-relay/testing/relay-process';
 import { SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { type Stage, stage } from '@mte-relay/testing/stage';
+import { TestBrowser } from '@mte-relay/testing/test-browser';
 import { expect, test } from 'vitest';
 
 const OLD = 'kJ8m2QwX0zTgVn5rB7cYhL4pD9sFeA1u';
@@ -59,21 +59,24 @@ test('the relay accepts a pairing to either key, and refuses one to a third', as
   await expect(pairing).rejects.toThrow('422 key-unknown');
 });
 
-test('cookies and client ids of the old secret stay good until it is removed', async () => {
+test('cookies and client ids of the old secret move to the new one in use, and are good until it is removed', async () => {
   const before = await staged(OLD);
-  const first = await SealedClient.pair(before.port, { flags: FLAG_COOKIE_RECORDS });
-  const token = Buffer.from(first.parameters.clientId).toString('base64url');
-  const login = await first.fetch({ path: '/login', headers: [[CLIENT_ID_FIELD, token]] });
-  const [cookie] = (login.outer.headers['set-cookie']?.[0] ?? '').split(';') as [string];
-  expect(cookie).toMatch(/^sid=mte1\./);
+  const browser = await TestBrowser.pair(before.port);
+  await browser.fetch({ path: '/login' });
+  const unused = { records: new Map(browser.records), clientId: browser.clientId };
   const cookiesSeen = async (secret: string): Promise<string | undefined> => {
     const { port, seen } = await staged(secret);
-    const client = await SealedClient.pair(port, { flags: FLAG_COOKIE_RECORDS });
-    await client.fetch({ path: '/me', headers: [[CLIENT_ID_FIELD, token]] }, { cookie });
+    await browser.pair(port);
+    await browser.fetch({ path: '/me' });
     return seen[0]?.headers.cookie;
   };
   expect(await cookiesSeen(`${OLD},${NEW}`)).toBe('sid=top-secret');
   expect(await cookiesSeen(`${NEW},${OLD}`)).toBe('sid=top-secret');
+  expect(browser.records.size).toBe(1);
+  expect([...browser.records]).not.toEqual([...unused.records]);
+  expect(browser.clientId).not.toBe(unused.clientId);
+  expect(await cookiesSeen(NEW)).toBe('sid=top-secret');
+  Object.assign(browser, unused);
   expect(await cookiesSeen(NEW)).toBeUndefined();
 });
 

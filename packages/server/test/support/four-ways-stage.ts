@@ -15,7 +15,7 @@ export interface FourWaysOptions extends Pick<RelayOptions, 'openTelemetry'> {
   readonly upstream?: Behaviour;
   readonly environment?: Record<string, string>;
   readonly basePath?: string;
-  /** The client is a browser: cookies are on the outer hop (SPEC §9.4). */
+  /** The client is a browser, which keeps cookie records (SPEC §9.4). */
   readonly browser?: boolean;
   readonly logLevel?: string;
 }

@@ -47,8 +47,6 @@ export interface Way extends Route {
   readonly plane: Failure['plane'];
   /** How a request head that is too large is refused, and the setting that bounds it. */
   readonly headLimit: { readonly setting: string; readonly code: string; readonly status: number };
-  /** The form in which a browser gets the upstream's `Set-Cookie`. */
-  readonly browserCookies: 'sealed on the outer hop' | 'dropped' | 'as they come';
 }
 
 const CORS_FIELDS = {
@@ -68,7 +66,6 @@ const UNSEALED = {
   sealed: false,
   plane: 'outer',
   headLimit: { setting: 'OUTER_HEAD_MAX_BYTES', code: 'headers-too-large', status: 431 },
-  browserCookies: 'as they come',
   outerOf: ({ outer }: Seen) => outer.status,
 } as const;
 
@@ -90,7 +87,6 @@ export const WAYS: readonly Way[] = [
     name: 'sealed exchange',
     route: 'exchange',
     outcomes: outcomesOf('exchange', '2xx'),
-    browserCookies: 'sealed on the outer hop',
     outerOf: ({ outer }) => outer.status,
     request: sealedExchange,
   },
@@ -98,7 +94,6 @@ export const WAYS: readonly Way[] = [
     ...SEALED,
     ...WEBSOCKET,
     name: 'sealed WebSocket',
-    browserCookies: 'dropped', // SPEC §13.2
     outerOf: ({ close, outer }) => close?.code ?? outer.status,
     request: sealedWebSocket,
   },
