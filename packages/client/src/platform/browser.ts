@@ -34,12 +34,15 @@ const ALONE_WAIT_MAX_MS = 2_000;
 async function alone<T>(name: string, work: () => Promise<T>): Promise<T> {
   const { locks } = navigator; // undefined outside of secure contexts
   if (!locks) return await work();
-  let working: Promise<T> | undefined;
-  const signal = AbortSignal.timeout(ALONE_WAIT_MAX_MS);
+  let began = false;
+  const begin = (): Promise<T> => {
+    began = true;
+    return work();
+  };
   try {
-    return await locks.request(`mte-relay ${name}`, { signal }, () => (working = work()));
+    return await locks.request(`mte-relay ${name}`, { signal: AbortSignal.timeout(ALONE_WAIT_MAX_MS) }, begin);
   } catch (error) {
-    if (working) throw error;
+    if (began) throw error;
     return await work();
   }
 }

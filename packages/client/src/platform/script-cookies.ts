@@ -18,6 +18,7 @@ export const scriptCookies: ScriptCookies = {
     return cookies?.map(({ name, value }) => `${name}=${value}`).join('; ') ?? '';
   },
   async set(setCookie) {
+    // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API takes no line, and Firefox ESR has had none
     if (globalThis.document) document.cookie = setCookie;
     else await cookieStore()?.set(partsOf(setCookie)).catch(ignore);
   },

@@ -22,7 +22,7 @@ export interface Observers {
 const CLIENT_NAME_CHARACTERS = 12;
 
 /** The name of a client in the log: a hash, because the id itself opens the client's cookie records. */
-export function nameOfClient(clientId: string): string {
+function nameOfClient(clientId: string): string {
   return hash('sha256', clientId, 'base64url').slice(0, CLIENT_NAME_CHARACTERS);
 }
 

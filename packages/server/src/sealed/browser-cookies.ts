@@ -112,7 +112,7 @@ export class BrowserCookies {
    * @param setCookies values for the client's own host and paths.
    * @param clears true if the response clears all cookies.
    */
-  take(setCookies: readonly string[], clears: boolean): Fields {
+  take(setCookies: readonly string[], clears: boolean): [string, string][] {
     const { COOKIES, COOKIES_OUTER } = this.#settings;
     if (COOKIES === 'outside') {
       for (const setCookie of setCookies) this.#setOutside(setCookie);

@@ -64,13 +64,13 @@ export class OpenedRequest {
     this.#clientIdForClient = forClient;
     const target = authoriseTarget(domain, arrival, head);
     this.requested = { method: head.method, target, clientId };
+    const fields = endToEndFields(head.headers);
+    this.#fields = arrival.res ? fields : fields.filter(([name]) => !isHandshakeField(name));
     if ((session.flags & FLAG_COOKIE_RECORDS) !== 0) {
       const { req, res } = arrival;
+      this.#fields = this.#fields.filter(([name]) => name !== 'cookie'); // a browser's client has none of its own
       this.#cookies = new BrowserCookies({ domain, session, clientId, head, target, req, res, log: context.log });
     }
-    this.#fields = endToEndFields(head.headers).filter(
-      ([name]) => !(this.#cookies && name === 'cookie') && (arrival.res || !isHandshakeField(name)),
-    );
   }
 
   /** The onRequest hook's decision; undefined allows the request. Fields that the hook sets are sent upstream. */
@@ -101,24 +101,26 @@ export class OpenedRequest {
    */
   fieldsForClient(status: number, fields: readonly (readonly [string, string])[]): Fields {
     const translated: [string, string][] = [];
-    const setCookies: string[] = [];
-    let clearsCookies = false;
-    for (const [name, given] of fields) {
-      const value = this.domain.upstream.clientValues.of(name, given, this.head.authority);
-      if (name === 'set-cookie' && this.#cookies) setCookies.push(value);
-      else translated.push([name, value]);
-      if (name === 'clear-site-data') clearsCookies ||= CLEARS_COOKIES.test(value);
-    }
-    if (this.#cookies)
-      for (const [name, value] of this.#cookies.take(setCookies, clearsCookies)) translated.push([name, value]);
-    if (this.#clientIdForClient !== undefined) translated.push([CLIENT_ID_FIELD, this.#clientIdForClient]);
+    const { clientValues } = this.domain.upstream;
+    for (const [name, given] of fields) translated.push([name, clientValues.of(name, given, this.head.authority)]);
+    const kept = this.#cookies ? this.#withRecords(this.#cookies, translated) : translated;
+    if (this.#clientIdForClient !== undefined) kept.push([CLIENT_ID_FIELD, this.#clientIdForClient]);
     const { account } = this.#arrival;
     const annotated = annotate(this.#context, account.names(), {
       request: this.requested,
       status,
-      headers: translated,
+      headers: kept,
     });
     return openable(overrideFields(annotated, this.domain.settings.HEADERS));
+  }
+
+  /** The fields with cookie records in place of `set-cookie`. */
+  #withRecords(cookies: BrowserCookies, fields: readonly [string, string][]): [string, string][] {
+    const isSetCookie = ([name]: readonly [string, string]): boolean => name === 'set-cookie';
+    const setCookies = fields.filter(isSetCookie).map(([, value]) => value);
+    const clears = fields.some(([name, value]) => name === 'clear-site-data' && CLEARS_COOKIES.test(value));
+    const others = fields.filter((field) => !isSetCookie(field));
+    return [...others, ...cookies.take(setCookies, clears)];
   }
 
   /** The fields of an informational response, which sets no cookies. */
