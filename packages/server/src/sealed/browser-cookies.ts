@@ -5,7 +5,6 @@ import {
   COOKIE_RECORDS_MAX,
   COOKIE_RECORDS_MAX_CHARACTERS,
   COOKIES_FIELD,
-  type Fields,
   FLAG_HTTPS,
   type RequestHead,
   SCRIPT_COOKIE_FIELD,
