@@ -22,8 +22,8 @@ export interface Cookie {
   readonly isSecure: boolean;
   readonly isPartitioned: boolean;
   readonly sameSite: SameSite;
-  /** Unix time, ms. */
-  readonly createdMs: number;
+  /** Unix time, µs: the cookies of one response have an order. */
+  readonly createdUs: number;
   /** Unix time, ms; 0 if it ends with the browser's session. */
   readonly expiresMs: number;
 }
@@ -51,14 +51,14 @@ export function hostOf(authority: string): string {
  * expired deletes the one of its name, domain and path.
  */
 export function takeCookie(setCookie: string, request: CookieRequest, nowMs: number): Cookie | undefined {
-  const parsed = Parsed.parse(setCookie, { loose: true });
-  if (!parsed) return undefined;
+  const parsed = Parsed.parse(withShortAttributes(setCookie), { loose: true });
+  if (!parsed || READS_AS_NAMED.test(setCookie)) return undefined;
   const { key: name, value, httpOnly: isHttpOnly, secure: isSecure } = parsed;
   if (name === '' && value === '') return undefined;
   if (name.length + value.length > COOKIE_MAX_BYTES) return undefined;
-  const domain = domainOf(shortAttribute(parsed.domain), request.host);
+  const domain = domainOf(parsed.domain, request.host);
   if (domain === undefined) return undefined;
-  const path = shortAttribute(parsed.path);
+  const path = parsed.path ?? undefined;
   const cookie: Cookie = {
     name,
     value,
@@ -68,11 +68,14 @@ export function takeCookie(setCookie: string, request: CookieRequest, nowMs: num
     isSecure,
     isPartitioned: parsed.extensions?.some((text) => /^\s*partitioned\s*$/i.test(text)) ?? false,
     sameSite: sameSiteOf(parsed.sameSite),
-    createdMs: nowMs,
+    createdUs: nowMs * 1000,
     expiresMs: expiryOf(parsed, nowMs),
   };
   return cookie.path.length <= COOKIE_PATH_MAX_BYTES && isAllowed(cookie, path, request) ? cookie : undefined;
 }
+
+/** An empty name, and a value that the upstream would read as a name and a value. */
+const READS_AS_NAMED = /^\s*=[^;]*=/;
 
 /** True if the request carries this cookie. */
 export function isSentWith(cookie: Cookie, request: CookieRequest, nowMs: number): boolean {
@@ -86,7 +89,7 @@ export function isSentWith(cookie: Cookie, request: CookieRequest, nowMs: number
 
 /** Longer paths first, then earlier ones (RFC 6265bis §5.8.3). */
 export function compareCookies(one: Cookie, other: Cookie): number {
-  return other.path.length - one.path.length || one.createdMs - other.createdMs;
+  return other.path.length - one.path.length || one.createdUs - other.createdUs;
 }
 
 /** The pair in `Cookie`; a cookie without a name is its value alone. */
@@ -111,13 +114,17 @@ export function writableDefaultPath(requestPath: string): string {
   return defaultPath(requestPath.split(';', 1)[0] as string);
 }
 
-function shortAttribute(value: string | null): string | undefined {
-  return value === null || value.length > COOKIE_ATTRIBUTE_MAX_BYTES ? undefined : value;
+/** Without the attributes whose values are too long. */
+function withShortAttributes(setCookie: string): string {
+  if (setCookie.length <= COOKIE_ATTRIBUTE_MAX_BYTES) return setCookie;
+  const isShort = (text: string, at: number): boolean =>
+    at === 0 || text.length - text.indexOf('=') - 1 <= COOKIE_ATTRIBUTE_MAX_BYTES;
+  return setCookie.split(';').filter(isShort).join(';');
 }
 
 /** Undefined for a public suffix, and for a domain of another host. */
-function domainOf(given: string | undefined, host: string): Pick<Cookie, 'domain' | 'isHostOnly'> | undefined {
-  if (given === undefined || given === '') return { domain: host, isHostOnly: true };
+function domainOf(given: string | null, host: string): Pick<Cookie, 'domain' | 'isHostOnly'> | undefined {
+  if (given === null || given === '') return { domain: host, isHostOnly: true };
   if (!domainMatch(host, given, false)) return undefined;
   if (isPublicSuffix(given)) return given === host ? { domain: host, isHostOnly: true } : undefined;
   return { domain: given, isHostOnly: false };
@@ -125,6 +132,7 @@ function domainOf(given: string | undefined, host: string): Pick<Cookie, 'domain
 
 function isPublicSuffix(domain: string): boolean {
   if (!/^[\w.-]+$/.test(domain) || /^[\d.]+$/.test(domain)) return false;
+  if (!domain.includes('.')) return true; // the default rule of the list
   return getPublicSuffix(domain, { allowSpecialUseDomain: true, ignoreError: true }) === undefined;
 }
 

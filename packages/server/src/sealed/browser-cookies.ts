@@ -69,6 +69,8 @@ export class BrowserCookies {
   readonly #jars: JarKeys;
   readonly #carried: readonly Carried[];
   readonly #isHttps: boolean;
+  /** What this response has set, by record id. */
+  readonly #latest = new Map<string, Cookie>();
 
   /** @throws InnerRefusal for a field of records that is malformed or too large. */
   constructor(facts: CookieFacts) {
@@ -95,14 +97,12 @@ export class BrowserCookies {
     const { COOKIES, COOKIES_OUTER } = this.#settings;
     if (COOKIES === 'outside') return this.#outerPairs(() => true).join('; ');
     const fromScript = this.#hasCredentials ? this.#cookiesOfScript() : [];
-    const ofScript = new Set(fromScript.map(({ name }) => name));
     const sent = this.#carried
       .flatMap(({ opened }) => opened?.cookie ?? [])
-      .filter((cookie) => isSentWith(cookie, this.#request, nowMs))
-      .filter(({ name, isHttpOnly }) => !COOKIES_OUTER.includes(name) && (isHttpOnly || !ofScript.has(name)))
+      .filter((cookie) => isSentWith(cookie, this.#request, nowMs) && !COOKIES_OUTER.includes(cookie.name))
       .sort(compareCookies);
     const outer = this.#outerPairs((name) => COOKIES_OUTER.includes(name));
-    return [...sent, ...fromScript].map(pairOf).concat(outer).join('; ');
+    return [...mergedWithScript(sent, fromScript), ...outer].join('; ');
   }
 
   /**
@@ -209,19 +209,25 @@ export class BrowserCookies {
   #keep(cookie: Cookie, nowMs: number, clears: boolean, items: string[], lines: [string, string][]): void {
     const { domain, clientId } = this.#facts;
     const ids = domain.cookies.idsOf(cookie, clientId);
-    const isExpired = cookie.expiresMs !== 0 && cookie.expiresMs <= nowMs;
-    if (isExpired || clears) items.push(...ids.map((id) => `-${id}`));
+    const [id] = ids;
+    const previous = this.#latest.get(id) ?? this.#carriedAs(id);
+    const isExpired = clears || (cookie.expiresMs !== 0 && cookie.expiresMs <= nowMs);
+    if (isExpired) items.push(...ids.map((each) => `-${each}`));
     else {
-      const [id] = ids;
-      const previous = this.#carried.find(
-        ({ opened }) => opened && domain.cookies.idsOf(opened.cookie, clientId)[0] === id,
-      );
-      const createdMs = previous?.opened?.cookie.createdMs ?? cookie.createdMs;
-      const item = this.#put({ ...cookie, createdMs }, nowMs);
+      const kept = { ...cookie, createdUs: previous?.createdUs ?? cookie.createdUs + this.#latest.size };
+      const item = this.#put(kept, nowMs);
       if (item === '') return;
       items.push(item);
+      this.#latest.set(id, kept);
     }
-    if (!cookie.isHttpOnly) lines.push([SCRIPT_COOKIE_FIELD, lineOf(cookie, isExpired || clears ? 0 : nowMs)]);
+    if (!cookie.isHttpOnly) lines.push([SCRIPT_COOKIE_FIELD, lineOf(cookie, isExpired ? 0 : nowMs)]);
+    else this.#forget(previous, lines);
+  }
+
+  #carriedAs(id: string): Cookie | undefined {
+    const { domain, clientId } = this.#facts;
+    return this.#carried.find(({ opened }) => opened && domain.cookies.idsOf(opened.cookie, clientId)[0] === id)?.opened
+      ?.cookie;
   }
 
   #forget(cookie: Cookie | undefined, lines: [string, string][]): void {
@@ -289,6 +295,14 @@ function remember(session: Session, owner: string, record: string, opened: Opene
   const { records } = known;
   if (records.size >= COOKIES_OPENED_MAX) records.delete(records.keys().next().value as string);
   records.set(record, opened);
+}
+
+/** Script replaces a cookie that it may read, and never an HttpOnly one. */
+function mergedWithScript(sent: readonly Cookie[], fromScript: readonly { name: string; value: string }[]): string[] {
+  const isHidden = (name: string): boolean => sent.some((cookie) => cookie.isHttpOnly && cookie.name === name);
+  const set = fromScript.filter(({ name }) => !isHidden(name));
+  const isReplaced = (name: string): boolean => set.some((cookie) => cookie.name === name);
+  return [...sent.filter(({ name }) => !isReplaced(name)), ...set].map(pairOf);
 }
 
 /** The items of a field of records. Lengths and number are checked before any key is derived. @throws InnerRefusal */

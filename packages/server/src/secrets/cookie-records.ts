@@ -83,10 +83,10 @@ export class CookieRecords {
   }
 
   /** The ids under which a client may keep this cookie: that of the newest secret first. */
-  idsOf({ name, domain, path, isHostOnly }: Cookie, clientId: string): [string, ...string[]] {
+  idsOf({ name, domain, path, isHostOnly, isPartitioned }: Cookie, clientId: string): [string, ...string[]] {
     const named = Buffer.concat([
       Buffer.from(clientId, 'base64url'),
-      Uint8Array.of(isHostOnly ? 1 : 0),
+      Uint8Array.of((isHostOnly ? HOST_ONLY : 0) | (isPartitioned ? PARTITIONED : 0)),
       lengthed(2, name),
       lengthed(1, domain),
       Buffer.from(path, 'latin1'),
@@ -113,7 +113,7 @@ function encode(cookie: Cookie): Bytes {
     (isHostOnly ? HOST_ONLY : 0) |
     (isPartitioned ? PARTITIONED : 0) |
     (SAME_SITES.indexOf(sameSite) << SAME_SITE_SHIFT);
-  numbers.writeBigUInt64BE(BigInt(cookie.createdMs), 1);
+  numbers.writeBigUInt64BE(BigInt(cookie.createdUs), 1);
   numbers.writeBigUInt64BE(BigInt(cookie.expiresMs), 9);
   const { name, value, domain, path } = cookie;
   const parts = [numbers, lengthed(2, name), lengthed(2, value), lengthed(1, domain), Buffer.from(path, 'latin1')];
@@ -139,7 +139,7 @@ function decode(plain: Bytes): Cookie {
     isHostOnly: (flags & HOST_ONLY) !== 0,
     isPartitioned: (flags & PARTITIONED) !== 0,
     sameSite: SAME_SITES[flags >> SAME_SITE_SHIFT] as SameSite,
-    createdMs: Number(bytes.readBigUInt64BE(1)),
+    createdUs: Number(bytes.readBigUInt64BE(1)),
     expiresMs: Number(bytes.readBigUInt64BE(9)),
   };
 }

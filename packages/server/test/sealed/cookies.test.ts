@@ -178,6 +178,23 @@ test('paths, order and deletion are those of RFC 6265bis', async () => {
   expect(browser.scriptCookies.at(-1)).toBe('wide=; Path=/; Max-Age=0');
 });
 
+test('a cookie keeps its place among those of one response, and a partitioned one is another cookie', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  await set(browser, '/', ...['a=1', 'b=1', 'c=1', 'a=2', 'd=1'].map((pair) => `${pair}; Path=/`));
+  expect(await cookieAt(browser, '/')).toBe('a=2; b=1; c=1; d=1');
+  await set(browser, '/', 'a=3; Path=/; Secure; Partitioned');
+  expect(await cookieAt(browser, '/')).toBe('a=2; b=1; c=1; d=1; a=3');
+});
+
+test('a cookie that becomes HttpOnly is taken from script', async () => {
+  const { port, set } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  await set(browser, '/', 'b=2; Path=/');
+  await set(browser, '/', 'b=3; Path=/; HttpOnly');
+  expect(browser.scriptCookies).toEqual(['b=2; Path=/', 'b=2; Path=/; Max-Age=0']);
+});
+
 test('SameSite decides by the context that the client states, and by the kind of the jar key', async () => {
   const { port, set, cookieAt } = await cookieStage();
   const browser = await TestBrowser.pair(port);
@@ -262,6 +279,10 @@ test.each([
   [`a=${'x'.repeat(4_095)}; Path=/`, `a=${'x'.repeat(4_095)}`, `a=${'x'.repeat(4_095)}; Path=/`],
   [`a=${'x'.repeat(4_096)}; Path=/`, '', undefined],
   ['a=1; SameSite=None; Path=/', '', undefined],
+  [`a=1; Path=/; Max-Age=${'0'.repeat(1_025)}`, 'a=1', 'a=1; Path=/'],
+  [`a=1; Path=/; Max-Age=${'0'.repeat(1_024)}`, '', 'a=1; Path=/; Max-Age=0'],
+  ['=a=1; Path=/', '', undefined],
+  ['a; Path=/', 'a', 'a; Path=/'],
 ])('%j is kept as a browser keeps it', async (given, sent, forScript) => {
   const { port, set, cookieAt } = await cookieStage();
   const browser = await TestBrowser.pair(port, {
@@ -300,7 +321,7 @@ test('COOKIES_FROM_SCRIPT names cookies of script that cross, in place of readab
   expect(browser.client.parameters.cookiesFromScript).toEqual(['theme', 'lang']);
   await set(browser, '/', 'theme=light; Path=/', 'lang=en; Path=/; HttpOnly');
   const headers: [string, string][] = [['mte-relay-script-cookies', 'theme=dark; lang=de; sid=planted']];
-  expect(await cookieAt(browser, '/', { headers })).toBe('lang=en; theme=dark; lang=de');
+  expect(await cookieAt(browser, '/', { headers })).toBe('lang=en; theme=dark');
   expect(await cookieAt(browser, '/', { headers, context: 'omit' })).toBe('');
 });
 
