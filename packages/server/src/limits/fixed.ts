@@ -29,8 +29,8 @@ export const COOKIE_ATTRIBUTE_MAX_BYTES = 1_024;
 export const COOKIE_PATH_MAX_BYTES = 8_192;
 /** How long a cookie, and a jar key, is kept at most (RFC 6265bis §5.5). */
 export const COOKIE_LIFETIME_MAX_MS: number = 400 * 24 * 60 * 60 * 1_000;
-/** Cookies that a session keeps opened, so that a page with ten cookies does not open ten with each request. */
-export const COOKIES_OPENED_MAX = 32;
+/** Characters of records that a session keeps opened, so that a page with ten cookies does not open ten per request. */
+export const COOKIES_OPENED_MAX_CHARACTERS = 4_096;
 /** Names of cookies that the log names once per domain: they come from anybody. */
 export const COOKIES_NAMED_MAX = 100;
 /** Characters of such a name that the log shows. */

@@ -28,7 +28,7 @@ import {
 import { fieldValue } from '../http/fields.ts';
 import { parseSetCookie, withPath } from '../http/set-cookie.ts';
 import { pathOf } from '../http/target.ts';
-import { COOKIE_NAME_SHOWN_CHARACTERS, COOKIES_NAMED_MAX, COOKIES_OPENED_MAX } from '../limits/fixed.ts';
+import { COOKIE_NAME_SHOWN_CHARACTERS, COOKIES_NAMED_MAX, COOKIES_OPENED_MAX_CHARACTERS } from '../limits/fixed.ts';
 import type { Logger } from '../observe/log.ts';
 import {
   CookieRecords,
@@ -54,12 +54,6 @@ export interface CookieFacts {
   readonly log: Logger;
 }
 
-/** A record of the request. */
-interface Carried {
-  readonly record: string;
-  readonly opened: OpenedRecord | undefined;
-}
-
 /** The cookies of one request. */
 export class BrowserCookies {
   readonly #facts: CookieFacts;
@@ -67,7 +61,8 @@ export class BrowserCookies {
   /** False for a request without credentials, which neither carries nor sets a cookie. */
   readonly #hasCredentials: boolean;
   readonly #jars: JarKeys;
-  readonly #carried: readonly Carried[];
+  /** The records of the request; undefined for one that does not open. */
+  readonly #carried: readonly (OpenedRecord | undefined)[];
   readonly #isHttps: boolean;
   /** What this response has set, by record id. */
   readonly #latest = new Map<string, Cookie>();
@@ -78,17 +73,16 @@ export class BrowserCookies {
     this.#facts = facts;
     this.#isHttps = (session.flags & FLAG_HTTPS) !== 0;
     this.#jars = readJarKeys(req.headers.cookie, this.#isHttps);
-    const given = fieldValue(head.headers, COOKIES_FIELD);
-    this.#hasCredentials = given !== undefined;
-    const [context = 'none', ...records] = given === undefined ? [] : split(given);
-    if (!isContext(context)) throw new InnerRefusal('request-malformed');
+    const field = fieldValue(head.headers, COOKIES_FIELD);
+    this.#hasCredentials = field !== undefined;
+    const { context, carried } = field === undefined ? NOTHING : this.#opened(field);
+    this.#carried = carried;
     this.#request = {
       host: hostOf(head.authority),
       path: pathOf(target),
       isHttps: this.#isHttps,
       context: this.#isCrossSite ? 'none' : context,
     };
-    this.#carried = records.map((record) => ({ record, opened: this.#open(record) }));
   }
 
   /** The upstream's `Cookie`; empty for none. */
@@ -98,7 +92,7 @@ export class BrowserCookies {
     if (COOKIES === 'outside') return this.#outerPairs(() => true).join('; ');
     const fromScript = this.#hasCredentials ? this.#cookiesOfScript() : [];
     const sent = this.#carried
-      .flatMap(({ opened }) => opened?.cookie ?? [])
+      .flatMap((opened) => opened?.cookie ?? [])
       .filter((cookie) => isSentWith(cookie, this.#request, nowMs) && !COOKIES_OUTER.includes(cookie.name))
       .sort(compareCookies);
     const outer = this.#outerPairs((name) => COOKIES_OUTER.includes(name));
@@ -125,7 +119,7 @@ export class BrowserCookies {
       if (COOKIES_OUTER.includes(cookie?.name ?? parseSetCookie(setCookie)?.name ?? '')) this.#setOutside(setCookie);
       else if (cookie && this.#hasCredentials) this.#keep(cookie, nowMs, clears, items, lines);
     }
-    if (clears) for (const { opened } of this.#carried) this.#forget(opened?.cookie, lines);
+    if (clears) for (const opened of this.#carried) this.#forget(opened?.cookie, lines);
     return items.length === 0 ? lines : [[SET_COOKIES_FIELD, items.join(' ')], ...lines];
   }
 
@@ -138,18 +132,18 @@ export class BrowserCookies {
     return (kept ?? session)?.isCrossSite ?? isCrossSite(this.#facts.req);
   }
 
-  /** Kept opened with the session, beside the jar keys with which it was opened. */
-  #open(record: string): OpenedRecord | undefined {
+  /** The opened field. A session keeps the last one, since most requests of a page carry the same records. */
+  #opened(field: string): OpenedField {
     const { domain, session, clientId } = this.#facts;
-    const { kept, session: ofSession } = this.#jars;
-    const owner = `${clientId} ${kept?.value} ${ofSession?.value}`;
-    const known = OPENED.get(session);
-    if (known?.owner === owner) {
-      const opened = known.records.get(record);
-      if (opened) return opened;
-    }
-    const opened = domain.cookies.open(record, clientId, this.#jars);
-    if (opened) remember(session, owner, record, opened);
+    const jars = this.#jars;
+    const owner = `${clientId} ${jars.kept?.value} ${jars.session?.value}`;
+    const last = LAST_OPENED.get(session);
+    if (last?.field === field && last.owner === owner) return last;
+    const [context = '', ...records] = split(field);
+    if (!isContext(context)) throw new InnerRefusal('request-malformed');
+    const carried = records.map((record) => domain.cookies.open(record, clientId, jars));
+    const opened = { owner, field, context, carried };
+    if (field.length <= COOKIES_OPENED_MAX_CHARACTERS) LAST_OPENED.set(session, opened);
     return opened;
   }
 
@@ -195,7 +189,7 @@ export class BrowserCookies {
     const { domain, clientId } = this.#facts;
     const items: string[] = [];
     const showsJar = this.#jars.kept !== undefined || this.#jars.session !== undefined;
-    for (const [at, { opened }] of this.#carried.entries()) {
+    for (const [at, opened] of this.#carried.entries()) {
       if (!opened) {
         if (showsJar) items.push(`~${at}`);
       } else if (opened.isOld) {
@@ -226,8 +220,7 @@ export class BrowserCookies {
 
   #carriedAs(id: string): Cookie | undefined {
     const { domain, clientId } = this.#facts;
-    return this.#carried.find(({ opened }) => opened && domain.cookies.idsOf(opened.cookie, clientId)[0] === id)?.opened
-      ?.cookie;
+    return this.#carried.find((opened) => opened && domain.cookies.idsOf(opened.cookie, clientId)[0] === id)?.cookie;
   }
 
   #forget(cookie: Cookie | undefined, lines: [string, string][]): void {
@@ -277,25 +270,19 @@ export function giveJarKeys(req: IncomingMessage, res: ServerResponse, flags: nu
   }
 }
 
-/** Opened records of a session, in memory as long as the session. */
-interface KnownRecords {
-  /** The client id and the jar keys beside which they opened. */
+/** The records of a request; undefined for one that does not open. */
+interface OpenedField {
+  /** The client id and the jar keys beside which they were opened. */
   readonly owner: string;
-  readonly records: Map<string, OpenedRecord>;
+  readonly field: string;
+  readonly context: SiteContext;
+  readonly carried: readonly (OpenedRecord | undefined)[];
 }
 
-const OPENED = new WeakMap<Session, KnownRecords>();
+const NOTHING = { context: 'none', carried: [] } as const;
 
-function remember(session: Session, owner: string, record: string, opened: OpenedRecord): void {
-  let known = OPENED.get(session);
-  if (known?.owner !== owner) {
-    known = { owner, records: new Map() };
-    OPENED.set(session, known);
-  }
-  const { records } = known;
-  if (records.size >= COOKIES_OPENED_MAX) records.delete(records.keys().next().value as string);
-  records.set(record, opened);
-}
+/** In memory as long as the session. */
+const LAST_OPENED = new WeakMap<Session, OpenedField>();
 
 /** Script replaces a cookie that it may read, and never an HttpOnly one. */
 function mergedWithScript(sent: readonly Cookie[], fromScript: readonly { name: string; value: string }[]): string[] {

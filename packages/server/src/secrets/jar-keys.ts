@@ -70,5 +70,13 @@ export function setJarKey(life: JarLife, { value, isCrossSite }: JarKey, isHttps
 }
 
 function keyOf(value: string): JarKey {
-  return { value, digest: new Uint8Array(sha256(Buffer.from(value))), isCrossSite: value.startsWith('x') };
+  let digest: Bytes | undefined;
+  return {
+    value,
+    get digest() {
+      digest ??= new Uint8Array(sha256(Buffer.from(value))); // most requests need none
+      return digest;
+    },
+    isCrossSite: value.startsWith('x'),
+  };
 }
