@@ -64,8 +64,8 @@ export class BrowserCookies {
   /** The records of the request; undefined for one that does not open. */
   readonly #carried: readonly (OpenedRecord | undefined)[];
   readonly #isHttps: boolean;
-  /** What this response has set, by record id. */
-  readonly #latest = new Map<string, Cookie>();
+  /** What this response has set, or deleted (undefined), by record id. */
+  readonly #latest = new Map<string, Cookie | undefined>();
 
   /** @throws InnerRefusal for a field of records that is malformed or too large. */
   constructor(facts: CookieFacts) {
@@ -204,10 +204,12 @@ export class BrowserCookies {
     const { domain, clientId } = this.#facts;
     const ids = domain.cookies.idsOf(cookie, clientId);
     const [id] = ids;
-    const previous = this.#latest.get(id) ?? this.#carriedAs(id);
+    const previous = this.#latest.has(id) ? this.#latest.get(id) : this.#carriedAs(id);
     const isExpired = clears || (cookie.expiresMs !== 0 && cookie.expiresMs <= nowMs);
-    if (isExpired) items.push(...ids.map((each) => `-${each}`));
-    else {
+    if (isExpired) {
+      items.push(...ids.map((each) => `-${each}`));
+      this.#latest.set(id, undefined);
+    } else {
       const kept = { ...cookie, createdUs: previous?.createdUs ?? cookie.createdUs + this.#latest.size };
       const item = this.#put(kept, nowMs);
       if (item === '') return;

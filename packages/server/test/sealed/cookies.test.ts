@@ -183,8 +183,10 @@ test('a cookie keeps its place among those of one response, and a partitioned on
   const browser = await TestBrowser.pair(port);
   await set(browser, '/', ...['a=1', 'b=1', 'c=1', 'a=2', 'd=1'].map((pair) => `${pair}; Path=/`));
   expect(await cookieAt(browser, '/')).toBe('a=2; b=1; c=1; d=1');
+  await set(browser, '/', 'a=; Path=/; Max-Age=0', 'a=2; Path=/');
+  expect(await cookieAt(browser, '/')).toBe('b=1; c=1; d=1; a=2');
   await set(browser, '/', 'a=3; Path=/; Secure; Partitioned');
-  expect(await cookieAt(browser, '/')).toBe('a=2; b=1; c=1; d=1; a=3');
+  expect(await cookieAt(browser, '/')).toBe('b=1; c=1; d=1; a=2; a=3');
 });
 
 test('a cookie that becomes HttpOnly is taken from script', async () => {
@@ -222,7 +224,7 @@ test('Clear-Site-Data empties the jar, and tells script so', async () => {
 });
 
 test.each([
-  ['a word that is no context', 'evil'],
+  ['an unknown context', 'evil'],
   ['too many records', ['strict', ...Array.from({ length: 181 }, () => 'A'.repeat(80))].join(' ')],
   ['too many characters', ['strict', ...Array.from({ length: 100 }, () => 'A'.repeat(400))].join(' ')],
   ['a record that is too short', 'strict AAAA'],
