@@ -113,6 +113,21 @@ test('records open beside their own jar key and client id alone, in any session'
   expect(await cookieAt(withRecords(other), '/'), 'without the client id').toBe('');
 });
 
+test('two apps of one browser neither share a login nor end each other’s', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const one = await TestBrowser.pair(port);
+  const two = new TestBrowser();
+  for (const [name, value] of one.jar) two.jar.set(name, value);
+  await two.pair(port);
+  expect([...two.jar]).toEqual([...one.jar]);
+  await set(one, '/login', 'sid=one; Path=/; HttpOnly');
+  expect(await cookieAt(two, '/')).toBe('');
+  await set(two, '/login', 'sid=two; Path=/; HttpOnly');
+  expect(await cookieAt(one, '/')).toBe('sid=one');
+  await set(two, '/logout', 'sid=; Path=/; Max-Age=0');
+  expect([await cookieAt(one, '/'), await cookieAt(two, '/')]).toEqual(['sid=one', '']);
+});
+
 test('a record that does not open is dropped, unless the browser shows no jar key at all', async () => {
   const { port, set, cookieAt } = await cookieStage();
   const browser = await TestBrowser.pair(port);
@@ -306,6 +321,19 @@ test('COOKIES_OUTER names cookies that stay outside, both ways, with the path of
   expect(await cookieAt(browser, '/', { outer: { cookie: 'sso=2; analytics=1; analytics=2' } })).toBe('sso=2');
   expect(lines.filter((line) => line.includes('analytics'))).toHaveLength(1);
   expect(lines.join()).toContain('COOKIES_OUTER');
+});
+
+test('a name of COOKIES_OUTER counts outside alone, any other inside alone', async () => {
+  const outer = await cookieStage({ COOKIES_OUTER: 'sid' });
+  const inside = await cookieStage();
+  const browser = await TestBrowser.pair(inside.port);
+  await inside.set(browser, '/login', 'sid=inside; Path=/');
+  await browser.pair(outer.port);
+  expect(await outer.cookieAt(browser, '/')).toBe('');
+  await outer.set(browser, '/login', 'sid=outside; Path=/');
+  expect(await outer.cookieAt(browser, '/')).toBe('sid=outside');
+  await browser.pair(inside.port);
+  expect(await inside.cookieAt(browser, '/')).toBe('sid=inside');
 });
 
 test('COOKIES=outside leaves all cookies outside, in both directions', async () => {
