@@ -23,8 +23,9 @@ const OPTIONS: Readonly<Record<Option, readonly [Fate, string]>> = {
   ],
   credentials: [
     'honoured',
-    'cookies travel on the outer request as the platform stores them; values of HttpOnly ones are sealed. In browsers one ' +
-      'of a narrow `Path` returns with the requests that its path covers, unless `COOKIE_SEALING=off`',
+    'in browsers and React Native the client keeps cookies and sends them inside the seal, with `include`, or with ' +
+      '`same-origin` to a relay of the page’s own origin: [cookies.md](cookies.md). Elsewhere `cookie` and `set-cookie` ' +
+      'are fields like any other',
   ],
   mode: [
     'honoured',
