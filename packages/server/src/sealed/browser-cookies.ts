@@ -88,15 +88,12 @@ export class BrowserCookies {
   /** The upstream's `Cookie`; empty for none. */
   header(): string {
     const nowMs = Date.now();
-    const { COOKIES, COOKIES_OUTER } = this.#settings;
-    if (COOKIES === 'outside') return this.#outerPairs(() => true).join('; ');
-    const fromScript = this.#hasCredentials ? this.#cookiesOfScript() : [];
     const sent = this.#carried
       .flatMap((opened) => opened?.cookie ?? [])
-      .filter((cookie) => isSentWith(cookie, this.#request, nowMs) && !COOKIES_OUTER.includes(cookie.name))
+      .filter((cookie) => isSentWith(cookie, this.#request, nowMs) && !this.#isShownOutside(cookie.name))
       .sort(compareCookies);
-    const outer = this.#outerPairs((name) => COOKIES_OUTER.includes(name));
-    return [...mergedWithScript(sent, fromScript), ...outer].join('; ');
+    const fromScript = this.#hasCredentials ? this.#cookiesOfScript() : [];
+    return [...mergedWithScript(sent, fromScript), ...this.#outerPairs()].join('; ');
   }
 
   /**
@@ -106,17 +103,12 @@ export class BrowserCookies {
    * @param clears true if the response clears all cookies.
    */
   take(setCookies: readonly string[], clears: boolean): [string, string][] {
-    const { COOKIES, COOKIES_OUTER } = this.#settings;
-    if (COOKIES === 'outside') {
-      for (const setCookie of setCookies) this.#setOutside(setCookie);
-      return [];
-    }
     const nowMs = Date.now();
     const items: string[] = clears ? ['*'] : this.#repairs();
     const lines: [string, string][] = [];
     for (const setCookie of setCookies) {
       const cookie = takeCookie(setCookie, this.#request, nowMs);
-      if (COOKIES_OUTER.includes(cookie?.name ?? parseSetCookie(setCookie)?.name ?? '')) this.#setOutside(setCookie);
+      if (this.#isOutside(cookie?.name ?? parseSetCookie(setCookie)?.name ?? '')) this.#setOutside(setCookie);
       else if (cookie && this.#hasCredentials) this.#keep(cookie, nowMs, clears, items, lines);
     }
     if (clears) for (const opened of this.#carried) this.#forget(opened?.cookie, lines);
@@ -157,22 +149,35 @@ export class BrowserCookies {
   }
 
   /** Outer cookies that cross; the log names the others once. */
-  #outerPairs(crosses: (name: string) => boolean): string[] {
-    const given = this.#facts.req.headers.cookie;
-    if (given === undefined) return [];
+  #outerPairs(): string[] {
     const crossing: string[] = [];
-    for (const pair of pairsIn(given)) {
+    for (const pair of pairsIn(this.#facts.req.headers.cookie ?? '')) {
       if (isJarName(pair.name)) continue;
-      if (crosses(pair.name)) crossing.push(pairOf(pair));
+      if (this.#isOutside(pair.name)) crossing.push(pairOf(pair));
       else this.#noteDropped(pair.name);
     }
     return crossing;
+  }
+
+  /** True for a cookie that the operator leaves outside of the seal. */
+  #isOutside(name: string): boolean {
+    const { COOKIES, COOKIES_OUTER } = this.#settings;
+    return COOKIES === 'outside' || COOKIES_OUTER.includes(name);
+  }
+
+  /** True for such a cookie that the browser shows. Otherwise its record counts, until it has moved outside. */
+  #isShownOutside(name: string): boolean {
+    if (!this.#isOutside(name)) return false;
+    return pairsIn(this.#facts.req.headers.cookie ?? '').some((pair) => pair.name === name);
   }
 
   #noteDropped(name: string): void {
     const { domain, log } = this.#facts;
     const { droppedCookies } = domain;
     if (droppedCookies.size >= COOKIES_NAMED_MAX || droppedCookies.has(name)) return;
+    // The browser also sends the copies of records that script may read.
+    if (this.#settings.COOKIES_FROM_SCRIPT.includes(name)) return;
+    if (this.#carried.some((opened) => opened?.cookie.name === name && !opened.cookie.isHttpOnly)) return;
     droppedCookies.add(name);
     const facts = {
       domain: domain.name,
@@ -186,18 +191,18 @@ export class BrowserCookies {
 
   /** Items for records that the client should not keep as they are. */
   #repairs(): string[] {
+    const { kept, session } = this.#jars;
+    const showsJar = kept !== undefined || session !== undefined;
+    return this.#carried.flatMap((opened, at) => (opened ? this.#repaired(opened) : showsJar ? [`~${at}`] : []));
+  }
+
+  #repaired({ cookie, isOld }: OpenedRecord): string[] {
     const { domain, clientId } = this.#facts;
-    const items: string[] = [];
-    const showsJar = this.#jars.kept !== undefined || this.#jars.session !== undefined;
-    for (const [at, opened] of this.#carried.entries()) {
-      if (!opened) {
-        if (showsJar) items.push(`~${at}`);
-      } else if (opened.isOld) {
-        const [, ...oldIds] = domain.cookies.idsOf(opened.cookie, clientId);
-        items.push(...oldIds.map((id) => `-${id}`), this.#put(opened.cookie, Date.now()));
-      }
+    const ids = domain.cookies.idsOf(cookie, clientId);
+    if (this.#isOutside(cookie.name)) {
+      return this.#isShownOutside(cookie.name) || this.#moveOutside(cookie) ? ids.map((id) => `-${id}`) : [];
     }
-    return items;
+    return isOld ? [...ids.slice(1).map((id) => `-${id}`), this.#put(cookie, Date.now())] : [];
   }
 
   #keep(cookie: Cookie, nowMs: number, clears: boolean, items: string[], lines: [string, string][]): void {
@@ -251,15 +256,22 @@ export class BrowserCookies {
     return this.#jars[life]?.digest;
   }
 
-  #setOutside(setCookie: string): void {
+  /** A record of a cookie that is to be outside by now moves there, so that its user stays logged in. */
+  #moveOutside(cookie: Cookie): boolean {
+    return this.#setOutside(`${lineOf(cookie, Date.now())}${cookie.isHttpOnly ? '; HttpOnly' : ''}`);
+  }
+
+  /** @returns false if the outer response can no longer set a cookie. */
+  #setOutside(setCookie: string): boolean {
     const cookie = parseSetCookie(setCookie);
-    if (!cookie || isJarName(cookie.name)) return;
     const { res, target } = this.#facts;
+    if (!cookie || isJarName(cookie.name) || !res || res.headersSent) return false;
     // Without a Path the browser would use that of the outer hop.
     const line = cookie.path
       ? setCookie
       : `${pairOf(cookie)}${withPath(cookie.attributes, writableDefaultPath(pathOf(target)))}`;
-    if (res && !res.headersSent) res.appendHeader('set-cookie', line);
+    res.appendHeader('set-cookie', line);
+    return true;
   }
 }
 

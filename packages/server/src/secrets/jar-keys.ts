@@ -9,9 +9,10 @@ import { sha256 } from './derive.ts';
 /** How long a browser keeps a key: 400 days, or until its session ends. */
 export type JarLife = 'kept' | 'session';
 
-const NAMES: Readonly<Record<JarLife, string>> = { kept: 'mte-relay-jar', session: 'mte-relay-session-jar' };
 const LIVES: readonly JarLife[] = ['kept', 'session'];
-const HOST_PREFIX = '__Host-';
+/** In every name of a jar key. */
+const MARK = 'mte-relay-';
+const JAR_NAME = /^(?:__Host-)?mte-relay-(?:cross-site-)?(?:session-)?jar$/;
 /** Kind, and 32 bytes in base64url. */
 const VALUE = /^[sx][\w-]{43}$/;
 
@@ -24,13 +25,12 @@ export interface JarKey {
   readonly isCrossSite: boolean;
 }
 
-/** The jar keys that a browser shows; of two with one name, the first. */
+/** The jar keys that a browser shows: those of its own site before those of cross-site use, of two with one name the first. */
 export type JarKeys = Partial<Record<JarLife, JarKey>>;
 
 /** True for the name of a jar key, which no upstream receives or sets. */
 export function isJarName(name: string): boolean {
-  const plain = name.startsWith(HOST_PREFIX) ? name.slice(HOST_PREFIX.length) : name;
-  return plain === NAMES.kept || plain === NAMES.session;
+  return JAR_NAME.test(name);
 }
 
 /** True for a `Set-Cookie` of a jar key. */
@@ -40,7 +40,7 @@ export function setsJarKey(setCookie: string): boolean {
 
 /** A `Cookie` without jar keys; undefined if nothing else is in it. */
 export function withoutJarKeys(cookie: string): string | undefined {
-  if (!cookie.includes(NAMES.kept) && !cookie.includes(NAMES.session)) return cookie;
+  if (!cookie.includes(MARK)) return cookie;
   const others = pairsIn(cookie).filter(({ name }) => !isJarName(name));
   return others.length === 0 ? undefined : others.map(pairOf).join('; ');
 }
@@ -48,25 +48,36 @@ export function withoutJarKeys(cookie: string): string | undefined {
 /** The jar keys in an outer `Cookie`. @param isHttps true if the client addresses the relay by https. */
 export function readJarKeys(cookie: string | undefined, isHttps: boolean): JarKeys {
   const keys: JarKeys = {};
-  if (!cookie?.includes(NAMES.kept) && !cookie?.includes(NAMES.session)) return keys;
-  const prefix = isHttps ? HOST_PREFIX : '';
-  for (const { name, value } of pairsIn(cookie)) {
-    const life = LIVES.find((one) => name === prefix + NAMES[one]);
-    if (life && !keys[life] && VALUE.test(value)) keys[life] = keyOf(value);
+  if (!cookie?.includes(MARK)) return keys;
+  const pairs = pairsIn(cookie).filter(({ value }) => VALUE.test(value));
+  for (const life of LIVES) {
+    const shown = [false, true].flatMap((isCrossSite) => {
+      const own = nameOf(life, isCrossSite, isHttps);
+      return pairs.find(({ name, value }) => name === own && value.startsWith(kindOf(isCrossSite))) ?? [];
+    });
+    if (shown[0]) keys[life] = keyOf(shown[0].value);
   }
   return keys;
 }
 
 /** A new jar key. @param isCrossSite as `Sec-Fetch-Site` of the request states. */
 export function makeJarKey(isCrossSite: boolean): JarKey {
-  return keyOf((isCrossSite ? 'x' : 's') + randomBytes(32).toString('base64url'));
+  return keyOf(kindOf(isCrossSite) + randomBytes(32).toString('base64url'));
 }
 
 /** The `Set-Cookie` of a jar key. */
 export function setJarKey(life: JarLife, { value, isCrossSite }: JarKey, isHttps: boolean): string {
   const site = isCrossSite ? 'SameSite=None; Secure; Partitioned' : `SameSite=Strict${isHttps ? '; Secure' : ''}`;
   const age = life === 'kept' ? `; Max-Age=${COOKIE_LIFETIME_MAX_MS / 1000}` : '';
-  return `${isHttps ? HOST_PREFIX : ''}${NAMES[life]}=${value}; Path=/; HttpOnly; ${site}${age}`;
+  return `${nameOf(life, isCrossSite, isHttps)}=${value}; Path=/; HttpOnly; ${site}${age}`;
+}
+
+function nameOf(life: JarLife, isCrossSite: boolean, isHttps: boolean): string {
+  return `${isHttps ? '__Host-' : ''}${MARK}${isCrossSite ? 'cross-site-' : ''}${life === 'session' ? 'session-' : ''}jar`;
+}
+
+function kindOf(isCrossSite: boolean): 's' | 'x' {
+  return isCrossSite ? 'x' : 's';
 }
 
 function keyOf(value: string): JarKey {

@@ -78,7 +78,7 @@ test('over https the jar keys have the prefix __Host-, and for a page of another
   const headers = { 'sec-fetch-site': 'cross-site' };
   const [crossSite] = (await SealedClient.pair(port, { flags, headers })).pairingHeaders['set-cookie'] as string[];
   expect(crossSite).toMatch(
-    /^__Host-mte-relay-jar=x[\w-]{43}; Path=\/; HttpOnly; SameSite=None; Secure; Partitioned; Max-Age=34560000$/,
+    /^__Host-mte-relay-cross-site-jar=x[\w-]{43}; Path=\/; HttpOnly; SameSite=None; Secure; Partitioned; Max-Age=34560000$/,
   );
 });
 
@@ -323,17 +323,51 @@ test('COOKIES_OUTER names cookies that stay outside, both ways, with the path of
   expect(lines.join()).toContain('COOKIES_OUTER');
 });
 
-test('a name of COOKIES_OUTER counts outside alone, any other inside alone', async () => {
-  const outer = await cookieStage({ COOKIES_OUTER: 'sid' });
-  const inside = await cookieStage();
-  const browser = await TestBrowser.pair(inside.port);
-  await inside.set(browser, '/login', 'sid=inside; Path=/');
-  await browser.pair(outer.port);
-  expect(await outer.cookieAt(browser, '/')).toBe('');
-  await outer.set(browser, '/login', 'sid=outside; Path=/');
-  expect(await outer.cookieAt(browser, '/')).toBe('sid=outside');
-  await browser.pair(inside.port);
-  expect(await inside.cookieAt(browser, '/')).toBe('sid=inside');
+test.each([{ COOKIES_OUTER: 'sid' }, { COOKIES: 'outside' }])(
+  'with %j a record moves outside with its first request, and the user stays logged in',
+  async (environment) => {
+    const outside = await cookieStage(environment);
+    const inside = await cookieStage();
+    const browser = await TestBrowser.pair(inside.port);
+    await inside.set(
+      browser,
+      '/login',
+      'sid=1; Path=/; HttpOnly; SameSite=Lax; Max-Age=60',
+      'stays=1; Path=/; Domain=no',
+    );
+    await browser.pair(outside.port);
+    const moved = await browser.fetch({ path: '/' });
+    expect(outside.seen.at(-1)?.headers.cookie).toContain('sid=1');
+    expect(moved.outer.headers['set-cookie']).toContain('sid=1; Path=/; Max-Age=60; SameSite=lax; HttpOnly');
+    expect(await outside.cookieAt(browser, '/')).toContain('sid=1');
+    await outside.set(browser, '/', 'sid=2; Path=/');
+    expect(await outside.cookieAt(browser, '/')).toContain('sid=2');
+    await browser.pair(inside.port);
+    expect(await inside.cookieAt(browser, '/')).not.toContain('sid');
+  },
+);
+
+test('the log does not name the browser’s own copies of cookies that cross inside', async () => {
+  const { port, set, cookieAt, lines } = await cookieStage({ COOKIES_FROM_SCRIPT: 'theme' });
+  const browser = await TestBrowser.pair(port);
+  await set(browser, '/', 'XSRF-TOKEN=1; Path=/', 'sid=1; Path=/; HttpOnly');
+  const jar = [...browser.jar].map((pair) => pair.join('=')).join('; ');
+  await cookieAt(browser, '/', { outer: { cookie: `${jar}; XSRF-TOKEN=1; theme=dark; sid=planted` } });
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain('"cookie":"sid"');
+});
+
+test('jar keys of both kinds count by the site of the page', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  await set(browser, '/', 'sid=1; Path=/');
+  const crossSite = { outer: { 'sec-fetch-site': 'cross-site' } };
+  const { headers } = await send(port, '/api/mte-relay', { method: 'GET' });
+  expect(headers['set-cookie']).toBeUndefined();
+  const other = await TestBrowser.pair(port, { headers: { 'sec-fetch-site': 'cross-site' } });
+  expect([...other.jar.keys()]).toEqual(['mte-relay-cross-site-jar', 'mte-relay-cross-site-session-jar']);
+  for (const [name, value] of other.jar) browser.jar.set(name, value);
+  expect(await cookieAt(browser, '/', crossSite)).toBe('sid=1');
 });
 
 test('COOKIES=outside leaves all cookies outside, in both directions', async () => {
