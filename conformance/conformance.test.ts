@@ -16,7 +16,12 @@ import { openAtClient, openAtRelay } from './run/messages.ts';
 import { vectorCases } from './run/vectors.ts';
 import { decode as twinDecode } from './twin/bhttp.ts';
 import { hex, join } from './twin/bytes.ts';
+import { base64url, clientId as twinClientId } from './twin/identity.ts';
 import { Refused } from './twin/refused.ts';
+
+/** SPEC §3.5. */
+const DAY_MS = 86_400_000;
+const CLIENT_ID_LIFETIME_MS: number = 30 * DAY_MS;
 
 const { identity, messages } = vectors;
 const pairings = vectors.pairing.cases;
@@ -66,9 +71,23 @@ describe('identity of the relay server', () => {
     '$name is verified until it expires',
     ({ clientIdSecret, id, expiryUnixMs, fieldValue }) => {
       const ids = new ClientIds([clientIdSecret]);
-      expect(ids.verify(fieldValue, expiryUnixMs - 1)).toBe(Buffer.from(id, 'hex').toString('base64url'));
+      expect(ids.verify(fieldValue, expiryUnixMs - 1)?.id).toBe(Buffer.from(id, 'hex').toString('base64url'));
       expect(ids.verify(fieldValue, expiryUnixMs)).toBeUndefined();
       expect(new ClientIds([`${clientIdSecret}!`]).verify(fieldValue, 0)).toBeUndefined();
+    },
+  );
+
+  it.each(identity.clientIds)(
+    '$name is renewed when it is older than a day, or was made under an old secret',
+    ({ clientIdSecret, id, expiryUnixMs, fieldValue }) => {
+      const renewalOf = (secrets: string[], nowMs: number) => new ClientIds(secrets).verify(fieldValue, nowMs)?.renewed;
+      const twinsOf = (secret: string, nowMs: number) =>
+        base64url(twinClientId(secret, unhex(id), nowMs + CLIENT_ID_LIFETIME_MS));
+      const aDayOldMs = expiryUnixMs - CLIENT_ID_LIFETIME_MS + DAY_MS;
+      expect(renewalOf([clientIdSecret], aDayOldMs)).toBeUndefined();
+      expect(renewalOf([clientIdSecret], aDayOldMs + 1)).toBe(twinsOf(clientIdSecret, aDayOldMs + 1));
+      const newest = `${clientIdSecret}!`;
+      expect(renewalOf([newest, clientIdSecret], aDayOldMs)).toBe(twinsOf(newest, aDayOldMs));
     },
   );
 });

@@ -1,7 +1,7 @@
 // Cases of SPEC §3 and §4, made by the twin.
 import type { IdentityVectors, PairingCase, ParametersJson, RefusedCase } from '../format.ts';
 import { refusedInputs } from '../format.ts';
-import { type Bytes, hex, join, NONE, unhex } from '../twin/bytes.ts';
+import { type Bytes, hex, join, NONE, text, uint, unhex } from '../twin/bytes.ts';
 import { base64url, clientId, identitySeed, keyId, pin } from '../twin/identity.ts';
 import { clientFinish, clientRequest, encodeParameters, relayReply } from '../twin/pairing.ts';
 import { type FailureClass, Refused } from '../twin/refused.ts';
@@ -186,7 +186,13 @@ export function pairingRefused(cases: PairingCase[]): RefusedCase[] {
   const full = unhex(base.parameterBytes);
   client('parameters too short, sealed well', 'truncated', { input: hex(replyWith(base, full.slice(0, 58))) });
   client('client id shorter than its length says, sealed well', 'truncated', {
-    input: hex(replyWith(base, full.slice(0, -1))),
+    input: hex(replyWith(base, full.slice(0, -3))),
+  });
+  client('no names of cookies from script, sealed well', 'truncated', {
+    input: hex(replyWith(base, full.slice(0, -2))),
+  });
+  client('names of cookies from script shorter than their length says, sealed well', 'truncated', {
+    input: hex(replyWith(base, join(full.slice(0, -2), uint(2, 6), text('theme')))),
   });
   const above = full.slice();
   above.set([0x00, 0x20, 0, 0, 0, 0, 0, 0], 24);
