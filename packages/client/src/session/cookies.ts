@@ -117,6 +117,8 @@ function newest(records: readonly CookieRecord[]): CookieRecord[] {
 
 let lastSetAtMs = 0;
 
+const ITEM = /^(?:\+([\w-]+):(-|\d+):([\w-]+)|-([\w-]+)|~(\d+)|(\*))$/;
+
 /** The change that a response's items make (SPEC §9.4). Items of another form are ignored. */
 function changeOf(items: string, sent: readonly CookieRecord[]): RecordChange {
   const deleted: string[] = [];
@@ -124,14 +126,15 @@ function changeOf(items: string, sent: readonly CookieRecord[]): RecordChange {
   const put = new Map<string, CookieRecord>();
   let clear = false;
   for (const item of items.split(' ')) {
-    const rest = item.slice(1);
-    if (item === '*') clear = true;
-    else if (item.startsWith('~')) dropped.push(...sent.slice(Number(rest), Number(rest) + 1));
-    else if (item.startsWith('-')) {
-      put.delete(rest);
-      deleted.push(rest);
-    } else if (item.startsWith('+')) {
-      const [id = '', seconds = '', record = ''] = rest.split(':');
+    const [, id, seconds, record = '', deletedId, at, all] = ITEM.exec(item) ?? [];
+    if (all) {
+      clear = true;
+      put.clear();
+    } else if (at) dropped.push(...sent.slice(Number(at), Number(at) + 1));
+    else if (deletedId) {
+      put.delete(deletedId);
+      deleted.push(deletedId);
+    } else if (id) {
       const lifetime = seconds === '-' ? {} : { expiresAtMs: Date.now() + Number(seconds) * 1000 };
       lastSetAtMs = Math.max(Date.now(), lastSetAtMs + 0.001); // one order for all of a response
       put.set(id, { id, record, setAtMs: lastSetAtMs, ...lifetime });
