@@ -24,7 +24,9 @@ export const keeper: Keeper = {
     await transact('cookies', 'readwrite', (store) => {
       if (clear) store.delete(rowsOf(relayOrigin));
       for (const id of deleted) store.delete([relayOrigin, id]);
+      const replaced = new Set(put.map(({ id }) => id)); // a delete after a get would come after their puts
       for (const { id, record } of dropped) {
+        if (replaced.has(id)) continue;
         const present = store.get([relayOrigin, id]) as IDBRequest<Row | undefined>;
         present.onsuccess = () => {
           if (present.result?.record === record) store.delete([relayOrigin, id]);
