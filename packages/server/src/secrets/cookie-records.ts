@@ -27,6 +27,7 @@ const HOST_ONLY = 4;
 const PARTITIONED = 8;
 const SAME_SITES: readonly SameSite[] = ['', 'none', 'lax', 'strict'];
 const SAME_SITE_SHIFT = 4;
+const FLAGS: number = HTTP_ONLY | SECURE | HOST_ONLY | PARTITIONED | (3 << SAME_SITE_SHIFT);
 
 /** An opened record. */
 export interface OpenedRecord {
@@ -76,7 +77,7 @@ export class CookieRecords {
         const plain = secret.expandAead(info).open(this.#suite.aeadNonce(0), NO_DATA, bytes.subarray(SEALED_AT));
         return { cookie: decode(plain), isOld: at > 0 };
       } catch {
-        // sealed under another secret, or not by this relay
+        // sealed under another secret, or not by this relay, or no cookie
       }
     }
     return undefined;
@@ -120,13 +121,18 @@ function encode(cookie: Cookie): Bytes {
   return new Uint8Array(Buffer.concat(parts));
 }
 
+/** @throws RangeError for what is not a cookie: another version of the relay may have sealed it. */
 function decode(plain: Bytes): Cookie {
   const bytes = Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
   const flags = bytes.readUInt8(0);
+  if ((flags & ~FLAGS) !== 0) throw new RangeError(`flags of a cookie: ${flags}`);
+  const createdUs = timeAt(bytes, 1);
+  const expiresMs = timeAt(bytes, 9);
   let at = NUMBERS_BYTES;
   const text = (lengthBytes: 1 | 2): string => {
     const length = bytes.readUIntBE(at, lengthBytes);
     at += lengthBytes + length;
+    if (at > bytes.length) throw new RangeError(`cookie ended at byte ${bytes.length}, expected ${at}`);
     return bytes.toString('latin1', at - length, at);
   };
   return {
@@ -139,9 +145,15 @@ function decode(plain: Bytes): Cookie {
     isHostOnly: (flags & HOST_ONLY) !== 0,
     isPartitioned: (flags & PARTITIONED) !== 0,
     sameSite: SAME_SITES[flags >> SAME_SITE_SHIFT] as SameSite,
-    createdUs: Number(bytes.readBigUInt64BE(1)),
-    expiresMs: Number(bytes.readBigUInt64BE(9)),
+    createdUs,
+    expiresMs,
   };
+}
+
+function timeAt(bytes: Buffer, at: number): number {
+  const time = Number(bytes.readBigUInt64BE(at));
+  if (!Number.isSafeInteger(time)) throw new RangeError('time of a cookie above 2^53 - 1');
+  return time;
 }
 
 function lengthed(lengthBytes: 1 | 2, text: string): Buffer {
