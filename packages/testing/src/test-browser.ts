@@ -1,6 +1,14 @@
 // A browser as a relay sees it, for tests: keeps the outer cookies that the relay sets, and cookie records by SPEC §9.4,
 // over a bare sealed client.
-import { CLIENT_ID_FIELD, FLAG_COOKIE_RECORDS, SCRIPT_COOKIE_FIELD, SET_COOKIES_FIELD } from '@mte-relay/protocol';
+import {
+  CLIENT_ID_FIELD,
+  COOKIE_RECORDS_MAX,
+  COOKIES_FIELD,
+  type Fields,
+  FLAG_COOKIE_RECORDS,
+  SCRIPT_COOKIE_FIELD,
+  SET_COOKIES_FIELD,
+} from '@mte-relay/protocol';
 import { type InnerRequest, type InnerResponse, type PairingOptions, SealedClient } from './sealed-client.ts';
 
 /** How one request is sent. */
@@ -15,7 +23,7 @@ export interface BrowserRequest extends InnerRequest {
 export class TestBrowser {
   /** Outer cookies, by name. */
   readonly jar = new Map<string, string>();
-  /** Records, by record id. */
+  /** Records, by record id, the one set longest ago first. */
   readonly records = new Map<string, string>();
   /** What the relay has told script to set. */
   readonly scriptCookies: string[] = [];
@@ -50,16 +58,17 @@ export class TestBrowser {
   /** The inner fields of a request. */
   fields(context: BrowserRequest['context'] = 'strict'): [string, string][] {
     const fields: [string, string][] = [[CLIENT_ID_FIELD, this.clientId as string]];
-    if (context !== 'omit') fields.push(['mte-relay-cookies', [context, ...this.records.values()].join(' ')]);
+    if (context !== 'omit') fields.push([COOKIES_FIELD, [context, ...this.records.values()].join(' ')]);
     return fields;
   }
 
   async fetch({ context, outer, ...request }: BrowserRequest = {}): Promise<InnerResponse> {
     const headers = [...(request.headers ?? []), ...this.fields(context)];
+    const sent = [...this.records];
     const authority = this.#options.authority ?? `127.0.0.1:${this.client.port}`;
     const response = await this.client.fetch({ authority, ...request, headers }, { ...this.#shown(), ...outer });
     this.#keepOuter(response.outer.headers['set-cookie']);
-    this.keep(response.head.headers);
+    this.keep(response.head.headers, context === 'omit' ? [] : sent);
     return response;
   }
 
@@ -81,22 +90,28 @@ export class TestBrowser {
     }
   }
 
-  /** Keeps what a response sets. */
-  keep(headers: readonly (readonly [string, string])[]): void {
+  /** Keeps what a response sets. @param sent the records of its request. Default: all that are kept. */
+  keep(headers: Fields, sent: readonly (readonly [id: string, record: string])[] = [...this.records]): void {
     for (const [name, value] of headers) {
       if (name === CLIENT_ID_FIELD && value !== 'unknown') this.clientId = value;
       if (name === SCRIPT_COOKIE_FIELD) this.scriptCookies.push(value);
-      if (name === SET_COOKIES_FIELD) this.#change(value.split(' '));
+      if (name === SET_COOKIES_FIELD) for (const item of value.split(' ')) this.#keepItem(item, sent);
     }
+    for (const id of this.records.keys()) if (this.records.size > COOKIE_RECORDS_MAX) this.records.delete(id);
   }
 
-  #change(items: readonly string[]): void {
-    const sent = [...this.records.keys()];
-    for (const item of items) {
-      const [id = '', , record = ''] = item.slice(1).split(':');
-      if (item === '*') this.records.clear();
-      else if (item.startsWith('+')) this.records.set(id, record);
-      else this.records.delete(item.startsWith('~') ? (sent[Number(id)] as string) : id);
+  #keepItem(item: string, sent: readonly (readonly [id: string, record: string])[]): void {
+    const { id = '', record = '', deleted, at } = ITEM.exec(item)?.groups ?? {};
+    const dropped = sent[Number(at)];
+    if (item === '*') this.records.clear();
+    else if (deleted !== undefined) this.records.delete(deleted);
+    else if (dropped && this.records.get(dropped[0]) === dropped[1]) this.records.delete(dropped[0]);
+    else if (record !== '') {
+      this.records.delete(id); // so that it is the newest
+      this.records.set(id, record);
     }
   }
 }
+
+/** Items of the field of records, except for "*". */
+const ITEM = /^(?:\+(?<id>[\w-]+):(?:-|\d+):(?<record>[\w-]+)|-(?<deleted>[\w-]+)|~(?<at>\d+))$/;
