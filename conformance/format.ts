@@ -1,5 +1,6 @@
 // The shapes of the files in vectors/, shared by the generator and the test. Bytes are lower-case hex.
 import { type Bytes, hex, join, unhex } from './twin/bytes.ts';
+import type { Cookie, JarKey, Kept } from './twin/cookies.ts';
 import { hash } from './twin/primitives.ts';
 import type { FailureClass } from './twin/refused.ts';
 
@@ -189,6 +190,72 @@ export interface WebSocketRefusedVectors {
   plaintexts: { name: string; plaintexts: Plaintext[]; expect: FailureClass }[];
 }
 
+/** An outer cookie field with jar keys. */
+export interface JarKeysCase {
+  name: string;
+  /** The outer field `cookie`. */
+  field: string;
+  /** Flag bit 1 of the pairing. */
+  https: boolean;
+  kept?: JarKeyJson;
+  session?: JarKeyJson;
+}
+
+export type JarKeyJson = Omit<JarKey, 'jar'> & { jar: string };
+
+/** Values of the jar keys that a browser shows. */
+export interface JarKeyValues {
+  kept?: string;
+  session?: string;
+}
+
+/** A cookie as a record. Texts have one character per byte. */
+export interface CookieRecordCase {
+  name: string;
+  clientIdSecret: string;
+  /** The first 16 bytes of the client id. */
+  id: string;
+  jarKeys: Required<JarKeyValues>;
+  nonce: string;
+  cookie: Cookie;
+  cookieBytes: string;
+  key: string;
+  record: string;
+  recordId: string;
+}
+
+/** A record that must not open: `record` as it is, or the base's bytes after each of the mutations. */
+export interface CookieRefusedCase {
+  name: string;
+  /** The case whose secret, client and jar keys this one takes, except for those that are given here. */
+  base: string;
+  record?: string;
+  mutation?: Mutation;
+  clientIdSecret?: string;
+  id?: string;
+  jarKeys?: JarKeyValues;
+}
+
+/** What a client keeps of a response. */
+export interface CookieItemsCase {
+  name: string;
+  /** The field `mte-relay-set-cookies` of an earlier response. All records of it are in the request, in their order. */
+  before: string;
+  /** That of the response to another request, without records, which arrives while the request is in progress. */
+  meanwhile?: string;
+  /** That of the response to the request. */
+  items: string;
+  /** All records afterwards, the one set longest ago first. */
+  kept: Kept[];
+}
+
+export interface CookieVectors {
+  jarKeys: JarKeysCase[];
+  records: CookieRecordCase[];
+  refused: CookieRefusedCase[];
+  items: CookieItemsCase[];
+}
+
 /** The bytes of a plaintext. */
 export function plaintextBytes(plaintext: Plaintext): Bytes {
   if (typeof plaintext === 'string') return unhex(plaintext);
@@ -203,7 +270,11 @@ export function outputOf(bytes: Bytes): Output {
 }
 
 /** The inputs that a refused case stands for: all, or up to this many spread over its range, both ends among them. */
-export function refusedInputs(refused: RefusedCase, baseBytes: Bytes, inputsMax = Number.POSITIVE_INFINITY): Bytes[] {
+export function refusedInputs(
+  refused: Pick<RefusedCase, 'name' | 'input' | 'mutation'>,
+  baseBytes: Bytes,
+  inputsMax = Number.POSITIVE_INFINITY,
+): Bytes[] {
   if (refused.input !== undefined) return [unhex(refused.input)];
   const mutation = refused.mutation;
   if (!mutation) throw new Error(`${refused.name}: neither input nor mutation`);

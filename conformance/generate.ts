@@ -2,6 +2,7 @@
 // Everything is fixed, so a second run changes nothing; conformance.test.ts checks that it would not.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { bhttpCases, bhttpRefused } from './cases/bhttp.ts';
+import { cookieVectors } from './cases/cookies.ts';
 import { messagesRefused, messageVectors } from './cases/messages.ts';
 import { identityVectors, pairingCases, pairingRefused } from './cases/pairing.ts';
 import { windowCases } from './cases/replay-window.ts';
@@ -27,6 +28,7 @@ export function generate(): { files: Map<string, string>; example: string } {
   const webSockets = webSocketVectors(pairing);
   put('websocket', '§13.2 to §13.4', webSockets);
   put('websocket-refused', '§13.2 to §13.4', webSocketRefused(webSockets));
+  put('cookies', '§9.4', cookieVectors());
   return { files, example: workedExample(pairing, messages) };
 }
 

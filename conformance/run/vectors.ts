@@ -1,7 +1,9 @@
-// Every case of conformance/vectors against packages/protocol, with the providers of one runtime.
+// Every case of conformance/vectors that a runtime can run: against packages/protocol with its providers, and the records
+// that packages/client keeps.
 import type {
   BhttpCase,
   BhttpRefusedCase,
+  CookieVectors,
   IdentityVectors,
   MessageRefusedVectors,
   MessageVectors,
@@ -13,6 +15,7 @@ import type {
 } from '../format.ts';
 import { bhttpCases } from './bhttp.ts';
 import type { Case } from './case.ts';
+import { cookieItemsCases } from './cookies.ts';
 import type { Providers } from './fixed-suite.ts';
 import { identityCases } from './identity.ts';
 import { messageCases } from './messages.ts';
@@ -32,6 +35,7 @@ export interface Vectors {
   readonly 'replay-window': { readonly cases: WindowCase[] };
   readonly websocket: WebSocketVectors;
   readonly 'websocket-refused': WebSocketRefusedVectors;
+  readonly cookies: CookieVectors;
 }
 
 export const VECTOR_FILES = [
@@ -45,6 +49,7 @@ export const VECTOR_FILES = [
   'replay-window',
   'websocket',
   'websocket-refused',
+  'cookies',
 ] as const satisfies readonly (keyof Vectors)[];
 
 /** The same cases in the same order, whatever the providers. */
@@ -56,5 +61,6 @@ export function vectorCases(vectors: Vectors, providers: Providers): Case[] {
     ...bhttpCases(vectors.bhttp.cases, vectors['bhttp-refused'].cases),
     ...windowCases(vectors['replay-window'].cases),
     ...webSocketCases(vectors.websocket, vectors['websocket-refused'], providers),
+    ...cookieItemsCases(vectors.cookies.items),
   ];
 }
