@@ -48,6 +48,11 @@ export const TOOLS = {
     debianPackage: 'curl',
     whatFor: 'tests of the egress with curl',
   },
+  python3: {
+    commands: ['python3'],
+    debianPackage: 'python3-cryptography',
+    whatFor: 'the reading of the vectors of cookies in Python',
+  },
   kubectl: {
     commands: ['kubectl'],
     debianPackage: 'kubernetes-client',
