@@ -103,7 +103,12 @@ function recordsUnder(clientIdSecret: string): CookieRecords {
 
 /** As the relay would read them from the outer hop. */
 function keysOf({ kept, session }: JarKeyValues): JarKeys {
-  const pairs = [...(kept ? [`mte-relay-jar=${kept}`] : []), ...(session ? [`mte-relay-session-jar=${session}`] : [])];
+  const nameOf = (value: string, rest: string): string =>
+    `mte-relay-${value.startsWith('x') ? 'cross-site-' : ''}${rest}`;
+  const pairs = [
+    ...(kept ? [`${nameOf(kept, 'jar')}=${kept}`] : []),
+    ...(session ? [`${nameOf(session, 'session-jar')}=${session}`] : []),
+  ];
   return readJarKeys(pairs.join('; '), false);
 }
 

@@ -144,14 +144,15 @@ def jar_key(value):
 
 
 def jar_keys(field, https):
-    """Of two valid ones with one name, the first."""
+    """Those of kind s before those of kind x; of two valid ones with one name, the first."""
     prefix = "__Host-" if https else ""
-    names = {f"{prefix}mte-relay-jar": "kept", f"{prefix}mte-relay-session-jar": "session"}
+    pairs = [pair.partition("=") for pair in field.split("; ")]
     found = {}
-    for pair in field.split("; "):
-        name, _, value = pair.partition("=")
-        if name in names and re.fullmatch("[sx][A-Za-z0-9_-]{43}", value):
-            found.setdefault(names[name], jar_key(value))
+    for kind, site in ("s", ""), ("x", "cross-site-"):
+        for life, rest in ("kept", "jar"), ("session", "session-jar"):
+            for name, _, value in pairs:
+                if name == f"{prefix}mte-relay-{site}{rest}" and re.fullmatch(kind + "[A-Za-z0-9_-]{43}", value):
+                    found.setdefault(life, jar_key(value))
     return found
 
 

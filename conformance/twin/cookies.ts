@@ -46,16 +46,15 @@ const SAME_SITES: SameSite[] = ['not given', 'None', 'Lax', 'Strict'];
 /** The jar keys in the outer field `cookie`; `https` is flag bit 1. */
 export function jarKeysIn(field: string, https: boolean): JarKeys {
   const prefix = https ? '__Host-' : '';
-  const keys: JarKeys = {};
-  for (const pair of field.split('; ')) {
+  const shown = field.split('; ').map((pair) => {
     const equalsAt = pair.indexOf('=');
-    const name = pair.slice(0, Math.max(equalsAt, 0));
-    const value = pair.slice(equalsAt + 1);
-    if (!/^[sx][A-Za-z0-9_-]{43}$/.test(value)) continue;
-    if (name === `${prefix}mte-relay-jar`) keys.kept ??= jarKey(value);
-    if (name === `${prefix}mte-relay-session-jar`) keys.session ??= jarKey(value);
-  }
-  return keys;
+    return { name: pair.slice(0, Math.max(equalsAt, 0)), value: pair.slice(equalsAt + 1) };
+  });
+  const first = (name: string, kind: string): string | undefined =>
+    shown.find((one) => one.name === prefix + name && new RegExp(`^${kind}[A-Za-z0-9_-]{43}$`).test(one.value))?.value;
+  const kept = first('mte-relay-jar', 's') ?? first('mte-relay-cross-site-jar', 'x');
+  const session = first('mte-relay-session-jar', 's') ?? first('mte-relay-cross-site-session-jar', 'x');
+  return { ...(kept && { kept: jarKey(kept) }), ...(session && { session: jarKey(session) }) };
 }
 
 export function jarKey(value: string): JarKey {
