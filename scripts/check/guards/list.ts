@@ -1,0 +1,97 @@
+// The guards against known attacks, and the tests that fail without each of them (docs/known-attacks.md).
+
+/** One guard. */
+export interface Guard {
+  readonly attack: string;
+  readonly file: string;
+  /** Text that stands in the file exactly once. */
+  readonly guard: string;
+  readonly instead: string;
+  readonly tests: readonly string[];
+  /** True if the tests run what `npm run build` makes; without, they run the sources. */
+  readonly isBuilt?: boolean;
+}
+
+const COOKIES = ['packages/server/test/sealed/cookies.test.ts'];
+const BROWSER_COOKIES = 'packages/server/src/sealed/browser-cookies.ts';
+const RECORDS = 'packages/server/src/secrets/cookie-records.ts';
+
+export const GUARDS: readonly Guard[] = [
+  {
+    attack: 'an intermediary plants a cookie on the outer hop',
+    file: BROWSER_COOKIES,
+    guard: 'if (this.#isOutside(pair.name)) crossing',
+    instead: 'if (pair.name !== undefined) crossing',
+    tests: COOKIES,
+  },
+  {
+    attack: 'a client of a browser sends a cookie of its own inside',
+    file: 'packages/server/src/sealed/opened-request.ts',
+    guard: "name !== 'cookie'",
+    instead: "name !== 'cookies'",
+    tests: COOKIES,
+  },
+  {
+    attack: 'script takes the records elsewhere, without the jar key',
+    file: RECORDS,
+    guard: ', jar]);',
+    instead: ']);',
+    tests: COOKIES,
+  },
+  {
+    attack: 'records of one client in a session of another',
+    file: RECORDS,
+    guard: "new Uint8Array(Buffer.from(clientId, 'base64url')), jar",
+    instead: 'jar',
+    tests: COOKIES,
+  },
+  {
+    attack: 'thousands of junk records',
+    file: BROWSER_COOKIES,
+    guard: "if (!isBounded || !areRecords) throw new InnerRefusal('request-malformed');",
+    instead: 'void [isBounded, areRecords];',
+    tests: COOKIES,
+  },
+  {
+    attack: 'attributes of a cookie from the path of its request',
+    file: 'packages/server/src/http/cookie.ts',
+    guard: "requestPath.split(';', 1)[0] as string",
+    instead: 'requestPath',
+    tests: COOKIES,
+  },
+  {
+    attack: 'an upstream sets a jar key',
+    file: BROWSER_COOKIES,
+    guard: 'isJarName(cookie.name) || ',
+    instead: '',
+    tests: COOKIES,
+  },
+  {
+    attack: 'a jar key reaches an upstream on a pass-through route',
+    file: 'packages/server/src/pass-through/fields.ts',
+    guard: 'withoutJarKeys(value)',
+    instead: 'value',
+    tests: COOKIES,
+  },
+  {
+    attack: 'SameSite of a cookie in a request that another site caused',
+    file: 'packages/server/src/http/cookie.ts',
+    guard: 'if (!allowsSite(cookie.sameSite, request.context)) return false;',
+    instead: '',
+    tests: COOKIES,
+  },
+  {
+    attack: 'a client id that an intermediary handed out',
+    file: 'packages/client/src/session/identity.ts',
+    guard: 'this.#pins.includes(identity.pin) && ',
+    instead: '',
+    tests: ['packages/client/test/cookies.test.ts'],
+  },
+  {
+    attack: 'a client id in the log',
+    file: 'packages/server/src/observe/account.ts',
+    guard: 'client: nameOfClient(clientId)',
+    instead: 'client: clientId',
+    tests: ['packages/server/test/observe/log-lines.test.ts'],
+  },
+];
