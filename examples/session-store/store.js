@@ -30,11 +30,11 @@ export default function sessionStore(settings) {
   return {
     ready: true,
     birth: async () => NOT_A_PROMISE_OF_AGE,
-    async create({ sid, requestSecret, responseSecret, domain, flags, clientId }) {
+    async create({ sid, requestSecret, responseSecret, domain, authority, flags, clientId }) {
       if (sessions.size >= settings.SESSIONS_MAX) throw new StoreFullError(`${sessions.size} sessions are stored`);
       const nowMs = performance.now();
       sessions.set(nameOf(sid), {
-        ...{ sid, requestSecret, responseSecret, domain, flags, clientId },
+        ...{ sid, requestSecret, responseSecret, domain, authority, flags, clientId },
         ...{ window: new ReplayWindow(), createdMs: nowMs, lastClaimMs: nowMs, ended: false },
       });
     },

@@ -66,6 +66,8 @@ export interface Provider {
 }
 
 interface StoredSession {
+  /** Of the pairing; every request must name it (SPEC §9.3). */
+  readonly authority: string;
   readonly requestSecret: SyncExpandKey;
   readonly responseSecret: SyncExpandKey;
   readonly window: ReplayWindow;
@@ -157,6 +159,7 @@ export class MiniRelay {
       const request = parsePairingRequest(body);
       const accepted = await acceptPairing(suite, this.#identity as RelayIdentity, request, () => parameters);
       this.#sessions.set(parameters.sid.join(), {
+        authority: request.authority,
         requestSecret: suite.importExpandKey(accepted.secrets.request),
         responseSecret: suite.importExpandKey(accepted.secrets.response),
         window: new ReplayWindow(),
@@ -179,6 +182,8 @@ export class MiniRelay {
       return sealedResponse(sealer.sealFinal(encodeCancelResult(n, session.window.claim(n) === 'fresh')));
     }
     const { head, content } = decodeWhole<RequestHead>('request', plaintext);
+    if (head.authority !== session.authority)
+      throw new Error(`authority ${head.authority}, paired ${session.authority}`);
     const given = await this.#api({ ...head, content });
     return given && sealedResponse(sealed(sealer, given));
   }

@@ -107,10 +107,13 @@ function problemCode(body: Bytes): string | undefined {
   }
 }
 
+/** The authority that a test's client addresses: of its pairing and of its requests. */
+export const TEST_AUTHORITY = 'relay.example';
+
 export interface PairingOptions {
   /** Default: none. */
   readonly flags?: number;
-  /** The authority that the client addresses; default: the relay's address. */
+  /** The authority that the client addresses; default {@link TEST_AUTHORITY}. */
   readonly authority?: string;
   /** Of the outer requests. */
   readonly headers?: Record<string, string>;
@@ -120,7 +123,7 @@ export interface PairingOptions {
 
 /** An attempt to pair with the relay of this port; its message is not sent yet. */
 export async function beginPairing(port: number, options: PairingOptions = {}): Promise<PairingAttempt> {
-  const { flags = 0, authority = `127.0.0.1:${port}`, headers = {} } = options;
+  const { flags = 0, authority = TEST_AUTHORITY, headers = {} } = options;
   const publicKey = options.publicKey ?? (await discoveredKey(port, headers));
   return await startPairing(suite, publicKey, { authority, flags });
 }
@@ -147,16 +150,19 @@ export class SealedClient {
   readonly parameters: SessionParameters;
   /** Of the outer response to the pairing. */
   readonly pairingHeaders: OuterResponse['headers'];
+  /** The authority of the pairing, and of each request that names no other. */
+  readonly authority: string;
   nextN = 0;
 
-  /** @param pairing what an attempt to pair has given */
+  /** @param pairing what an attempt to pair has given. @param of the pairing: its response's fields and its authority */
   constructor(
     port: number,
     { parameters, secrets }: Awaited<ReturnType<PairingAttempt['finish']>>,
-    pairingHeaders: OuterResponse['headers'] = {},
+    of: { readonly pairingHeaders?: OuterResponse['headers']; readonly authority?: string | undefined } = {},
   ) {
     this.port = port;
-    this.pairingHeaders = pairingHeaders;
+    this.pairingHeaders = of.pairingHeaders ?? {};
+    this.authority = of.authority ?? TEST_AUTHORITY;
     this.parameters = parameters;
     this.keys = {
       sid: parameters.sid,
@@ -170,7 +176,8 @@ export class SealedClient {
     const attempt = await beginPairing(port, options);
     const response = await postPairing(port, attempt.message, options.headers);
     if (response.status !== 200) throw new Error(`pairing refused: ${response.status} ${response.code}`);
-    return new SealedClient(port, await attempt.finish(response.body), response.headers);
+    const { authority } = options;
+    return new SealedClient(port, await attempt.finish(response.body), { pairingHeaders: response.headers, authority });
   }
 
   /** A sealed message of one chunk, and the exchange that opens its response. */
@@ -193,7 +200,7 @@ export class SealedClient {
 
   /** Seals a request, posts it and opens the response. */
   async fetch(request: InnerRequest, outerHeaders: Record<string, string> = {}): Promise<InnerResponse> {
-    const { exchange, message } = await this.seal(plaintextOf(request));
+    const { exchange, message } = await this.seal(plaintextOf({ authority: this.authority, ...request }));
     const outer = await this.post(message, outerHeaders);
     if (outer.status !== 200) throw new Error(`exchange refused: ${outer.status} ${outer.code}`);
     return openResponse(exchange, outer);
@@ -223,7 +230,7 @@ export function plaintextOf(request: InnerRequest): Bytes {
     {
       method: request.method ?? 'GET',
       scheme: request.scheme ?? 'http',
-      authority: request.authority ?? 'relay.example',
+      authority: request.authority ?? TEST_AUTHORITY,
       path: request.path ?? '/',
       headers: request.headers ?? [],
     },

@@ -25,6 +25,8 @@ export interface InnerUpgrade {
   readonly method?: string;
   /** Default https. */
   readonly scheme?: string;
+  /** Default: that of the client's pairing. */
+  readonly authority?: string;
   readonly headers?: Fields;
   readonly body?: Bytes;
 }
@@ -106,7 +108,7 @@ export class TestWebSocket {
       {
         method: upgrade.method ?? 'GET',
         scheme: upgrade.scheme ?? 'https',
-        authority: 'relay.example',
+        authority: upgrade.authority ?? client.authority,
         path: upgrade.path ?? '/',
         headers: upgrade.headers ?? [],
       },

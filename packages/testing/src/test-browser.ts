@@ -65,8 +65,7 @@ export class TestBrowser {
   async fetch({ context, outer, ...request }: BrowserRequest = {}): Promise<InnerResponse> {
     const headers = [...(request.headers ?? []), ...this.fields(context)];
     const sent = [...this.records];
-    const authority = this.#options.authority ?? `127.0.0.1:${this.client.port}`;
-    const response = await this.client.fetch({ authority, ...request, headers }, { ...this.#shown(), ...outer });
+    const response = await this.client.fetch({ ...request, headers }, { ...this.#shown(), ...outer });
     this.#keepOuter(response.outer.headers['set-cookie']);
     this.keep(response.head.headers, context === 'omit' ? [] : sent);
     return response;

@@ -29,6 +29,8 @@ export interface WebSocketStageOptions {
   readonly sessions?: SessionStore;
   readonly hooks?: RelayHooks;
   readonly flags?: number;
+  /** Of the client's pairing, outside. */
+  readonly headers?: Record<string, string>;
   readonly server?: ConstructorParameters<typeof WebSocketServer>[0];
   /** Instead of accepting each upgrade. */
   readonly onUpgrade?: (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -71,7 +73,7 @@ export async function webSocketStage(options: WebSocketStageOptions = {}): Promi
   });
   return {
     ...base,
-    client: await SealedClient.pair(base.port, { flags: options.flags ?? 0 }),
+    client: await SealedClient.pair(base.port, { flags: options.flags ?? 0, headers: options.headers ?? {} }),
     upgrades,
     sockets,
     async socket(at = 0) {

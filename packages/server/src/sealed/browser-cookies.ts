@@ -78,7 +78,7 @@ export class BrowserCookies {
     const { context, carried } = field === undefined ? NOTHING : this.#opened(field);
     this.#carried = carried;
     this.#request = {
-      host: hostOf(head.authority),
+      host: hostOf(session.authority),
       path: pathOf(target),
       isHttps: this.#isHttps,
       context: this.#isCrossSite ? 'none' : context,

@@ -46,6 +46,8 @@ export class OpenedRequest {
   readonly requested: ExchangeRequest;
   readonly #context: RelayContext;
   readonly #arrival: Arrival;
+  /** Of the pairing. */
+  readonly #authority: string;
   /** For the client: a renewed client id, or `unknown` for one that is forged or expired. */
   readonly #clientIdForClient: string | undefined;
   readonly #fields: Fields;
@@ -53,12 +55,14 @@ export class OpenedRequest {
   readonly #cookies: BrowserCookies | undefined;
   #overrides: FieldOverrides | undefined;
 
-  /** @throws InnerRefusal for a target, route or method that the relay does not forward. */
+  /** @throws InnerRefusal for an authority, target, route or method that the relay does not forward. */
   constructor(context: RelayContext, arrival: Arrival, { session, domain }: Admitted, head: RequestHead) {
     this.#context = context;
     this.#arrival = arrival;
     this.domain = domain;
     this.head = head;
+    requireAuthority(session, head);
+    this.#authority = session.authority;
     const { clientId, forClient } = identifyClient(domain, session, head.headers);
     arrival.account.clientId = clientId;
     this.#clientIdForClient = forClient;
@@ -87,7 +91,7 @@ export class OpenedRequest {
     const own = this.#overrides?.applyTo(this.#fields) ?? this.#fields;
     const sent = overrideFields(own, this.domain.settings.HEADERS);
     const { chain } = this.#context.trustedProxies.read(req);
-    const headers = upstreamRequestHeaders(sent, { chain, scheme: this.head.scheme, host: this.head.authority });
+    const headers = upstreamRequestHeaders(sent, { chain, scheme: this.head.scheme, host: this.#authority });
     const cookie = this.#cookies?.header() ?? '';
     if (cookie !== '') headers.push('cookie', cookie);
     // A request id inside the seal is between the app and its API, and stays.
@@ -102,7 +106,7 @@ export class OpenedRequest {
   fieldsForClient(status: number, fields: readonly (readonly [string, string])[]): Fields {
     const translated: [string, string][] = [];
     const { clientValues } = this.domain.upstream;
-    for (const [name, given] of fields) translated.push([name, clientValues.of(name, given, this.head.authority)]);
+    for (const [name, given] of fields) translated.push([name, clientValues.of(name, given, this.#authority)]);
     const kept = this.#cookies ? this.#withRecords(this.#cookies, translated) : translated;
     if (this.#clientIdForClient !== undefined) kept.push([CLIENT_ID_FIELD, this.#clientIdForClient]);
     const { account } = this.#arrival;
@@ -149,6 +153,12 @@ function identifyClient(
   return proven
     ? { clientId: proven.id, forClient: proven.renewed }
     : { clientId: session.clientId, forClient: 'unknown' };
+}
+
+/** Requires the authority of the pairing, by which the domain was found; an empty one stands for it. @throws InnerRefusal */
+function requireAuthority({ authority }: Session, head: RequestHead): void {
+  if (head.authority === '' || head.authority === authority) return;
+  if (head.authority.toLowerCase() !== authority.toLowerCase()) throw new InnerRefusal('request-malformed');
 }
 
 /** The canonical target, if the relay may forward it. @throws InnerRefusal */

@@ -99,6 +99,7 @@ async function openPairing(
     responseSecret: suite.importExpandKey(secrets.response),
     secrets,
     domain: domain.name,
+    authority: request.authority,
     flags: request.flags,
     clientId: client.id,
   };

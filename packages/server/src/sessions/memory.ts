@@ -21,6 +21,7 @@ class MemorySession implements Session {
   readonly requestSecret: Session['requestSecret'];
   readonly responseSecret: Session['responseSecret'];
   readonly domain: string;
+  readonly authority: string;
   readonly flags: number;
   readonly clientId: string;
   readonly window: ReplayWindow = new ReplayWindow();
@@ -33,6 +34,7 @@ class MemorySession implements Session {
     this.requestSecret = session.requestSecret;
     this.responseSecret = session.responseSecret;
     this.domain = session.domain;
+    this.authority = session.authority;
     this.flags = session.flags;
     this.clientId = session.clientId;
     this.createdMs = nowMs;

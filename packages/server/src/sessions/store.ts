@@ -8,6 +8,8 @@ export interface Session {
   readonly responseSecret: SyncExpandKey;
   /** The domain that it was paired with. */
   readonly domain: string;
+  /** The authority of the pairing: host and optional port, as the client addressed the relay. */
+  readonly authority: string;
   /** Feature flags of the pairing. */
   readonly flags: number;
   /** The client id that was issued with the session. */
@@ -24,6 +26,7 @@ export interface NewSession {
   /** The same two secrets as bytes, for a store that writes records; erased once `create` has settled. */
   readonly secrets: { readonly request: Bytes; readonly response: Bytes };
   readonly domain: string;
+  readonly authority: string;
   readonly flags: number;
   readonly clientId: string;
 }

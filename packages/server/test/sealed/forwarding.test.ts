@@ -50,8 +50,8 @@ test('a sealed request gives the upstream the authority and scheme that were sea
 
 test('an authority that could end a quoted string is not repeated', async () => {
   const { port, seen } = await stage();
-  const client = await SealedClient.pair(port);
-  await client.fetch({ authority: 'a";for=6.6.6.6' });
+  const client = await SealedClient.pair(port, { authority: 'a";for=6.6.6.6' });
+  await client.fetch({});
   expect(seen[0]?.headers['x-forwarded-host']).toBeUndefined();
   expect(seen[0]?.headers['forwarded']).toBe('for=127.0.0.1;proto=http');
 });

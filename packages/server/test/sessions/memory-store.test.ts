@@ -29,6 +29,7 @@ function newSession(): NewSession {
     requestSecret: secret,
     responseSecret: secret,
     domain: '*',
+    authority: 'relay.example:8443',
     flags: 0,
     clientId: 'c',
   };

@@ -32,13 +32,14 @@ describe.skipIf(REDIS_SERVER === undefined)('the session store in Redis (MTE_REL
   afterAll(() => redis.remove());
 
   describe('as every store', () => {
-    test('a session is found by any relay, with its secrets, flags and client', async () => {
+    test('a session is found by any relay, with its secrets, authority, flags and client', async () => {
       const store = await opened({ keyPrefix: 'same:' });
       const other = await opened({ keyPrefix: 'same:' });
       const session = await created(store);
       const found = (await other.find(session.sid)) as Session;
       expect(sealedWith(found)).toBe(sealedWith(session));
-      expect(found).toMatchObject({ sid: session.sid, domain: '*', flags: 1, clientId: 'the-client', ended: false });
+      expect(found).toMatchObject({ sid: session.sid, domain: '*', authority: 'relay.example:8443', flags: 1 });
+      expect(found).toMatchObject({ clientId: 'the-client', ended: false });
       expect(await other.find(suite.randomBytes(16))).toBeUndefined();
     });
 

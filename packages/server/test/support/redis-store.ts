@@ -51,6 +51,7 @@ export function newSession(): NewSession & { raw: { request: Buffer; response: B
     secrets: { request, response },
     raw: { request: Buffer.from(request), response: Buffer.from(response) },
     domain: '*',
+    authority: 'relay.example:8443',
     flags: 1,
     clientId: 'the-client',
   };

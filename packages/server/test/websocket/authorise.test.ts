@@ -49,10 +49,11 @@ test('an origin that is not listed is refused before the outer handshake is done
 
 test('an origin of one domain cannot use a session of another', async () => {
   const { client, port } = await webSocketStage({
+    headers: { host: 'relay.example' },
     environment: {
       UPSTREAM: '',
       DOMAIN_MAP: JSON.stringify({
-        '127.0.0.1': { upstream: 'http://127.0.0.1:1' },
+        'relay.example': { upstream: 'http://127.0.0.1:1' },
         'other.example': { upstream: 'http://127.0.0.1:1', cors_origins: 'https://other.example' },
       }),
     },
