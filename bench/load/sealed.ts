@@ -177,7 +177,7 @@ async function measure({ port, connections, seconds }: SealedJob): Promise<LoadR
     {
       method: 'POST',
       scheme: 'http',
-      authority: `127.0.0.1:${port}`,
+      authority: session.authority,
       path: PATH,
       headers: [['content-type', CONTENT_TYPE]],
     },

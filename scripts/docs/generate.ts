@@ -10,6 +10,7 @@ import { PROCESS_SETTINGS } from '../../packages/server/src/config/process-setti
 import { settingsFileSchema } from '../../packages/server/src/config/schema.ts';
 import type { Setting } from '../../packages/server/src/config/settings.ts';
 import { defaultText } from '../../packages/server/src/config/shown.ts';
+import { CALLER_FIELDS } from '../../packages/server/src/http/caller-fields.ts';
 import { apiDocument } from './api-document.ts';
 import { errorsDocument } from './errors-document.ts';
 import { fetchDocument } from './fetch-document.ts';
@@ -26,10 +27,14 @@ const LINE_WIDTH = 120;
 
 /** Generated files by path from the root, with their contents. */
 export function generatedFiles(): ReadonlyMap<string, string> {
-  const settings = { 'domain settings': table(DOMAIN_SETTINGS), 'process settings': table(PROCESS_SETTINGS) };
+  const configuration = {
+    'domain settings': table(DOMAIN_SETTINGS),
+    'process settings': table(PROCESS_SETTINGS),
+    'caller fields': callerFieldTable(),
+  };
   return new Map([
     [README, withTables(README, { runtimes: runtimeTable() })],
-    [CONFIGURATION, withTables(CONFIGURATION, settings)],
+    [CONFIGURATION, withTables(CONFIGURATION, configuration)],
     ['packages/server/settings.schema.json', formatted(settingsFileSchema())],
     ['docs/errors.md', errorsDocument()],
     ['docs/fetch.md', fetchDocument()],
@@ -84,6 +89,14 @@ function table(settings: Readonly<Record<string, Setting<unknown>>>): string {
     return [`\`${name}\`${setting.secret ? ' (secret)' : ''}`, setting.effect, setting.expected, shown];
   });
   return `\n${markdownTable(['Variable', 'Effect', 'Accepts', 'Default'], rows)}\n`;
+}
+
+function callerFieldTable(): string {
+  const rows = Object.entries(CALLER_FIELDS).map(([purpose, names]) => [
+    purpose,
+    names.map((name) => `\`${name}\``).join(', '),
+  ]);
+  return `\n${markdownTable(['What they name', 'Fields'], rows)}\n`;
 }
 
 if (import.meta.main) {

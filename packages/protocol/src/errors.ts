@@ -50,6 +50,7 @@ export const OUTER_STATUS = {
   'upstream-failed': 502,
   unavailable: 503,
   'upstream-timeout': 504,
+  'loop-detected': 508,
 } as const;
 
 /** The `code` of an outer refusal. */
@@ -67,6 +68,7 @@ export const INNER_FAILURE = {
   'upstream-unreachable': { status: 502, upstreamSaw: 'no' },
   'upstream-failed': { status: 502, upstreamSaw: 'maybe' },
   'upstream-timeout': { status: 504, upstreamSaw: 'maybe' },
+  'loop-detected': { status: 508, upstreamSaw: 'no' },
 } as const;
 
 /** The `code` of the relay's own sealed response. */

@@ -11,8 +11,11 @@ import {
 import { ANY_HOST } from './config/load.ts';
 import type { DomainSettings, Settings } from './config/settings.ts';
 import { Cors } from './http/cors.ts';
+import { Crossing } from './http/crossing.ts';
 import type { TrustedProxies } from './http/forwarding.ts';
+import { OwnFields } from './http/own-fields.ts';
 import { canonicalTarget, pathOf, RouteSet } from './http/target.ts';
+import { Via } from './http/via.ts';
 import { ClientIds } from './secrets/client-id.ts';
 import { CookieRecords } from './secrets/cookie-records.ts';
 import { pinOf, relayIdentities } from './secrets/identity.ts';
@@ -23,8 +26,13 @@ export interface Domain {
   /** Inbound host in lower case, or `*`. */
   readonly name: string;
   readonly settings: DomainSettings;
-  /** Names of HEADERS. */
-  readonly ownNames: ReadonlySet<string>;
+  /** What the operator adds to requests: HEADERS and REQUEST_HEADERS. */
+  readonly requestFields: OwnFields;
+  /** What the operator adds to responses: HEADERS and RESPONSE_HEADERS. */
+  readonly responseFields: OwnFields;
+  /** Which fields of requests cross, by who has set them. */
+  readonly crossing: Crossing;
+  readonly via: Via;
   /** Newest first; more than one during a rotation of secrets. */
   readonly identities: readonly RelayIdentity[];
   /** Pins that clients trust, one per identity. */
@@ -96,19 +104,23 @@ export class Domains {
   }
 }
 
-/** Sets HEADERS, the operator's own fields; the response may replace them later. */
+/** Sets HEADERS and RESPONSE_HEADERS; the response may replace them later. */
 export function setOwnHeaders(domain: Domain, res: ServerResponse): void {
-  for (const [name, value] of domain.settings.HEADERS) res.setHeader(name, value);
+  for (const [name, value] of domain.responseFields.fields) res.setHeader(name, value);
 }
 
 function createDomain(suite: SyncSuite, name: string, own: DomainSettings, settings: Settings): Domain {
   const identities = relayIdentities(own);
+  const pins = identities.map(pinOf) as [string, ...string[]];
   return {
     name,
     settings: own,
-    ownNames: new Set(own.HEADERS.map(([name]) => name)),
+    requestFields: new OwnFields(own.HEADERS, own.REQUEST_HEADERS),
+    responseFields: new OwnFields(own.HEADERS, own.RESPONSE_HEADERS),
+    crossing: new Crossing(own.REQUEST_FIELDS_TRUSTED, own.OUTER_FIELDS_PASSED),
+    via: new Via(pins[0], name),
     identities,
-    pins: identities.map(pinOf) as [string, ...string[]],
+    pins,
     clientIds: new ClientIds(own.CLIENT_ID_SECRET),
     upstream: new Upstream(own, settings),
     cookies: new CookieRecords(suite, own.CLIENT_ID_SECRET),

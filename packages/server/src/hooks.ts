@@ -2,7 +2,9 @@
 // the response before the relay seals it.
 import { type Awaitable, FIELD_VALUE, type Fields, TOKEN } from '@mte-relay/protocol';
 import type { OwnResponse } from './failure/planes.ts';
-import { fieldValue, isFinalStatus, overrideFields } from './http/fields.ts';
+import { plainName } from './http/caller-fields.ts';
+import { fieldValue, isFinalStatus } from './http/fields.ts';
+import { OwnFields } from './http/own-fields.ts';
 import { ADAPTER_TIMEOUT_MS } from './limits/fixed.ts';
 import { faultOf } from './observe/fault.ts';
 import type { Logger } from './observe/log.ts';
@@ -21,7 +23,7 @@ export interface ExchangeRequest {
 export interface HookRequest extends ExchangeRequest {
   /** Inbound host, or `*`. */
   readonly domain: string;
-  /** The client's own fields, names in lower case. */
+  /** The client's fields that may cross, and those of a trusted proxy in OUTER_FIELDS_PASSED; names in lower case. */
   readonly headers: Fields;
   /** The value of the first field of this name, in lower case. */
   header(name: string): string | undefined;
@@ -67,9 +69,16 @@ export class FieldOverrides {
     this.#set.set(name.toLowerCase(), value);
   }
 
+  /** True for the name of a field that is set, or an alias of it. */
+  has(name: string): boolean {
+    const plain = plainName(name);
+    for (const set of this.#set.keys()) if (plainName(set) === plain) return true;
+    return false;
+  }
+
   /** The fields with the overrides applied. */
   applyTo(fields: Fields): Fields {
-    return overrideFields(fields, [...this.#set]);
+    return new OwnFields([...this.#set]).over(fields);
   }
 }
 

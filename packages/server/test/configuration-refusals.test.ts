@@ -138,6 +138,27 @@ const OTHERS: { readonly [N in Name]?: readonly (readonly [value: string, seen: 
     ['{"x-a":"ünter2"}', 'got 6 characters (not shown) as "x-a"', 'ASCII'],
     ['{"x-a":"1","hunter2 ":"1"}', 'got 8 characters (not shown) as item 2', 'a header name'],
     ['{"x-a":"1","Host":"hunter2"}', 'got 7 characters (not shown) as "Host"', 'a header that'],
+    ['{"x_forwarded_for":"hunter2"}', 'got 7 characters (not shown) as "x_forwarded_for"', 'a header that'],
+    ['{"Authorization":"hunter2"}', 'got 7 characters (not shown) as "Authorization"', 'REQUEST_HEADERS'],
+  ],
+  REQUEST_HEADERS: [
+    ['hunter2', 'got 7 characters (not shown)', 'a JSON object'],
+    ['{"Via":"hunter2"}', 'got 7 characters (not shown) as "Via"', 'a header that'],
+    ['{"x-a":7}', 'got a number as "x-a"', 'a string'],
+  ],
+  RESPONSE_HEADERS: [
+    ['hunter2', 'got 7 characters (not shown)', 'a JSON object'],
+    ['{"x_api_key":"hunter2"}', 'got 7 characters (not shown) as "x_api_key"', 'REQUEST_HEADERS'],
+  ],
+  REQUEST_FIELDS_TRUSTED: [
+    ['x-forwarded-user,x forwarded', 'got "x forwarded" as item 2', 'a header name in characters of a token'],
+    ['X_Forwarded_For', 'got "X_Forwarded_For" as item 1', 'no other setting, the relay itself or the connection'],
+    ['x-original-url', 'got "x-original-url" as item 1', 'no other setting'],
+  ],
+  OUTER_FIELDS_PASSED: [
+    ['Cookie', 'got "Cookie" as item 1', 'no other setting'],
+    ['x-tenant,Transfer-Encoding', 'got "Transfer-Encoding" as item 2', 'no other setting'],
+    ['mte-relay-client-id', 'got "mte-relay-client-id" as item 1', 'no other setting'],
   ],
   ADMIN_HOST: [
     ['relay.example', 'got "relay.example"', 'an IP address'],

@@ -108,12 +108,12 @@ function problemCode(body: Bytes): string | undefined {
 }
 
 /** The authority that a test's client addresses: of its pairing and of its requests. */
-export const TEST_AUTHORITY = 'relay.example';
+const TEST_AUTHORITY = 'relay.example';
 
 export interface PairingOptions {
   /** Default: none. */
   readonly flags?: number;
-  /** The authority that the client addresses; default {@link TEST_AUTHORITY}. */
+  /** The authority that the client addresses; default relay.example. */
   readonly authority?: string;
   /** Of the outer requests. */
   readonly headers?: Record<string, string>;

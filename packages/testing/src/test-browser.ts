@@ -45,7 +45,8 @@ export class TestBrowser {
   /** A new session, as after a reload, or with another relay. */
   async pair(port: number): Promise<void> {
     const headers = { ...this.#options.headers, ...this.#shown() };
-    const client = await SealedClient.pair(port, { ...this.#options, headers });
+    const authority = this.#options.authority ?? `127.0.0.1:${port}`; // loopback: a secure context on http
+    const client = await SealedClient.pair(port, { ...this.#options, authority, headers });
     this.#client = client;
     this.#keepOuter(client.pairingHeaders['set-cookie']);
     this.clientId ??= Buffer.from(client.parameters.clientId).toString('base64url');

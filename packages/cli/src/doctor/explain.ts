@@ -36,6 +36,7 @@ const OF_THE_RELAY: Readonly<Record<OuterCode, string>> = {
   unavailable:
     'the relay is without its session store (/readyz has "sessions":false: check Redis), full (mte_relay_limited_total) or draining',
   'upstream-timeout': 'UPSTREAM responds too slowly: see mte_relay_upstream_seconds',
+  'loop-detected': 'UPSTREAM leads back to the relay, perhaps through an ingress: let it name the API itself',
 };
 
 const OF_AN_INTERMEDIARY: Readonly<Record<number, string>> = {

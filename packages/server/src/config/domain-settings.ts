@@ -1,5 +1,6 @@
 // The settings of an inbound domain. Parsing, masking and documentation read this table.
-import { certificates, cookieName, fields, httpOrigin, method, privateKey, route, seed, upstream } from './formats.ts';
+import { fieldName, fields, shownFields } from './field-formats.ts';
+import { certificates, cookieName, httpOrigin, method, privateKey, route, seed, upstream } from './formats.ts';
 import { characters, choice, list, optional, withDefault } from './parsers.ts';
 import type { DomainSettings, SettingTable } from './settings.ts';
 
@@ -58,11 +59,35 @@ export const DOMAIN_SETTINGS: SettingTable<DomainSettings> = {
     effect: 'If set, the relay forwards sealed requests to these paths alone and rejects others with 404.',
   },
   HEADERS: {
-    ...withDefault('{}', fields),
+    ...withDefault('{}', shownFields),
     effect:
       'Header fields that the relay sets on every request to the upstream and on every response, in place of fields with ' +
-      'the same names.',
+      'the same names. Every client sees them, and on the outer hop so does every intermediary.',
     secret: true,
+  },
+  REQUEST_HEADERS: {
+    ...withDefault('{}', fields),
+    effect:
+      'Header fields that the relay sets on every request to the upstream alone, such as a key of the API; they take ' +
+      'precedence over HEADERS.',
+    secret: true,
+  },
+  RESPONSE_HEADERS: {
+    ...withDefault('{}', shownFields),
+    effect: 'Header fields that the relay sets on every response alone; they take precedence over HEADERS.',
+    secret: true,
+  },
+  REQUEST_FIELDS_TRUSTED: {
+    ...withDefault('', list(fieldName)),
+    effect:
+      'Names of request fields that clients may send inside the seal although they name a caller, such as ' +
+      'x-forwarded-user. See "Fields that name a caller".',
+  },
+  OUTER_FIELDS_PASSED: {
+    ...withDefault('', list(fieldName)),
+    effect:
+      'Names of request fields that the proxies in TRUSTED_PROXIES set on the outer hop and that the relay passes to the ' +
+      'upstream on every way, in place of the client’s. No other peer and no client sends them.',
   },
   COOKIES: {
     ...withDefault('inside', choice('inside', 'outside')),

@@ -1,4 +1,4 @@
-// Parsers of the formats that settings have: URLs, origins, PEM, routes, header fields.
+// Parsers of the formats that settings have: URLs, origins, PEM, routes.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { TOKEN } from '@mte-relay/protocol';
@@ -124,47 +124,6 @@ export const seed: Parser<Uint8Array> = converted(
   (text) => Uint8Array.from(Buffer.from(text, 'base64')),
 );
 
-/** The relay itself sets these, or they describe one hop or one body: on every message they would be wrong. */
-const RESERVED_FIELD =
-  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect|host|date|vary|content-(?:length|type|encoding|range)|set-cookie|cookie|forwarded|x-forwarded-.*|access-control-.*|mte-relay-.*)$/i;
-
-/** Header fields, names in lower case. */
-export const fields: Parser<(readonly [name: string, value: string])[]> = {
-  schema: z
-    .string()
-    .transform(parseJson)
-    .pipe(z.record(z.string(), z.unknown()))
-    .superRefine((object, context) => {
-      for (const [at, [name, value]] of Object.entries(object).entries()) {
-        const issue = fieldIssue(at, name, value);
-        if (issue !== undefined) context.addIssue({ code: 'custom', ...issue });
-      }
-    })
-    .transform((object) => Object.entries(object).map(([name, value]) => [name.toLowerCase(), String(value)] as const)),
-  expected:
-    'a JSON object of header names and strings in ASCII, without headers of one connection or one body and headers that ' +
-    'the relay sets',
-  yaml: { type: ['object', 'string', 'null'], additionalProperties: { type: 'string' } },
-};
-
-interface FieldIssue {
-  readonly path: PropertyKey[];
-  readonly input: unknown;
-  readonly message: string;
-}
-
-function fieldIssue(at: number, name: string, value: unknown): FieldIssue | undefined {
-  // The name may be a misplaced secret, so that its index stands for it.
-  if (!TOKEN.test(name)) return { path: [at], input: name, message: 'a header name (token of RFC 9110)' };
-  const field = { path: [name], input: value };
-  if (RESERVED_FIELD.test(name)) {
-    const message = 'a header that neither belongs to one connection or one body nor is set by the relay';
-    return { ...field, message };
-  }
-  const isValue = typeof value === 'string' && /^[\t\x20-\x7e]*$/.test(value);
-  return isValue ? undefined : { ...field, message: 'a string of visible ASCII, spaces and tabs' };
-}
-
 function parseUrl(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined;
 }
@@ -175,14 +134,5 @@ function canMake(make: () => unknown): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-/** A value that is not an object when the text is not JSON. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

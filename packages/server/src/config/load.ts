@@ -133,6 +133,9 @@ export function settingsWarnings(settings: Settings): string[] {
           'the secret has the key. Use a random secret, and set RELAY_IDENTITY_SEED (`mte-relay-server identity --new`).',
       );
     }
+    if (domain.OUTER_FIELDS_PASSED.length > 0 && settings.TRUSTED_PROXIES.length === 0) {
+      warnings.push(`OUTER_FIELDS_PASSED${where} has no effect: TRUSTED_PROXIES names no proxy to take them from.`);
+    }
     if (domain.UPSTREAM.protocol === 'http:' && !isLocal(domain.UPSTREAM.hostname)) {
       const to = domain.UPSTREAM.hostname;
       warnings.push(`UPSTREAM${where} is plain http to ${to}: the connection to the upstream is not encrypted.`);

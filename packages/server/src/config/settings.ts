@@ -37,6 +37,14 @@ export interface DomainSettings {
   readonly MTE_ROUTES: readonly string[] | undefined;
   /** Names in lower case. */
   readonly HEADERS: ReadonlyArray<readonly [name: string, value: string]>;
+  /** Sent to the upstream alone; as HEADERS. */
+  readonly REQUEST_HEADERS: ReadonlyArray<readonly [name: string, value: string]>;
+  /** Sent to clients alone; as HEADERS. */
+  readonly RESPONSE_HEADERS: ReadonlyArray<readonly [name: string, value: string]>;
+  /** Names in lower case. */
+  readonly REQUEST_FIELDS_TRUSTED: readonly string[];
+  /** Names in lower case. */
+  readonly OUTER_FIELDS_PASSED: readonly string[];
   readonly COOKIES: 'inside' | 'outside';
   readonly COOKIES_OUTER: readonly string[];
   readonly COOKIES_FROM_SCRIPT: readonly string[];

@@ -21,7 +21,7 @@ export function kindOf(value: unknown): string {
 }
 
 /** Settings whose natural value is an object. */
-const OBJECTS: ReadonlySet<string> = new Set(['DOMAIN_MAP', 'HEADERS']);
+const OBJECTS: ReadonlySet<string> = new Set(['DOMAIN_MAP', 'HEADERS', 'REQUEST_HEADERS', 'RESPONSE_HEADERS']);
 
 /** The problem of a value whose name is known elsewhere. */
 type NamelessProblem = Omit<ConfigProblem, 'name'>;

@@ -76,6 +76,7 @@ export const OUTER_TITLE: Readonly<Record<OuterCode, string>> = {
   'upstream-failed': 'The upstream failed before its response was complete',
   unavailable: 'The relay is temporarily unavailable: retry later',
   'upstream-timeout': 'The upstream timed out',
+  'loop-detected': 'The request has passed this relay before: the upstream leads back to it',
 };
 
 /** Constant bodies, made once. */
@@ -174,6 +175,7 @@ export const INNER_TITLE: Readonly<Record<InnerCode, string>> = {
   'upstream-unreachable': 'The upstream cannot be reached; it has not seen the request',
   'upstream-failed': 'The upstream failed before its response was complete; it may have seen the request',
   'upstream-timeout': 'The upstream timed out; it may have seen the request',
+  'loop-detected': 'The request has passed this relay before: it was not forwarded again',
 };
 
 function problem(title: string, status: number, code: string, more: Record<string, string> = {}): Buffer<ArrayBuffer> {

@@ -2,7 +2,9 @@
 // inner names are in lower case and contain no control characters.
 import type { IncomingMessage } from 'node:http';
 import { type Fields, OWN_FIELDS } from '@mte-relay/protocol';
+import { plainName } from './caller-fields.ts';
 import { type ForwardedWay, forwardingFields } from './forwarding.ts';
+import type { Via } from './via.ts';
 
 /** Fields that belong to one hop, and those that the relay alone may set. */
 const REQUEST_DROPPED: ReadonlySet<string> = new Set([
@@ -19,8 +21,11 @@ const REQUEST_DROPPED: ReadonlySet<string> = new Set([
   'host',
   'content-length', // set by the code that frames the body
   'http2-settings',
-  'forwarded',
-  'x-real-ip',
+  'forwarded', // set by the relay, as the next three
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'proxy', // CGI programs take it for their own proxy (CVE-2016-5385)
   // Some frameworks and IIS serve the path that these name, which no rule has checked (CVE-2018-14773).
   'x-original-url',
   'x-rewrite-url',
@@ -40,17 +45,16 @@ const RESPONSE_DROPPED: ReadonlySet<string> = new Set([
   ...OWN_FIELDS,
 ]);
 
-/** True for a field that is not forwarded, or its alias: many servers read `X_Forwarded_For` as `X-Forwarded-For`. */
+/** True for a field that is not forwarded, whoever has set it, or its alias. @param name in lower case. */
 export function isDropped(name: string): boolean {
-  const plain = name.includes('_') ? name.replaceAll('_', '-') : name;
-  return REQUEST_DROPPED.has(plain) || plain.startsWith('x-forwarded-');
+  return REQUEST_DROPPED.has(plainName(name));
 }
 
 /**
  * The fields to send upstream, flat: name, value, name, value.
  * @param fields without those that `connection` lists, by {@link endToEndFields}.
  */
-export function upstreamRequestHeaders(fields: Fields, way: ForwardedWay): string[] {
+export function upstreamRequestHeaders(fields: Fields, way: ForwardedWay, via: Via): string[] {
   const traced = hasOneTrace(fields);
   const flat: string[] = [];
   for (const [name, value] of fields) {
@@ -59,6 +63,7 @@ export function upstreamRequestHeaders(fields: Fields, way: ForwardedWay): strin
     flat.push(name, value);
   }
   for (const text of forwardingFields(way)) flat.push(text);
+  flat.push('via', via.value); // behind those of earlier hops
   return flat;
 }
 
@@ -133,13 +138,6 @@ export function listItems(fields: Fields, name: string): string[] {
     .flatMap(([, value]) => value.split(','))
     .map((item) => item.trim())
     .filter((item) => item !== '');
-}
-
-/** The fields with some replaced: of each name, only the overrides remain. */
-export function overrideFields(fields: Fields, overrides: Fields): Fields {
-  if (overrides.length === 0) return fields;
-  const names = new Set(overrides.map(([name]) => name));
-  return [...fields.filter(([name]) => !names.has(name)), ...overrides];
 }
 
 /** The value of the first field of this name. */

@@ -36,7 +36,7 @@ export class TrustedProxies {
     const peer = peerAddress(req.socket);
     const host = req.headers.host ?? '';
     const scheme = (req.socket as Partial<TLSSocket>).encrypted ? 'https' : 'http';
-    if (this.#none || !this.#isTrusted(peer)) return { clientAddress: peer, chain: [peer], scheme, host };
+    if (!this.trusts(req.socket)) return { clientAddress: peer, chain: [peer], scheme, host };
     const chain = [...forwardedFor(req), peer];
     let clientAt = chain.length - 1;
     while (clientAt > 0 && this.#isTrusted(chain[clientAt] as string)) clientAt -= 1;
@@ -47,6 +47,11 @@ export class TrustedProxies {
       scheme: claimedScheme === 'http' || claimedScheme === 'https' ? claimedScheme : scheme,
       host: lastOf(req.headers['x-forwarded-host']) ?? host,
     };
+  }
+
+  /** True if the peer of a connection is a trusted proxy. */
+  trusts(socket: IncomingMessage['socket']): boolean {
+    return !this.#none && this.#isTrusted(peerAddress(socket));
   }
 
   #isTrusted(address: string): boolean {

@@ -101,6 +101,7 @@ export class Router {
     if (req.headers.origin !== undefined) cors.apply(req, res); // caches do not store responses to POST: no Vary needed
     const account = openAccount(this.#context, { req, res }, route);
     if (!cors.allows(req)) return void refuseOuter(account, res, 'origin-refused');
+    if (domain?.via.isInValue(req.headers.via)) return void refuseOuter(account, res, 'loop-detected');
     if (req.method !== 'POST') {
       res.setHeader('allow', 'POST, OPTIONS');
       return void refuseOuter(account, res, 'method-not-allowed');
@@ -132,6 +133,7 @@ export class Router {
     // Its response would expose the fields that proxies in front have added (RFC 9110 §9.3.8).
     if (req.method === 'TRACE') return refuseMethod(this.#context, res, PASSED_METHODS);
     const account = openAccount(this.#context, { req, res }, 'pass_through');
+    if (domain.via.isInValue(req.headers.via)) return refuseOuter(account, res, 'loop-detected');
     if (!this.#context.admission.hasRoomForExchange()) return refuseOuter(account, res, 'unavailable');
     passThrough(this.#context, domain, { req, res }, account, target);
   }

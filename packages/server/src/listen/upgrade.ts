@@ -63,7 +63,7 @@ export class Upgrades {
       handleProtocols: () => WEBSOCKET_SUBPROTOCOL,
     });
     this.#handshakes.on('headers', (lines, req) => {
-      const own = this.#domainOf(req)?.settings.HEADERS ?? [];
+      const own = this.#domainOf(req)?.responseFields.fields ?? [];
       for (const [name, value] of own) lines.push(`${name}: ${value}`);
       lines.push(`${REQUEST_ID_FIELD}: ${this.#accounts.get(req)?.requestId}`);
     });
@@ -96,7 +96,7 @@ export class Upgrades {
   #openSealed(pending: PendingUpgrade): void {
     const { req, socket, head } = pending;
     const account = new Account(this.#context, requestIdOf(req), 'websocket', true);
-    const refusal = this.#refusalOf(req, this.#context.domains.corsOf(this.#domainOf(req))) ?? refusalOfSealed(req);
+    const refusal = this.#refusalOf(req, this.#domainOf(req)) ?? refusalOfSealed(req);
     if (refusal) return this.#refuse(pending, refusal, account);
     this.#accounts.set(req, account);
     this.#handshakes.handleUpgrade(req, socket, head, (outer: WebSocket) => {
@@ -118,7 +118,7 @@ export class Upgrades {
     if (target === undefined) return this.#refuse(pending, 'malformed');
     if (!domain.passThroughRoutes.has(pathOf(target))) return this.#refuse(pending, 'not-found');
     const account = new Account(this.#context, requestIdOf(req), 'websocket', false);
-    const refusal = this.#refusalOf(req, domain.cors);
+    const refusal = this.#refusalOf(req, domain);
     if (refusal) return this.#refuse(pending, refusal, account);
     this.#passed.add(socket);
     this.#context.admission.webSockets += 1;
@@ -130,10 +130,11 @@ export class Upgrades {
   }
 
   /** Why a handshake of either kind is refused; undefined if it is not. */
-  #refusalOf(req: IncomingMessage, cors: Domain['cors']): OuterCode | undefined {
+  #refusalOf(req: IncomingMessage, domain: Domain | undefined): OuterCode | undefined {
     if (this.#closing || !this.#context.admission.hasRoomForWebSocket()) return 'unavailable';
     // A page of any origin sends cookies with its WebSocket, and without a preflight.
-    return cors.allows(req) ? undefined : 'origin-refused';
+    if (!this.#context.domains.corsOf(domain).allows(req)) return 'origin-refused';
+    return domain?.via.isInValue(req.headers.via) ? 'loop-detected' : undefined;
   }
 
   #domainOf(req: IncomingMessage): Domain | undefined {

@@ -3,10 +3,10 @@ import type { IncomingMessage } from 'node:http';
 import type { Fields, OuterCode } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
+import { plainName } from '../http/caller-fields.ts';
 import {
   downstreamFields,
   endToEndFields,
-  overrideFields,
   type ParsedHeaders,
   rawFields,
   upstreamRequestHeaders,
@@ -15,13 +15,14 @@ import { REQUEST_ID_FIELD } from '../http/request-id.ts';
 import { setsJarKey, withoutJarKeys } from '../secrets/jar-keys.ts';
 import type { UpstreamFailure } from '../upstream/failures.ts';
 
-/** The client's fields that may cross, before HEADERS replaces any. */
-export function clientFields(req: IncomingMessage): Fields {
-  return endToEndFields(rawFields(req.rawHeaders)).flatMap(([name, value]) => {
-    if (name === REQUEST_ID_FIELD) return [];
+/** The client's and the trusted proxies' fields that may cross, before the operator's replace any. */
+export function clientFields({ trustedProxies }: RelayContext, { crossing }: Domain, req: IncomingMessage): Fields {
+  const fields = endToEndFields(rawFields(req.rawHeaders)).flatMap(([name, value]): [string, string][] => {
+    if (plainName(name) === REQUEST_ID_FIELD) return [];
     const kept = name === 'cookie' ? withoutJarKeys(value) : value; // jar keys are between browser and relay
     return kept === undefined ? [] : [[name, kept]];
   });
+  return crossing.unsealed(fields, req, trustedProxies);
 }
 
 /** The fields to send upstream, flat: name, value, name, value. @param given by {@link clientFields}. */
@@ -32,27 +33,28 @@ export function upstreamHeaders(
   given: Fields,
   requestId: string,
 ): string[] {
-  const headers = upstreamRequestHeaders(overrideFields(given, domain.settings.HEADERS), trustedProxies.read(req));
+  const headers = upstreamRequestHeaders(domain.requestFields.over(given), trustedProxies.read(req), domain.via);
   headers.push(REQUEST_ID_FIELD, requestId);
   return headers;
 }
 
 /**
- * The upstream's fields for the client, without those that the relay sets itself: HEADERS, the request id, and CORS,
+ * The upstream's fields for the client, without those that the relay sets itself: the operator's, the request id, and CORS,
  * which CORS_ORIGINS alone decides.
  */
-export function fieldsForClient({ ownNames, upstream }: Domain, headers: ParsedHeaders): [string, string][] {
+export function fieldsForClient({ responseFields, upstream, via }: Domain, headers: ParsedHeaders): [string, string][] {
   const fields = downstreamFields(headers);
   let kept = 0; // in place: this is on the path of every response
   for (const field of fields) {
     const [name, value] = field;
-    if (ownNames.has(name) || name === REQUEST_ID_FIELD || name.startsWith('access-control-')) continue;
+    if (responseFields.has(name) || name === REQUEST_ID_FIELD || name.startsWith('access-control-')) continue;
     if (name === 'set-cookie' && setsJarKey(value)) continue;
     field[1] = upstream.clientValues.of(name, value);
     fields[kept] = field;
     kept += 1;
   }
   fields.length = kept;
+  fields.push(['via', via.value]);
   return fields;
 }
 

@@ -31,14 +31,15 @@ export function passThrough(
   account: Account,
   target: string,
 ): void {
-  const given = clientFields(req);
+  const given = clientFields(context, domain, req);
   const headers = upstreamHeaders(context, domain, req, given, account.requestId);
   const length = req.headers['content-length'];
   const hasBody = hasContent(req);
   if (hasBody && length !== undefined) headers.push('content-length', length);
-  const own = domain.settings.HEADERS;
+  const { crossing, requestFields } = domain;
+  const isOthers = (name: string): boolean => requestFields.has(name) || crossing.isProxys(name);
   const trailers =
-    hasBody && length === undefined ? announcedTrailers(given, own, () => rawFields(req.rawTrailers)) : undefined;
+    hasBody && length === undefined ? announcedTrailers(given, isOthers, () => rawFields(req.rawTrailers)) : undefined;
   context.admission.passThroughs += 1;
   const method = req.method ?? 'GET';
   account.dispatched({ method, headers, origin: domain.upstream.url });
@@ -102,7 +103,7 @@ class PlainResponse implements Dispatcher.DispatchHandler {
 
   onResponseEnd(_controller: Controller, trailers: ParsedHeaders): void {
     this.#account.upstreamEnded();
-    const fields = trailerFields(flatten(trailers), this.#domain.settings.HEADERS);
+    const fields = trailerFields(flatten(trailers), (name) => this.#domain.responseFields.has(name));
     if (fields.length > 0) this.#res.addTrailers(fields.map(([name, value]): [string, string] => [name, value]));
     this.#res.end();
   }

@@ -81,7 +81,8 @@ class PassedWebSocket {
     const { req } = this.#pending;
     const { upstream } = this.#domain;
     const connection = upstream.connection(target);
-    const headers = upstreamHeaders(this.#context, this.#domain, req, clientFields(req), this.#account.requestId);
+    const given = clientFields(this.#context, this.#domain, req);
+    const headers = upstreamHeaders(this.#context, this.#domain, req, given, this.#account.requestId);
     this.#account.dispatched({ method: 'GET', headers, origin: upstream.url });
     const hop = ['host', connection.origin.host, 'connection', 'Upgrade', 'upgrade', 'websocket'];
     return connectionRequest(connection, 'GET', [...headers, ...hop]);
@@ -109,7 +110,7 @@ class PassedWebSocket {
 
   /** The head of the upstream's 101 for the client. */
   #switchingHead(res: IncomingMessage): string {
-    const own = [[REQUEST_ID_FIELD, this.#account.requestId] as const, ...this.#domain.settings.HEADERS];
+    const own = [[REQUEST_ID_FIELD, this.#account.requestId] as const, ...this.#domain.responseFields.fields];
     const lines = [...fieldsForClient(this.#domain, res.headers), ...own].map(
       ([name, value]) => `${name}: ${value}\r\n`,
     );

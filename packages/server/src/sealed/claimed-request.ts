@@ -66,13 +66,13 @@ export class ClaimedRequest {
   #forward(request: OpenedRequest): void {
     const { account } = this.#arrival;
     const inbound = this.#inbound;
-    const { head, domain, requested } = request;
+    const { head, requested } = request;
     const { method, target } = requested;
     const headers = request.upstreamHeaders();
     const length = contentLength(head, inbound, this.#context.settings.REQUEST_BODY_MAX_BYTES);
     if (length !== undefined) headers.push('content-length', length);
     const body = inbound.complete ? inbound.wholeBody() : inbound.streamBody(() => this.#waiting.resumeReading());
-    const trailers = trailersOf(head, inbound, length, domain.settings.HEADERS);
+    const trailers = trailersOf(head, inbound, length, (name) => request.isOthers(name));
     if (account.traces) {
       const facts = { fields: headers.length / 2, bytes: body instanceof Uint8Array ? body.length : -1 };
       account.step('forwarded', { ...facts, whole: inbound.complete });

@@ -1,7 +1,7 @@
 // Frames the body of an opened request for the upstream: by its length, or in chunks followed by trailers.
 import type { RequestHead } from '@mte-relay/protocol';
 import { InnerRefusal } from '../failure/planes.ts';
-import { announcedTrailers, arrivedTrailers, type Trailers } from '../http/trailers.ts';
+import { announcedTrailers, arrivedTrailers, type IsOthers, type Trailers } from '../http/trailers.ts';
 import type { Inbound } from './inbound.ts';
 
 /**
@@ -27,8 +27,8 @@ export function trailersOf(
   head: RequestHead,
   inbound: Inbound,
   length: string | undefined,
-  own: RequestHead['headers'],
+  isOthers: IsOthers,
 ): Trailers | undefined {
-  if (inbound.complete) return inbound.trailers.length > 0 ? arrivedTrailers(inbound.trailers, own) : undefined;
-  return length === undefined ? announcedTrailers(head.headers, own, () => inbound.trailers) : undefined;
+  if (inbound.complete) return inbound.trailers.length > 0 ? arrivedTrailers(inbound.trailers, isOthers) : undefined;
+  return length === undefined ? announcedTrailers(head.headers, isOthers, () => inbound.trailers) : undefined;
 }

@@ -13,13 +13,7 @@ import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { InnerRefusal, type OwnResponse } from '../failure/planes.ts';
 import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest } from '../hooks.ts';
-import {
-  endToEndFields,
-  fieldValue,
-  isHandshakeField,
-  overrideFields,
-  upstreamRequestHeaders,
-} from '../http/fields.ts';
+import { endToEndFields, fieldValue, isHandshakeField, upstreamRequestHeaders } from '../http/fields.ts';
 import { REQUEST_ID_FIELD } from '../http/request-id.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
 import { trailerFields } from '../http/trailers.ts';
@@ -55,7 +49,7 @@ export class OpenedRequest {
   readonly #cookies: BrowserCookies | undefined;
   #overrides: FieldOverrides | undefined;
 
-  /** @throws InnerRefusal for an authority, target, route or method that the relay does not forward. */
+  /** @throws InnerRefusal for an authority, target, route or method that the relay does not forward, and for a loop. */
   constructor(context: RelayContext, arrival: Arrival, { session, domain }: Admitted, head: RequestHead) {
     this.#context = context;
     this.#arrival = arrival;
@@ -63,13 +57,15 @@ export class OpenedRequest {
     this.head = head;
     requireAuthority(session, head);
     this.#authority = session.authority;
+    if (domain.via.isIn(head.headers)) throw new InnerRefusal('loop-detected');
     const { clientId, forClient } = identifyClient(domain, session, head.headers);
     arrival.account.clientId = clientId;
     this.#clientIdForClient = forClient;
     const target = authoriseTarget(domain, arrival, head);
     this.requested = { method: head.method, target, clientId };
     const fields = endToEndFields(head.headers);
-    this.#fields = arrival.res ? fields : fields.filter(([name]) => !isHandshakeField(name));
+    const own = arrival.res ? fields : fields.filter(([name]) => !isHandshakeField(name));
+    this.#fields = domain.crossing.sealed(own, arrival.req, context.trustedProxies);
     if ((session.flags & FLAG_COOKIE_RECORDS) !== 0) {
       const { req, res } = arrival;
       this.#fields = this.#fields.filter(([name]) => name !== 'cookie'); // a browser's client has none of its own
@@ -89,14 +85,21 @@ export class OpenedRequest {
   upstreamHeaders(): string[] {
     const { account, req } = this.#arrival;
     const own = this.#overrides?.applyTo(this.#fields) ?? this.#fields;
-    const sent = overrideFields(own, this.domain.settings.HEADERS);
+    const sent = this.domain.requestFields.over(own);
     const { chain } = this.#context.trustedProxies.read(req);
-    const headers = upstreamRequestHeaders(sent, { chain, scheme: this.head.scheme, host: this.#authority });
+    const way = { chain, scheme: this.head.scheme, host: this.#authority };
+    const headers = upstreamRequestHeaders(sent, way, this.domain.via);
     const cookie = this.#cookies?.header() ?? '';
     if (cookie !== '') headers.push('cookie', cookie);
     // A request id inside the seal is between the app and its API, and stays.
     if (fieldValue(sent, REQUEST_ID_FIELD) === undefined) headers.push(REQUEST_ID_FIELD, account.requestId);
     return headers;
+  }
+
+  /** True for a name that the client's trailers may not have: that of a hook's field, of the operator's or of a proxy's. */
+  isOthers(name: string): boolean {
+    const { requestFields, crossing } = this.domain;
+    return requestFields.has(name) || crossing.isProxys(name) || this.#overrides?.has(name) === true;
   }
 
   /**
@@ -105,17 +108,19 @@ export class OpenedRequest {
    */
   fieldsForClient(status: number, fields: readonly (readonly [string, string])[]): Fields {
     const translated: [string, string][] = [];
-    const { clientValues } = this.domain.upstream;
-    for (const [name, given] of fields) translated.push([name, clientValues.of(name, given, this.#authority)]);
+    const { responseFields, upstream, via } = this.domain;
+    for (const [name, given] of fields) translated.push([name, upstream.clientValues.of(name, given, this.#authority)]);
     const kept = this.#cookies ? this.#withRecords(this.#cookies, translated) : translated;
     if (this.#clientIdForClient !== undefined) kept.push([CLIENT_ID_FIELD, this.#clientIdForClient]);
+    // Optional in responses: it makes no response larger than a client opens.
+    if (kept.length + responseFields.fields.length < FIELD_COUNT_MAX) kept.push(['via', via.value]);
     const { account } = this.#arrival;
     const annotated = annotate(this.#context, account.names(), {
       request: this.requested,
       status,
       headers: kept,
     });
-    return openable(overrideFields(annotated, this.domain.settings.HEADERS));
+    return openable(responseFields.over(annotated));
   }
 
   /** The fields with cookie records in place of `set-cookie`. */
@@ -134,7 +139,7 @@ export class OpenedRequest {
 
   /** The upstream's trailers for the sealed response. @throws InnerRefusal */
   trailersForClient(trailers: Fields): Fields {
-    return openable(trailerFields(trailers, this.domain.settings.HEADERS));
+    return openable(trailerFields(trailers, (name) => this.domain.responseFields.has(name)));
   }
 }
 

@@ -17,19 +17,19 @@ import {
   type ResponseSealer,
 } from '@mte-relay/protocol';
 import type { OwnResponse } from '../failure/planes.ts';
-import { overrideFields } from '../http/fields.ts';
+import type { OwnFields } from '../http/own-fields.ts';
 import type { Account } from '../observe/account.ts';
 
 /** One sealed response: silent, streaming, or ended. */
 export class Outbound {
   readonly #res: ServerResponse;
   readonly #sealer: ResponseSealer;
-  readonly #ownFields: Fields;
+  readonly #ownFields: OwnFields;
   readonly #account: Account;
   #state: 'silent' | 'streaming' | 'ended' = 'silent';
 
-  /** @param ownFields HEADERS, which the relay's own responses have too. */
-  constructor(res: ServerResponse, sealer: ResponseSealer, ownFields: Fields, account: Account) {
+  /** @param ownFields the operator's, which the relay's own responses have too. */
+  constructor(res: ServerResponse, sealer: ResponseSealer, ownFields: OwnFields, account: Account) {
     this.#res = res;
     this.#sealer = sealer;
     this.#ownFields = ownFields;
@@ -53,7 +53,7 @@ export class Outbound {
   respond({ head, body }: OwnResponse, code: InnerCode | undefined): void {
     if (this.#state === 'silent') {
       this.#account.respondedInner(head.status, code);
-      this.send({ ...head, headers: overrideFields(head.headers, this.#ownFields) }, [], body);
+      this.send({ ...head, headers: this.#ownFields.over(head.headers) }, [], body);
     } else if (this.#state === 'streaming') {
       this.#state = 'ended';
       if (code) this.#account.cutOff(code);

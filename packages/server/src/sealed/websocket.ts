@@ -35,7 +35,7 @@ import {
   outerCloseCode,
   RefusedByHook,
 } from '../failure/planes.ts';
-import { isFinalStatus, listItems, overrideFields } from '../http/fields.ts';
+import { isFinalStatus, listItems } from '../http/fields.ts';
 import type { Account } from '../observe/account.ts';
 import { faultOf } from '../observe/fault.ts';
 import type { StoreClaim } from '../sessions/store.ts';
@@ -294,8 +294,8 @@ export class SealedWebSocketRelay {
     } else if (claimed) {
       const { head, body } = failure.response;
       account.respondedInner(head.status, failure.code);
-      const own = claimed.admitted.domain.settings.HEADERS;
-      this.#refuseWith(claimed.acceptor, { head: { ...head, headers: overrideFields(head.headers, own) }, body });
+      const own = claimed.admitted.domain.responseFields;
+      this.#refuseWith(claimed.acceptor, { head: { ...head, headers: own.over(head.headers) }, body });
     }
   }
 }

@@ -1,6 +1,7 @@
 // Headers that attack a proxy: CVE-2022-31150, 2022-35948, 2023-23936, 2026-1527 (control characters), CVE-2026-33805
 // (Connection), CVE-2025-64484 (aliases), CVE-2026-3635 (forwarded), CVE-2026-40575 (routing by header), CVE-2026-21710.
 import { concatBytes, encodeRequest, type Fields } from '@mte-relay/protocol';
+import type { RelayHooks } from '@mte-relay/server';
 import { openResponse, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
@@ -74,6 +75,75 @@ test('aliases of what ends at the relay end there too', async () => {
   await client.fetch({ headers: [...names.map((name): [string, string] => [name, 'alias']), ['my_own', 'kept']] });
   expect(seen[0]?.rawHeaders).not.toContain('alias');
   expect(seen[0]?.headers['my_own']).toBe('kept');
+});
+
+test('a Connection on the outer hop cannot strip what a trusted proxy adds', async () => {
+  const { port, seen } = await stage(undefined, {
+    environment: {
+      PASS_THROUGH_ROUTES: '/pub/*',
+      TRUSTED_PROXIES: '127.0.0.1',
+      OUTER_FIELDS_PASSED: 'x-tenant,ssl-client-cert',
+    },
+  });
+  const headers = { connection: 'close, x-tenant, ssl-client-cert', 'x-tenant': 'one', 'ssl-client-cert': 'its own' };
+  await send(port, '/pub/x', { method: 'GET', headers });
+  const client = await SealedClient.pair(port);
+  await client.fetch({ headers: [['connection', 'x-tenant']] }, headers);
+  expect(seen).toHaveLength(2);
+  for (const { headers: arrived } of seen) {
+    expect(arrived).toMatchObject({ 'x-tenant': 'one', 'ssl-client-cert': 'its own' });
+  }
+});
+
+test('a field that is trusted and passed is the client’s where the proxy sends none', async () => {
+  const { port, seen } = await stage(undefined, {
+    environment: {
+      TRUSTED_PROXIES: '127.0.0.1',
+      OUTER_FIELDS_PASSED: 'x-forwarded-user',
+      REQUEST_FIELDS_TRUSTED: 'x-forwarded-user',
+    },
+  });
+  const client = await SealedClient.pair(port);
+  await client.fetch({ headers: [['x_forwarded_user', 'client']] });
+  await client.fetch({ headers: [['x_forwarded_user', 'client']] }, { 'x-forwarded-user': 'proxy' });
+  const users = seen.map(({ headers }) => [headers['x_forwarded_user'], headers['x-forwarded-user']]);
+  expect(users).toEqual([
+    ['client', undefined],
+    [undefined, 'proxy'],
+  ]);
+});
+
+test('a client cannot speak in the name of a hook: not under an alias, and not in a trailer', async () => {
+  const trailers: string[][] = [];
+  const names: string[] = [];
+  const hooks: RelayHooks = {
+    onRequest(request) {
+      names.push(...request.headers.map(([name]) => name));
+      request.setHeader('x-checked-user', 'alice');
+      return undefined;
+    },
+  };
+  const { port, seen } = await stage(
+    (req, res) => {
+      req.resume().on('end', () => {
+        trailers.push(req.rawTrailers);
+        res.end();
+      });
+    },
+    { hooks },
+  );
+  const client = await SealedClient.pair(port);
+  const forged: Fields = ['x-checked-user', 'x_checked_user', 'x-ms-client-principal'].map((name) => [name, 'forged']);
+  const trailing: Fields = [...forged, ['x-sum', '1']];
+  const body = new Uint8Array(3);
+  const { exchange, message } = await client.seal(
+    encodeRequest({ ...HEAD, method: 'POST', headers: forged }, body, { trailers: trailing }),
+  );
+  expect((await openResponse(exchange, await client.post(message))).head.status).toBe(200);
+  expect(names).toEqual(['x-checked-user', 'x_checked_user']); // the hook itself believes no forged caller
+  expect(seen[0]?.rawHeaders).not.toContain('forged');
+  expect(seen[0]?.headers['x-checked-user']).toBe('alice');
+  expect(trailers).toEqual([['x-sum', '1']]);
 });
 
 test('no header chooses the route', async () => {

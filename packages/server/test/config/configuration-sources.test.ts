@@ -297,6 +297,8 @@ test('check --print shows the settings in force with every secret masked', async
   const { code, stdout } = await runRelayCommand(['check', '--print', '--config', join(folder, 'relay.yaml')], {
     ...GOOD,
     HEADERS: '{"x-key":"hunter2"}',
+    REQUEST_HEADERS: '{"x-api-key":"hunter2"}',
+    RESPONSE_HEADERS: '{"x-key":"hunter2"}',
     LOG_LEVEL: 'debug',
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:hunter2@otel.example:4318',
   });
@@ -304,7 +306,14 @@ test('check --print shows the settings in force with every secret masked', async
   expect(stdout.split('\n')).toEqual(
     expect.arrayContaining([
       ...['PORT=3000', 'LOG_LEVEL=debug', 'CORS_ORIGINS=https://a.example', 'UPSTREAM=https://api.my-company.com/'],
-      ...['CLIENT_ID_SECRET=(secret)', 'HEADERS=(secret)', 'RELAY_IDENTITY_SEED=', 'configuration is valid'],
+      ...[
+        'CLIENT_ID_SECRET=(secret)',
+        'HEADERS=(secret)',
+        'REQUEST_HEADERS=(secret)',
+        'RESPONSE_HEADERS=(secret)',
+        'RELAY_IDENTITY_SEED=',
+        'configuration is valid',
+      ],
     ]),
   );
   expect(stdout).not.toContain('hunter2');

@@ -29,6 +29,10 @@ test('the minimal configuration is enough, and has the documented defaults', () 
     PASS_THROUGH_ROUTES: [],
     MTE_ROUTES: undefined,
     HEADERS: [],
+    REQUEST_HEADERS: [],
+    RESPONSE_HEADERS: [],
+    REQUEST_FIELDS_TRUSTED: [],
+    OUTER_FIELDS_PASSED: [],
   });
 });
 
@@ -149,6 +153,13 @@ test('a secret that looks made by a person causes a warning, and a random one do
   expect(warned('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')).toBe(1);
   expect(warned('2DkV4DDabehO8cifDktdF9elKJL0CKrk')).toBe(0);
   expect(warned('9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08')).toBe(0);
+});
+
+test('the relay warns of fields that it can take from no proxy', () => {
+  const warnings = (environment: Record<string, string>): string[] =>
+    settingsWarnings(loadSettings({ ...GOOD, OUTER_FIELDS_PASSED: 'x-tenant', ...environment }));
+  expect(warnings({})).toEqual([expect.stringMatching(/^OUTER_FIELDS_PASSED has no effect: TRUSTED_PROXIES/)]);
+  expect(warnings({ TRUSTED_PROXIES: '10.0.0.0/8' })).toEqual([]);
 });
 
 test('identity prints one pin for one secret, and --new a fresh seed with its pin', async () => {

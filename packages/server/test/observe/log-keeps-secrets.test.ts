@@ -49,7 +49,8 @@ async function pairKeepingSecrets(
   port: number,
   flags = 0,
 ): Promise<{ client: SealedClient; secrets: Map<string, Uint8Array> }> {
-  const attempt = await beginPairing(port, { flags });
+  const authority = mark(`authority of ${flags}`);
+  const attempt = await beginPairing(port, { flags, authority });
   const reply = await postPairing(port, attempt.message);
   const pairing = await attempt.finish(reply.body);
   const { parameters, secrets } = pairing;
@@ -62,7 +63,7 @@ async function pairKeepingSecrets(
     ['client id', parameters.clientId.slice(0, 16)],
     ...(reply.headers['set-cookie'] ?? []).map(jarKeyIn),
   ]);
-  return { client: new SealedClient(port, pairing), secrets: kept };
+  return { client: new SealedClient(port, pairing, { authority }), secrets: kept };
 }
 
 test('the most talkative log has no content, no secret and no path of any traffic', async () => {
@@ -89,6 +90,7 @@ test('the most talkative log has no content, no secret and no path of any traffi
       CLIENT_IDLE_TIMEOUT_MS: '1000',
       REQUEST_HEAD_MAX_BYTES: '20000',
       HEADERS: JSON.stringify({ 'x-operator': mark('HEADERS value') }),
+      REQUEST_HEADERS: JSON.stringify({ 'x-api-key': mark('REQUEST_HEADERS value') }),
       DRAIN_DELAY_MS: '0',
       SHUTDOWN_TIMEOUT_MS: '1000',
     },
@@ -171,7 +173,7 @@ async function sealedTraffic(relay: RelayProcess, client: SealedClient): Promise
       ['mte-relay-client-id', mark('client id field')],
     ] as [string, string][],
     body: mark('body'),
-    authority: mark('authority'),
+    authority: client.authority,
   };
   const response = await client.fetch(inner, { cookie: `sid=${mark('outer cookie')}`, 'x-request-id': 'known-id-1' });
   expect(response.text).toContain('mark');
@@ -186,6 +188,7 @@ async function sealedTraffic(relay: RelayProcess, client: SealedClient): Promise
     { headers: [['connection', mark('connection')]] as [string, string][] },
     { headers: [['x-long', mark('long header').repeat(2_000)]] as [string, string][] },
     { method: mark('method'), path: '/' },
+    { authority: mark('foreign authority') },
   ];
   for (const request of refused) await client.fetch(request);
   const { message } = await client.seal(plaintextOf(inner));

@@ -60,12 +60,11 @@ test('an exchange is a span in the trace of its inner request, and its call a sp
     OTEL_EXPORTER_OTLP_HEADERS: 'x-collector-key=a%20key',
     OTEL_RESOURCE_ATTRIBUTES: 'k8s.pod.name=relay-1,deployment.environment.name=test',
   });
-  const client = await SealedClient.pair(relay.port);
+  const client = await SealedClient.pair(relay.port, { authority: 'the-authority.example' });
   const secrets = ['the-path', 'the-query', 'the-header', 'the-body', 'the-answer-itself', 'the-authority'];
   const inner = {
     method: 'POST',
     path: '/the-path?the-query',
-    authority: 'the-authority.example',
     headers: [traceparent(), ['tracestate', 'vendor=1'], ['x-inner', 'the-header']] as [string, string][],
     body: 'the-body',
   };

@@ -23,6 +23,7 @@ async function upstreamOf(seen: string[], name: string): Promise<string> {
     await serve((req, res) => {
       seen.push(`${req.method} ${req.url} ${req.headers.cookie ?? ''}`.trim());
       res.setHeader('set-cookie', `sid=of-${name}; HttpOnly`);
+      res.setHeader('x-got', `${req.headers['x-api-key']} ${req.headers['x-forwarded-user']}`);
       res.end(name);
     }),
   );
@@ -38,6 +39,8 @@ async function scene(environment: Record<string, string> = {}): Promise<Scene> {
           upstream: await upstreamOf(seen.one, 'one'),
           cors_origins: ['https://page.one.example'],
           headers: { 'x-of': 'one' },
+          request_headers: { 'x-api-key': 'of one' },
+          request_fields_trusted: ['x-forwarded-user'],
         },
         [TWO]: {
           upstream: await upstreamOf(seen.two, 'two'),
@@ -100,6 +103,17 @@ test('an unknown host gets 421 on every path and for every authority', async () 
   const pairing = SealedClient.pair(port, { authority: 'other.example', headers: { host: ONE } });
   await expect(pairing).rejects.toThrow('pairing refused: 421 domain-unknown');
   expect(seen).toEqual({ one: [], two: [] });
+});
+
+test('keys of the API and trusted fields are a domain’s own', async () => {
+  const { port } = await scene();
+  const got: unknown[] = [];
+  for (const host of [ONE, TWO]) {
+    const client = await SealedClient.pair(port, { authority: host, headers: { host } });
+    const response = await client.fetch({ path: '/api/x', headers: [['x-forwarded-user', 'alice']] }, { host });
+    got.push(response.header('x-got'));
+  }
+  expect(got).toEqual(['of one alice', 'undefined undefined']);
 });
 
 test('a session of one domain reaches that domain alone, whatever Host is', async () => {

@@ -88,13 +88,32 @@ test.each([
   });
 });
 
+test.each([
+  ...['Authorization', 'x-api-key', 'X_Api_Key', 'apikey', 'x-auth-token', 'x-amz-security-token', 'x-vault-token'],
+  ...['client-secret', 'x-password', 'x-functions-key', 'Ocp-Apim-Subscription-Key', 'x-auth', 'x-jwt', 'x-auth-key'],
+])('%s looks like a credential: HEADERS and RESPONSE_HEADERS refuse it, REQUEST_HEADERS takes it', (name) => {
+  const problem = { seen: `got 7 characters (not shown) as "${name}"` };
+  for (const setting of ['HEADERS', 'RESPONSE_HEADERS']) {
+    const found = problemOf({ [name]: 'hunter2' }, setting);
+    expect(found).toMatchObject({ ...problem, name: setting, expected: expect.stringContaining('REQUEST_HEADERS') });
+  }
+  expect(problemOf({ [name]: 'hunter2' }, 'REQUEST_HEADERS')).toBeUndefined();
+});
+
+test.each(['x-service-name', 'surrogate-key', 'cache-control', 'strict-transport-security', 'x-zone', 'authority'])(
+  '%s does not look like a credential',
+  (name) => {
+    expect(problemOf({ [name]: '1' })).toBeUndefined();
+  },
+);
+
 test.each([{ 'a b': '1' }, { a: '1\r\nb: 2' }, { a: 1 }, { a: 'ü' }, { '': '1' }])('%o is refused', (headers) => {
   expect(problemOf(headers)?.name).toBe('HEADERS');
 });
 
-function problemOf(headers: object): ConfigError['problems'][number] | undefined {
+function problemOf(headers: object, setting = 'HEADERS'): ConfigError['problems'][number] | undefined {
   try {
-    loadSettings({ ...requiredSettings('http://x'), HEADERS: JSON.stringify(headers) });
+    loadSettings({ ...requiredSettings('http://x'), [setting]: JSON.stringify(headers) });
   } catch (error) {
     return (error as ConfigError).problems[0];
   }

@@ -44,6 +44,13 @@ const MAY_NOT_CROSS: Fields = [
   'traceparent',
   'mte-relay-client-id',
   'x-service-name', // set by HEADERS
+  'x_service_name',
+  'x-api-key', // set by REQUEST_HEADERS
+  'x-tenant', // of a proxy, by OUTER_FIELDS_PASSED
+  'x_tenant',
+  'x-ms-client-principal',
+  'ssl_client_cert',
+  'via',
 ].map((name) => [name, 'forged']);
 const TRAILERS: Fields = [['x-sum', '42'], ['content-digest', 'sha-256=:AA==:'], ['x-sum', '43'], ...MAY_NOT_CROSS];
 const CROSSED = ['x-sum', '42', 'content-digest', 'sha-256=:AA==:', 'x-sum', '43'];
@@ -81,7 +88,14 @@ async function trailerStage(): Promise<{ port: number; arrived: Arrived[] }> {
       });
       req.on('error', () => undefined);
     },
-    { environment: { HEADERS: '{"x-service-name":"relay"}', PASS_THROUGH_ROUTES: '/pub/*' } },
+    {
+      environment: {
+        HEADERS: '{"x-service-name":"relay"}',
+        REQUEST_HEADERS: '{"x-api-key":"1"}',
+        OUTER_FIELDS_PASSED: 'x-tenant',
+        PASS_THROUGH_ROUTES: '/pub/*',
+      },
+    },
   );
   return { port, arrived };
 }

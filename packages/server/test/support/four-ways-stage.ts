@@ -34,6 +34,7 @@ export interface Noted {
 }
 
 export interface FourWaysStage {
+  readonly port: number;
   readonly upstreamPort: number;
   /** The session as the log names it. */
   readonly session: string | undefined;
@@ -70,6 +71,7 @@ export async function fourWaysStage(route: Route, options: FourWaysOptions = {})
   let ended = 0;
   let held = 0;
   return {
+    port,
     upstreamPort,
     session: client && Buffer.from(client.keys.sid).toString('hex', 0, 4),
     arrived,

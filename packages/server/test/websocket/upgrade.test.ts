@@ -104,10 +104,7 @@ test('a WebSocket carries a browser’s records, and a refusal sets more of them
   const cookie = [...browser.jar].map((pair) => pair.join('=')).join('; ');
   const open = async (): Promise<void> => {
     const outer = await openOuter(paired.port, { origin: TEST_ORIGIN, cookie: `sid=planted; ${cookie}` });
-    const request = {
-      authority: `127.0.0.1:${paired.port}`,
-      headers: [['origin', TEST_ORIGIN], ...browser.fields()] as const,
-    };
+    const request = { headers: [['origin', TEST_ORIGIN], ...browser.fields()] as const };
     const response = await new TestWebSocket(outer).begin(browser.client, request);
     expect(response.head.status).toBe(403);
     expect(response.header('set-cookie')).toBeUndefined();

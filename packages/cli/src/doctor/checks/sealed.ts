@@ -203,6 +203,7 @@ const OF_THE_UPSTREAM: Partial<Readonly<Record<InnerCode, string>>> = {
   'upstream-unreachable':
     'UPSTREAM is unreachable, or its name or certificate is wrong: see "upstream failed" in the relay’s log',
   'upstream-failed': 'the upstream closed the connection before its response was complete: see its log',
+  'loop-detected': 'UPSTREAM leads back to the relay, perhaps through an ingress: let it name the API itself',
   'upstream-timeout': 'the upstream took longer than UPSTREAM_HEADERS_TIMEOUT_MS: see its log, or raise that',
 };
 
