@@ -21,10 +21,10 @@ export async function runEgress(args: readonly string[]): Promise<number> {
   const log = createLog(options.logLevel);
   const client = createRelayForwarder(options.relay, { pins: options.pins });
   logEvents(client, log);
-  const listener = new Listener(client, log, options.maxConcurrent);
+  const listener = new Listener(client, log, options);
   const stopping = new AbortController();
   const signalled = stopSignal(stopping);
-  const url = await listener.listen(options.listen);
+  const url = await listener.listen();
   log('info', 'listening', { url, relay: options.relay });
   if (!isLoopback(options.listen.host)) {
     log('warning', 'other machines can reach this port and use the relay, and traffic to it is not sealed', { url });

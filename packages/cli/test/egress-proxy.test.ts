@@ -28,6 +28,7 @@ beforeAll(async () => {
   relayAuthority = `127.0.0.1:${relay.port}`;
   egress = await startEgress(['--max-concurrent', String(MAX_CONCURRENT), '--log-level', 'trace'], {
     MTE_RELAY_URL: `http://${relayAuthority}`,
+    MTE_RELAY_ALLOW_HOSTS: 'x,caller.example',
     MTE_RELAY_PINS: `sha256-${Buffer.alloc(32).toString('base64')}, ${relay.pin}`,
   });
   url = egress.url;
@@ -58,7 +59,7 @@ test('method, target, field lines and body arrive as they were sent', async () =
   await call(url, "/a//b;c/%C3%A9?q='1'&r=%2F..%2f", { method: 'PROPFIND', headers }, Buffer.from('hi'));
   expect(seen).toMatchObject({ method: 'PROPFIND', url: "/a//b;c/%C3%A9?q='1'&r=%2F..%2f" });
   expect(body).toBe('hi');
-  const own = /^(?:host|connection|content-length|x-forwarded-.*|forwarded|traceparent|x-request-id|user-agent)$/;
+  const own = /^(?:host|connection|content-length|x-forwarded-.*|forwarded|via|traceparent|x-request-id|user-agent)$/;
   const lines = seen?.rawHeaders.flatMap((name, at, raw) =>
     at % 2 || own.test(name) ? [] : [`${name}: ${raw[at + 1]}`],
   );
@@ -84,7 +85,7 @@ test("fields of the caller's hop end here, and the relay's authority stands for 
   };
   await call(url, '/', {
     headers: {
-      host: 'caller.example',
+      host: 'caller.example:8081',
       connection: 'close, X-Hop, Content-Length',
       'x-hop': 'mine',
       'keep-alive': 'timeout=5',

@@ -3,7 +3,8 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ForwardResponse, RelayClientError, type RelayForwarder } from '@mte-relay/client/forward';
-import { type Failure, failureOf, localFailure, problemOf } from './failure.ts';
+import type { Callers } from './callers.ts';
+import { type Failure, failureOf, type LocalCode, localFailure, problemOf } from './failure.ts';
 import { requestFields, responseFields } from './headers.ts';
 import type { Log } from './log.ts';
 
@@ -14,6 +15,7 @@ const WHOLE_BODY_MAX_BYTES = 65_536;
 export async function serve(
   client: RelayForwarder,
   log: Log,
+  callers: Callers,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
@@ -24,8 +26,8 @@ export async function serve(
   });
   let failure: Failure | undefined;
   try {
-    const refused = unsupported(req);
-    if (refused) throw refused;
+    const refusal = callers.refusalOf(req) ?? unsupported(req);
+    if (refusal) throw new LocalRefusal(refusal);
     const response = await client.forward({
       method: req.method as string,
       target: req.url as string,
@@ -49,20 +51,17 @@ export async function serve(
 class LocalRefusal extends Error {
   readonly failure: Failure;
 
-  constructor(code: Parameters<typeof localFailure>[0]) {
+  constructor(code: LocalCode) {
     super(code);
     this.failure = localFailure(code);
   }
 }
 
 /** Refuses WebSockets. A server may ignore other upgrades, such as h2c (RFC 9110 §7.8). */
-function unsupported(req: IncomingMessage): LocalRefusal | undefined {
+function unsupported(req: IncomingMessage): LocalCode | undefined {
   const target = req.url as string;
-  if (/(?:^|,)\s*websocket\b/i.test(req.headers.upgrade ?? '')) return new LocalRefusal('websocket-unsupported');
-  if ((!target.startsWith('/') && target !== '*') || target.includes('#')) {
-    return new LocalRefusal('target-unsupported');
-  }
-  return undefined;
+  if (/(?:^|,)\s*websocket\b/i.test(req.headers.upgrade ?? '')) return 'websocket-unsupported';
+  return (!target.startsWith('/') && target !== '*') || target.includes('#') ? 'target-unsupported' : undefined;
 }
 
 /** Undefined for a request without content, which differs from empty content. */

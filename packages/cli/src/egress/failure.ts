@@ -2,9 +2,15 @@
 // may have seen the request. Like the relay's own responses they carry the field `mte-relay-failure`, which a backend
 // cannot send.
 import { RelayClientError, type RelayClientErrorCode } from '@mte-relay/client';
+import type { CallerRefusal } from './callers.ts';
 
 /** Refusals of the egress, before it sends anything. */
-type LocalCode = 'websocket-unsupported' | 'connect-unsupported' | 'target-unsupported' | 'too-many';
+export type LocalCode =
+  | CallerRefusal
+  | 'websocket-unsupported'
+  | 'connect-unsupported'
+  | 'target-unsupported'
+  | 'too-many';
 
 /** One failed request. */
 export interface Failure {
@@ -18,6 +24,14 @@ export interface Failure {
 }
 
 const LOCAL: Readonly<Record<LocalCode, { readonly status: number; readonly title: string }>> = {
+  'host-refused': {
+    status: 421,
+    title: 'The egress has no such name as in Host: if callers use that name, start the egress with --allow-host NAME',
+  },
+  'origin-refused': {
+    status: 403,
+    title: 'A page of another origin caused this request: if it may, start the egress with --allow-origin ORIGIN',
+  },
   'websocket-unsupported': {
     status: 501,
     title: 'The egress does not forward WebSockets: use the WebSocket of the client library',

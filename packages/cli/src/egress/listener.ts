@@ -4,10 +4,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { RelayForwarder } from '@mte-relay/client/forward';
+import { Callers } from './callers.ts';
 import { serve, writeFailure } from './exchange.ts';
 import { localFailure, problemOf } from './failure.ts';
 import type { Log } from './log.ts';
-import type { ListenAddress } from './options.ts';
+import type { EgressOptions } from './options.ts';
 
 const KEEP_ALIVE_TIMEOUT_MS = 75_000; // longer than callers' pools keep a connection, so that they close it first
 const HEADERS_TIMEOUT_MS = 60_000;
@@ -16,15 +17,17 @@ const HEAD_MAX_BYTES = 32_768; // the relay allows 65,536 with lengths; node:htt
 export class Listener {
   readonly #client: RelayForwarder;
   readonly #log: Log;
-  readonly #maxConcurrent: number;
+  readonly #options: EgressOptions;
+  readonly #callers: Callers;
   readonly #server: Server;
   #active = 0;
   #stopping = false;
 
-  constructor(client: RelayForwarder, log: Log, maxConcurrent: number) {
+  constructor(client: RelayForwarder, log: Log, options: EgressOptions) {
     this.#client = client;
     this.#log = log;
-    this.#maxConcurrent = maxConcurrent;
+    this.#options = options;
+    this.#callers = new Callers(options.listen.host, options.allowed);
     this.#server = createServer(
       {
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
@@ -41,7 +44,8 @@ export class Listener {
   }
 
   /** Resolves with the URL of the port. Rejects when the address is not available. */
-  async listen({ host, port }: ListenAddress): Promise<string> {
+  async listen(): Promise<string> {
+    const { host, port } = this.#options.listen;
     this.#server.listen(port, host);
     await once(this.#server, 'listening');
     const { address, family, port: listening } = this.#server.address() as AddressInfo;
@@ -65,14 +69,14 @@ export class Listener {
     res.on('close', () => {
       if (this.#stopping) setImmediate(() => this.#server.closeIdleConnections());
     });
-    if (this.#active >= this.#maxConcurrent) {
+    if (this.#active >= this.#options.maxConcurrent) {
       req.resume();
       writeFailure(res, localFailure('too-many'));
       return;
     }
     this.#active += 1;
     try {
-      await serve(this.#client, this.#log, req, res);
+      await serve(this.#client, this.#log, this.#callers, req, res);
     } finally {
       this.#active -= 1;
     }

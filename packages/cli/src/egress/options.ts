@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import { UsageError } from '../exit.ts';
+import type { AllowedCallers } from './callers.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
 
 const LISTEN_DEFAULT = '127.0.0.1:8081';
@@ -17,6 +18,10 @@ Listens on a plain HTTP port of this machine and sends every request sealed thro
   --pin PIN              trusts this key of the relay (sha256-...);    (MTE_RELAY_PINS, comma-separated)
                          may be repeated
   --listen HOST:PORT     default ${LISTEN_DEFAULT}; port 0 takes any    (MTE_RELAY_LISTEN)
+  --allow-host NAME      also responds to this name in Host, with or   (MTE_RELAY_ALLOW_HOSTS, comma-separated)
+                         without :PORT; may be repeated
+  --allow-origin ORIGIN  also responds to pages of this origin;        (MTE_RELAY_ALLOW_ORIGINS, comma-separated)
+                         may be repeated
   --max-concurrent N     concurrent requests; others get a 503;        (MTE_RELAY_MAX_CONCURRENT)
                          default ${MAX_CONCURRENT_DEFAULT}
   --log-level LEVEL      ${LOG_LEVELS.join(', ')};    (MTE_RELAY_LOG_LEVEL)
@@ -31,6 +36,7 @@ export interface EgressOptions {
   readonly relay: string;
   readonly pins: readonly string[];
   readonly listen: ListenAddress;
+  readonly allowed: AllowedCallers;
   readonly maxConcurrent: number;
   readonly logLevel: LogLevel;
 }
@@ -52,6 +58,10 @@ export function egressOptions(args: readonly string[], environment: Environment)
     relay,
     pins: values.pin ?? listOf(set(environment, 'MTE_RELAY_PINS')),
     listen: addressOf(values.listen ?? set(environment, 'MTE_RELAY_LISTEN') ?? LISTEN_DEFAULT),
+    allowed: {
+      hosts: (values['allow-host'] ?? listOf(set(environment, 'MTE_RELAY_ALLOW_HOSTS'))).map(hostOf),
+      origins: (values['allow-origin'] ?? listOf(set(environment, 'MTE_RELAY_ALLOW_ORIGINS'))).map(originOf),
+    },
     maxConcurrent: countOf(values['max-concurrent'] ?? set(environment, 'MTE_RELAY_MAX_CONCURRENT')),
     logLevel: levelOf(values['log-level'] ?? set(environment, 'MTE_RELAY_LOG_LEVEL') ?? 'info'),
   };
@@ -71,6 +81,8 @@ function parse(args: readonly string[]) {
         relay: { type: 'string' },
         pin: { type: 'string', multiple: true },
         listen: { type: 'string' },
+        'allow-host': { type: 'string', multiple: true },
+        'allow-origin': { type: 'string', multiple: true },
         'max-concurrent': { type: 'string' },
         'log-level': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
@@ -94,6 +106,20 @@ function addressOf(text: string): ListenAddress {
   const [, host, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text)?.filter((part) => part !== undefined) ?? [];
   if (host === undefined || Number(port) > 65_535) throw usage(`listen expected HOST:PORT, got "${text}"`);
   return { host, port: Number(port) };
+}
+
+/** A name with or without a port, as URLs have it. */
+function hostOf(text: string): string {
+  const [, name, port] = /^(\[[\da-f:]+\]|[\w.-]+)(?::(\d{1,5}))?$/i.exec(text) ?? [];
+  if (name === undefined || !URL.canParse(`http://${text}`))
+    throw usage(`allow-host expected NAME or NAME:PORT, got "${text}"`);
+  const { hostname } = new URL(`http://${name}`);
+  return port === undefined ? hostname : `${hostname}:${Number(port)}`;
+}
+
+function originOf(text: string): string {
+  if (URL.canParse(text) && new URL(text).origin === text) return text;
+  throw usage(`allow-origin expected an origin such as http://localhost:3000, got "${text}"`);
 }
 
 function countOf(text: string | undefined): number {
