@@ -101,7 +101,7 @@ describe('symptoms', () => {
   test.each(entries)('%s: what is seen, why, what to do, and a test that is there', (_, text) => {
     expect([...text.matchAll(/^- \*\*(\w+)\*\*:/gm)].map(([, part]) => part)).toEqual(['Seen', 'Cause', 'Do', 'Test']);
     const tests = text.slice(text.indexOf('- **Test**'));
-    const named = [...tests.matchAll(/`([\w./-]+\.test\.ts)`([^`]*)/g)];
+    const named = [...tests.matchAll(/`((?:[\w-]+\/)*test\/[\w./-]+\.ts)`([^`]*)/g)];
     expect(named.length).toBeGreaterThan(0);
     for (const [, file = '', titles = ''] of named) {
       const source = read(file);
