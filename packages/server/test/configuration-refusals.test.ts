@@ -160,6 +160,15 @@ const OTHERS: { readonly [N in Name]?: readonly (readonly [value: string, seen: 
     ['x-tenant,Transfer-Encoding', 'got "Transfer-Encoding" as item 2', 'no other setting'],
     ['mte-relay-client-id', 'got "mte-relay-client-id" as item 1', 'no other setting'],
   ],
+  COOKIES_OUTER: [
+    ['sso,a b', 'got "a b" as item 2', 'of 1 to 128 characters of a token'],
+    ['sid=1', 'got "sid=1" as item 1', "a cookie's name"],
+    ['__Host-mte-relay-jar', 'got "__Host-mte-relay-jar" as item 1', 'not one of the relay’s jar keys'],
+  ],
+  COOKIES_FROM_SCRIPT: [
+    [Array.from({ length: 33 }, (_, at) => `c${at}`).join(), 'got "c0,c1', '0 to 32 items'],
+    ['thème', 'got "thème" as item 1', "a cookie's name"],
+  ],
   ADMIN_HOST: [
     ['relay.example', 'got "relay.example"', 'an IP address'],
     ['[::1]', 'got "[::1]"', 'an IP address such as 127.0.0.1 or ::1'],

@@ -5,6 +5,7 @@ import { TOKEN } from '@mte-relay/protocol';
 import * as z from 'zod';
 import { isAddressRange } from '../http/forwarding.ts';
 import { canonicalTarget } from '../http/target.ts';
+import { isJarName } from '../secrets/jar-keys.ts';
 import { parseRedisUrl, REDIS_URL_EXPECTED, type RedisTarget } from '../sessions/redis-url.ts';
 import { checked, converted, type Parser, type Rule, ruled, TEXT } from './parsers.ts';
 
@@ -97,8 +98,10 @@ const pathOfRoute = (text: string): string | undefined => canonicalTarget(text.r
 
 /** A path in the form that requests are matched in, perhaps with "*" at its end. */
 /** A cookie's name, compared exactly (RFC 6265bis §4.1.1). */
-export const cookieName: Parser<string> = checked("a cookie's name of 1 to 128 characters", (text) =>
-  /^[!#$%&'*+\-.^_`|~\w]{1,128}$/.test(text),
+export const cookieName: Parser<string> = ruled(
+  "a cookie's name",
+  ['of 1 to 128 characters of a token', (text) => /^[!#$%&'*+\-.^_`|~\w]{1,128}$/.test(text)],
+  ['that is not one of the relay’s jar keys', (text) => !isJarName(text)],
 );
 
 export const route: Parser<string> = converted(

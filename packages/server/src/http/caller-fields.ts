@@ -2,6 +2,8 @@
 // its certificate, user, address, and the host or path that it asked for. A backend believes them, so no client may send
 // them. Collected from the documents of each product. Kept by purpose; a name that ends with "*" stands for its beginning.
 
+import { FIELD_NAME_DECIDED_CHARACTERS, FIELD_NAMES_DECIDED_MAX } from '../limits/fixed.ts';
+
 /** Names in lower case with "-" for "_", by what they claim. */
 export const CALLER_FIELDS: Readonly<Record<string, readonly string[]>> = {
   'forwarding proxies': [
@@ -158,9 +160,17 @@ const EXACT: ReadonlySet<string> = new Set(NAMES.filter((name) => !name.endsWith
 const BEGINNINGS = NAMES.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1).replaceAll('$', '\\$'));
 const BEGINNING = new RegExp(`^(?:${BEGINNINGS.join('|')})`);
 
+/** Decisions on names that requests have had, since most requests have the same ones. */
+const DECIDED = new Map<string, boolean>();
+
 /** True for a field that names a caller. @param plain by {@link plainName}. */
 export function namesACaller(plain: string): boolean {
-  return EXACT.has(plain) || BEGINNING.test(plain);
+  const decided = DECIDED.get(plain);
+  if (decided !== undefined) return decided;
+  const isCallers = EXACT.has(plain) || BEGINNING.test(plain);
+  if (DECIDED.size < FIELD_NAMES_DECIDED_MAX && plain.length <= FIELD_NAME_DECIDED_CHARACTERS)
+    DECIDED.set(plain, isCallers);
+  return isCallers;
 }
 
 /** A name as it is compared: many servers read `X_Forwarded_For` as `X-Forwarded-For`. @param name in lower case. */

@@ -21,6 +21,10 @@ export const OUTER_FRAGMENTS_MAX = 128;
 export const FORWARDED_ADDRESSES_MAX = 32;
 /** Client addresses whose pairing rate is remembered; beyond it the one that asked longest ago is forgotten. */
 export const ADDRESSES_MAX = 50_000;
+/** Names of request fields about which the relay remembers whether they name a caller: those of its apps. */
+export const FIELD_NAMES_DECIDED_MAX = 512;
+/** Longest such name. */
+export const FIELD_NAME_DECIDED_CHARACTERS = 64;
 /** Longest name and value of a cookie: browsers silently drop a longer one (RFC 6265bis §5.7). */
 export const COOKIE_MAX_BYTES = 4_096;
 /** Longest attribute of a cookie: browsers ignore a longer one (RFC 6265bis §5.6). */
