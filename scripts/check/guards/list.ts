@@ -13,6 +13,7 @@ export interface Guard {
 }
 
 const COOKIES = ['packages/server/test/sealed/cookies.test.ts'];
+const FIELDS = ['packages/server/test/four-ways.test.ts', 'packages/server/test/attacks/headers.test.ts'];
 const BROWSER_COOKIES = 'packages/server/src/sealed/browser-cookies.ts';
 const RECORDS = 'packages/server/src/secrets/cookie-records.ts';
 
@@ -93,5 +94,49 @@ export const GUARDS: readonly Guard[] = [
     guard: 'client: nameOfClient(clientId)',
     instead: 'client: clientId',
     tests: ['packages/server/test/observe/log-lines.test.ts'],
+  },
+  {
+    attack: 'an inner authority that is not the pairing’s',
+    file: 'packages/server/src/sealed/opened-request.ts',
+    guard: '    requireAuthority(session, head);\n',
+    instead: '',
+    tests: ['packages/server/test/attacks/authority.test.ts'],
+  },
+  {
+    attack: 'an alias of a field that the operator sets',
+    file: 'packages/server/src/http/own-fields.ts',
+    guard: 'this.#names.has(plainName(name))',
+    instead: 'this.#names.has(name)',
+    tests: FIELDS,
+  },
+  {
+    attack: 'a client names itself by an identity field',
+    file: 'packages/server/src/http/crossing.ts',
+    guard: 'return namesACaller(plain) || ',
+    instead: 'return ',
+    tests: FIELDS,
+  },
+  {
+    attack: 'an upstream that leads back to the relay',
+    file: 'packages/server/src/sealed/opened-request.ts',
+    guard: "if (domain.via.isIn(head.headers)) throw new InnerRefusal('loop-detected');",
+    instead: '',
+    tests: FIELDS,
+  },
+  {
+    attack: 'DNS rebinding to the egress',
+    file: 'packages/cli/src/egress/callers.ts',
+    guard: "if (host !== undefined && !this.#isOwn(host, req)) return 'host-refused';",
+    instead: 'void host;',
+    tests: ['packages/cli/test/egress-callers.test.ts'],
+    isBuilt: true,
+  },
+  {
+    attack: 'a page of another site uses the egress',
+    file: 'packages/cli/src/egress/callers.ts',
+    guard: "return this.#isOfAnotherSite(req) ? 'origin-refused' : undefined;",
+    instead: 'return this.#isOfAnotherSite(req) ? undefined : undefined;',
+    tests: ['packages/cli/test/egress-callers.test.ts'],
+    isBuilt: true,
   },
 ];
