@@ -170,7 +170,7 @@ describe('misuse of a pairing', () => {
   test('the reply is a KEM ciphertext and the sealed parameters', async () => {
     const { message } = await startPairing(node, publicKey, { authority: AUTHORITY });
     const { reply } = await acceptPairing(node, identity, parsePairingRequest(message), () => parametersWith(1));
-    const sealedBytes = 16 + 4 + 4 + 8 + 2 + 8 + 8 + 8 + 1 + parametersWith(1).clientId.length + 16;
+    const sealedBytes = 16 + 4 + 4 + 8 + 2 + 8 + 8 + 8 + 1 + parametersWith(1).clientId.length + 2 + 16;
     expect(reply).toHaveLength(KEM_CIPHERTEXT_BYTES + sealedBytes);
   });
 });
