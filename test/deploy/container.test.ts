@@ -240,7 +240,7 @@ describe('the production closure', () => {
     const pin = /"pin":"([^"]+)"/.exec(relay.output())?.[1] as string;
     const client = sdkClient({ url: urlOf(Number(PORT)), pin });
     expect(await (await client.fetch('/x', { method: 'POST', body: 'y' })).text()).toBe('POST /x');
-    for (const name of ['mte-relay-client.js', 'mte-relay-sw.js', 'mte-relay-licenses.txt']) {
+    for (const name of ['mte-relay-client.js', 'mte-relay-licenses.txt']) {
       expect((await fetch(`http://127.0.0.1:${PORT}/public/${name}`)).status, name).toBe(200);
     }
     const health = (port: string): Promise<number | null> =>

@@ -5,12 +5,14 @@ import { EGRESS_HELP } from './egress/options.ts';
 import { runEgress } from './egress.ts';
 import { EXIT_USAGE, exitOf, UsageError } from './exit.ts';
 import { FETCH_HELP, runFetch } from './fetch.ts';
+import { runWorker } from './worker.ts';
 
 const HELP = `mte-relay <command>
 
   fetch URL    send one request sealed through the relay at URL's origin
   egress       listen on a local plain HTTP port and seal its requests toward a relay
   doctor URL   test a deployment from outside and report what is wrong
+  worker       print the service worker for pages of another origin than the relay's
 
   --help       this text; after a command, its options
   --version    the version
@@ -32,6 +34,7 @@ function main(args: readonly string[]): number | Promise<number> {
   if (command === 'fetch') return runFetch(rest);
   if (command === 'egress') return runEgress(rest);
   if (command === 'doctor') return runDoctor(rest);
+  if (command === 'worker') return runWorker(rest);
   throw new UsageError(command === undefined ? 'a command is missing' : `unknown command "${command}"`, HELP);
 }
 

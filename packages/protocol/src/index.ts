@@ -23,3 +23,4 @@ export { type Claim, ReplayWindow } from './replay-window.ts';
 export type * from './suite.ts';
 export * from './websocket.ts';
 export { asciiBytes, type Bytes, concatBytes, copyBytes, emptyBytes, equalBytes, utf8Text } from './wire.ts';
+export * from './worker-configuration.ts';

@@ -125,7 +125,7 @@ async function printIdentity(from: Environment): Promise<number> {
 
 /** Prints the `integrity` of script tags, one line per file; requires no settings. */
 function printIntegrity(): number {
-  for (const [path, hash] of Object.entries(new PublicFiles(true).integrity)) process.stdout.write(`${path} ${hash}\n`);
+  for (const [path, hash] of Object.entries(new PublicFiles([]).integrity)) process.stdout.write(`${path} ${hash}\n`);
   return 0;
 }
 

@@ -61,7 +61,7 @@ export interface Relay {
   readonly pin: string;
   /** The pin for clients of each domain, by its host. */
   readonly pins: ReadonlyMap<string, string>;
-  /** Integrity hashes of the scripts for web pages, by path; empty if PUBLIC_FILES is off. */
+  /** Integrity hashes of the scripts for script tags, by path; empty if PUBLIC_FILES is off. */
   readonly integrity: Readonly<Record<string, string>>;
   /**
    * Starts to listen.
@@ -102,7 +102,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
   const settings = loadSettings(sources.environment, sources);
   if (settings.SESSIONS_MODULE && !options.sessions) throw new ConfigError([STORE_NOT_GIVEN]);
   const context = createContext(settings, options);
-  const publicFiles = openPublicFiles(settings, context.log);
+  const publicFiles = openPublicFiles(context);
   const router = new Router(context, publicFiles);
   const server = createHttpServer(context, router);
   const upgrades = new Upgrades(context);
@@ -211,12 +211,12 @@ function createContext(settings: Settings, options: RelayOptions): RelayContext 
 }
 
 /** Without these files the relay still relays: an image may be built without the scripts for browsers. */
-function openPublicFiles(settings: Settings, log: Logger): PublicFiles {
+function openPublicFiles({ settings, domains, log }: RelayContext): PublicFiles {
   try {
-    return new PublicFiles(settings.PUBLIC_FILES === 'on');
+    return new PublicFiles(settings.PUBLIC_FILES === 'on' ? domains.all() : undefined);
   } catch (error) {
     log.warn(`cannot serve /public: ${(error as Error).message}`);
-    return new PublicFiles(false);
+    return new PublicFiles(undefined);
   }
 }
 

@@ -131,6 +131,10 @@ const OTHERS: { readonly [N in Name]?: readonly (readonly [value: string, seen: 
     ['/**', 'got "/**" as item 1', 'a path without "*" except at its end'],
     [',', 'got ","', 'at least 1 item'],
   ],
+  WORKER_ROUTES: [
+    ['/**', 'got "/**" as item 1', 'a path without "*" except at its end'],
+    ['api', 'got "api" as item 1', 'a path that starts with one "/"'],
+  ],
   HEADERS: [
     ['hunter2', 'got 7 characters (not shown)', 'a JSON object'],
     ['["hunter2"]', 'got 11 characters (not shown)', 'a JSON object'],

@@ -58,6 +58,12 @@ export const DOMAIN_SETTINGS: SettingTable<DomainSettings> = {
     ...optional(list(route, { min: 1 })),
     effect: 'If set, the relay forwards sealed requests to these paths alone and rejects others with 404.',
   },
+  WORKER_ROUTES: {
+    ...withDefault('', list(route)),
+    effect:
+      'Paths that the service worker seals in pages which install it. If set, the relay serves /public/mte-relay-sw.js ' +
+      'with its own pins and these paths; otherwise it serves no service worker.',
+  },
   HEADERS: {
     ...withDefault('{}', shownFields),
     effect:

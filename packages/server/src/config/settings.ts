@@ -35,6 +35,8 @@ export interface DomainSettings {
   readonly PASS_THROUGH_ROUTES: readonly string[];
   /** Undefined: every path that the path policy allows. */
   readonly MTE_ROUTES: readonly string[] | undefined;
+  /** Empty: the relay serves no service worker. */
+  readonly WORKER_ROUTES: readonly string[];
   /** Names in lower case. */
   readonly HEADERS: ReadonlyArray<readonly [name: string, value: string]>;
   /** Sent to the upstream alone; as HEADERS. */

@@ -1,9 +1,12 @@
 // Serves the client and the service worker for web pages under /public, from the files that the build puts into this
-// package. The relay reads, hashes and compresses them once, at start.
+// package. The relay reads, hashes and compresses them once, at start: the worker for each domain that asks for it, with
+// the domain's pins and routes in its first line.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, gzipSync } from 'node:zlib';
+import { workerConfigurationLine } from '@mte-relay/protocol';
+import type { Domain } from '../domain.ts';
 import { PUBLIC_MAX_AGE_SECONDS } from '../limits/fixed.ts';
 
 const FOLDER = new URL('../../public/', import.meta.url);
@@ -11,17 +14,20 @@ const PATH_PREFIX = '/public/';
 
 /** The notices that licences of parts of the scripts require. */
 const LICENSES = 'mte-relay-licenses.txt';
+const WORKER = 'mte-relay-sw.js';
+const WORKER_PATH: string = PATH_PREFIX + WORKER;
 
 /** Cache-Control of each file. no-transform: a changed byte would break its integrity hash. */
 const CACHE_CONTROL: Readonly<Record<string, string>> = {
   'mte-relay-client.js': `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
   'mte-relay-client.mjs': `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
   // Each registration revalidates it, so that a worker is never older than the relay.
-  'mte-relay-sw.js': 'public, no-cache, no-transform',
+  [WORKER]: 'public, no-cache, no-transform',
   [LICENSES]: `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
 };
 
-interface PublicFile {
+/** A file in each content coding. */
+export interface PublicFile {
   readonly integrity: string;
   readonly plain: Variant;
   readonly gzip: Variant;
@@ -36,30 +42,43 @@ interface Variant {
 /** The files of one relay, by path. */
 export class PublicFiles {
   readonly #files: ReadonlyMap<string, PublicFile>;
+  /** By the domain's name. */
+  readonly #workers: ReadonlyMap<string, PublicFile>;
 
   /**
-   * @param serve false for no files.
+   * @param domains those that may have WORKER_ROUTES; undefined for no files.
    * @throws Error if this package does not contain the files.
    */
-  constructor(serve: boolean) {
-    const names = serve ? Object.keys(CACHE_CONTROL) : [];
-    this.#files = new Map(names.map((name) => [PATH_PREFIX + name, readPublicFile(name)]));
+  constructor(domains: Iterable<Pick<Domain, 'name' | 'pins' | 'settings'>> | undefined) {
+    const names = domains ? Object.keys(CACHE_CONTROL).filter((name) => name !== WORKER) : [];
+    this.#files = new Map(names.map((name) => [PATH_PREFIX + name, makePublicFile(name, readBuilt(name))]));
+    const served = [...(domains ?? [])].filter(({ settings }) => settings.WORKER_ROUTES.length > 0);
+    const script = served.length > 0 ? readBuilt(WORKER) : Buffer.alloc(0);
+    this.#workers = new Map(
+      served.map(({ name, pins, settings }) => {
+        // A browser takes a worker from the page's own origin alone, so the relay that serves it is at that origin.
+        const line = workerConfigurationLine({ relay: 'self', pins, routes: settings.WORKER_ROUTES });
+        return [name, makePublicFile(WORKER, Buffer.concat([Buffer.from(line), script]))];
+      }),
+    );
   }
 
-  /** Subresource Integrity values of the scripts by path: `sha384-` and base64 (W3C SRI §3.1). */
+  /**
+   * Subresource Integrity values of the scripts for script tags by path: `sha384-` and base64 (W3C SRI §3.1). Browsers
+   * check none for a service worker.
+   */
   get integrity(): Record<string, string> {
     const scripts = [...this.#files].filter(([path]) => path !== PATH_PREFIX + LICENSES);
     return Object.fromEntries(scripts.map(([path, { integrity }]) => [path, integrity]));
   }
 
-  /** True for the path of a file. */
-  has(path: string): boolean {
-    return this.#files.has(path);
+  /** The file of this path in this domain. */
+  find(path: string, domain: Domain | undefined): PublicFile | undefined {
+    return path === WORKER_PATH && domain ? this.#workers.get(domain.name) : this.#files.get(path);
   }
 
-  /** Responds to GET or HEAD for the path of a file. */
-  respond(path: string, req: IncomingMessage, res: ServerResponse): void {
-    const file = this.#files.get(path) as PublicFile;
+  /** Responds to GET or HEAD for a file. */
+  respond(file: PublicFile, req: IncomingMessage, res: ServerResponse): void {
     const { body, fields } = acceptsGzip(req.headers['accept-encoding']) ? file.gzip : file.plain;
     for (const [name, value] of Object.entries(fields)) res.setHeader(name, value);
     if (isFresh(req.headers['if-none-match'], String(fields['etag']))) {
@@ -71,8 +90,7 @@ export class PublicFiles {
   }
 }
 
-function readPublicFile(name: string): PublicFile {
-  const body = readBuilt(name);
+function makePublicFile(name: string, body: Buffer): PublicFile {
   const digest = createHash('sha384').update(body).digest('base64');
   const fields = {
     'content-type': `text/${name === LICENSES ? 'plain' : 'javascript'}; charset=utf-8`,
@@ -84,7 +102,7 @@ function readPublicFile(name: string): PublicFile {
     'access-control-allow-origin': '*',
     'cross-origin-resource-policy': 'cross-origin',
     // Lets a worker control the whole site although its script is in a folder (Service Workers §6.3).
-    ...(name === 'mte-relay-sw.js' && { 'service-worker-allowed': '/' }),
+    ...(name === WORKER && { 'service-worker-allowed': '/' }),
   };
   return {
     integrity: `sha384-${digest}`,

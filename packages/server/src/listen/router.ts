@@ -19,7 +19,7 @@ import { passThrough } from '../pass-through/request.ts';
 import { relayExchange } from '../sealed/exchange.ts';
 import { pair } from '../sealed/pairing.ts';
 import { discover, echo, refuseMethod } from './endpoints.ts';
-import type { PublicFiles } from './public-files.ts';
+import type { PublicFile, PublicFiles } from './public-files.ts';
 import { requireUpgrade } from './upgrade.ts';
 
 const PATH_ECHO = '/api/mte-echo';
@@ -42,9 +42,10 @@ export class Router {
   handles(req: IncomingMessage): boolean {
     const url = req.url as string;
     const path = pathOf(url);
-    if (OWN_PATHS.has(path) || this.#publicFiles.has(path)) return true;
-    if (req.headers['content-type'] === CONTENT_TYPE_MESSAGE) return true;
-    return this.#context.domains.passThrough(req, this.#context.trustedProxies);
+    const { domains, trustedProxies } = this.#context;
+    if (OWN_PATHS.has(path) || req.headers['content-type'] === CONTENT_TYPE_MESSAGE) return true;
+    if (this.#publicFiles.find(path, domains.byRequest(req, trustedProxies))) return true;
+    return domains.passThrough(req, trustedProxies);
   }
 
   /** Handles one request of a node:http server. */
@@ -61,7 +62,8 @@ export class Router {
     if (path === PATH_DISCOVERY) return discover(this.#context, domain, req, res);
     if (path === PATH_WEBSOCKET) return requireUpgrade(this.#context, res);
     if (path === PATH_ECHO) return echo(this.#context, domain, req, res, url.slice(path.length));
-    if (this.#publicFiles.has(path)) return this.#file(path, req, res);
+    const file = this.#publicFiles.find(path, domain);
+    if (file) return this.#file(file, req, res);
     this.#other(domain, req, res, url);
   }
 
@@ -110,9 +112,9 @@ export class Router {
     return account;
   }
 
-  #file(path: string, req: IncomingMessage, res: ServerResponse): void {
+  #file(file: PublicFile, req: IncomingMessage, res: ServerResponse): void {
     if (req.method !== 'GET' && req.method !== 'HEAD') return refuseMethod(this.#context, res, 'GET, HEAD');
-    this.#publicFiles.respond(path, req, res);
+    this.#publicFiles.respond(file, req, res);
   }
 
   #other(domain: Domain, req: IncomingMessage, res: ServerResponse, url: string): void {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { createRelay } from '@mte-relay/server';
 import { runRelayCommand, startRelay } from '@mte-relay/testing/relay-process';
 import { send } from '@mte-relay/testing/sealed-client';
 import { requiredSettings } from '@mte-relay/testing/settings';
@@ -10,7 +11,8 @@ import { stage } from '@mte-relay/testing/stage';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { expect, test } from 'vitest';
 
-const PATHS = ['/public/mte-relay-client.js', '/public/mte-relay-client.mjs', '/public/mte-relay-sw.js'];
+const PATHS = ['/public/mte-relay-client.js', '/public/mte-relay-client.mjs'];
+const WORKER = '/public/mte-relay-sw.js';
 const built = (path: string): Buffer => readFileSync(join(import.meta.dirname, '../..', path));
 const sha384 = (bytes: Uint8Array): string => `sha384-${createHash('sha384').update(bytes).digest('base64')}`;
 const PLAIN = { method: 'GET', headers: { 'accept-encoding': 'identity' } };
@@ -42,7 +44,8 @@ test('the relay serves the notices of bundled code beside the scripts, where eac
   for (const name of ['curves', 'hashes', 'post-quantum'])
     expect(String(Buffer.from(body))).toContain(`@noble/${name}`);
   expect(String(Buffer.from(body)).match(/The above copyright notice and this permission notice/g)).toHaveLength(3);
-  for (const script of PATHS) expect(String(built(script)).split('\n')[0]).toContain('mte-relay-licenses.txt');
+  for (const script of [...PATHS, WORKER])
+    expect(String(built(script)).split('\n')[0]).toContain('mte-relay-licenses.txt');
 });
 
 test.each([
@@ -81,19 +84,65 @@ test('the relay does not resend an unchanged file, and each coding has its own t
   expect(tags.size).toBe(2);
 });
 
-test('the worker alone may control the whole site, and caches revalidate it each time', async () => {
+test('without WORKER_ROUTES the relay serves no service worker', async () => {
   const { port } = await stage();
-  for (const path of PATHS) {
-    const { headers } = await send(port, path, PLAIN);
-    const isWorker = path === '/public/mte-relay-sw.js';
-    expect(headers['service-worker-allowed']).toBe(isWorker ? '/' : undefined);
-    expect(headers['cache-control']).toBe(`public, ${isWorker ? 'no-cache' : 'max-age=300'}, no-transform`);
+  expect(await send(port, WORKER, PLAIN)).toMatchObject({ status: 404, code: 'not-found' });
+});
+
+test('with WORKER_ROUTES it serves the worker with its own pins and those routes, whatever the query', async () => {
+  const { port, pin } = await stage(undefined, { environment: { WORKER_ROUTES: '/api/v1/*,/login' } });
+  const line = `self.mteRelayWorker={"relay":"self","pins":["${pin}"],"routes":["/api/v1/*","/login"]};\n`;
+  const whole = Buffer.concat([Buffer.from(line), built(WORKER)]);
+  for (const query of ['', '?relay=https%3A%2F%2Fevil.example&pin=x&route=%2F*']) {
+    for (const coding of ['identity', 'gzip']) {
+      const { status, headers, body } = await send(port, WORKER + query, {
+        method: 'GET',
+        headers: { 'accept-encoding': coding },
+      });
+      expect(status).toBe(200);
+      expect((coding === 'gzip' ? gunzipSync(body) : Buffer.from(body)).equals(whole)).toBe(true);
+      expect(headers['etag']).toContain(sha384(whole).slice('sha384-'.length));
+    }
   }
 });
 
-test('a query does not change the file: it carries the worker’s configuration', async () => {
-  const { port } = await stage();
-  expect((await send(port, '/public/mte-relay-sw.js?relay=x&routes=%2F*', PLAIN)).status).toBe(200);
+test('each domain has a worker of its own, or none', async () => {
+  const domain = (name: string, own: object = {}) => ({
+    [`${name}.example`]: {
+      upstream: 'http://127.0.0.1:9',
+      cors_origins: [`https://${name}.example`],
+      client_id_secret: name.repeat(32),
+      ...own,
+    },
+  });
+  const DOMAIN_MAP = JSON.stringify({
+    ...domain('a', { worker_routes: ['/a/*'] }),
+    ...domain('b', { worker_routes: ['/b/*'] }),
+    ...domain('c'),
+  });
+  const relay = endsWithTest(createRelay({ environment: { DOMAIN_MAP, LOG_LEVEL: 'off', ADMIN_PORT: 'off' } }));
+  const port = await relay.listen(0);
+  const from = (host: string) => send(port, WORKER, { method: 'GET', headers: { ...PLAIN.headers, host } });
+  const lines = await Promise.all(
+    ['a.example', 'b.example'].map(async (host) => String(Buffer.from((await from(host)).body)).split('\n')[0]),
+  );
+  expect(lines).toEqual(
+    ['a', 'b'].map(
+      (name) =>
+        `self.mteRelayWorker={"relay":"self","pins":["${relay.pins.get(`${name}.example`)}"],"routes":["/${name}/*"]};`,
+    ),
+  );
+  expect((await from('c.example')).status).toBe(404);
+});
+
+test('the worker alone may control the whole site, and caches revalidate it each time', async () => {
+  const { port } = await stage(undefined, { environment: { WORKER_ROUTES: '/*' } });
+  for (const path of [...PATHS, WORKER]) {
+    const { headers } = await send(port, path, PLAIN);
+    const isWorker = path === WORKER;
+    expect(headers['service-worker-allowed']).toBe(isWorker ? '/' : undefined);
+    expect(headers['cache-control']).toBe(`public, ${isWorker ? 'no-cache' : 'max-age=300'}, no-transform`);
+  }
 });
 
 test.each(PATHS)('%s takes GET and HEAD alone', async (path) => {
