@@ -27,6 +27,7 @@ if (process.argv.includes('--direct')) {
       // The parts of the page pass unsealed. The API does not: an unsealed request to it gets 404.
       PASS_THROUGH_ROUTES: '/,/thanks.html,/app.js,/seal.js,/axios.js,/style.css,/assets/*',
       MTE_ROUTES: '/api/v1/*',
+      WORKER_ROUTES: '/api/v1/*', // the relay serves the worker that seals them
       ADMIN_PORT: 'off',
     },
   });

@@ -4,7 +4,7 @@
 const { pin, app } = document.currentScript.dataset;
 
 mteRelay
-  .installRelayServiceWorker({ relay: location.origin, pins: [pin], routes: ['/api/v1/*'] })
+  .installRelayServiceWorker({ pins: [pin] }) // which the relay has put into its worker, too
   .then(() => {
     const script = document.createElement('script');
     script.src = app;

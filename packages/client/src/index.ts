@@ -15,6 +15,5 @@ export type {
   SessionEvent,
 } from './api/types.ts';
 export { createRelayClient } from './clients/whole.ts';
-export type { WorkerConfiguration } from './service-worker/configuration.ts';
 export { installRelayServiceWorker, type RelayServiceWorkerOptions } from './service-worker/install.ts';
 export type { RelayRequestFailure } from './service-worker/messages.ts';

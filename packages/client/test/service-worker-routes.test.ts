@@ -1,6 +1,7 @@
 // A service worker seals requests to listed routes, also when only a generous server would read them so.
+import { workerConfigurationLine } from '@mte-relay/protocol';
 import { expect, test } from 'vitest';
-import { checkedRoutes, configurationIn, withConfiguration } from '../src/service-worker/configuration.ts';
+import { checkedRoutes, takeConfiguration } from '../src/service-worker/configuration.ts';
 import { Routes } from '../src/service-worker/routes.ts';
 
 const RELAY = 'https://relay.example';
@@ -37,18 +38,14 @@ test.each([
   expect(listed([route], url)).toBe(expected);
 });
 
-const STREAM = { cache: 'no-store', headers: { accept: 'text/event-stream' } } as const;
-
-test.each<[string, RequestInit, boolean]>([
+test.each<[string, RequestInit & { destination?: string }, boolean]>([
   ['a fetch', {}, true],
-  ['an EventSource', STREAM, false],
-  ['an EventSource that reconnects', { ...STREAM, headers: { ...STREAM.headers, 'last-event-id': '7' } }, false],
-  ['a fetch that reads a stream with a token', { ...STREAM, headers: { ...STREAM.headers, authorization: 'x' } }, true],
-  ['a fetch that reads a stream by POST', { ...STREAM, method: 'POST' }, true],
+  ['an image', { destination: 'image' }, true],
+  ['a frame', { destination: 'iframe' }, true],
+  ['an EventSource', { cache: 'no-store', headers: { accept: 'text/event-stream' } }, true],
   ['a message that is sealed already', { method: 'POST', headers: { 'content-type': 'application/mte-relay' } }, false],
-])('%s to a listed route', (_what, init, expected) => {
-  // Node's Request has no destination; a browser's has the empty one for fetch and its kin.
-  const request = Object.defineProperty(new Request(`${PAGE}/api/notes`, init), 'destination', { value: '' });
+])('%s to a listed route', (_what, { destination = '', ...init }, expected) => {
+  const request = Object.defineProperty(new Request(`${PAGE}/api/notes`, init), 'destination', { value: destination });
   expect(new Routes(['/api/*'], RELAY, PAGE).seals(request)).toBe(expected);
 });
 
@@ -80,9 +77,24 @@ test.each([
   expect(() => listed([route], PAGE)).toThrow(expect.objectContaining({ code: 'misuse' }));
 });
 
-test('relay, pins and routes come from the script’s own URL, whatever else is in it', () => {
-  const configuration = { relay: RELAY, pins: ['sha256-a+/=', 'sha256-b'], routes: ['/api/*', 'https://x.example/*'] };
-  const url = withConfiguration(new URL('https://app.example/mte-relay-sw.js?build=7'), configuration);
-  expect(configurationIn(url.href)).toEqual(configuration);
-  expect(url.searchParams.get('build')).toBe('7');
+test('relay, pins and routes come from the first line of the script, and only once', () => {
+  const pins = [`sha256-${Buffer.alloc(32).toString('base64')}`];
+  const configuration = { relay: RELAY, pins, routes: ['/api/*', 'https://x.example/*'] };
+  const scope = {};
+  new Function('self', workerConfigurationLine(configuration))(scope);
+  expect(takeConfiguration(scope, PAGE)).toEqual(configuration);
+  expect(() => takeConfiguration(scope, PAGE)).toThrow(expect.objectContaining({ code: 'misuse' }));
+});
+
+test('a relay that serves the script has the origin of the page', () => {
+  expect(takeConfiguration({ mteRelayWorker: { relay: 'self', pins: [], routes: ['/*'] } }, PAGE).relay).toBe(PAGE);
+});
+
+test.each([
+  ['no configuration', undefined],
+  ['no routes', { relay: 'self', pins: [], routes: [] }],
+  ['a pin that is not a hash', { relay: 'self', pins: ['sha256-x'], routes: ['/*'] }],
+  ['a relay with a path', { relay: 'https://relay.example/x', pins: [], routes: ['/*'] }],
+])('a script with %s is not installed', (_what, mteRelayWorker) => {
+  expect(() => takeConfiguration({ mteRelayWorker }, PAGE)).toThrow(expect.objectContaining({ code: 'misuse' }));
 });

@@ -71,6 +71,7 @@ export async function serveSealedApp(): Promise<ServedApp> {
       CORS_ORIGINS: `${origin},${directOrigin}`,
       PASS_THROUGH_ROUTES: '/,/thanks.html,/app.js,/seal.js,/axios.js,/style.css,/assets/*,/public/*',
       MTE_ROUTES: '/api/v1/*',
+      WORKER_ROUTES: '/api/v1/*',
       ...environment,
     });
     await relay.listen(relayPort);

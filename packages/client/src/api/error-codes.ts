@@ -65,6 +65,11 @@ export const RELAY_CLIENT_ERRORS = {
     mayHaveRun: 'no',
     todo: 'do not let the page call its API',
   },
+  'initiator-refused': {
+    happened: 'a page of another site, or one that does not show its origin, posted a form to a listed route',
+    mayHaveRun: 'no',
+    todo: 'if the page is your own, do not let its `Referrer-Policy` be `no-referrer`; otherwise somebody tries to act as your user',
+  },
   'storage-unavailable': {
     happened: 'the service worker could not record a request, which might then run twice',
     mayHaveRun: 'no',

@@ -37,8 +37,8 @@ function takeForward(relayOrigin: URL, request: ForwardRequest): InnerRequest {
     onUploadProgress: undefined,
     credentials: undefined,
     hasCredentials: true,
-    sameSite: 'strict',
     keepalive: false,
+    sameSite: 'strict',
     priority: undefined,
   };
 }

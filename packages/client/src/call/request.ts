@@ -10,6 +10,7 @@ import type { Platform } from '../platform/platform.ts';
 import { overlaid } from '../platform/strict-request.ts';
 import { targetOf } from '../platform/target.ts';
 import type { InnerRequest } from '../send/seal.ts';
+import type { Initiator } from './initiator.ts';
 
 /** Fields of one hop, or set by this client. Browsers forbid most of them to scripts. */
 const NOT_FORWARDED = new Set([
@@ -42,6 +43,7 @@ export async function takeCall(
   relayOrigin: string,
   input: string | URL | Request,
   init: RelayRequestInit | undefined,
+  initiator?: Initiator,
 ): Promise<Call> {
   const given = input instanceof Request ? input : new URL(input, platform.baseUrl(relayOrigin));
   const url = new URL(given instanceof URL ? given : given.url);
@@ -61,13 +63,13 @@ export async function takeCall(
   return {
     url,
     request: {
-      head: headOf(platform, request, url, body, sameOrigin),
+      head: headOf(platform, request, url, body, sameOrigin, initiator),
       body,
       onUploadProgress: init?.onUploadProgress,
       credentials: request.credentials,
       hasCredentials: request.credentials === 'include' || (request.credentials === 'same-origin' && sameOrigin),
-      sameSite: 'strict',
       keepalive: request.keepalive,
+      sameSite: initiator?.sameSite ?? 'strict',
       priority: init?.priority,
     },
     redirect: request.redirect,
@@ -114,15 +116,16 @@ function headOf(
   url: URL,
   body: RequestBody | undefined,
   sameOrigin: boolean,
+  initiator: Initiator | undefined,
 ): RequestHead {
   const { method } = request;
-  const withOrigin = !sameOrigin || (method !== 'GET' && method !== 'HEAD');
+  const withOrigin = !initiator && (!sameOrigin || (method !== 'GET' && method !== 'HEAD'));
   return {
     method,
     scheme: url.protocol.slice(0, -1),
     authority: url.host,
     path: targetOf(url),
-    headers: fieldsOf(request, body, platform.defaultFields(withOrigin)),
+    headers: fieldsOf(request, body, [...(initiator?.fields ?? []), ...platform.defaultFields(withOrigin)]),
   };
 }
 
@@ -135,7 +138,7 @@ function fieldsOf({ headers, method, cache }: Request, body: RequestBody | undef
     ...cacheFields(cache),
     ...defaults,
   ];
-  for (const field of own) if (!headers.has(field[0])) fields.push([...field]);
+  for (const field of own) if (!fields.some(([name]) => name === field[0])) fields.push([...field]);
   // Fetch §4.6: an empty body has a content-length; a missing body has one only with POST and PUT.
   const length = body ? body.sizeBytes : method === 'POST' || method === 'PUT' ? 0 : undefined;
   if (length !== undefined) fields.push(['content-length', `${length}`]);

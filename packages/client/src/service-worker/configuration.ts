@@ -1,36 +1,25 @@
-// The worker's configuration, in the query of its script's URL. A browser may end a worker at any time and restarts it
-// from that URL alone, so the configuration does not need messages or storage. A changed configuration is a new worker.
+// The worker's configuration, which stands in the first line of its own script: a page cannot change it, and a browser that
+// restarts the worker reads it again.
+import { WORKER_CONFIGURATION, type WorkerConfiguration } from '@mte-relay/protocol';
 import { RelayClientError } from '../api/errors.ts';
+import { checkedPins, relayUrl } from '../core.ts';
 
-/** Relay, pins and routes of one worker. */
-export interface WorkerConfiguration {
-  /** The relay's origin, `https://host[:port]`. */
-  readonly relay: string;
-  /** As in {@link RelayClientOptions.pins}. */
-  readonly pins: readonly string[];
-  /**
-   * Routes to seal, compared as the relay compares MTE_ROUTES: a path (`/api/v1/*`) on the page's origin and on the relay's,
-   * or an absolute URL (`https://api.example.com/v1/*`). A `*` at the end matches any rest.
-   */
-  readonly routes: readonly string[];
-}
-
-/** The script's URL with the configuration in its query. */
-export function withConfiguration(scriptUrl: URL, { relay, pins, routes }: WorkerConfiguration): URL {
-  const url = new URL(scriptUrl);
-  url.searchParams.set('relay', relay);
-  for (const pin of pins) url.searchParams.append('pin', pin);
-  for (const route of routes) url.searchParams.append('route', route);
-  return url;
-}
-
-/** The configuration in the worker's own URL. */
-export function configurationIn(scriptUrl: string): WorkerConfiguration {
-  const { searchParams } = new URL(scriptUrl);
+/**
+ * Takes the configuration out of the worker's global scope. The relay's origin replaces `self`.
+ * @throws RelayClientError `misuse` without one or for an invalid one, so that the worker is not installed.
+ */
+export function takeConfiguration(scope: object, ownOrigin: string): WorkerConfiguration {
+  const globals = scope as Record<string, WorkerConfiguration | undefined>;
+  const given = globals[WORKER_CONFIGURATION];
+  if (!given) {
+    throw new RelayClientError('misuse', 'this script has no relay: get it with WORKER_ROUTES, or by mte-relay worker');
+  }
+  delete globals[WORKER_CONFIGURATION];
+  const { relay, pins, routes } = given;
   return {
-    relay: searchParams.get('relay') ?? '',
-    pins: searchParams.getAll('pin'),
-    routes: searchParams.getAll('route'),
+    relay: relayUrl(relay === 'self' ? ownOrigin : relay).origin,
+    pins: checkedPins(pins),
+    routes: checkedRoutes(routes),
   };
 }
 

@@ -1,12 +1,16 @@
-// The page's side of the service worker, in this order: check, register, wait until the worker controls this page. Until
-// then the page's requests are not sealed, so the page must await it.
+// The page's side of the service worker, in this order: check, register, wait until the worker controls this page, guard.
+// Until then the page's requests are not sealed, so the page must await it.
+import type { WorkerConfiguration } from '@mte-relay/protocol';
 import { orAborted } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
 import { checkedPins, relayUrl } from '../core.ts';
-import { checkedRoutes, type WorkerConfiguration, withConfiguration } from './configuration.ts';
-import { FAILURE, type RelayRequestFailure, STAY, TAKE_OVER, TAKEN_OVER } from './messages.ts';
+import { checkedRoutes } from './configuration.ts';
+import { Guard } from './guard.ts';
+import { FAILURE, type RelayRequestFailure, STAY, TAKE_OVER, TAKEN_OVER, type TakenOver } from './messages.ts';
 
 const TIMEOUT_MS = 15_000;
+/** A worker that imports the relay's script replies within milliseconds, once the browser has started it. */
+const REPLY_WITHIN_MS = 5_000;
 const SERVED_BY_RELAY = '/public/mte-relay-sw.js';
 const SERVED_BY_PAGE = '/mte-relay-sw.js';
 
@@ -15,13 +19,21 @@ type BrowsersServiceWorkerRegistration = typeof globalThis extends { ServiceWork
   ? R
   : unknown;
 
-/** Options of {@link installRelayServiceWorker}. */
-export interface RelayServiceWorkerOptions extends Omit<WorkerConfiguration, 'pins'> {
-  /** As in {@link RelayClientOptions.pins}. Default: none; the worker then trusts the first key that it receives. */
+/** Options of {@link installRelayServiceWorker}. Relay, pins and routes are fixed in the worker's script. */
+export interface RelayServiceWorkerOptions {
+  /** The origin that the worker must have as its relay, `https://host[:port]`. Default: any. */
+  readonly relay?: string;
+  /** The pins that the worker may trust, as in {@link RelayClientOptions.pins}. Default: any. */
   readonly pins?: readonly string[];
   /**
-   * URL of the worker's script, on the page's own origin. Default: `/public/mte-relay-sw.js` if the relay has the page's
-   * origin, so that it serves the script; otherwise `/mte-relay-sw.js`, a copy on the page's own server.
+   * Routes that the worker must seal, as its script lists them: a path (`/api/v1/*`) or an absolute URL. The page then
+   * sends nothing to them before the worker controls it. Default: any.
+   */
+  readonly routes?: readonly string[];
+  /**
+   * URL of the worker's script, on the page's own origin; also that of an app's own worker that imports the relay's.
+   * Default: `/public/mte-relay-sw.js`, which the relay serves on its origin; with `relay` on another origin
+   * `/mte-relay-sw.js`, a file of the page's own server.
    */
   readonly scriptUrl?: string | URL;
   /** Pages that the worker controls. Default: `/`, all pages of the origin. */
@@ -32,45 +44,77 @@ export interface RelayServiceWorkerOptions extends Omit<WorkerConfiguration, 'pi
   readonly onFailure?: (failure: RelayRequestFailure) => void;
 }
 
-/**
- * Installs a service worker that seals this page's requests to the listed routes. Resolves once the worker controls this
- * page; the page must not call its API before.
- * @throws RelayClientError `misuse` for invalid options; `no-service-worker` when the worker never controls the page,
- *   with the reason: an insecure context, a browser without service workers, a missing script, a timeout.
- */
-export async function installRelayServiceWorker(
-  options: RelayServiceWorkerOptions,
-): Promise<BrowsersServiceWorkerRegistration> {
-  const { scope = '/', timeoutMs = TIMEOUT_MS } = options;
-  const url = scriptUrlOf(options);
-  const container = containerOrThrow();
-  const signal = AbortSignal.timeout(timeoutMs);
-  listen(container, options.onFailure ?? reportFailure);
-  try {
-    const registering = container.register(url, { scope, updateViaCache: 'none' });
-    const registration = await orAborted(registering, signal);
-    if (!location.href.startsWith(registration.scope)) throw new Error(`its scope is ${registration.scope}`);
-    const worker = await orAborted(activated(registration, url.href, signal), signal);
-    await orAborted(takenOver(container, worker, signal), signal);
-    return registration;
-  } catch (cause) {
-    if (cause instanceof RelayClientError) throw cause;
-    const why = signal.aborted ? `timed out after ${timeoutMs} ms` : `${(cause as Error).message}`;
-    throw new RelayClientError('no-service-worker', `the service worker does not control this page: ${why}`, {
-      cause,
-    });
-  }
+/** The options, checked. */
+interface Wanted {
+  readonly relay: string | undefined;
+  readonly pins: readonly string[] | undefined;
+  readonly routes: readonly string[] | undefined;
+  readonly scriptHref: string;
+  readonly scopeHref: string;
+  readonly timeoutMs: number;
 }
 
-function scriptUrlOf({ relay, pins = [], routes, scriptUrl }: RelayServiceWorkerOptions): URL {
-  const relayOrigin = relayUrl(relay).origin;
-  const configuration = { relay: relayOrigin, pins: checkedPins(pins), routes: checkedRoutes(routes) };
-  const served = relayOrigin === location.origin ? SERVED_BY_RELAY : SERVED_BY_PAGE;
+/** A worker that seals this page's requests. */
+interface Sealer {
+  readonly registration: ServiceWorkerRegistration;
+  readonly worker: ServiceWorker;
+  readonly configuration: WorkerConfiguration;
+}
+
+const guard = new Guard();
+
+/**
+ * Installs a service worker that seals this page's requests to its routes. Resolves once the worker controls this page;
+ * the page must not call its API before. From then on listed requests fail with `no-service-worker` whenever the worker
+ * does not control the page, and it is installed again.
+ * @throws RelayClientError `misuse` for invalid options; `no-service-worker` when the worker never controls the page,
+ *   with the reason: an insecure context, a browser without service workers, a missing script, another worker, relay, pins
+ *   or routes other than the options ask for, a timeout.
+ */
+export async function installRelayServiceWorker(
+  options: RelayServiceWorkerOptions = {},
+): Promise<BrowsersServiceWorkerRegistration> {
+  const wanted = checked(options);
+  const container = containerOrThrow();
+  const { onFailure = reportFailure } = options;
+  listen(container, onFailure);
+  const { scopeHref, scriptHref } = wanted;
+  guard.start({
+    container,
+    scopeHref,
+    scriptHref,
+    onFailure,
+    routes: wanted.routes && { routes: wanted.routes, relay: wanted.relay ?? location.origin },
+    restore: () => install(container, wanted),
+    verify: (worker) => ask(worker, AbortSignal.timeout(wanted.timeoutMs)),
+  });
+  const { registration, worker, configuration } = await install(container, wanted);
+  guard.trust(worker, configuration);
+  return registration;
+}
+
+function checked({
+  relay,
+  pins,
+  routes,
+  scriptUrl,
+  scope = '/',
+  timeoutMs = TIMEOUT_MS,
+}: RelayServiceWorkerOptions): Wanted {
+  const relayOrigin = relay === undefined ? undefined : relayUrl(relay).origin;
+  const served = relayOrigin === undefined || relayOrigin === location.origin ? SERVED_BY_RELAY : SERVED_BY_PAGE;
   const script = new URL(scriptUrl ?? served, location.href);
   if (script.origin !== location.origin) {
     throw new RelayClientError('misuse', `scriptUrl expected one of ${location.origin}, got ${script.origin}`);
   }
-  return withConfiguration(script, configuration);
+  return {
+    relay: relayOrigin,
+    pins: pins && checkedPins(pins),
+    routes: routes && checkedRoutes(routes),
+    scriptHref: script.href,
+    scopeHref: new URL(scope, location.href).href,
+    timeoutMs,
+  };
 }
 
 function containerOrThrow(): ServiceWorkerContainer {
@@ -81,7 +125,89 @@ function containerOrThrow(): ServiceWorkerContainer {
   throw new RelayClientError('no-service-worker', `no service worker: ${why}`);
 }
 
-/** The worker of this configuration, once it has replaced its predecessor. */
+async function install(container: ServiceWorkerContainer, wanted: Wanted): Promise<Sealer> {
+  const { scopeHref, timeoutMs } = wanted;
+  const signal = AbortSignal.timeout(timeoutMs);
+  try {
+    const url = trustedUrl(wanted.scriptHref);
+    await refuseOther(container, wanted);
+    const registering = container.register(url, { scope: scopeHref, updateViaCache: 'none' });
+    const registration = await orAborted(registering, signal);
+    if (!location.href.startsWith(registration.scope)) throw new Error(`its scope is ${registration.scope}`);
+    const sealer = await orAborted(takenOver(container, registration, wanted, signal), signal);
+    return sealer;
+  } catch (cause) {
+    if (cause instanceof RelayClientError) throw cause;
+    const why = signal.aborted ? `timed out after ${timeoutMs} ms` : `${(cause as Error).message}`;
+    throw new RelayClientError('no-service-worker', `the service worker does not control this page: ${why}`, {
+      cause,
+    });
+  }
+}
+
+let policy: { createScriptURL(href: string): unknown } | undefined;
+let trustedHref = '';
+
+/** For pages with `require-trusted-types-for 'script'`; the policy takes this URL alone. */
+function trustedUrl(href: string): string {
+  const { trustedTypes } = globalThis as {
+    trustedTypes?: { createPolicy(name: string, rules: object): NonNullable<typeof policy> };
+  };
+  trustedHref = href;
+  policy ??= trustedTypes?.createPolicy('mte-relay', {
+    createScriptURL: (given: string) => {
+      if (given !== trustedHref)
+        throw new TypeError('the policy mte-relay takes the script of the service worker alone');
+      return given;
+    },
+  });
+  return (policy?.createScriptURL(href) ?? href) as string;
+}
+
+/** Another worker of the same scope would be replaced, and the app lose it. */
+async function refuseOther(container: ServiceWorkerContainer, { scopeHref, scriptHref }: Wanted): Promise<void> {
+  const present = (await container.getRegistrations()).find(({ scope }) => scope === scopeHref);
+  const other = [present?.active, present?.waiting, present?.installing].find(
+    (worker) => worker && withoutQuery(worker.scriptURL) !== withoutQuery(scriptHref),
+  );
+  if (!other) return;
+  throw new Error(
+    `${withoutQuery(other.scriptURL)} is the worker of ${scopeHref}. ` +
+      `Import the relay's there, importScripts('${SERVED_BY_RELAY}') as its first line, and name it as scriptUrl`,
+  );
+}
+
+function withoutQuery(href: string): string {
+  return href.replace(/[?#].*/, '');
+}
+
+/** The worker of this script, once it controls this page and seals what the options ask for. */
+async function takenOver(
+  container: ServiceWorkerContainer,
+  registration: ServiceWorkerRegistration,
+  wanted: Wanted,
+  signal: AbortSignal,
+): Promise<Sealer> {
+  let worker = await activated(registration, wanted.scriptHref, signal);
+  let configuration = await ask(worker, AbortSignal.any([signal, AbortSignal.timeout(REPLY_WITHIN_MS)]));
+  let difference = differenceOf(configuration, wanted);
+  if (difference) {
+    // Perhaps an older version of the script, which is replaced only when the browser has looked for another.
+    await orAborted(registration.update(), signal);
+    const newer = registration.installing ?? registration.waiting;
+    if (newer) {
+      while (newer.state === 'installing') await next(newer, 'statechange', signal);
+      worker = newer;
+      configuration = await ask(worker, signal);
+      difference = differenceOf(configuration, wanted);
+    }
+  }
+  if (difference || !configuration) throw new Error(difference);
+  while (container.controller !== worker) await next(container, 'controllerchange', signal);
+  return { registration, worker, configuration };
+}
+
+/** The worker of this script, once it is active. */
 async function activated(
   registration: ServiceWorkerRegistration,
   href: string,
@@ -98,18 +224,33 @@ async function activated(
   throw new Error('not installed: see the console of the worker');
 }
 
-/** Resolves when the worker controls this page. After a reload past caches the worker must be asked to. */
-async function takenOver(container: ServiceWorkerContainer, worker: ServiceWorker, signal: AbortSignal): Promise<void> {
+/**
+ * Has the worker control this page, which a reload past caches leaves without one. The worker's configuration; undefined
+ * when it does not reply in time, as one that does not import the relay's script.
+ */
+async function ask(worker: ServiceWorker, signal: AbortSignal): Promise<WorkerConfiguration | undefined> {
   const { port1, port2 } = new MessageChannel();
   try {
     const reply = next(port1, 'message', signal) as Promise<MessageEvent>;
     port1.start();
     worker.postMessage(TAKE_OVER, [port2]);
-    if ((await reply).data !== TAKEN_OVER) throw new Error('another worker replied');
-    while (container.controller?.scriptURL !== worker.scriptURL) await next(container, 'controllerchange', signal);
+    const { type, configuration } = (await orAborted(reply, signal)).data as TakenOver;
+    return type === TAKEN_OVER ? configuration : undefined;
+  } catch {
+    return undefined;
   } finally {
     port1.close();
   }
+}
+
+/** Why the worker is not what the options ask for. */
+function differenceOf(configuration: WorkerConfiguration | undefined, wanted: Wanted): string | undefined {
+  if (!configuration) return "its script does not import the relay's";
+  const { relay, pins, routes } = configuration;
+  if (wanted.relay !== undefined && wanted.relay !== relay) return `its relay is ${relay}`;
+  if (wanted.pins && (pins.length === 0 || !pins.every((pin) => wanted.pins?.includes(pin)))) return 'its pins differ';
+  const missing = wanted.routes?.find((route) => !routes.includes(route));
+  return missing === undefined ? undefined : `it does not seal ${missing}`;
 }
 
 /** The next event of this type. */
@@ -122,9 +263,13 @@ let listening: ((event: MessageEvent) => void) | undefined;
 /** Replaces the listener of an earlier call. */
 function listen(container: ServiceWorkerContainer, onFailure: (failure: RelayRequestFailure) => void): void {
   if (listening) container.removeEventListener('message', listening);
-  listening = ({ data, source }) => {
-    if (data === STAY) (source as ServiceWorker).postMessage(STAY);
-    if ((data as { type?: unknown } | null)?.type === FAILURE) onFailure(data as RelayRequestFailure);
+  listening = (event) => {
+    const { data, source } = event;
+    const isFailure = (data as { type?: unknown } | null)?.type === FAILURE;
+    if (data !== STAY && !isFailure) return;
+    event.stopImmediatePropagation(); // the app's own listeners may not expect it
+    if (isFailure) onFailure(data as RelayRequestFailure);
+    else (source as ServiceWorker).postMessage(STAY);
   };
   container.addEventListener('message', listening);
   container.startMessages();
@@ -132,5 +277,5 @@ function listen(container: ServiceWorkerContainer, onFailure: (failure: RelayReq
 
 function reportFailure({ method, url, code, message }: RelayRequestFailure): void {
   // Without the query, which may hold confidential data.
-  console.error(`mte-relay: ${method} ${url.replace(/[?#].*/, '')} failed with ${code}: ${message}`);
+  console.error(`mte-relay: ${method} ${withoutQuery(url)} failed with ${code}: ${message}`);
 }

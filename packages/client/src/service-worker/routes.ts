@@ -1,5 +1,5 @@
-// Which requests of a page the worker seals: fetch, XMLHttpRequest, sendBeacon and form posts to listed routes. The
-// browser handles all others as without a worker.
+// Which requests the worker seals: all that go to a listed route, whatever in the page causes them. The browser handles all
+// others as without a worker.
 import { CONTENT_TYPE_MESSAGE, PATH_DISCOVERY, PATH_EXCHANGE, PATH_PAIR, PATH_WEBSOCKET } from '@mte-relay/protocol';
 
 /** The relay's own paths, which a wide route such as `/*` must not include: sealed twice, a message would be malformed. */
@@ -34,10 +34,7 @@ export class Routes {
 
   /** True for a request that must be sealed or fail. */
   seals(request: Request): boolean {
-    if (!this.lists(request.url) || isSealedAlready(request)) return false;
-    if (request.mode === 'navigate') return request.method === 'POST';
-    // Requests for images, scripts, media and manifests have a destination; those of fetch do not (Fetch §2.2.5).
-    return request.destination === '' && !isEventSource(request);
+    return this.lists(request.url) && !isSealedAlready(request);
   }
 
   /** True for the URL of a listed route. */
@@ -63,16 +60,4 @@ function folded(path: string): string {
 /** True for a sealed message of a client in the page. */
 function isSealedAlready(request: Request): boolean {
   return request.method === 'POST' && request.headers.get('content-type') === CONTENT_TYPE_MESSAGE;
-}
-
-/** The fields of an EventSource. A page cannot add others. */
-const EVENT_SOURCE_FIELD = /^(?:accept|accept-language|cache-control|last-event-id|pragma|user-agent|sec-.*)$/;
-
-/**
- * True for a request of the platform's EventSource (HTML §9.2.3). A fetch for an event stream may use the same cache mode;
- * additional fields, such as `authorization`, tell it apart.
- */
-function isEventSource({ method, headers, cache }: Request): boolean {
-  if (method !== 'GET' || cache !== 'no-store' || headers.get('accept') !== 'text/event-stream') return false;
-  return [...headers.keys()].every((name) => EVENT_SOURCE_FIELD.test(name));
 }

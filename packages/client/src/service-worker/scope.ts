@@ -9,7 +9,7 @@ export interface LastingEvent extends Event {
 /** One request of a page. */
 export interface FetchEvent extends LastingEvent {
   readonly request: Request;
-  /** Id of the requesting page; empty for a navigation. */
+  /** Id of the requesting page. In a navigation it is empty, or names no page yet. */
   readonly clientId: string;
   respondWith(response: Promise<Response>): void;
 }
@@ -20,16 +20,27 @@ export interface PageMessage extends LastingEvent {
   readonly ports: readonly MessagePort[];
 }
 
+/** A page that the worker controls. */
+export interface PageClient {
+  postMessage(message: unknown): void;
+}
+
 /** Global object of a worker. */
 export interface WorkerScope {
   readonly location: Location;
   readonly registration: { readonly scope: string };
   readonly clients: {
     claim(): Promise<void>;
-    get(id: string): Promise<{ postMessage(message: unknown): void } | undefined>;
+    get(id: string): Promise<PageClient | undefined>;
+    matchAll(): Promise<readonly PageClient[]>;
   };
   skipWaiting(): Promise<void>;
   addEventListener(type: 'install' | 'activate', listener: (event: LastingEvent) => void): void;
   addEventListener(type: 'fetch', listener: (event: FetchEvent) => void): void;
   addEventListener(type: 'message', listener: (event: PageMessage) => void): void;
+}
+
+/** True for the methods of a Request that cannot have a body. */
+export function hasNoBody({ method }: Request): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
