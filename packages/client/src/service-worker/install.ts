@@ -65,8 +65,8 @@ const guard = new Guard();
 
 /**
  * Installs a service worker that seals this page's requests to its routes. Resolves once the worker controls this page;
- * the page must not call its API before. From then on listed requests fail with `no-service-worker` whenever the worker
- * does not control the page, and it is installed again.
+ * the page must not call its API before. From then on listed requests fail with `no-service-worker` whenever no worker, or
+ * another one, controls the page, and the worker is installed again.
  * @throws RelayClientError `misuse` for invalid options; `no-service-worker` when the worker never controls the page,
  *   with the reason: an insecure context, a browser without service workers, a missing script, another worker, relay, pins
  *   or routes other than the options ask for, a timeout.
