@@ -13,6 +13,7 @@ const ACCOUNT = { user: 'robin', password: 'only-the-api-reads-this' };
 const FILES = {
   '/': ['index.html', 'text/html; charset=utf-8'],
   '/thanks.html': ['thanks.html', 'text/html; charset=utf-8'],
+  '/goodbye.html': ['goodbye.html', 'text/html; charset=utf-8'],
   '/app.js': ['app.js', 'text/javascript'],
   '/seal.js': ['seal.js', 'text/javascript'],
   '/style.css': ['style.css', 'text/css'],
@@ -51,6 +52,27 @@ export function createApp(change = (html) => html) {
       files.push({ name: file.name, sizeBytes: file.size });
       send(res, 201, files);
     },
+    'GET /api/v1/gauge.svg': (_req, res) => {
+      res.writeHead(200, { 'content-type': 'image/svg+xml', 'cache-control': 'no-store' });
+      res.end('<svg xmlns="http://www.w3.org/2000/svg" width="160" height="40"><text y="28">0.47 m</text></svg>');
+    },
+    'GET /api/v1/export': (_req, res) => {
+      res.writeHead(200, { 'content-type': 'text/csv', 'content-disposition': 'attachment; filename="notes.csv"' });
+      res.end(notes.map(({ text }) => `"${text}"\n`).join(''));
+    },
+    'GET /api/v1/report': (_req, res) => {
+      res.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' });
+      res.end(`<!doctype html><meta charset="utf-8"><p>${notes.length} notes on the weir</p>`);
+    },
+    'GET /api/v1/events': (_req, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+      res.write('data: the gauge reads 0.47 m\n\n');
+    },
+    'POST /api/v1/logout': (req, res) => {
+      sessions.delete(sessionOf(req));
+      res.setHeader('set-cookie', 'session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0');
+      res.writeHead(303, { location: '/goodbye.html' }).end();
+    },
     'POST /api/v1/messages': async (req, res) => {
       messages.push(Object.fromEntries(await bodyOf(req).formData()));
       res.writeHead(303, { location: `/thanks.html?number=${messages.length}` }).end();
@@ -64,13 +86,18 @@ export function createApp(change = (html) => html) {
       if (file) return await sendFile(res, file, change);
       const route = routes[`${req.method} ${url.pathname}`];
       if (!route) return send(res, 404, { problem: 'no such page' });
-      const signedIn = sessions.has(/(?:^|;\s*)session=([\w-]+)/.exec(req.headers.cookie ?? '')?.[1]);
+      const signedIn = sessions.has(sessionOf(req));
       if (!signedIn && url.pathname !== '/api/v1/login') return send(res, 401, { problem: 'sign in first' });
       await route(req, res, url);
     } catch (error) {
       send(res, 500, { problem: error.message });
     }
   });
+}
+
+/** The id in the request's cookie. */
+function sessionOf(req) {
+  return /(?:^|;\s*)session=([\w-]+)/.exec(req.headers.cookie ?? '')?.[1];
 }
 
 async function sendFile(res, [name, contentType], change) {

@@ -25,7 +25,7 @@ if (process.argv.includes('--direct')) {
       UPSTREAM: `http://127.0.0.1:${app.address().port}`,
       CORS_ORIGINS: `http://localhost:${PORT}`,
       // The parts of the page pass unsealed. The API does not: an unsealed request to it gets 404.
-      PASS_THROUGH_ROUTES: '/,/thanks.html,/app.js,/seal.js,/axios.js,/style.css,/assets/*',
+      PASS_THROUGH_ROUTES: '/,/thanks.html,/goodbye.html,/app.js,/seal.js,/axios.js,/style.css,/assets/*',
       MTE_ROUTES: '/api/v1/*',
       WORKER_ROUTES: '/api/v1/*', // the relay serves the worker that seals them
       ADMIN_PORT: 'off',

@@ -1,4 +1,5 @@
-// The app: it calls its API by fetch, axios, XMLHttpRequest and a plain form, and knows nothing of a relay.
+// The app: it calls its API by fetch, axios, XMLHttpRequest, EventSource, an image, a frame, a link and plain forms, and
+// knows nothing of a relay.
 /* global axios */
 const $ = (selector) => document.querySelector(selector);
 const api = axios.create({ baseURL: '/api/v1' });
@@ -13,6 +14,7 @@ on('#login', 'submit', async (form) => {
   const { user } = await response.json();
   $('#user').textContent = `signed in as ${user}`;
   await showNotes();
+  showWeir();
 });
 
 on('#add', 'submit', async (form) => {
@@ -48,6 +50,14 @@ on('#upload', 'submit', (form) => {
 async function showNotes() {
   const { data } = await api.get('/notes');
   fill('#notes', data, ({ text }) => text);
+}
+
+function showWeir() {
+  $('#gauge').src = '/api/v1/gauge.svg';
+  $('#report').src = '/api/v1/report';
+  new EventSource('/api/v1/events').onmessage = ({ data }) => {
+    $('#event').textContent = data;
+  };
 }
 
 function fill(list, items, textOf) {

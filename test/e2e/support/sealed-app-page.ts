@@ -28,14 +28,22 @@ export async function callHeld([method, id]: readonly [method: string, id: strin
   );
 }
 
-/** Loads an image and an event stream, which no worker seals; what becomes of each. */
-export async function loadPassedBy(): Promise<string[]> {
-  const image = new Image();
-  const source = new EventSource('/api/v1/events');
-  const failed = (target: EventTarget): Promise<string> =>
-    new Promise((resolve) => target.addEventListener('error', () => resolve('refused'), { once: true }));
-  image.src = '/api/v1/image.png';
-  const outcomes = await Promise.all([failed(image), failed(source)]);
-  source.close();
-  return outcomes;
+/** What the page shows after the login of what the browser loads itself: image, event stream, frame. */
+export function shownOfWeir(): unknown[] {
+  const gauge = document.querySelector('#gauge') as HTMLImageElement;
+  const report = document.querySelector('#report') as HTMLIFrameElement;
+  const event = document.querySelector('#event')?.textContent;
+  return [gauge.complete && gauge.naturalWidth, event, report.contentDocument?.querySelector('p')?.textContent];
+}
+
+/** Downloads the notes by the page's link; the text of the file that the page, or the browser itself, gets. */
+export function clickDownload(): void {
+  (document.querySelector('#export') as HTMLAnchorElement).click();
+}
+
+/** Signs out by a form of its own: the app's page, which has one too, names its routes in clear. */
+export function signOut(): void {
+  const form = Object.assign(document.createElement('form'), { method: 'post', action: '/api/v1/logout' });
+  document.body.append(form);
+  setTimeout(() => form.submit());
 }

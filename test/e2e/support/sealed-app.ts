@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { workerConfigurationLine } from '@mte-relay/protocol';
 import type { Relay } from '@mte-relay/server';
 import { CHROMIUM, type OpenBrowser, openBrowser } from '@mte-relay/testing/chromium';
 import { freePort } from '@mte-relay/testing/free-port';
@@ -55,11 +56,13 @@ export async function serveSealedApp(): Promise<ServedApp> {
   const seen: string[] = [];
   const held = new Held();
   const seenDirect: string[] = [];
-  const direct = withTestRoutes(createApp(), seenDirect, held);
+  const worker = (): string => workerConfigurationLine({ relay: origin, pins: [relay.pin], routes: ['/api/v1/*'] });
+  const direct = withTestRoutes(createApp(), seenDirect, held, worker);
   const behind = withTestRoutes(
     createApp((html) => sealedBy(relay, html)),
     seen,
     held,
+    worker,
   );
   const [directPort, behindPort] = await Promise.all([listen(direct), listen(behind)]);
   const relayPort = await freePort();
@@ -69,7 +72,7 @@ export async function serveSealedApp(): Promise<ServedApp> {
   const startRelay: SealedApp['startRelay'] = async (environment = {}) => {
     relay = relayTo(urlOf(behindPort), {
       CORS_ORIGINS: `${origin},${directOrigin}`,
-      PASS_THROUGH_ROUTES: '/,/thanks.html,/app.js,/seal.js,/axios.js,/style.css,/assets/*,/public/*',
+      PASS_THROUGH_ROUTES: '/,/thanks.html,/goodbye.html,/app.js,/seal.js,/axios.js,/style.css,/assets/*,/public/*',
       MTE_ROUTES: '/api/v1/*',
       WORKER_ROUTES: '/api/v1/*',
       ...environment,
@@ -152,14 +155,19 @@ class Held {
 }
 
 /** The app's server, with the tests' routes in front. */
-function withTestRoutes(app: Server, seen: string[], held: Held): Server {
+function withTestRoutes(app: Server, seen: string[], held: Held, worker: () => string): Server {
   return createServer((req, res) => {
     if (req.url?.startsWith('/api/')) seen.push(`${req.method} ${req.url}`);
-    void respondToTest(req, res, held).then((handled) => handled || app.emit('request', req, res));
+    void respondToTest(req, res, held, worker).then((handled) => handled || app.emit('request', req, res));
   });
 }
 
-async function respondToTest(req: IncomingMessage, res: ServerResponse, held: Held): Promise<boolean> {
+async function respondToTest(
+  req: IncomingMessage,
+  res: ServerResponse,
+  held: Held,
+  worker: () => string,
+): Promise<boolean> {
   const { pathname, searchParams } = new URL(req.url ?? '', 'http://app');
   switch (pathname) {
     case '/api/v1/test/held':
@@ -180,7 +188,7 @@ async function respondToTest(req: IncomingMessage, res: ServerResponse, held: He
       return true;
     case '/public/mte-relay-sw.js': // an updated worker, when the relay serves none
       res.writeHead(200, { 'content-type': 'text/javascript', 'service-worker-allowed': '/' });
-      res.end(`${WORKER}\n// another version`);
+      res.end(`${worker()}${WORKER}\n// another version`);
       return true;
     default:
       return false;

@@ -82,13 +82,14 @@ export function testWorkerAttacks(
     expect([...site.seen, ...site.inClear]).toEqual([]);
   });
 
-  test('a link reaches the API sealed, with the site that it came from and no origin', async () => {
+  test('a link reaches the API sealed, with the site and the cookies that a browser would send, and no origin', async () => {
     const { site, page } = await openApp();
+    await page.evaluate(async () => void (await fetch('/api/v1/sign-in', { method: 'POST' })));
     const target = `${site.app}/api/v1/page`;
-    for (const [from, expected] of [
-      [site.app + APP_PAGE, 'same-origin'],
-      [`${site.evil}/page/evil.html`, 'cross-site'],
-      [`${site.evil}/page/silent.html`, 'cross-site'],
+    for (const [from, expected, cookies] of [
+      [site.app + APP_PAGE, 'same-origin', ['lax=1', 'strict=1']],
+      [`${site.evil}/page/evil.html`, 'cross-site', ['lax=1']],
+      [`${site.evil}/page/silent.html`, 'cross-site', ['lax=1']],
     ] as const) {
       await page.goto(from);
       site.seen.length = 0;
@@ -98,6 +99,7 @@ export function testWorkerAttacks(
       expect(headers['sec-fetch-site']).toBe(expected);
       expect(headers['sec-fetch-dest']).toBe('document');
       expect(headers['origin']).toBeUndefined();
+      expect(`${headers['cookie']}`.split('; ').sort()).toEqual(cookies);
     }
     expect(site.inClear).toEqual([]);
   });

@@ -2,7 +2,6 @@
 // browser's own machine, secure, and sites of their own. An intermediary in front of the relay records what it can read.
 import { createServer, type IncomingMessage, type Server, type ServerResponse, request as send } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { workerConfigurationLine } from '@mte-relay/protocol';
 import type { Relay } from '@mte-relay/server';
 import { contentOf } from '@mte-relay/testing/content';
 import { relayTo } from '@mte-relay/testing/relay';
@@ -33,7 +32,7 @@ export interface WorkerSite {
   close(): void;
 }
 
-/** A page that installs the worker and reports failures; its title is "ready" or the code of the error. */
+/** A page that installs the worker, or the one named `script`, and reports failures; its title is "ready" or the error. */
 export const APP_PAGE = '/page/app.html';
 /** A page of the app that does not. */
 export const PLAIN_PAGE = '/page/plain.html';
@@ -41,13 +40,15 @@ export const PLAIN_PAGE = '/page/plain.html';
 export const SILENT_PAGE = '/page/silent.html';
 /** As {@link APP_PAGE}, with Trusted Types. */
 export const TRUSTED_PAGE = '/page/trusted.html';
-/** Scripts of workers of the app's own: the second imports the relay's. */
+/** A worker of the app's own that does not import the relay's. */
 export const OTHER_WORKER = '/page/other-worker.js';
 export const PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="7" height="7"/>';
 
 const INSTALLING = `<script src="/public/mte-relay-client.js"></script><script>
   globalThis.failures = [];
-  mteRelay.installRelayServiceWorker({ timeoutMs: 8000, onFailure: (failure) => failures.push(failure.code) })
+  const scriptUrl = new URLSearchParams(location.search).get('script') ?? undefined;
+  const onFailure = (failure) => failures.push(failure.code);
+  mteRelay.installRelayServiceWorker({ ...(scriptUrl && { scriptUrl }), timeoutMs: 8000, onFailure })
     .then(() => { document.title = 'ready'; }, (error) => { document.title = error.code + ': ' + error.message; });
 </script>`;
 const TAKES_OVER = `addEventListener('install', () => skipWaiting());
@@ -56,7 +57,7 @@ addEventListener('fetch', () => undefined);`;
 
 const html = (text: string) => `<!doctype html><meta charset="utf-8"><body>${text}</body>`;
 
-/** Serves all of it. @param scripts further scripts by path, such as workers of the app's own. */
+/** Serves all of it. @param scripts further scripts by path, such as workers that import the relay's. */
 export async function openWorkerSite(scripts: Readonly<Record<string, string>> = {}): Promise<WorkerSite> {
   const [seen, inClear, seenByEvil]: Seen[][] = [[], [], []] as [Seen[], Seen[], Seen[]];
   const record = async (into: Seen[], req: IncomingMessage): Promise<void> => {
@@ -114,7 +115,7 @@ export async function openWorkerSite(scripts: Readonly<Record<string, string>> =
   const app = `http://app.localhost:${frontPort}`;
   const relay = relayTo(urlOf(apiPort), {
     CORS_ORIGINS: app,
-    PASS_THROUGH_ROUTES: '/page/*',
+    PASS_THROUGH_ROUTES: '/page/*,/ngsw.json',
     MTE_ROUTES: '/api/v1/*',
     WORKER_ROUTES: '/api/v1/*',
   });
@@ -139,11 +140,6 @@ export async function openWorkerSite(scripts: Readonly<Record<string, string>> =
   };
 }
 
-/** The worker's script as `mte-relay worker` prints it. */
-export function copyOfWorker(script: string, relay: Relay, origin: string): string {
-  return workerConfigurationLine({ relay: origin, pins: [relay.pin], routes: ['/api/v1/*'] }) + script;
-}
-
 function respondAsApi({ pathname, searchParams }: URL, { range }: Seen['headers'], res: ServerResponse): void {
   switch (pathname) {
     case '/api/v1/picture':
@@ -166,6 +162,11 @@ function respondAsApi({ pathname, searchParams }: URL, { range }: Seen['headers'
       return void res.write('data: first\n\n');
     case '/api/v1/to':
       return void res.writeHead(303, { location: searchParams.get('location') ?? '/' }).end();
+    case '/api/v1/sign-in':
+      res.writeHead(200, {
+        'set-cookie': ['strict=1; HttpOnly; SameSite=Strict; Path=/', 'lax=1; HttpOnly; SameSite=Lax; Path=/'],
+      });
+      return void res.end();
     case '/api/v1/logout':
       return void res.writeHead(200, { 'clear-site-data': '"storage"' }).end('left');
     default:
