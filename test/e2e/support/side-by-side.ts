@@ -81,7 +81,7 @@ export async function sideBySideScripts(): Promise<Record<string, string>> {
       modules.map((name) => [`/page/workbox/${name}.prod.js`, read(`${name}/build/${name}.prod.js`)] as const),
     ),
     '/page/ngsw-worker.js': read('@angular/service-worker/ngsw-worker.js'),
-    '/ngsw.json': NGSW_MANIFEST,
+    '/page/ngsw.json': NGSW_MANIFEST,
     '/page/workbox.js': WORKBOX,
     '/page/ngsw.js': NGSW,
     '/page/firebase.js': FIRST_LINE + ASKED + outputFiles[0]?.text,
@@ -139,12 +139,13 @@ export function testSideBySide(open: () => { site: WorkerSite; page: AnyPage }):
 
   test('Workbox still has its own requests: what is not listed comes from its cache', async () => {
     const { page } = await openApp('/page/workbox.js');
-    const cached = await page.evaluate(async (path) => {
-      await fetch(`${path}?any`);
-      const keys = await (await caches.open('everything')).keys();
-      return keys.map(({ url }) => new URL(url).search);
-    }, PLAIN_PAGE);
-    expect(cached).toContain('?any');
+    await page.evaluate(async (path) => void (await fetch(`${path}?any`)), PLAIN_PAGE);
+    const cached = (): Promise<string[]> =>
+      page.evaluate(async () => {
+        const keys = await (await caches.open('everything')).keys();
+        return keys.map(({ url }) => new URL(url).search);
+      });
+    await expect.poll(cached).toContain('?any');
   });
 
   test('Angular’s worker is running, with its manifest', async () => {

@@ -157,7 +157,7 @@ export function testWorkerAttacks(
   test('Clear-Site-Data of an intermediary or of the API’s own logout never lets a request go out in clear', async () => {
     const { site, page } = await openApp();
     for (const path of ['/page/plain.html', '/api/v1/logout', '/api/v1/x']) {
-      if (path !== '/api/v1/logout') site.inject = { 'clear-site-data': '"storage"' };
+      if (path !== '/api/v1/logout') site.clearsStorageAt = path === '/api/v1/x' ? '/api/mte' : path;
       const outcomes = await page.evaluate(async (clearing) => {
         await fetch(clearing).catch(() => undefined);
         const seen: string[] = [];
@@ -182,7 +182,7 @@ export function testWorkerAttacks(
   test('every way to send is held back while no worker controls the page', async () => {
     const { site, page } = await openApp();
     if (name === 'Firefox') return; // keeps the worker of an open page, whatever is cleared: the test before
-    site.inject = { 'clear-site-data': '"storage"' };
+    site.clearsStorageAt = PLAIN_PAGE;
     const outcome = await page.evaluate(async () => {
       const source = new EventSource('/api/v1/events');
       await new Promise((resolve) => {

@@ -27,8 +27,8 @@ export interface WorkerSite {
   readonly inClear: Seen[];
   /** What the other site received. */
   readonly seenByEvil: Seen[];
-  /** Fields that the intermediary adds to the next response. */
-  inject: Record<string, string> | undefined;
+  /** The path to whose next response the intermediary adds `Clear-Site-Data: "storage"`. */
+  clearsStorageAt: string | undefined;
   close(): void;
 }
 
@@ -87,15 +87,16 @@ export async function openWorkerSite(scripts: Readonly<Record<string, string>> =
     respondAsApi(url, req.headers, res);
   });
   const apiPort = await listen(api);
-  let injected: Record<string, string> | undefined;
+  let clearsStorageAt: string | undefined;
   const relayPort: { value?: number } = {};
   const front = createServer(async (req, res) => {
     const chunks = await contentOf(req);
     if (req.url?.startsWith('/api/v1/')) {
       inClear.push({ method: req.method ?? '', url: req.url, headers: req.headers, body: String(chunks) });
     }
-    const fields = injected;
-    injected = undefined;
+    const clears = req.url === clearsStorageAt;
+    if (clears) clearsStorageAt = undefined;
+    const fields = clears ? { 'clear-site-data': '"storage"' } : {};
     const { method, url, headers } = req;
     const outer = send({ port: relayPort.value, host: '127.0.0.1', method, path: url, headers }, (response) => {
       res.writeHead(response.statusCode ?? 502, { ...response.headers, ...fields });
@@ -115,7 +116,7 @@ export async function openWorkerSite(scripts: Readonly<Record<string, string>> =
   const app = `http://app.localhost:${frontPort}`;
   const relay = relayTo(urlOf(apiPort), {
     CORS_ORIGINS: app,
-    PASS_THROUGH_ROUTES: '/page/*,/ngsw.json',
+    PASS_THROUGH_ROUTES: '/page/*',
     MTE_ROUTES: '/api/v1/*',
     WORKER_ROUTES: '/api/v1/*',
   });
@@ -127,11 +128,11 @@ export async function openWorkerSite(scripts: Readonly<Record<string, string>> =
     seen,
     inClear,
     seenByEvil,
-    get inject() {
-      return injected;
+    get clearsStorageAt() {
+      return clearsStorageAt;
     },
-    set inject(fields) {
-      injected = fields;
+    set clearsStorageAt(path) {
+      clearsStorageAt = path;
     },
     close() {
       for (const server of [front, evilServer, api]) closeServer(server);
