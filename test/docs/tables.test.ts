@@ -54,7 +54,10 @@ function isThere(name: string): boolean {
   if (name.startsWith('npm run ')) return name.slice('npm run '.length) in SCRIPTS;
   if (name.endsWith('*')) return globSync(`${name}.test.ts`, { cwd: SERVER_TESTS }).length > 0;
   const file = [SERVER_TESTS, ROOT].map((folder) => join(folder, `${name}.test.ts`)).find(existsSync);
-  return file !== undefined && /^ *test\b|\b(?:realtimeTests|conformanceIn)\(/m.test(readFileSync(file, 'utf8'));
+  return (
+    file !== undefined &&
+    /^ *test\b|\b(?:realtimeTests|conformanceIn|testWorkerAttacks|testSideBySide)\(/m.test(readFileSync(file, 'utf8'))
+  );
 }
 
 /** Rows of one section of the table of promises, without the head of the table. */

@@ -7,7 +7,14 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Capture, capturePort, TCPDUMP } from './support/capture.ts';
 import { openSealed, openSealedApp, type SealedApp } from './support/sealed-app.ts';
-import { callHeld, clickDownload, isOldWorkerGone, shownOfWeir, signOut, updateWorker } from './support/sealed-app-page.ts';
+import {
+  callHeld,
+  clickDownload,
+  isOldWorkerGone,
+  shownOfWeir,
+  signOut,
+  updateWorker,
+} from './support/sealed-app-page.ts';
 import {
   CONTROL_PATH,
   expectSealed,

@@ -6,7 +6,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Capture, capturePort, TCPDUMP } from '../e2e/support/capture.ts';
 import { type ServedApp, serveSealedApp } from '../e2e/support/sealed-app.ts';
-import { callHeld, clickDownload, isOldWorkerGone, shownOfWeir, signOut, updateWorker } from '../e2e/support/sealed-app-page.ts';
+import {
+  callHeld,
+  clickDownload,
+  isOldWorkerGone,
+  shownOfWeir,
+  signOut,
+  updateWorker,
+} from '../e2e/support/sealed-app-page.ts';
 import {
   CONTROL_PATH,
   expectSealed,

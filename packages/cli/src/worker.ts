@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { PIN, workerConfigurationLine } from '@mte-relay/protocol';
 import { UsageError } from './exit.ts';
 
-export const WORKER_HELP = `mte-relay worker --relay URL --pin PIN --route ROUTE > mte-relay-sw.js
+const WORKER_HELP = `mte-relay worker --relay URL --pin PIN --route ROUTE > mte-relay-sw.js
 
 Prints the service worker for pages of another origin than the relay's. Serve it at /mte-relay-sw.js of the page's origin.
 

@@ -48,7 +48,14 @@ const NGSW_MANIFEST = JSON.stringify({
   timestamp: 1,
   index: '/page/index.html',
   assetGroups: [
-    { name: 'app', installMode: 'prefetch', updateMode: 'prefetch', urls: [PLAIN_PAGE], patterns: [], cacheQueryOptions: {} },
+    {
+      name: 'app',
+      installMode: 'prefetch',
+      updateMode: 'prefetch',
+      urls: [PLAIN_PAGE],
+      patterns: [],
+      cacheQueryOptions: {},
+    },
   ],
   dataGroups: [
     {
@@ -150,8 +157,9 @@ export function testSideBySide(open: () => { site: WorkerSite; page: AnyPage }):
 
   test('Angular’s worker is running, with its manifest', async () => {
     const { site, page } = await openApp('/page/ngsw.js');
-    const state = async (): Promise<string> => await page.evaluate(async () => await (await fetch('/ngsw/state')).text());
-    await expect.poll(state).toMatch(/Driver state: NORMAL[^]*Latest manifest hash: [0-9a-f]{40}/);
+    const state = async (): Promise<string> =>
+      await page.evaluate(async () => await (await fetch('/ngsw/state')).text());
+    await expect.poll(state).toMatch(/Driver state: NORMAL[\s\S]*Latest manifest hash: [0-9a-f]{40}/);
     expect(site.inClear).toEqual([]);
   });
 

@@ -42,7 +42,7 @@ export const SILENT_PAGE = '/page/silent.html';
 export const TRUSTED_PAGE = '/page/trusted.html';
 /** A worker of the app's own that does not import the relay's. */
 export const OTHER_WORKER = '/page/other-worker.js';
-export const PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="7" height="7"/>';
+const PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="7" height="7"/>';
 
 const INSTALLING = `<script src="/public/mte-relay-client.js"></script><script>
   globalThis.failures = [];

@@ -164,11 +164,12 @@ function trustedUrl(href: string): string {
   return (policy?.createScriptURL(href) ?? href) as string;
 }
 
-/** Another worker of the same scope would be replaced, and the app lose it. */
+/** Another worker of the same scope would be replaced, and the app lose it. A copy of the relay's at another path may be. */
 async function refuseOther(container: ServiceWorkerContainer, { scopeHref, scriptHref }: Wanted): Promise<void> {
   const present = (await container.getRegistrations()).find(({ scope }) => scope === scopeHref);
   const other = [present?.active, present?.waiting, present?.installing].find(
-    (worker) => worker && withoutQuery(worker.scriptURL) !== withoutQuery(scriptHref),
+    (worker) =>
+      worker && ![withoutQuery(scriptHref), SERVED_BY_PAGE].some((end) => withoutQuery(worker.scriptURL).endsWith(end)),
   );
   if (!other) return;
   throw new Error(
