@@ -154,6 +154,28 @@ export function testWorkerAttacks(
     expect(fieldsOf('sound')?.['range']).toMatch(/^bytes=0-/);
   });
 
+  test.each(['cut', 'ended'])('an event stream that is %s is reconnected, sealed', async (how) => {
+    const { site, page } = await openApp();
+    const events = await page.evaluate(async (path) => {
+      const source = new EventSource(path);
+      const received: string[] = [];
+      await new Promise<void>((resolve) => {
+        source.onmessage = ({ data }) => {
+          received.push(data);
+          if (received.length === 3) resolve();
+        };
+        source.onerror = () => {
+          received.push(`${source.readyState}`);
+          if (source.readyState === 2) resolve();
+        };
+      });
+      source.close();
+      return received;
+    }, `/api/v1/${how}`);
+    expect(events).toEqual(['first', '0', 'first']);
+    expect(site.inClear).toEqual([]);
+  });
+
   test('Clear-Site-Data of an intermediary or of the API’s own logout never lets a request go out in clear', async () => {
     const { site, page } = await openApp();
     for (const path of ['/page/plain.html', '/api/v1/logout', '/api/v1/x']) {

@@ -163,6 +163,12 @@ function respondAsApi({ pathname, searchParams }: URL, { range }: Seen['headers'
       return void res.write('data: first\n\n');
     case '/api/v1/to':
       return void res.writeHead(303, { location: searchParams.get('location') ?? '/' }).end();
+    case '/api/v1/cut':
+    case '/api/v1/ended':
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.write('retry: 100\ndata: first\n\n');
+      setTimeout(() => (pathname.endsWith('cut') ? res.destroy() : res.end()), 300);
+      return;
     case '/api/v1/sign-in':
       res.writeHead(200, {
         'set-cookie': ['strict=1; HttpOnly; SameSite=Strict; Path=/', 'lax=1; HttpOnly; SameSite=Lax; Path=/'],

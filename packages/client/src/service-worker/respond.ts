@@ -74,7 +74,7 @@ async function exchange(
   const ended = (): void => end(forget && pause(RECORD_OUTLIVES_RESPONSE_MS, undefined).then(forget));
   try {
     const inner = await send(context, request, body, initiator);
-    return watched(redirectOf(context, request, inner) ?? inner, ended);
+    return watched(redirectOf(context, request, inner) ?? inner, isEventSource(request), ended);
   } catch (error) {
     ended();
     throw error;
@@ -162,8 +162,17 @@ function initiatorRefused({ method, url }: Request): RelayClientError {
   );
 }
 
-/** The response, with a callback when its body ends, fails or is cancelled. */
-function watched(response: Response, onEnd: () => void): Response {
+/** True for the platform's EventSource (HTML §9.2.3), or for a fetch that nothing tells apart from it. */
+function isEventSource({ method, cache, headers }: Request): boolean {
+  return method === 'GET' && cache === 'no-store' && headers.get('accept') === 'text/event-stream';
+}
+
+/**
+ * The response, with a callback when its body ends, fails or is cancelled.
+ * @param endsWhenCut true to end a body that was cut off: Chromium's EventSource reconnects after an end, and does not
+ *   after an error of a worker's body. It drops an event that is not complete.
+ */
+function watched(response: Response, endsWhenCut: boolean, onEnd: () => void): Response {
   if (!response.body) {
     onEnd();
     return response;
@@ -177,7 +186,8 @@ function watched(response: Response, onEnd: () => void): Response {
           if (!done) return controller.enqueue(value);
           controller.close();
         } catch (error) {
-          controller.error(error);
+          if (endsWhenCut) controller.close();
+          else controller.error(error);
         }
         onEnd();
       },
