@@ -22,44 +22,38 @@ declare global {
   var failures: string[];
 }
 
-/** Declares the tests. @param open called in each test. */
-export function testWorkerAttacks(
-  { controlsBlankFrames, name }: BrowserFacts,
-  open: () => { site: WorkerSite; page: AnyPage },
-): void {
-  const reset = (): ReturnType<typeof open> => {
-    const { site, page } = open();
-    for (const list of [site.seen, site.inClear, site.seenByEvil]) list.length = 0;
-    return { site, page };
-  };
-  /** Opens the app's page and waits for its worker. */
-  const openApp = async (path = APP_PAGE): Promise<ReturnType<typeof open>> => {
-    const { site, page } = open();
-    await page.goto(site.app + path);
-    await expect.poll(() => page.evaluate(() => document.title)).toBe('ready');
-    return reset();
-  };
-  const posts = ({ seen }: WorkerSite): string[] => seen.map(({ method, url }) => `${method} ${url}`);
-  /** Submits a form of the open page; resolves when the browser has left it. */
-  const submit = async (page: AnyPage, action: string): Promise<void> => {
-    const before = page.url();
-    await page.evaluate((to) => {
-      document.body.innerHTML = `<form method="post" action="${to}"><input name="amount" value="900"></form>`;
-      setTimeout(() => document.forms[0]?.submit());
-    }, action);
-    await expect.poll(() => page.url()).not.toBe(before);
-    await expect.poll(() => page.evaluate(() => document.readyState).catch(() => '')).toBe('complete');
-  };
-  const follow = async (page: AnyPage, to: string): Promise<void> => {
-    await page.evaluate((href) => void setTimeout(() => location.assign(href)), to);
-    await expect.poll(() => page.url()).toBe(to);
-    await expect.poll(() => page.evaluate(() => document.readyState).catch(() => '')).toBe('complete');
-  };
+type Open = () => { site: WorkerSite; page: AnyPage };
 
+/** Opens the app's page, waits for its worker, and forgets what was seen until then. */
+async function openAppOf(open: Open, path: string): Promise<ReturnType<Open>> {
+  const { site, page } = open();
+  await page.goto(site.app + path);
+  await expect.poll(() => page.evaluate(() => document.title)).toBe('ready');
+  for (const list of [site.seen, site.inClear, site.seenByEvil]) list.length = 0;
+  return { site, page };
+}
+
+/** Submits a form of the open page; resolves when the browser has left it. */
+async function submit(page: AnyPage, action: string): Promise<void> {
+  const before = page.url();
+  await page.evaluate((to) => {
+    document.body.innerHTML = `<form method="post" action="${to}"><input name="amount" value="900"></form>`;
+    setTimeout(() => document.forms[0]?.submit());
+  }, action);
+  await expect.poll(() => page.url()).not.toBe(before);
+  await expect.poll(() => page.evaluate(() => document.readyState).catch(() => '')).toBe('complete');
+}
+
+function posts({ seen }: WorkerSite): string[] {
+  return seen.map(({ method, url }) => `${method} ${url}`);
+}
+
+/** Declares the tests of forms. @param open called in each test. @param path of the app's page. */
+export function testForms(open: Open, path: string = APP_PAGE): void {
   test.each(['/page/evil.html', '/page/silent.html'])(
     'a form of another site, %s, is neither sealed nor sent on, and its user sees why',
     async (evilPage) => {
-      const { site, page } = await openApp();
+      const { site, page } = await openAppOf(open, path);
       await page.goto(site.evil + evilPage);
       await submit(page, `${site.app}/api/v1/transfer`);
       expect(await page.evaluate(() => document.body.textContent)).toContain('The form was not sent.');
@@ -69,7 +63,7 @@ export function testWorkerAttacks(
   );
 
   test('a form of the app’s own page is sealed; one of a page that hides its origin is not sent', async () => {
-    const { site, page } = await openApp();
+    const { site, page } = await openAppOf(open, path);
     await submit(page, '/api/v1/transfer');
     expect(posts(site)).toEqual(['POST /api/v1/transfer']);
     expect(site.seen[0]).toMatchObject({
@@ -81,6 +75,18 @@ export function testWorkerAttacks(
     await submit(page, '/api/v1/transfer');
     expect([...site.seen, ...site.inClear]).toEqual([]);
   });
+}
+
+/** Declares the tests. @param open called in each test. */
+export function testWorkerAttacks({ controlsBlankFrames, name }: BrowserFacts, open: Open): void {
+  const openApp = (path = APP_PAGE): Promise<ReturnType<Open>> => openAppOf(open, path);
+  const follow = async (page: AnyPage, to: string): Promise<void> => {
+    await page.evaluate((href) => void setTimeout(() => location.assign(href)), to);
+    await expect.poll(() => page.url()).toBe(to);
+    await expect.poll(() => page.evaluate(() => document.readyState).catch(() => '')).toBe('complete');
+  };
+
+  testForms(open);
 
   test('a link reaches the API sealed, with the site and the cookies that a browser would send, and no origin', async () => {
     const { site, page } = await openApp();

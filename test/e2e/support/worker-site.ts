@@ -1,7 +1,11 @@
 // An app behind the service worker and a page of another site, for tests of both browsers. Names under .localhost are the
 // browser's own machine, secure, and sites of their own. An intermediary in front of the relay records what it can read.
+
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, request as send } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { workerConfigurationLine } from '@mte-relay/protocol';
 import type { Relay } from '@mte-relay/server';
 import { contentOf } from '@mte-relay/testing/content';
 import { relayTo } from '@mte-relay/testing/relay';
@@ -34,6 +38,8 @@ export interface WorkerSite {
 
 /** A page that installs the worker, or the one named `script`, and reports failures; its title is "ready" or the error. */
 export const APP_PAGE = '/page/app.html';
+/** As {@link APP_PAGE}, with the copy of the worker where the relay has an origin of its own. */
+export const COPY_PAGE = `${APP_PAGE}?script=/mte-relay-sw.js`;
 /** A page of the app that does not. */
 export const PLAIN_PAGE = '/page/plain.html';
 /** A page that shows nobody its origin. */
@@ -55,10 +61,19 @@ const TAKES_OVER = `addEventListener('install', () => skipWaiting());
 addEventListener('activate', (event) => event.waitUntil(clients.claim()));
 addEventListener('fetch', () => undefined);`;
 
+const built = (name: string): string =>
+  readFileSync(join(import.meta.dirname, '../../../packages/client/dist', name), 'utf8');
 const html = (text: string) => `<!doctype html><meta charset="utf-8"><body>${text}</body>`;
 
-/** Serves all of it. @param scripts further scripts by path, such as workers that import the relay's. */
-export async function openWorkerSite(scripts: Readonly<Record<string, string>> = {}): Promise<WorkerSite> {
+/**
+ * Serves all of it.
+ * @param scripts further scripts by path, such as workers that import the relay's.
+ * @param elsewhere true for a relay of another site than the app's, and a copy of its worker at the app.
+ */
+export async function openWorkerSite(
+  scripts: Readonly<Record<string, string>> = {},
+  elsewhere = false,
+): Promise<WorkerSite> {
   const [seen, inClear, seenByEvil]: Seen[][] = [[], [], []] as [Seen[], Seen[], Seen[]];
   const record = async (into: Seen[], req: IncomingMessage): Promise<void> => {
     const body = String(await contentOf(req));
@@ -83,6 +98,7 @@ export async function openWorkerSite(scripts: Readonly<Record<string, string>> =
       const [type, content, fields] = file;
       return void res.writeHead(200, { 'content-type': type, 'service-worker-allowed': '/', ...fields }).end(content);
     }
+    if (!url.pathname.startsWith('/api/v1/')) return void res.writeHead(404).end(); // a favicon
     await record(seen, req);
     respondAsApi(url, req.headers, res);
   });
@@ -98,7 +114,8 @@ export async function openWorkerSite(scripts: Readonly<Record<string, string>> =
     if (clears) clearsStorageAt = undefined;
     const fields = clears ? { 'clear-site-data': '"storage"' } : {};
     const { method, url, headers } = req;
-    const outer = send({ port: relayPort.value, host: '127.0.0.1', method, path: url, headers }, (response) => {
+    const port = elsewhere ? apiPort : relayPort.value;
+    const outer = send({ port, host: '127.0.0.1', method, path: url, headers }, (response) => {
       res.writeHead(response.statusCode ?? 502, { ...response.headers, ...fields });
       response.pipe(res);
       response.on('error', () => res.destroy());
@@ -121,6 +138,15 @@ export async function openWorkerSite(scripts: Readonly<Record<string, string>> =
     WORKER_ROUTES: '/api/v1/*',
   });
   relayPort.value = await relay.listen(0);
+  if (elsewhere) {
+    const configuration = {
+      relay: `http://relay.localhost:${relayPort.value}`,
+      pins: [relay.pin],
+      routes: ['/api/v1/*'],
+    };
+    files['/mte-relay-sw.js'] = ['text/javascript', workerConfigurationLine(configuration) + built('mte-relay-sw.js')];
+    files['/public/mte-relay-client.js'] = ['text/javascript', built('mte-relay-client.js')];
+  }
   return {
     app,
     evil: `http://evil.localhost:${evilPort}`,
