@@ -139,4 +139,18 @@ export const GUARDS: readonly Guard[] = [
     tests: ['packages/cli/test/egress-callers.test.ts'],
     isBuilt: true,
   },
+  {
+    attack: 'a page of another site submits a form to a listed route',
+    file: 'packages/client/src/service-worker/initiator.ts',
+    guard: 'if (!isReading) return undefined;',
+    instead: '',
+    tests: ['packages/client/test/service-worker-initiators.test.ts'],
+  },
+  {
+    attack: 'a script registers the worker of a relay that nobody asked for',
+    file: 'packages/server/src/listen/public-files.ts',
+    guard: 'settings.WORKER_ROUTES.length > 0',
+    instead: 'settings !== undefined',
+    tests: ['packages/server/test/process/public-files.test.ts'],
+  },
 ];
