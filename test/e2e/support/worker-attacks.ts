@@ -288,8 +288,16 @@ export function testWorkerAttacks({ controlsBlankFrames, name }: BrowserFacts, o
     // And a page that installs does not displace the app's worker.
     await page.goto(site.app + APP_PAGE);
     await expect.poll(() => page.evaluate(() => document.title)).toContain(`importScripts('/public/mte-relay-sw.js')`);
-    await page.evaluate(async () => void (await (await navigator.serviceWorker.getRegistration('/'))?.unregister()));
-    await page.goto(site.app + PLAIN_PAGE);
+    // The worker is not removed before the last window that it controls has closed.
+    const isGone = async (): Promise<boolean> => {
+      await page.goto(site.app + PLAIN_PAGE);
+      return await page.evaluate(async () => {
+        const registration = await navigator.serviceWorker.getRegistration('/');
+        await registration?.unregister();
+        return !registration && !navigator.serviceWorker.controller;
+      });
+    };
+    await expect.poll(isGone).toBe(true);
   });
 
   test('an unregistered worker is registered again, and a new frame’s requests are sealed', async () => {
