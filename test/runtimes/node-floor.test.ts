@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { RUNTIMES } from '../../conformance/runtimes.ts';
-import { byCommand, conformanceIn, INSTALLED, ROOT } from './support/conformance.ts';
+import { byCommand, conformanceIn, ROOT } from './support/conformance.ts';
+import { INSTALLED } from './support/installed.ts';
 
 const floor = RUNTIMES.nodeFloor;
 

@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Guide, GuideStage, guidesIn, promised } from '../docs/support/guides.ts';
-import { INSTALLED } from './support/conformance.ts';
 import { quickStartInHermes } from './support/hermes.ts';
+import { INSTALLED } from './support/installed.ts';
 
 const BUNDLE_AND_RUN_TIMEOUT_MS = 120_000;
 

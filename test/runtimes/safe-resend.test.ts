@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { MESSAGE_TYPE_EXCHANGE } from '@mte-relay/protocol';
 import { type IntermediaryResponse, TestRelay } from '@mte-relay/testing/test-relay';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { INSTALLED, outputOf } from './support/conformance.ts';
+import { outputOf } from './support/conformance.ts';
+import { INSTALLED } from './support/installed.ts';
 
 const RUNTIMES: [string, string, string[]][] = [
   ['node', process.execPath, []],

@@ -14,8 +14,15 @@ export interface OpenBrowser {
   close(): Promise<void>;
 }
 
-export async function openBrowser(executablePath: string): Promise<OpenBrowser> {
-  const profile = mkdtempSync(join(tmpdir(), 'mte-relay-chromium-'));
+export interface BrowserOptions {
+  /** Folder of the caller's, which stays; default: one that is removed when the browser closes. */
+  readonly profile?: string;
+  /** Whether every page is in a private window, which leaves nothing in the profile. */
+  readonly isPrivate?: boolean;
+}
+
+export async function openBrowser(executablePath: string, options: BrowserOptions = {}): Promise<OpenBrowser> {
+  const profile = options.profile ?? mkdtempSync(join(tmpdir(), 'mte-relay-chromium-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath,
     headless: true,
@@ -28,6 +35,7 @@ export async function openBrowser(executablePath: string): Promise<OpenBrowser> 
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...(options.isPrivate ? ['--incognito'] : []),
     ],
   });
   return {
@@ -35,7 +43,7 @@ export async function openBrowser(executablePath: string): Promise<OpenBrowser> 
     page: context.pages()[0] ?? (await context.newPage()),
     async close() {
       await context.close();
-      rmSync(profile, { recursive: true, force: true });
+      if (options.profile === undefined) rmSync(profile, { recursive: true, force: true });
     },
   };
 }

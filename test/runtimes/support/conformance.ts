@@ -21,8 +21,6 @@ import { vectorCases } from '../../../conformance/run/vectors.ts';
 import type { RuntimeFacts } from '../../../conformance/runtimes.ts';
 
 export const ROOT = join(import.meta.dirname, '../../..');
-/** Packages of the runtimes. */
-export const INSTALLED = join(import.meta.dirname, '../node_modules');
 const RUN_TIMEOUT_MS = 240_000;
 
 /** The outcomes of a runtime, with the requests that the backend saw, by the name of the case. */

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { toolPath } from '@mte-relay/testing/tools';
-import { INSTALLED } from './conformance.ts';
+import { installSidePackage } from '../../../scripts/test/side-packages.ts';
+import { INSTALLED } from './installed.ts';
 
 /** Where `npm test` found Firefox; without it the tests that need it are skipped. */
 export const FIREFOX: string | undefined = toolPath('firefox');
@@ -29,22 +30,29 @@ export interface FirefoxPage {
   click(selector: string): Promise<void>;
   $(selector: string): Promise<{ uploadFile(path: string): Promise<void> } | null>;
   evaluate<A, R>(work: (given: A) => R | Promise<R>, given?: A): Promise<R>;
+  close(): Promise<void>;
   on(event: 'console', listener: (message: { text(): string }) => void): void;
 }
 
 export interface OpenFirefox {
   readonly page: FirefoxPage;
+  newPage(): Promise<FirefoxPage>;
   close(): Promise<void>;
 }
 
-/** @param preferences of the profile, by the names of about:config. */
+/**
+ * @param preferences of the profile, by the names of about:config.
+ * @param ownProfile folder of the caller's, which stays; default: one that is removed when the browser closes.
+ */
 export async function openFirefox(
   executablePath: string,
   preferences: Readonly<Record<string, unknown>> = {},
+  ownProfile?: string,
 ): Promise<OpenFirefox> {
+  installSidePackage('test/runtimes');
   const entry = pathToFileURL(join(INSTALLED, 'puppeteer-core/lib/puppeteer/puppeteer-core.js')).href;
   const { default: puppeteer } = (await import(entry)) as { default: Puppeteer };
-  const profile = mkdtempSync(join(tmpdir(), 'mte-relay-firefox-'));
+  const profile = ownProfile ?? mkdtempSync(join(tmpdir(), 'mte-relay-firefox-'));
   const browser = await puppeteer.launch({
     browser: 'firefox',
     executablePath,
@@ -56,9 +64,10 @@ export async function openFirefox(
   });
   return {
     page: await browser.newPage(),
+    newPage: () => browser.newPage(),
     async close() {
       await browser.close();
-      rmSync(profile, { recursive: true, force: true });
+      if (ownProfile === undefined) rmSync(profile, { recursive: true, force: true });
     },
   };
 }

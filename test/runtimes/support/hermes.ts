@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { xwingKeyPairFromSeed as keyPair, nobleSuite } from '@mte-relay/protocol/noble';
 import { MiniRelay } from '@mte-relay/testing/mini-relay';
 import { type Guide, writtenFor } from '../../docs/support/guides.ts';
-import { INSTALLED, outputOf, ROOT } from './conformance.ts';
+import { outputOf, ROOT } from './conformance.ts';
+import { INSTALLED } from './installed.ts';
 import { notesApi } from './notes-api.ts';
 
 const ENGINE = join(INSTALLED, 'hermes-engine-cli/linux64-bin/hermes');

@@ -1,0 +1,58 @@
+// Chromium and Firefox under one interface, as a test of both needs them.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CHROMIUM, openBrowser } from '@mte-relay/testing/chromium';
+import { FIREFOX, openFirefox } from '../../../runtimes/support/firefox.ts';
+
+export type BrowserName = 'Chromium' | 'Firefox';
+
+/** Where the browsers are; undefined where one is missing. */
+export const BROWSERS: Readonly<Record<BrowserName, string | undefined>> = { Chromium: CHROMIUM, Firefox: FIREFOX };
+
+export interface TestPage {
+  goto(url: string): Promise<unknown>;
+  reload(): Promise<unknown>;
+  evaluate<A, R>(work: (given: A) => R | Promise<R>, given: A): Promise<R>;
+  close(): Promise<unknown>;
+}
+
+export interface TestBrowser {
+  newPage(): Promise<TestPage>;
+  /** Ends the browser as a user does and starts it with the same profile; its pages are gone. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Opened {
+  newPage(): Promise<TestPage>;
+  close(): Promise<void>;
+}
+
+/** @param isPrivate whether nothing outlives the browser, as in a private window */
+export async function openTestBrowser(name: BrowserName, isPrivate = false): Promise<TestBrowser> {
+  const profile = mkdtempSync(join(tmpdir(), 'mte-relay-profile-'));
+  const open = (): Promise<Opened> => OPEN[name](BROWSERS[name] as string, profile, isPrivate);
+  let opened = await open();
+  return {
+    newPage: () => opened.newPage(),
+    async restart() {
+      await opened.close();
+      opened = await open();
+    },
+    async close() {
+      await opened.close();
+      rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+const OPEN: Readonly<Record<BrowserName, (path: string, profile: string, isPrivate: boolean) => Promise<Opened>>> = {
+  async Chromium(path, profile, isPrivate) {
+    const { context, close } = await openBrowser(path, { profile, isPrivate });
+    return { newPage: async () => (await context.newPage()) as TestPage, close };
+  },
+  async Firefox(path, profile, isPrivate) {
+    return await openFirefox(path, { 'browser.privatebrowsing.autostart': isPrivate }, profile);
+  },
+};
