@@ -1,7 +1,7 @@
 // Chromium and Firefox under one interface, as a test of both needs them.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CHROMIUM, openBrowser } from '@mte-relay/testing/chromium';
 import { FIREFOX, openFirefox } from '../../../runtimes/support/firefox.ts';
 
@@ -47,8 +47,16 @@ export async function openTestBrowser(name: BrowserName, isPrivate = false): Pro
   };
 }
 
+/** Also those of other sites than the page's, which Chromium blocks by default, unless they are Partitioned. */
+const ALL_COOKIES = { profile: { cookie_controls_mode: 0 } };
+
 const OPEN: Readonly<Record<BrowserName, (path: string, profile: string, isPrivate: boolean) => Promise<Opened>>> = {
   async Chromium(path, profile, isPrivate) {
+    const preferences = join(profile, 'Default/Preferences');
+    if (!existsSync(preferences)) {
+      mkdirSync(dirname(preferences), { recursive: true });
+      writeFileSync(preferences, JSON.stringify(ALL_COOKIES));
+    }
     const { context, close } = await openBrowser(path, { profile, isPrivate });
     return { newPage: async () => (await context.newPage()) as TestPage, close };
   },
