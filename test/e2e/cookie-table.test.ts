@@ -13,6 +13,9 @@ import { CookieStage } from './support/cookies/stage.ts';
 
 const CASES = [...SCOPES, ...LIVES, ...LINES, ...CALLERS, ...TIMES];
 
+/** Of all cases in one browser, on cores that are busy. */
+const BROWSER_TIMEOUT_MS = 400_000;
+
 const byName = CASES.map((given) => [given.name, given] as const);
 
 describe.each(['Chromium', 'Firefox'] as const)('cookies in %s', (name) => {
@@ -32,7 +35,7 @@ describe.each(['Chromium', 'Firefox'] as const)('cookies in %s', (name) => {
         await browser.close();
       }
     }
-  });
+  }, BROWSER_TIMEOUT_MS);
 
   afterAll(() => stage.close());
 

@@ -35,7 +35,7 @@ export type Step =
   | { readonly script: string }
   /** Opens this page in place of the present one. */
   | { readonly page: string }
-  | { readonly do: 'reload' | 'restart the browser' | 'restart the relay' }
+  | { readonly do: 'reload' | 'restart the browser' | 'restart the relay'; readonly unordered?: boolean }
   | { readonly waitMs: number }
   /** Restarts the relay with these secrets. */
   | { readonly secrets: readonly ('old' | 'new')[] };

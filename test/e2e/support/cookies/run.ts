@@ -138,7 +138,7 @@ class Run {
     else if (restartsRelay(step))
       await this.#relay?.restart(this.#stage.upstream, 'secrets' in step ? step.secrets : undefined);
     else await tab.reload();
-    return { cookies: [], outcomes: [], document: listed(await tab.evaluate(() => document.cookie, undefined)) };
+    return this.#observed(step, [], [], await tab.evaluate(() => document.cookie, undefined));
   }
 
   /** Steps of one page, in one go. */
@@ -170,13 +170,13 @@ class Run {
       step,
       plans,
       performed.flatMap(([only]) => only?.outcomes ?? []),
-      performed.at(-1)?.[0]?.document,
+      pages.length === 1 ? performed[0]?.[0]?.document : '', // one tab may be done before the other
     );
   }
 
   #observed(step: Step, plans: readonly Planned[], outcomes: readonly unknown[], cookies?: string): Observation {
     const ordered = (list: readonly string[]): readonly string[] =>
-      'calls' in step && step.unordered ? list.toSorted() : list;
+      'unordered' in step && step.unordered ? list.toSorted() : list;
     const seen = plans.flatMap(({ ids }) => ids).map((id) => this.#stage.api.seen(id)?.cookies);
     return {
       cookies: seen.map((list) => (list === undefined ? null : ordered(list))),
