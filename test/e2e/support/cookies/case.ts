@@ -27,6 +27,8 @@ export interface CallStep {
   readonly calls: readonly Call[];
   /** The order of the cookies is left to chance, or to another case. */
   readonly unordered?: boolean;
+  /** What each call carries is left to chance; all of them have to arrive. */
+  readonly racing?: boolean;
 }
 
 export type Step =

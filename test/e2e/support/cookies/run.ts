@@ -177,9 +177,10 @@ class Run {
   #observed(step: Step, plans: readonly Planned[], outcomes: readonly unknown[], cookies?: string): Observation {
     const ordered = (list: readonly string[]): readonly string[] =>
       'unordered' in step && step.unordered ? list.toSorted() : list;
+    const isRacing = 'racing' in step && step.racing;
     const seen = plans.flatMap(({ ids }) => ids).map((id) => this.#stage.api.seen(id)?.cookies);
     return {
-      cookies: seen.map((list) => (list === undefined ? null : ordered(list))),
+      cookies: seen.map((list) => (list === undefined ? null : isRacing ? [] : ordered(list))),
       outcomes,
       document: ordered(listed(cookies)),
     };

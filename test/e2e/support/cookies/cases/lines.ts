@@ -24,7 +24,7 @@ const VALUES: readonly CookieCase[] = [
   },
   {
     name: 'without a name',
-    steps: [set('/', '=a', 'b', 'c=3'), read('/'), set('/', '=; Max-Age=0'), read('/')],
+    steps: [set('/', '=a; HttpOnly', 'b; HttpOnly', 'c=3'), read('/'), set('/', '=; Max-Age=0; HttpOnly'), read('/')],
     differs: {
       source: 'RFC 6265bis §5.6: a line without = is a value without a name; Firefox takes it for a name',
       in: 'Firefox',

@@ -166,7 +166,7 @@ const DELETION: readonly CookieCase[] = [
     name: 'Clear-Site-Data beside Set-Cookie',
     steps: [
       set('/', 'a=1', 'b=2; HttpOnly'),
-      { calls: [{ path: '/logout', set: ['c=3'], fields: { 'clear-site-data': '"cookies"' } }] },
+      { calls: [{ path: '/logout', set: ['c=3; HttpOnly'], fields: { 'clear-site-data': '"cookies"' } }] },
       read('/'),
     ],
   },

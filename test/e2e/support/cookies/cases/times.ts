@@ -7,6 +7,7 @@ const AT_ONCE = 20;
 const MIXED = ['b=2', 'c=3; HttpOnly; Max-Age=600', 'd=4; Max-Age=600', 'e=5; Path=/foo', 'a=1; HttpOnly'];
 
 const atOnce = (tab: (i: number) => string | undefined): Step => ({
+  racing: true,
   unordered: true,
   calls: Array.from({ length: AT_ONCE }, (_, i): Call => {
     const name = tab(i);
@@ -41,6 +42,7 @@ const PAGES: readonly CookieCase[] = [
     steps: [
       set('/', 'a=1'),
       {
+        racing: true,
         unordered: true,
         calls: [
           { path: '/', set: ['b=2'] },
@@ -55,6 +57,7 @@ const PAGES: readonly CookieCase[] = [
     steps: [
       set('/', 'a=1', 'sid=1; HttpOnly'),
       {
+        racing: true,
         unordered: true,
         calls: [
           { path: '/logout', set: ['sid=; Max-Age=0'] },
