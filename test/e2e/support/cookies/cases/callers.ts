@@ -14,6 +14,11 @@ const SAME_SITES = [
 /** Cookies that a page of another site may set and read, where the browser lets it at all. */
 const ANYWHERE = 'SameSite=None; Secure; Partitioned';
 
+const OUT_OF_REACH: Difference = {
+  source: 'a dedicated worker has neither document.cookie nor the Cookie Store API',
+  steps: { 0: { document: [] }, 1: { document: [] } },
+};
+
 const DEFAULT_LAX: Difference = {
   source: 'SPEC §9.4: in a `none` context SameSite None alone; Firefox takes cookies without SameSite for None',
   in: 'Firefox',
@@ -85,7 +90,9 @@ const WAYS: readonly CookieCase[] = EVERYWHERE.map((api) => ({
   steps: [
     set('/', `a=1; HttpOnly; ${ANYWHERE}`, `b=1; ${ANYWHERE}`),
     ...(['event-source', 'web-socket', 'dedicated-worker'] as const).flatMap((way): Step[] => [
-      { calls: [{ path: `/${way}/x`, way, set: [`a=2; HttpOnly; ${ANYWHERE}`, `${way}=3; Path=/; ${ANYWHERE}`] }] },
+      {
+        calls: [{ path: `/${way}/x`, way, set: [`a=2; HttpOnly; ${ANYWHERE}`, `c=3; Path=/; HttpOnly; ${ANYWHERE}`] }],
+      },
       { calls: [{ path: `/${way}/x`, way }] },
       read(`/${way}/x`, '/'),
     ]),
@@ -93,6 +100,13 @@ const WAYS: readonly CookieCase[] = EVERYWHERE.map((api) => ({
 }));
 
 const METHODS: readonly CookieCase[] = [
+  ...(['event-source', 'web-socket', 'dedicated-worker'] as const).map(
+    (way): CookieCase => ({
+      name: `a cookie for script that comes by ${way}`,
+      steps: [{ calls: [{ path: '/', way, set: ['a=1'] }] }, read('/')],
+      ...(way === 'dedicated-worker' && { differs: OUT_OF_REACH }),
+    }),
+  ),
   {
     name: 'POST, PUT, DELETE and HEAD',
     steps: ['POST', 'PUT', 'DELETE', 'HEAD'].flatMap((method): Step[] => [
