@@ -8,7 +8,8 @@ import { LINES } from './support/cookies/cases/lines.ts';
 import { LIVES } from './support/cookies/cases/lives.ts';
 import { SCOPES } from './support/cookies/cases/scopes.ts';
 import { TIMES } from './support/cookies/cases/times.ts';
-import { type Outcome, runCases } from './support/cookies/run.ts';
+import { type Outcome, runSheets } from './support/cookies/run.ts';
+import { sheetsOf } from './support/cookies/sheets.ts';
 import { CookieStage } from './support/cookies/stage.ts';
 
 const CASES = [...SCOPES, ...LIVES, ...LINES, ...CALLERS, ...TIMES];
@@ -20,17 +21,18 @@ const byName = CASES.map((given) => [given.name, given] as const);
 
 describe.each(['Chromium', 'Firefox'] as const)('cookies in %s', (name) => {
   const isMissing = BROWSERS[name] === undefined;
-  const stage = new CookieStage(CASES);
+  const sheets = sheetsOf(CASES);
+  const stage = new CookieStage(sheets.map(({ whole }) => whole));
   const outcomes = new Map<CookieCase, Outcome>();
 
   beforeAll(async () => {
     if (isMissing) return;
     await stage.start();
     for (const isPrivate of [false, true]) {
-      const cases = CASES.filter((given) => (given.private ?? false) === isPrivate);
+      const chosen = sheets.filter(({ whole }) => (whole.private ?? false) === isPrivate);
       const browser = await openTestBrowser(name, isPrivate);
       try {
-        for (const [given, outcome] of await runCases(browser, stage, cases)) outcomes.set(given, outcome);
+        for (const [given, outcome] of await runSheets(browser, stage, chosen)) outcomes.set(given, outcome);
       } finally {
         await browser.close();
       }

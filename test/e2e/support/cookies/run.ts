@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestBrowser, TestPage } from './browsers.ts';
 import { type Call, type CallStep, type CookieCase, type Observation, RESTART_BROWSER, type Step } from './case.ts';
+import { observedOf, type Sheet } from './sheets.ts';
 import { type CookieStage, type Place, restartsRelay, type TableRelay } from './stage.ts';
 
 /** Cases that run at once. */
@@ -35,28 +36,25 @@ export interface Outcome {
   readonly relay: readonly Observation[] | Error;
 }
 
-/** Runs the cases. Those that restart the browser wait for each other, so that it restarts once. */
-export async function runCases(
+/** Runs the sheets. Those that restart the browser wait for each other, so that it restarts once. */
+export async function runSheets(
   browser: TestBrowser,
   stage: CookieStage,
-  cases: readonly CookieCase[],
+  sheets: readonly Sheet[],
 ): Promise<Map<CookieCase, Outcome>> {
-  const runs = new Map(
-    await Promise.all(
-      cases.map(async (given) => {
-        const relay = await stage.relay(given);
-        return [given, [new Run(stage, given), new Run(stage, given, relay)]] as const;
-      }),
-    ),
+  const pairs = await Promise.all(
+    sheets.map(async ({ whole }) => [new Run(stage, whole), new Run(stage, whole, await stage.relay(whole))] as const),
   );
-  const runAll = (): Promise<void> => inLanes(browser, [...runs.values()]);
-  await runAll();
-  if ([...runs.values()].flat().some((run) => !run.isDone)) {
+  await inLanes(browser, pairs);
+  if (pairs.flat().some((run) => !run.isDone)) {
     await browser.restart();
-    await runAll();
+    await inLanes(browser, pairs);
   }
   return new Map(
-    [...runs].map(([given, [direct, relay]]) => [given, { direct: direct.result, relay: relay.result }] as const),
+    sheets.flatMap((sheet, i) => {
+      const [direct, relay] = (pairs[i] as (typeof pairs)[0]).map(({ result }) => observedOf(sheet, result));
+      return sheet.cases.map((given, at) => [given, { direct: direct?.[at], relay: relay?.[at] } as Outcome] as const);
+    }),
   );
 }
 

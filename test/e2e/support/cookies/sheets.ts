@@ -1,0 +1,66 @@
+// Puts cases of the cookie table that need one page and nothing else one after the other into the same page, since loading
+// pages and pairing takes most of the time. Behind each case the API clears all cookies, and the page has to be empty.
+import { type CookieCase, type Observation, read, type Step } from './case.ts';
+
+/** A failure in one case may reach the cases behind it in its page. */
+const CASES_PER_PAGE = 12;
+
+/** Reads where cases leave cookies. */
+const WIPE: readonly Step[] = [
+  { calls: [{ path: '/', fields: { 'clear-site-data': '"cookies"' } }] },
+  { script: 'a=; Max-Age=0' }, // the name that cases set by script, of which the API does not know
+  read('/', '/foo/bar/x'),
+];
+
+/** Cases that run in one page. */
+export interface Sheet {
+  readonly cases: readonly CookieCase[];
+  /** All of them as one. */
+  readonly whole: CookieCase;
+}
+
+export function sheetsOf(cases: readonly CookieCase[]): Sheet[] {
+  const sheets: Sheet[] = [];
+  const shared = new Map<CookieCase['api'], CookieCase[]>();
+  for (const given of cases) {
+    if (canShare(given)) shared.set(given.api, [...(shared.get(given.api) ?? []), given]);
+    else sheets.push({ cases: [given], whole: given });
+  }
+  for (const group of shared.values())
+    for (let at = 0; at < group.length; at += CASES_PER_PAGE)
+      sheets.push(sheetOf(group.slice(at, at + CASES_PER_PAGE)));
+  return sheets;
+}
+
+/** What each case of a sheet led to; an error in place of what was not observed. */
+export function observedOf(
+  { cases }: Sheet,
+  observations: readonly Observation[] | Error,
+): readonly (readonly Observation[] | Error)[] {
+  if (observations instanceof Error) return cases.map(() => observations);
+  let at = 0;
+  let fault: Error | undefined;
+  return cases.map(({ name, steps }) => {
+    const before = fault;
+    const own = observations.slice(at, at + steps.length);
+    at += steps.length + WIPE.length;
+    const wiped = observations[at - 1];
+    if (wiped && (wiped.document.length > 0 || wiped.cookies.some((list) => list?.length !== 0)))
+      fault ??= new Error(`cookies stay behind “${name}”: ${JSON.stringify(wiped)}`);
+    return before ?? own;
+  });
+}
+
+function sheetOf(cases: readonly CookieCase[]): Sheet {
+  const [first] = cases as [CookieCase];
+  const steps = cases.flatMap((given) => [...given.steps, ...WIPE]);
+  return { cases, whole: { name: `with ${first.name}`, steps, ...(first.api && { api: first.api }) } };
+}
+
+function canShare({ settings, withoutStorage, serviceWorker, private: isPrivate, steps }: CookieCase): boolean {
+  return !(settings || withoutStorage || serviceWorker || isPrivate) && steps.every(needsNothingElse);
+}
+
+function needsNothingElse(step: Step): boolean {
+  return 'script' in step || 'waitMs' in step || ('calls' in step && step.calls.every(({ tab }) => tab === undefined));
+}
