@@ -1,16 +1,24 @@
 // Puts cases of the cookie table that need one page and nothing else one after the other into the same page, since loading
-// pages and pairing takes most of the time. Behind each case the API clears all cookies, and the page has to be empty.
-import { type CookieCase, type Observation, read, type Step } from './case.ts';
+// pages and pairing takes most of the time. Behind each case the API deletes its cookies, and the page has to be empty.
+import { type Call, type CookieCase, type Observation, read, type Step } from './case.ts';
 
 /** A failure in one case may reach the cases behind it in its page. */
 const CASES_PER_PAGE = 12;
 
-/** Reads where cases leave cookies. */
-const WIPE: readonly Step[] = [
-  { calls: [{ path: '/', fields: { 'clear-site-data': '"cookies"' } }] },
-  { script: 'a=; Max-Age=0' }, // the name that cases set by script, of which the API does not know
-  read('/', '/foo/bar/x'),
-];
+/** Deletes the cookies of a case, and reads where cases leave some. */
+function wiping({ steps }: CookieCase): Step[] {
+  const setting = steps.flatMap((step) => ('calls' in step ? step.calls : [])).flatMap(withRedirects);
+  const deleting = setting.map(({ path, set = [] }) => ({ path, set: set.map((line) => `${line}; Max-Age=0`) }));
+  return [
+    { calls: deleting.filter(({ set }) => set.length > 0) },
+    { script: 'a=; Max-Age=0' }, // the name that cases set by script, of which the API does not know
+    read('/', '/foo/bar/x'),
+  ];
+}
+
+function withRedirects(call: Call): Call[] {
+  return call.next ? [call, ...withRedirects(call.next)] : [call];
+}
 
 /** Cases that run in one page. */
 export interface Sheet {
@@ -40,20 +48,20 @@ export function observedOf(
   if (observations instanceof Error) return cases.map(() => observations);
   let at = 0;
   let fault: Error | undefined;
-  return cases.map(({ name, steps }) => {
+  return cases.map((given) => {
     const before = fault;
-    const own = observations.slice(at, at + steps.length);
-    at += steps.length + WIPE.length;
+    const own = observations.slice(at, at + given.steps.length);
+    at += given.steps.length + wiping(given).length;
     const wiped = observations[at - 1];
     if (wiped && (wiped.document.length > 0 || wiped.cookies.some((list) => list?.length !== 0)))
-      fault ??= new Error(`cookies stay behind “${name}”: ${JSON.stringify(wiped)}`);
+      fault ??= new Error(`cookies stay behind “${given.name}”: ${JSON.stringify(wiped)}`);
     return before ?? own;
   });
 }
 
 function sheetOf(cases: readonly CookieCase[]): Sheet {
   const [first] = cases as [CookieCase];
-  const steps = cases.flatMap((given) => [...given.steps, ...WIPE]);
+  const steps = cases.flatMap((given) => [...given.steps, ...wiping(given)]);
   return { cases, whole: { name: `with ${first.name}`, steps, ...(first.api && { api: first.api }) } };
 }
 
