@@ -41,6 +41,8 @@ function waysToCall({ fetch, EventSource, WebSocket }) {
       await response.text();
       return response.status;
     },
+    // Past the relay's client.
+    platform: async ({ url, method }) => (await globalThis.fetch(url, { method })).status,
     xhr: ({ url, method, credentials }) =>
       new Promise((resolve) => {
         const request = new XMLHttpRequest();
@@ -85,7 +87,7 @@ async function chooseWays() {
   if (!relay) return platform;
   const { createRelayClient, installRelayServiceWorker } = await import('/_/client.mjs');
   const pins = options.getAll('pin');
-  if (!options.has('service-worker')) return createRelayClient(relay, { pins });
+  if (!options.has('service-worker')) return createRelayClient(relay, pins.length > 0 ? { pins } : {});
   await installRelayServiceWorker({ relay, pins, routes: ['/api/*'] });
   return platform;
 }
