@@ -4,11 +4,12 @@
 import { freePort } from '@mte-relay/testing/free-port';
 import { relayTo } from '@mte-relay/testing/relay';
 import { SealedClient } from '@mte-relay/testing/sealed-client';
-import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
+import { closeServer, listen, serve, urlOf } from '@mte-relay/testing/servers';
+import { TestBrowser } from '@mte-relay/testing/test-browser';
 import { TestRelay } from '@mte-relay/testing/test-relay';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { CookieApi, PASSED_THROUGH } from './support/cookies/api.ts';
-import { BROWSERS, openTestBrowser, type TestBrowser, type TestPage } from './support/cookies/browsers.ts';
+import { BROWSERS, type DrivenBrowser, type DrivenPage, openDriven } from './support/cookies/browsers.ts';
 import { type Intercepted, Intermediary } from './support/cookies/intermediary.ts';
 
 /** Users, each at a host of its own, so that its browser is another one than those of the others. */
@@ -30,7 +31,7 @@ describe.each(['Chromium', 'Firefox'] as const)('an intermediary before %s', (na
   let relay: ReturnType<typeof relayTo>;
   let relayPort: number;
   let intermediary: Intermediary;
-  let browser: TestBrowser;
+  let browser: DrivenBrowser;
 
   beforeAll(async () => {
     if (isMissing) return;
@@ -44,7 +45,7 @@ describe.each(['Chromium', 'Firefox'] as const)('an intermediary before %s', (na
     const onRequest = ({ clientId }: { clientId: string }): undefined => void clientIds.push(clientId);
     relay = relayTo(upstream, environment, { hooks: { onRequest } });
     await relay.listen(relayPort);
-    browser = await openTestBrowser(name);
+    browser = await openDriven(name);
   });
 
   afterEach(() => intermediary?.rest());
@@ -216,6 +217,48 @@ describe.each(['Chromium', 'Firefox'] as const)('an intermediary before %s', (na
   });
 });
 
+describe('a flood of cookies on the outer hop', () => {
+  const FLOOD_CHARACTERS = 28_000;
+  const repeated = (text: string): string => text.repeat(FLOOD_CHARACTERS / text.length);
+  const FLOODS: Readonly<Record<string, Record<string, string>>> = {
+    'no cookie': { 'x-padding': repeated('a') },
+    'sealed values of another form': { cookie: repeated('a=mte1.AAA; ') },
+    'short cookies': { cookie: repeated('a=1; ') },
+    'jar keys': { cookie: repeated(`mte-relay-jar=s${'A'.repeat(43)}; `) },
+    'records that are not in the seal': { 'mte-relay-cookies': `strict ${repeated(`${'A'.repeat(120)} `)}` },
+  };
+  const ROUNDS = 20;
+  const REQUESTS_PER_ROUND = 10;
+  /** One key derivation for each of the cookies would be fifty times the whole request. */
+  const TIMES_MAX = 4;
+
+  test('costs the relay no more than reading it', async () => {
+    const backend = await serve((_, res) => res.end());
+    const relay = relayTo(backend.url);
+    const visitor = await TestBrowser.pair(await relay.listen(0));
+    const costs = Object.entries(FLOODS).map(([name, outer]) => ({ name, outer, samples: [] as number[] }));
+    for (let round = 0; round < ROUNDS; round += 1)
+      for (const { outer, samples } of costs) {
+        const before = process.cpuUsage();
+        for (let i = 0; i < REQUESTS_PER_ROUND; i += 1) {
+          const response = await visitor.fetch({ path: '/', outer });
+          expect(response.head.status).toBe(200);
+        }
+        const { user, system } = process.cpuUsage(before);
+        samples.push(user + system);
+      }
+    await relay.close();
+    backend.close();
+    const [without, ...others] = costs.map(({ name, samples }) => ({ name, median: medianOf(samples) }));
+    for (const { name, median } of others)
+      expect(median / (without as { median: number }).median, name).toBeLessThan(TIMES_MAX);
+  });
+});
+
+function medianOf(samples: readonly number[]): number {
+  return samples.toSorted((a, b) => a - b)[Math.floor(samples.length / 2)] as number;
+}
+
 /** What a call of the platform, past the relay's client, does. */
 const globalFetch = { way: 'platform' } as const;
 
@@ -227,11 +270,11 @@ interface VisitorCall {
 
 /** A user at one tab. */
 class Visitor {
-  readonly #page: TestPage;
+  readonly #page: DrivenPage;
   readonly #origin: string;
   readonly #api: CookieApi;
 
-  constructor(page: TestPage, origin: string, api: CookieApi) {
+  constructor(page: DrivenPage, origin: string, api: CookieApi) {
     this.#page = page;
     this.#origin = origin;
     this.#api = api;

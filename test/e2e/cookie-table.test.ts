@@ -1,7 +1,7 @@
 // The cookie table: every case runs directly and through a relay, at once and in the same real browser. The API has to see
 // the same cookies in the same order, and the page the same document.cookie, but for the differences that a case names.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BROWSERS, type BrowserName, openTestBrowser } from './support/cookies/browsers.ts';
+import { BROWSERS, type BrowserName, openDriven } from './support/cookies/browsers.ts';
 import type { CookieCase, Difference, Observation } from './support/cookies/case.ts';
 import { CALLERS } from './support/cookies/cases/callers.ts';
 import { LINES } from './support/cookies/cases/lines.ts';
@@ -30,7 +30,7 @@ describe.each(['Chromium', 'Firefox'] as const)('cookies in %s', (name) => {
     await stage.start();
     for (const isPrivate of [false, true]) {
       const chosen = sheets.filter(({ whole }) => (whole.private ?? false) === isPrivate);
-      const browser = await openTestBrowser(name, isPrivate);
+      const browser = await openDriven(name, isPrivate);
       try {
         for (const [given, outcome] of await runSheets(browser, stage, chosen)) outcomes.set(given, outcome);
       } finally {

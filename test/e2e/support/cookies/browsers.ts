@@ -10,27 +10,27 @@ export type BrowserName = 'Chromium' | 'Firefox';
 /** Where the browsers are; undefined where one is missing. */
 export const BROWSERS: Readonly<Record<BrowserName, string | undefined>> = { Chromium: CHROMIUM, Firefox: FIREFOX };
 
-export interface TestPage {
+export interface DrivenPage {
   goto(url: string): Promise<unknown>;
   reload(): Promise<unknown>;
   evaluate<A, R>(work: (given: A) => R | Promise<R>, given: A): Promise<R>;
   close(): Promise<unknown>;
 }
 
-export interface TestBrowser {
-  newPage(): Promise<TestPage>;
+export interface DrivenBrowser {
+  newPage(): Promise<DrivenPage>;
   /** Ends the browser as a user does and starts it with the same profile; its pages are gone. */
   restart(): Promise<void>;
   close(): Promise<void>;
 }
 
 interface Opened {
-  newPage(): Promise<TestPage>;
+  newPage(): Promise<DrivenPage>;
   close(): Promise<void>;
 }
 
 /** @param isPrivate whether nothing outlives the browser, as in a private window */
-export async function openTestBrowser(name: BrowserName, isPrivate = false): Promise<TestBrowser> {
+export async function openDriven(name: BrowserName, isPrivate = false): Promise<DrivenBrowser> {
   const profile = mkdtempSync(join(tmpdir(), 'mte-relay-profile-'));
   const open = (): Promise<Opened> => OPEN[name](BROWSERS[name] as string, profile, isPrivate);
   let opened = await open();
@@ -58,7 +58,7 @@ const OPEN: Readonly<Record<BrowserName, (path: string, profile: string, isPriva
       writeFileSync(preferences, JSON.stringify(ALL_COOKIES));
     }
     const { context, close } = await openBrowser(path, { profile, isPrivate });
-    return { newPage: async () => (await context.newPage()) as TestPage, close };
+    return { newPage: async () => (await context.newPage()) as DrivenPage, close };
   },
   async Firefox(path, profile, isPrivate) {
     return await openFirefox(path, { 'browser.privatebrowsing.autostart': isPrivate }, profile);

@@ -1,6 +1,6 @@
 // Runs cases of the cookie table in a browser, each directly and through a relay at once, and compares what happened.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TestBrowser, TestPage } from './browsers.ts';
+import type { DrivenBrowser, DrivenPage } from './browsers.ts';
 import { type Call, type CallStep, type CookieCase, type Observation, RESTART_BROWSER, type Step } from './case.ts';
 import { observedOf, type Sheet } from './sheets.ts';
 import { type CookieStage, type Place, restartsRelay, type TableRelay } from './stage.ts';
@@ -38,7 +38,7 @@ export interface Outcome {
 
 /** Runs the sheets. Those that restart the browser wait for each other, so that it restarts once. */
 export async function runSheets(
-  browser: TestBrowser,
+  browser: DrivenBrowser,
   stage: CookieStage,
   sheets: readonly Sheet[],
 ): Promise<Map<CookieCase, Outcome>> {
@@ -58,12 +58,12 @@ export async function runSheets(
   );
 }
 
-async function inLanes(browser: TestBrowser, pairs: readonly (readonly [Run, Run])[]): Promise<void> {
+async function inLanes(browser: DrivenBrowser, pairs: readonly (readonly [Run, Run])[]): Promise<void> {
   const waiting = pairs.filter((pair) => pair.some((run) => !run.isDone));
   const lane = async (): Promise<void> => {
     const pages = [await browser.newPage(), await browser.newPage()] as const;
     for (let pair = waiting.shift(); pair; pair = waiting.shift())
-      await Promise.all(pair.map((run, i) => run.proceed(browser, pages[i] as TestPage)));
+      await Promise.all(pair.map((run, i) => run.proceed(browser, pages[i] as DrivenPage)));
     for (const page of pages) await page.close();
   };
   await Promise.all(Array.from({ length: Math.min(LANES, waiting.length) }, lane));
@@ -96,7 +96,7 @@ class Run {
   }
 
   /** Takes steps until the browser has to restart. */
-  async proceed(browser: TestBrowser, first: TestPage): Promise<void> {
+  async proceed(browser: DrivenBrowser, first: DrivenPage): Promise<void> {
     const tabs = new Tabs(browser, first, (path) => this.#pageUrl(path));
     try {
       while (this.#steps.length > 0) {
@@ -140,7 +140,7 @@ class Run {
   }
 
   /** Steps of one page, in one go. */
-  async #perform(steps: readonly Step[], page: TestPage): Promise<Observation[]> {
+  async #perform(steps: readonly Step[], page: DrivenPage): Promise<Observation[]> {
     const plans = steps.map((step) => ('calls' in step ? step.calls.map((call) => this.#plan(call)) : []));
     const given = steps.map((step, at) =>
       'script' in step
@@ -212,19 +212,19 @@ class Run {
 
 /** The tabs of one run. */
 class Tabs {
-  readonly #browser: TestBrowser;
-  readonly #first: TestPage;
+  readonly #browser: DrivenBrowser;
+  readonly #first: DrivenPage;
   readonly #urlOf: (path: string) => string;
-  readonly #opened = new Map<string | undefined, Promise<TestPage>>();
+  readonly #opened = new Map<string | undefined, Promise<DrivenPage>>();
 
-  constructor(browser: TestBrowser, first: TestPage, urlOf: (path: string) => string) {
+  constructor(browser: DrivenBrowser, first: DrivenPage, urlOf: (path: string) => string) {
     this.#browser = browser;
     this.#first = first;
     this.#urlOf = urlOf;
   }
 
   /** The tab of this name, opened when it is first asked for. */
-  open(name?: string): Promise<TestPage> {
+  open(name?: string): Promise<DrivenPage> {
     const tab = this.#opened.get(name) ?? this.#load(name);
     this.#opened.set(name, tab);
     return tab;
@@ -234,7 +234,7 @@ class Tabs {
     for (const [name, tab] of this.#opened) if (name !== undefined) await (await tab).close();
   }
 
-  async #load(name: string | undefined): Promise<TestPage> {
+  async #load(name: string | undefined): Promise<DrivenPage> {
     const page = name === undefined ? this.#first : await this.#browser.newPage();
     await page.goto(this.#urlOf('/page'));
     return page;
