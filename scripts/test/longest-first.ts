@@ -9,6 +9,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const LONGEST = [
   'test/deploy/rollout',
   'test/e2e/redis-outages',
+  'test/e2e/cookie-table',
   'test/e2e/dashboard-and-rules',
   'packages/cli/test/doctor-faults',
   'packages/server/test/sessions/redis-topologies',

@@ -26,6 +26,12 @@ export async function testFiles(runnerArgs: readonly string[]): Promise<string[]
  * @throws Error when one of them imports a file that is not there.
  */
 export async function toolsOf(files: readonly string[]): Promise<ToolName[]> {
+  const named = new Set((await filesOf(files)).flatMap(toolsNamedIn));
+  return (Object.keys(TOOLS) as ToolName[]).filter((name) => named.has(name));
+}
+
+/** These files and all that they import. */
+async function filesOf(files: readonly string[]): Promise<string[]> {
   const { metafile } = await build({
     entryPoints: [...files],
     absWorkingDir: ROOT,
@@ -40,15 +46,17 @@ export async function toolsOf(files: readonly string[]): Promise<ToolName[]> {
     metafile: true,
     logLevel: 'silent',
   });
-  const named = new Set(Object.keys(metafile.inputs).flatMap(toolsNamedIn));
-  return (Object.keys(TOOLS) as ToolName[]).filter((name) => named.has(name));
+  return Object.keys(metafile.inputs);
 }
 
 function toolsNamedIn(file: string): string[] {
   return [...readFileSync(join(ROOT, file), 'utf8').matchAll(/\btoolPath\('([\w-]+)'\)/g)].map(([, name = '']) => name);
 }
 
-/** True when one of these files runs in a runtime that side-packages.ts installs. */
-export function needsSidePackages(files: readonly string[]): boolean {
-  return files.some((file) => file.startsWith('test/runtimes/'));
+/**
+ * True when one of these files, or of those that it imports, is of the runtimes that side-packages.ts installs.
+ * @throws Error when one of them imports a file that is not there.
+ */
+export async function needsSidePackages(files: readonly string[]): Promise<boolean> {
+  return (await filesOf(files)).some((file) => file.startsWith('test/runtimes/'));
 }

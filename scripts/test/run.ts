@@ -53,7 +53,7 @@ console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
 async function testAll(): Promise<Counts> {
   const files = await testFiles(RUNNER_ARGS);
   if (files.length === 0) throw new Error(`No test file is named by ${RUNNER_ARGS.slice(1).join(' ')}`);
-  const installing = needsSidePackages(files) ? startInstalling() : undefined;
+  const installing = (await needsSidePackages(files).catch(() => true)) ? startInstalling() : undefined;
   toolPaths = await during('installing', async () => provideTools(await toolsOrAll(files)));
   const built = await during('building', () => run('npm', ['run', '--silent', 'build']) === 0);
   // When it failed, the tests that need it try again and name the fault.
