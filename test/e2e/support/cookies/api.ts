@@ -16,7 +16,7 @@ const PAGE = '<!doctype html><link rel="icon" href="data:,"><script type="module
 const HEAD_MAX_BYTES = 256 * 1024;
 
 /** Paths of pages, which a relay passes through. */
-export const PAGES: readonly string[] = ['/page', '/foo/page', '/foo/bar/page'];
+const PAGES: readonly string[] = ['/page', '/foo/page', '/foo/bar/page'];
 export const PASSED_THROUGH: readonly string[] = [...PAGES, '/_/*', '/public/*'];
 
 /** How the API responds to one request. */

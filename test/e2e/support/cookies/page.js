@@ -88,6 +88,7 @@ async function chooseWays() {
   const { createRelayClient, installRelayServiceWorker } = await import('/_/client.mjs');
   const pins = options.getAll('pin');
   if (!options.has('service-worker')) return createRelayClient(relay, pins.length > 0 ? { pins } : {});
-  await installRelayServiceWorker({ relay, pins, routes: ['/api/*'] });
+  // A dedicated worker is controlled as its page is.
+  if (globalThis.document) await installRelayServiceWorker({ relay, pins, routes: ['/api/*'] });
   return platform;
 }

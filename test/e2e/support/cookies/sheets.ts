@@ -11,7 +11,7 @@ function wiping({ steps }: CookieCase): Step[] {
   const deleting = setting.map(({ path, set = [] }) => ({ path, set: set.map((line) => `${line}; Max-Age=0`) }));
   return [
     { calls: deleting.filter(({ set }) => set.length > 0) },
-    { script: 'a=; Max-Age=0' }, // the name that cases set by script, of which the API does not know
+    ...steps.flatMap((step) => ('script' in step ? { script: `${step.script.split('=', 1)[0]}=; Max-Age=0` } : [])),
     read('/', '/foo/bar/x'),
   ];
 }
@@ -29,9 +29,10 @@ export interface Sheet {
 
 export function sheetsOf(cases: readonly CookieCase[]): Sheet[] {
   const sheets: Sheet[] = [];
-  const shared = new Map<CookieCase['api'], CookieCase[]>();
+  const shared = new Map<string, CookieCase[]>();
   for (const given of cases) {
-    if (canShare(given)) shared.set(given.api, [...(shared.get(given.api) ?? []), given]);
+    const place = JSON.stringify([given.api, given.settings]);
+    if (canShare(given)) shared.set(place, [...(shared.get(place) ?? []), given]);
     else sheets.push({ cases: [given], whole: given });
   }
   for (const group of shared.values())
@@ -60,13 +61,13 @@ export function observedOf(
 }
 
 function sheetOf(cases: readonly CookieCase[]): Sheet {
-  const [first] = cases as [CookieCase];
+  const [{ name, api, settings }] = cases as [CookieCase];
   const steps = cases.flatMap((given) => [...given.steps, ...wiping(given)]);
-  return { cases, whole: { name: `with ${first.name}`, steps, ...(first.api && { api: first.api }) } };
+  return { cases, whole: { name: `with ${name}`, steps, ...(api && { api }), ...(settings && { settings }) } };
 }
 
-function canShare({ settings, withoutStorage, serviceWorker, private: isPrivate, steps }: CookieCase): boolean {
-  return !(settings || withoutStorage || serviceWorker || isPrivate) && steps.every(needsNothingElse);
+function canShare({ withoutStorage, serviceWorker, private: isPrivate, steps }: CookieCase): boolean {
+  return !(withoutStorage || serviceWorker || isPrivate) && steps.every(needsNothingElse);
 }
 
 function needsNothingElse(step: Step): boolean {
