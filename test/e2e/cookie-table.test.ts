@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { BROWSERS, type BrowserName, openDriven } from './support/cookies/browsers.ts';
 import type { CookieCase, Difference, Observation } from './support/cookies/case.ts';
 import { CALLERS } from './support/cookies/cases/callers.ts';
+import { HTTPS } from './support/cookies/cases/https.ts';
 import { LINES } from './support/cookies/cases/lines.ts';
 import { LIVES } from './support/cookies/cases/lives.ts';
 import { SCOPES } from './support/cookies/cases/scopes.ts';
@@ -13,7 +14,7 @@ import { type Outcome, runSheets } from './support/cookies/run.ts';
 import { sheetsOf } from './support/cookies/sheets.ts';
 import { CookieStage } from './support/cookies/stage.ts';
 
-const CASES = [...SCOPES, ...LIVES, ...LINES, ...CALLERS, ...TIMES, ...WORKER];
+const CASES = [...SCOPES, ...LIVES, ...LINES, ...CALLERS, ...TIMES, ...WORKER, ...HTTPS];
 
 /** Of all cases, on cores that are busy. */
 const TABLE_TIMEOUT_MS = 400_000;

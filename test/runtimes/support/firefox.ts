@@ -34,29 +34,34 @@ export interface FirefoxPage {
   on(event: 'console', listener: (message: { text(): string }) => void): void;
 }
 
+export interface FirefoxOptions {
+  /** Folder of the caller's, which stays; default: one that is removed when the browser closes. */
+  readonly profile?: string;
+  /** Whether it takes certificates that nobody vouches for. */
+  readonly takesAnyCertificate?: boolean;
+}
+
 export interface OpenFirefox {
   readonly page: FirefoxPage;
   newPage(): Promise<FirefoxPage>;
   close(): Promise<void>;
 }
 
-/**
- * @param preferences of the profile, by the names of about:config.
- * @param ownProfile folder of the caller's, which stays; default: one that is removed when the browser closes.
- */
+/** @param preferences of the profile, by the names of about:config. */
 export async function openFirefox(
   executablePath: string,
   preferences: Readonly<Record<string, unknown>> = {},
-  ownProfile?: string,
+  options: FirefoxOptions = {},
 ): Promise<OpenFirefox> {
   installSidePackage('test/runtimes');
   const entry = pathToFileURL(join(INSTALLED, 'puppeteer-core/lib/puppeteer/puppeteer-core.js')).href;
   const { default: puppeteer } = (await import(entry)) as { default: Puppeteer };
-  const profile = ownProfile ?? mkdtempSync(join(tmpdir(), 'mte-relay-firefox-'));
+  const profile = options.profile ?? mkdtempSync(join(tmpdir(), 'mte-relay-firefox-'));
   const browser = await puppeteer.launch({
     browser: 'firefox',
     executablePath,
     headless: true,
+    acceptInsecureCerts: options.takesAnyCertificate ?? false,
     userDataDir: profile,
     extraPrefsFirefox: preferences,
     protocolTimeout: RESPONSE_TIMEOUT_MS,
@@ -67,7 +72,7 @@ export async function openFirefox(
     newPage: () => browser.newPage(),
     async close() {
       await browser.close();
-      if (ownProfile === undefined) rmSync(profile, { recursive: true, force: true });
+      if (options.profile === undefined) rmSync(profile, { recursive: true, force: true });
     },
   };
 }

@@ -57,10 +57,14 @@ const OPEN: Readonly<Record<BrowserName, (path: string, profile: string, isPriva
       mkdirSync(dirname(preferences), { recursive: true });
       writeFileSync(preferences, JSON.stringify(ALL_COOKIES));
     }
-    const { context, close } = await openBrowser(path, { profile, isPrivate });
+    const { context, close } = await openBrowser(path, { profile, isPrivate, takesAnyCertificate: true });
     return { newPage: async () => (await context.newPage()) as DrivenPage, close };
   },
   async Firefox(path, profile, isPrivate) {
-    return await openFirefox(path, { 'browser.privatebrowsing.autostart': isPrivate }, profile);
+    return await openFirefox(
+      path,
+      { 'browser.privatebrowsing.autostart': isPrivate },
+      { profile, takesAnyCertificate: true },
+    );
   },
 };

@@ -72,6 +72,8 @@ export interface CookieCase {
   readonly differs?: Difference | readonly Difference[];
   /** The page may not use IndexedDB. */
   readonly withoutStorage?: true;
+  /** Page and API are addressed by https. */
+  readonly https?: true;
   /** In a private window. */
   readonly private?: true;
   /** The platform's own calls, which the relay's service worker seals. Paths begin with /api/. */

@@ -119,13 +119,13 @@ class Run {
   }
 
   #pageUrl(path: string): string {
-    const { page, port, host } = this.#place;
+    const { scheme, page, port, host } = this.#place;
     const params = new URLSearchParams();
-    if (this.#relay) params.set('relay', `http://${host}:${port}`);
+    if (this.#relay) params.set('relay', `${scheme}://${host}:${port}`);
     if (this.#relay) for (const pin of this.#stage.pins) params.append('pin', pin);
     if (this.#case.serviceWorker) params.set('service-worker', '');
     if (this.#case.withoutStorage) params.set('without-storage', '');
-    return `http://${page}:${port}${path}?${params}`;
+    return `${scheme}://${page}:${port}${path}?${params}`;
   }
 
   async #take(step: Step, tabs: Tabs): Promise<Observation> {
@@ -192,12 +192,12 @@ class Run {
       status: call.status ?? (next ? 302 : 200),
       fields: { ...call.fields, ...(next && { location: targetOf(next.call) }) },
     });
-    const { host, port } = this.#place;
+    const { scheme, host, port } = this.#place;
     return {
       ids: [id, ...(next?.ids ?? [])],
       call: {
         way: call.way ?? 'fetch',
-        url: `http://${host}:${port}${call.path}?plan=${id}`,
+        url: `${scheme}://${host}:${port}${call.path}?plan=${id}`,
         method: call.method ?? 'GET',
         credentials: call.credentials ?? 'include',
         mode: call.mode ?? 'cors',

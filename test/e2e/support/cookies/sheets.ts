@@ -31,7 +31,7 @@ export function sheetsOf(cases: readonly CookieCase[]): Sheet[] {
   const sheets: Sheet[] = [];
   const shared = new Map<string, CookieCase[]>();
   for (const given of cases) {
-    const place = JSON.stringify([given.api, given.settings]);
+    const place = JSON.stringify([given.api, given.settings, given.https]);
     if (canShare(given)) shared.set(place, [...(shared.get(place) ?? []), given]);
     else sheets.push({ cases: [given], whole: given });
   }
@@ -61,9 +61,12 @@ export function observedOf(
 }
 
 function sheetOf(cases: readonly CookieCase[]): Sheet {
-  const [{ name, api, settings }] = cases as [CookieCase];
+  const [{ name, api, settings, https }] = cases as [CookieCase];
   const steps = cases.flatMap((given) => [...given.steps, ...wiping(given)]);
-  return { cases, whole: { name: `with ${name}`, steps, ...(api && { api }), ...(settings && { settings }) } };
+  return {
+    cases,
+    whole: { name: `with ${name}`, steps, ...(api && { api }), ...(settings && { settings }), ...(https && { https }) },
+  };
 }
 
 function canShare({ withoutStorage, serviceWorker, private: isPrivate, steps }: CookieCase): boolean {

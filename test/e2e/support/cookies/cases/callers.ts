@@ -25,7 +25,7 @@ const DEFAULT_LAX: Difference = {
   steps: { 1: { cookies: [['none=1']] }, 2: { cookies: [['none=1']] } },
 };
 
-const SITES: readonly CookieCase[] = [
+export const SITES: readonly CookieCase[] = [
   { name: 'SameSite of each kind, page of the same origin', steps: [set('/', ...SAME_SITES), read('/'), read('/')] },
   {
     name: 'SameSite of each kind, page of the same site',
@@ -84,7 +84,7 @@ const CREDENTIALS: readonly CookieCase[] = EVERYWHERE.map((api) => ({
   ]),
 }));
 
-const WAYS: readonly CookieCase[] = EVERYWHERE.map((api) => ({
+export const WAYS: readonly CookieCase[] = EVERYWHERE.map((api) => ({
   name: `EventSource, WebSocket and worker, API ${api ?? 'of the page’s origin'}`,
   ...(api && { api }),
   steps: [

@@ -88,7 +88,7 @@ const SIZES: readonly CookieCase[] = [
   },
 ];
 
-const FLAGS: readonly CookieCase[] = [
+export const FLAGS: readonly CookieCase[] = [
   {
     name: 'HttpOnly hides from script',
     steps: [set('/', 'a=1; HttpOnly', 'b=2'), read('/'), set('/', 'a=2', 'b=3; HttpOnly'), read('/')],
