@@ -24,7 +24,7 @@ const LIVES: readonly CookieCase[] = [
   },
 ];
 
-export const HTTPS: readonly CookieCase[] = [...FLAGS, ...SITES, ...WAYS, ...LIVES].map((given) => ({
+export const HTTPS: readonly CookieCase[] = [...FLAGS, ...SITES, ...WAYS.slice(0, 1), ...LIVES].map((given) => ({
   ...given,
   name: `https: ${given.name}`,
   https: true,

@@ -172,12 +172,28 @@ const DELETION: readonly CookieCase[] = [
   },
 ];
 
+/** A request carries as many of them as this. */
+const LONG_THAT_FIT = 6;
+const LONG = Array.from({ length: 10 }, (_, i) => `long${i}=${'x'.repeat(4_000)}`);
+
 const NUMBER: readonly CookieCase[] = [
   { name: '60 cookies', steps: [set('/', ...numbered(60)), read('/')] },
   {
     name: '200 cookies',
     steps: [set('/', ...numbered(200).map((line) => `${line}; HttpOnly`)), read('/')],
     differs: NEWEST_180,
+  },
+  {
+    name: 'ten cookies of 4000 bytes',
+    steps: [...LONG.map((line) => set('/', `${line}; HttpOnly`)), { calls: [{ path: '/' }], unordered: true }],
+    differs: {
+      source: 'SPEC §9.4: it keeps at most what a request may carry, 32,768 characters of records',
+      steps: Object.fromEntries(
+        LONG.map((_, i) => [i + 1, { cookies: [LONG.slice(Math.max(0, i + 1 - LONG_THAT_FIT), i + 1)] }]).slice(
+          LONG_THAT_FIT,
+        ),
+      ),
+    },
   },
 ];
 
