@@ -35,12 +35,23 @@ export type Step =
   | CallStep
   /** Assigned to `document.cookie`. */
   | { readonly script: string }
+  | { readonly navigate: Navigation }
   /** Opens this page in place of the present one. */
   | { readonly page: string }
   | { readonly do: 'reload' | 'restart the browser' | 'restart the relay'; readonly unordered?: boolean }
   | { readonly waitMs: number }
   /** Restarts the relay with these secrets. */
   | { readonly secrets: readonly ('old' | 'new')[] };
+
+/** A page, or a frame in the present one, that the browser itself loads from the API. */
+export interface Navigation {
+  readonly path: string;
+  /** What causes it. */
+  readonly by: 'link' | 'get-form' | 'post-form' | 'frame';
+  /** Where the page with the link or form is. Default: it is the present one. */
+  readonly from?: 'same-site' | 'cross-site';
+  readonly set?: readonly string[];
+}
 
 /** What a step led to. */
 export interface Observation {
@@ -74,6 +85,8 @@ export interface CookieCase {
   readonly withoutStorage?: true;
   /** Page and API are addressed by https. */
   readonly https?: true;
+  /** The one browser that runs it. Default: both do. */
+  readonly only?: 'Chromium' | 'Firefox';
   /** In a private window. */
   readonly private?: true;
   /** The platform's own calls, which the relay's service worker seals. Paths begin with /api/. */

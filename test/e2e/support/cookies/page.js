@@ -89,6 +89,6 @@ async function chooseWays() {
   const pins = options.getAll('pin');
   if (!options.has('service-worker')) return createRelayClient(relay, pins.length > 0 ? { pins } : {});
   // A dedicated worker is controlled as its page is.
-  if (globalThis.document) await installRelayServiceWorker({ relay, pins, routes: ['/api/*'] });
+  if (globalThis.document) await installRelayServiceWorker({ relay });
   return platform;
 }

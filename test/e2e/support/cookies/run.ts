@@ -1,12 +1,23 @@
 // Runs cases of the cookie table in a browser, each directly and through a relay at once, and compares what happened.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DrivenBrowser, DrivenPage } from './browsers.ts';
-import { type Call, type CallStep, type CookieCase, type Observation, RESTART_BROWSER, type Step } from './case.ts';
+import {
+  type Call,
+  type CallStep,
+  type CookieCase,
+  type Navigation,
+  type Observation,
+  RESTART_BROWSER,
+  type Step,
+} from './case.ts';
 import { observedOf, type Sheet } from './sheets.ts';
 import { type CookieStage, type Place, restartsRelay, type TableRelay } from './stage.ts';
 
 /** Cases that run at once. */
 const LANES = 3;
+
+const NAVIGATION_TIMEOUT_MS = 20_000;
+const NAVIGATION_POLL_MS = 20;
 
 /** What the page is told of a call. */
 interface PageCall {
@@ -131,12 +142,22 @@ class Run {
   async #take(step: Step, tabs: Tabs): Promise<Observation> {
     if ('calls' in step) return await this.#callInTabs(step, tabs);
     const tab = await tabs.open();
+    if ('navigate' in step) return await this.#navigate(step, step.navigate, tab);
     if ('page' in step) await tab.goto(this.#pageUrl(step.page));
     else if ('waitMs' in step) await sleep(step.waitMs);
     else if (restartsRelay(step))
       await this.#relay?.restart(this.#stage.upstream, 'secrets' in step ? step.secrets : undefined);
     else await tab.reload();
     return this.#observed(step, [], [], await tab.evaluate(() => document.cookie, undefined));
+  }
+
+  async #navigate(step: Step, { path, by, from, set = [] }: Navigation, tab: DrivenPage): Promise<Observation> {
+    const planned = this.#plan({ path, set });
+    const { scheme, site, port } = this.#place;
+    if (from) await tab.goto(`${scheme}://${from === 'same-site' ? `other.${site}` : `www.x${site}`}:${port}/page`);
+    await tab.evaluate(startNavigation, { by, url: planned.call.url });
+    if (by !== 'frame') await arrived(tab, planned.call.url);
+    return this.#observed(step, [planned], [], await tab.evaluate(() => document.cookie, undefined));
   }
 
   /** Steps of one page, in one go. */
@@ -239,6 +260,46 @@ class Tabs {
     await page.goto(this.#urlOf('/page'));
     return page;
   }
+}
+
+/** Runs in the page. @returns for a frame when it has loaded */
+async function startNavigation({ by, url }: { by: Navigation['by']; url: string }): Promise<void> {
+  if (by === 'frame') {
+    const frame = document.createElement('iframe');
+    const loaded = new Promise((resolve) => frame.addEventListener('load', resolve));
+    frame.src = url;
+    document.body.append(frame);
+    return void (await loaded);
+  }
+  if (by === 'link') {
+    const link = document.createElement('a');
+    link.href = url;
+    document.body.append(link);
+    return void setTimeout(() => link.click(), 0);
+  }
+  const form = document.createElement('form');
+  const { origin, pathname, searchParams } = new URL(url);
+  form.method = by === 'post-form' ? 'post' : 'get';
+  form.action = by === 'post-form' ? url : origin + pathname;
+  for (const [name, value] of searchParams) {
+    const input = document.createElement('input');
+    Object.assign(input, { name, value });
+    form.append(input);
+  }
+  document.body.append(form);
+  setTimeout(() => form.requestSubmit(), 0);
+}
+
+/** Waits until a tab shows this. @throws Error if it does not */
+async function arrived(tab: DrivenPage, url: string): Promise<void> {
+  const deadlineMs = performance.now() + NAVIGATION_TIMEOUT_MS;
+  const shown = (): [string, string] => [location.href, document.readyState];
+  while (performance.now() < deadlineMs) {
+    const [href, state] = await tab.evaluate(shown, undefined).catch(() => ['', '']); // between two pages
+    if (href === url && state === 'complete') return;
+    await sleep(NAVIGATION_POLL_MS);
+  }
+  throw new Error(`${url} was not opened`);
 }
 
 function isForOnePage(step: Step): boolean {

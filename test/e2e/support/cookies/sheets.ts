@@ -69,8 +69,8 @@ function sheetOf(cases: readonly CookieCase[]): Sheet {
   };
 }
 
-function canShare({ withoutStorage, serviceWorker, private: isPrivate, steps }: CookieCase): boolean {
-  return !(withoutStorage || serviceWorker || isPrivate) && steps.every(needsNothingElse);
+function canShare({ only, withoutStorage, serviceWorker, private: isPrivate, steps }: CookieCase): boolean {
+  return !(only || withoutStorage || serviceWorker || isPrivate) && steps.every(needsNothingElse);
 }
 
 function needsNothingElse(step: Step): boolean {

@@ -120,6 +120,7 @@ export class CookieStage {
     const settings = {
       CORS_ORIGINS: origins.join(','),
       PASS_THROUGH_ROUTES: PASSED_THROUGH.join(','),
+      WORKER_ROUTES: '/api/*',
       CLIENT_ID_SECRET: SECRETS.old,
       ...given,
     };
