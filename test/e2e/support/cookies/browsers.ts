@@ -34,8 +34,18 @@ export async function openDriven(name: BrowserName, isPrivate = false): Promise<
   const profile = mkdtempSync(join(tmpdir(), 'mte-relay-profile-'));
   const open = (): Promise<Opened> => OPEN[name](BROWSERS[name] as string, profile, isPrivate);
   let opened = await open();
+  const turns = new Turns();
   return {
-    newPage: () => opened.newPage(),
+    newPage: () =>
+      turns.take(async () => {
+        const page = await opened.newPage();
+        return {
+          goto: (url) => page.goto(url),
+          reload: () => page.reload(),
+          evaluate: (work, given) => page.evaluate(work, given),
+          close: () => turns.take(() => page.close()),
+        };
+      }),
     async restart() {
       await opened.close();
       opened = await open();
@@ -45,6 +55,17 @@ export async function openDriven(name: BrowserName, isPrivate = false): Promise<
       rmSync(profile, { recursive: true, force: true });
     },
   };
+}
+
+/** Work that is done one after the other: Firefox was seen to fail to open a tab while it closed another one. */
+class Turns {
+  #last: Promise<unknown> = Promise.resolve();
+
+  take<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
 }
 
 /** Also those of other sites than the page's, which Chromium blocks by default, unless they are Partitioned. */

@@ -252,7 +252,10 @@ class Tabs {
   }
 
   async close(): Promise<void> {
-    for (const [name, tab] of this.#opened) if (name !== undefined) await (await tab).close();
+    for (const [name, tab] of this.#opened) {
+      const page = await tab.catch(() => undefined); // then the run has failed
+      if (name !== undefined) await page?.close();
+    }
   }
 
   async #load(name: string | undefined): Promise<DrivenPage> {

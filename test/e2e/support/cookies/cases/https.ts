@@ -11,7 +11,7 @@ const LIVES: readonly CookieCase[] = [
         '/login',
         '__Host-sid=1; Secure; HttpOnly; Path=/; Max-Age=600; SameSite=Strict',
         'csrf=2; Path=/',
-        'theme=3; Max-Age=60',
+        'theme=3; Max-Age=600',
       ),
       read('/foo'),
       RELOAD,
