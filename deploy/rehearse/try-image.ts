@@ -127,7 +127,7 @@ async function checkPublicFiles(image: Content, origin: string): Promise<void> {
       .split('\n')
       .map((line) => line.split(' ') as [string, string]),
   );
-  const scripts = ['mte-relay-client.js', 'mte-relay-client.mjs'];
+  const scripts = ['client', 'install'].flatMap((part) => [`mte-relay-${part}.js`, `mte-relay-${part}.mjs`]);
   assert.deepEqual([...hashes.keys()].sort(), scripts.map((name) => `/public/${name}`).sort());
   for (const name of [...scripts, 'mte-relay-licenses.txt']) {
     const response = await fetch(`${origin}/public/${name}`);
@@ -137,7 +137,7 @@ async function checkPublicFiles(image: Content, origin: string): Promise<void> {
     const digest = createHash('sha384').update(bytes).digest('base64');
     if (name !== 'mte-relay-licenses.txt') assert.equal(hashes.get(`/public/${name}`), `sha384-${digest}`);
   }
-  passed('/public serves client and licences: the bytes of this build, with the hashes of `integrity`');
+  passed('/public serves client, installer and licences: the bytes of this build, with the hashes of `integrity`');
 }
 
 function healthCommand(): string[] {

@@ -2,7 +2,7 @@
 // packages/server/public, since the server may not import the client.
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { minify } from 'terser';
 
 const root = join(import.meta.dirname, '../..');
@@ -61,6 +61,9 @@ const BUNDLES: Readonly<Record<string, Bundle>> = {
   'mte-relay-client.mjs': { ...whole('index.js'), format: 'esm', isPublic: true },
   // the same as a classic script for a script tag: one global
   'mte-relay-client.js': { ...whole('script.js'), format: 'iife', isPublic: true },
+  // what installs the service worker, as a module and for a script tag: without client and cryptography
+  'mte-relay-install.mjs': { modules: ['service-worker/entry.js'], from: dist, format: 'esm', isPublic: true },
+  'mte-relay-install.js': { modules: ['service-worker/install-script.js'], from: dist, format: 'iife', isPublic: true },
   // the service worker, a classic script that is whole: a worker may not import() anything later
   'mte-relay-sw.js': { ...whole('service-worker/worker.js'), format: 'iife', isPublic: true },
 };
@@ -90,18 +93,8 @@ const INNER_MEMBERS = [
     'sealRequest',
     'requestBodyMaxBytes',
   ],
-  ...['storeEpochMs', 'storeAgeMs', 'makeSuite', 'pairingFlags', 'keepClientId', 'defaultFields', 'postWithProgress'],
-  ...[
-    'makeRequest',
-    'neverSent',
-    'fetchInit',
-    'fieldsFor',
-    'onResponse',
-    'onResend',
-    'countUnsent',
-    'bufferedBytes',
-    'replayable',
-  ],
+  ...['storeEpochMs', 'storeAgeMs', 'makeSuite', 'pairingFlags', 'defaultFields', 'postWithProgress'],
+  ...['makeRequest', 'neverSent', 'fetchInit', 'onResponse', 'onResend', 'countUnsent', 'bufferedBytes', 'replayable'],
   ...[
     'baseUrl',
     'relayOrigin',
@@ -156,6 +149,11 @@ const INNER_MEMBERS = [
     'onOpen',
     'onEnd',
   ],
+  // cookies and identity; the members of stored rows keep their names
+  ...['ownFields', 'hasCredentials', 'namesFromScript', 'cookiesFromScript', 'scriptCookies', 'changeRecords'],
+  ...['keeper', 'dropped', 'deleted'],
+  // the guard and the worker
+  ...['scopeHref', 'scriptHref', 'isAsync', 'displaces', 'onUnregistered', 'verifying', 'pageOrigin'],
 ];
 const innerMember = new RegExp(`^(?:${INNER_MEMBERS.join('|')})$`);
 for (const [word] of readFileSync(join(root, 'docs/api.md'), 'utf8').matchAll(/\w+/g)) {
@@ -183,6 +181,13 @@ function ordered(inputs: readonly string[], withNoble: boolean): { imports: stri
   return { imports: paths.map((path) => `import ${JSON.stringify(path)};`).join(''), plugin };
 }
 
+/** Paths of the modules of which the bundle has code: others that are imported have no effect. */
+function inputsOf({ outputs }: Metafile): string[] {
+  const found = Object.values(outputs).flatMap(({ inputs }) => Object.entries(inputs));
+  return found.filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([path]) => path);
+}
+
+const isNoble = (path: string): boolean => path.includes('node_modules/@noble/');
 const NOBLE = ['curves', 'hashes', 'post-quantum'];
 /** Beside the scripts, which hold parts of noble: the notices that its licence asks for. */
 const LICENSES_FILE = 'mte-relay-licenses.txt';
@@ -210,7 +215,8 @@ for (const [name, { modules, from, isPublic, ...options }] of areCurrent() ? [] 
   const { plugins = [] } = options;
   const exported = modules.map((module) => `export * from './${module}';`).join('');
   const { metafile } = await build({ ...common, stdin: { contents: exported, resolveDir: from } });
-  const order = ordered(Object.keys(metafile.inputs), plugins.includes(atHand));
+  const inputs = inputsOf(metafile);
+  const order = ordered(inputs, plugins.includes(atHand));
   const { outputFiles } = await build({
     ...common,
     stdin: { contents: order.imports + exported, resolveDir: from },
@@ -222,7 +228,7 @@ for (const [name, { modules, from, isPublic, ...options }] of areCurrent() ? [] 
     ecma: 2020,
     module: options.format === 'esm',
     compress: { passes: 3 },
-    format: { comments: false, preamble: NOTICE },
+    format: { comments: false, ...(inputs.some(isNoble) && { preamble: NOTICE }) },
     sourceMap: { content: map, filename: name },
   });
   writeFileSync(outfile, smaller.code as string);

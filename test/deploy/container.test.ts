@@ -118,7 +118,8 @@ test('the build’s commands find everything that they read among what the build
   const commands = instructions.find(({ name, value }) => name === 'RUN' && value.includes('bundle.ts'))
     ?.value as string;
   execFileSync('/bin/sh', ['-c', commands], { cwd: folder, stdio: 'pipe' });
-  for (const name of ['mte-relay-client.js', 'mte-relay-client.mjs', 'mte-relay-sw.js']) {
+  const parts = ['client.js', 'client.mjs', 'install.js', 'install.mjs', 'sw.js'];
+  for (const name of parts.map((part) => `mte-relay-${part}`)) {
     const file = `packages/server/public/${name}`;
     expect(readFileSync(join(folder, file), 'utf8') === read(file), `${name} as npm run build makes it`).toBe(true);
   }
@@ -240,7 +241,7 @@ describe('the production closure', () => {
     const pin = /"pin":"([^"]+)"/.exec(relay.output())?.[1] as string;
     const client = sdkClient({ url: urlOf(Number(PORT)), pin });
     expect(await (await client.fetch('/x', { method: 'POST', body: 'y' })).text()).toBe('POST /x');
-    for (const name of ['mte-relay-client.js', 'mte-relay-licenses.txt']) {
+    for (const name of ['mte-relay-client.js', 'mte-relay-install.js', 'mte-relay-licenses.txt']) {
       expect((await fetch(`http://127.0.0.1:${PORT}/public/${name}`)).status, name).toBe(200);
     }
     const health = (port: string): Promise<number | null> =>

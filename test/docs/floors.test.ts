@@ -31,11 +31,11 @@ const HOUSES: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
   client: [
     ['script.ts'],
-    ['index.ts', 'compat'],
-    ['service-worker'],
+    ['index.ts', 'compat', 'service-worker'],
     ['clients'],
     ['call', 'realtime'],
     ['core.ts'],
+    ['checked-options.ts'],
     ['send'],
     ['session'],
     ['platform'],
@@ -47,6 +47,8 @@ const HOUSES: Readonly<Record<string, readonly (readonly string[])[]>> = {
 
 /** An import of a file of the same package: by its path, or by a name of the package's `imports` map. */
 const IMPORT = /(?:\bfrom |\bimport |\bimport\()'([.#][^']+)'/g;
+/** The same without types. */
+const LOADED = /^(?:import|export) (?!type )(?:[^;]* from )?'([.#][^']+)';/gm;
 
 for (const [name, floors] of Object.entries(HOUSES)) {
   test(`every import of the ${name} goes to a lower floor or stays in its room`, () => {
@@ -71,6 +73,19 @@ for (const [name, floors] of Object.entries(HOUSES)) {
     expect(upward.sort()).toEqual([]);
   });
 }
+
+test('the installer of the service worker loads no client', () => {
+  const sources = join(PACKAGES, 'client/src');
+  const loaded = new Set(['service-worker/entry.ts', 'service-worker/install-script.ts']);
+  for (const file of loaded) {
+    if (file.startsWith('#')) continue;
+    for (const [, path = ''] of readFileSync(join(sources, file), 'utf8').matchAll(LOADED))
+      loaded.add(path.startsWith('#') ? path : normalize(join(file, '..', path)));
+  }
+  const rooms = new Set([...loaded].map((file) => file.split('/')[0]));
+  expect([...rooms].sort()).toEqual(['#url', 'abort.ts', 'api', 'checked-options.ts', 'service-worker']);
+  expect(loaded).not.toContain('service-worker/worker.ts');
+});
 
 test('CONTRIBUTING lists the floors of the server in this order', () => {
   const [, section = ''] = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8').split('### The floors of the server\n');

@@ -140,6 +140,9 @@ describe('README', () => {
     const text = readme.replace(/\s+/g, ' ');
     expect(text).toContain(`at most ${fetchAlone} minified and gzipped as this project bundles it`);
     expect(text).toContain(`the whole client in one file is at most ${limitOf('mte-relay-client.js')}.`);
+    expect(limitOf('mte-relay-install.mjs')).toBe(limitOf('mte-relay-install.js'));
+    expect(text).toContain(`that file alone, at most ${limitOf('mte-relay-install.js')},`);
+    expect(text).toContain(`the worker has at most ${limitOf('mte-relay-sw.js')}.`);
     const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8');
     expect(changelog).toContain(`fetch alone, at most ${fetchAlone};`);
   });

@@ -1,5 +1,5 @@
-// The script tag of the README in real Chromium: a page of another origin loads the client from the relay by its
-// integrity hash and calls the API; a client with one changed byte is not run.
+// The script tags of the README, and its module, in real Chromium: a page of another origin loads the client from the relay
+// by its integrity hash and calls the API; a client with one changed byte is not run.
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
@@ -9,9 +9,15 @@ import { relayTo } from '@mte-relay/testing/relay';
 import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openWorkerSite, PLAIN_PAGE } from './support/worker-site.ts';
 
 const CLIENT = '/public/mte-relay-client.js';
+const INSTALLER = '/public/mte-relay-install.js';
+/** The names in the scripts' global. */
+const globals = (page: Page): Promise<string[]> =>
+  page.evaluate(() => Object.keys((globalThis as unknown as { mteRelay: object }).mteRelay).sort());
 const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
+const installing = /^```js\n(import \{ installRelayServiceWorker[\s\S]*?)^```$/m.exec(readme)?.[1] ?? '';
 const snippet = /^```html run script-tag\n([\s\S]*?)^```$/m.exec(readme)?.[1] ?? '';
 
 describe.skipIf(!CHROMIUM)('the script tag of the README in Chromium', () => {
@@ -88,9 +94,32 @@ describe.skipIf(!CHROMIUM)('the script tag of the README in Chromium', () => {
     await expect.poll(() => printed).toEqual(promised);
     expect(seen).toEqual(['POST /notes']);
     const names = Object.keys(await import('@mte-relay/client'));
-    expect(
-      await page.evaluate(() => Object.keys((globalThis as unknown as { mteRelay: object }).mteRelay).sort()),
-    ).toEqual(names.sort());
+    expect(await globals(page)).toEqual(names.sort());
+  });
+
+  test.each([
+    ['client before installer', [CLIENT, INSTALLER]],
+    ['installer before client', [INSTALLER, CLIENT]],
+  ])('%s: both put their exports into the one global', async (_order, paths) => {
+    const tags = paths.map(
+      (path) => `<script src="${relayOrigin}${path}" integrity="${relay.integrity[path]}" crossorigin></script>`,
+    );
+    html = `<!doctype html>${tags.join('')}`;
+    await page.goto(appOrigin);
+    const installer = Object.keys(await import('@mte-relay/client/service-worker'));
+    const both = new Set([...Object.keys(await import('@mte-relay/client')), ...installer]);
+    expect(await globals(page)).toEqual([...both].sort());
+    // An error of the client is of the class in the global, whichever file was last.
+    const isOwnClass = await page.evaluate(() => {
+      const { mteRelay } = globalThis as unknown as { mteRelay: typeof import('@mte-relay/client') };
+      try {
+        mteRelay.createRelayClient('not a URL');
+        return 'no error';
+      } catch (error) {
+        return error instanceof mteRelay.RelayClientError;
+      }
+    });
+    expect(isOwnClass).toBe(true);
   });
 
   test('a client with a changed byte is refused by the browser, and nothing is sent', async () => {
@@ -100,6 +129,18 @@ describe.skipIf(!CHROMIUM)('the script tag of the README in Chromium', () => {
     await expect.poll(() => printed.join('\n')).toMatch(/integrity/);
     expect(await page.evaluate(() => 'mteRelay' in globalThis)).toBe(false);
     expect(seen).toEqual(['POST /notes']);
+  });
+
+  test('the module of the README installs the service worker, then starts the app', async () => {
+    const site = await openWorkerSite();
+    const own = await browser.context.newPage();
+    await own.goto(site.app + PLAIN_PAGE);
+    const app = 'data:text/javascript,document.title=navigator.serviceWorker.controller.scriptURL';
+    expect(installing).toContain("'/app.js'");
+    await own.addScriptTag({ type: 'module', content: installing.replace('/app.js', app) });
+    await expect.poll(() => own.title()).toBe(`${site.app}/public/mte-relay-sw.js`);
+    await own.close();
+    site.close();
   });
 
   test('where WebCrypto has neither X25519 nor ML-KEM, the same file has both', async () => {

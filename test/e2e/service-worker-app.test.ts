@@ -25,9 +25,9 @@ import {
   SUBJECT,
 } from './support/sealed-app-secrets.ts';
 
-const CLIENT_PATH = join(import.meta.dirname, '../../packages/client/dist/mte-relay-client.js');
-/** The client for a page that does not load it itself. */
-const CLIENT = `${readFileSync(CLIENT_PATH, 'utf8')}\nglobalThis.mteRelay = mteRelay;`;
+const INSTALLER_PATH = join(import.meta.dirname, '../../packages/client/dist/mte-relay-install.js');
+/** The installer for a page that does not load it itself. */
+const INSTALLER = readFileSync(INSTALLER_PATH, 'utf8');
 
 /**
  * Chromium looks for another version of the worker by itself, about a second after a page has loaded. If the relay ends
@@ -260,6 +260,7 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
   });
 
   test('page and worker are one client: a cookie that one was given opens for the other', async () => {
+    await page.addScriptTag({ url: '/public/mte-relay-client.js' });
     const status = await page.evaluate(async () => {
       const { mteRelay } = globalThis as unknown as { mteRelay: typeof import('@mte-relay/client') };
       const pin = document.querySelector('script[data-pin]')?.getAttribute('data-pin') ?? '';
@@ -303,7 +304,7 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
 
   test('a page of another origin than the relay: its own paths are sealed toward the relay, cookies and redirects too', async () => {
     const elsewhere = await app.browser.context.newPage();
-    await elsewhere.addInitScript({ content: CLIENT });
+    await elsewhere.addInitScript({ content: INSTALLER });
     // Without the policy of the app's own page, which names no other origin.
     await elsewhere.route(`${app.directOrigin}/`, (route) => route.fulfill({ contentType: 'text/html', body: 'app' }));
     await elsewhere.goto(app.directOrigin);
@@ -333,7 +334,7 @@ describe.skipIf(!CHROMIUM)('an unchanged app and the service worker in Chromium'
 
   test('where the page is not secure it is refused', async () => {
     const insecure = await app.browser.context.newPage();
-    await insecure.addInitScript({ content: CLIENT });
+    await insecure.addInitScript({ content: INSTALLER });
     await insecure.route('http://app.example/**', (route) => route.fulfill({ contentType: 'text/html', body: 'app' }));
     await insecure.goto('http://app.example/');
     await expect(installs(insecure, {})).rejects.toThrow(/no-service-worker: no service worker: it needs https/);
@@ -405,7 +406,7 @@ function post(page: Page, path: string): Promise<number> {
 /** Installs the worker for this page; rejects with "code: message". What is expected, unless given, is the page's. */
 async function installs(page: Page, options: object): Promise<void> {
   await page.evaluate(async (given) => {
-    const { mteRelay } = globalThis as unknown as { mteRelay: typeof import('@mte-relay/client') };
+    const { mteRelay } = globalThis as unknown as { mteRelay: typeof import('@mte-relay/client/service-worker') };
     const pin = document.querySelector('script[data-pin]')?.getAttribute('data-pin');
     const own = pin ? { relay: location.origin, pins: [pin], routes: ['/api/v1/*'] } : {};
     await mteRelay.installRelayServiceWorker({ ...own, timeoutMs: 5_000, ...given }).catch((error) => {

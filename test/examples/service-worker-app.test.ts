@@ -21,9 +21,9 @@ test('with --direct the app is served as it is, and responds by itself', async (
   expect(apiStatus).toBe(401);
 });
 
-test('without it the page names the relay’s client by its hash, and nothing unsealed is served', async () => {
+test('without it the page names the relay’s installer by its hash, and nothing unsealed is served', async () => {
   const { page, apiStatus } = await start();
-  expect(page).toMatch(/mte-relay-client\.js" integrity="sha384-[\w+/]{64}" defer/);
+  expect(page).toMatch(/mte-relay-install\.js" integrity="sha384-[\w+/]{64}" defer/);
   expect(page).toMatch(/seal\.js" data-pin="sha256-[\w+/]{43}=" data-app="\/app\.js" defer/);
   expect(apiStatus).toBe(404);
 });

@@ -1,11 +1,11 @@
 // The state that all parts of a client share: one relay's sessions, transport, events, and whether the client is open.
 // fetch, forward, WebSocket and EventSource each build on it, so an app loads only those that it uses.
-import { FLAG_COOKIE_RECORDS, PIN, ProtocolError } from '@mte-relay/protocol';
+import { FLAG_COOKIE_RECORDS, ProtocolError } from '@mte-relay/protocol';
 import { platform } from '#platform';
-import { URL } from '#url';
 import { RelayClientError } from './api/errors.ts';
 import { Emitter } from './api/events.ts';
 import type { RelayClientBase, RelayClientOptions, SessionEvent } from './api/types.ts';
+import { checkedPins, relayUrl } from './checked-options.ts';
 import { Transport } from './outer/transport.ts';
 import type { Platform } from './platform/platform.ts';
 import type { SendContext } from './send/retry.ts';
@@ -100,26 +100,6 @@ export function openCore(url: string | URL, options: RelayClientOptions): Client
       on: (event, listener) => events.on(event, listener),
     },
   };
-}
-
-/** The relay's origin. @throws RelayClientError `misuse`. */
-export function relayUrl(url: string | URL): URL {
-  const parsed = URL.canParse(`${url}`) ? new URL(url) : undefined;
-  const extra = parsed && parsed.pathname + parsed.search + parsed.username + parsed.password;
-  if (!parsed || !/^https?:$/.test(parsed.protocol) || extra !== '/') {
-    // The message omits the URL, which may contain a password.
-    throw new RelayClientError('misuse', 'relay URL expected https://host[:port] alone');
-  }
-  return parsed;
-}
-
-/** The same pins, checked. @throws RelayClientError `misuse`. */
-export function checkedPins(pins: readonly string[]): readonly string[] {
-  for (const pin of pins) {
-    if (!PIN.test(pin))
-      throw new RelayClientError('misuse', `pin expected sha256- and 44 characters in a list, got "${pins}"`);
-  }
-  return pins;
 }
 
 function suiteOrMisuse(): ReturnType<typeof platform.makeSuite> {

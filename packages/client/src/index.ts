@@ -1,5 +1,5 @@
 // The exports of the whole client. Sessions and sealing stay inside the client. Proxies use the entry /forward, and apps
-// that need fetch alone use /fetch.
+// that need fetch alone use /fetch. The page behind a service worker needs no client: it uses /service-worker.
 
 export type { RelayClientErrorCode } from './api/error-codes.ts';
 export { RelayClientError } from './api/errors.ts';
@@ -15,5 +15,3 @@ export type {
   SessionEvent,
 } from './api/types.ts';
 export { createRelayClient } from './clients/whole.ts';
-export { installRelayServiceWorker, type RelayServiceWorkerOptions } from './service-worker/install.ts';
-export type { RelayRequestFailure } from './service-worker/messages.ts';

@@ -1,4 +1,6 @@
 // A service worker seals requests to listed routes, also when only a generous server would read them so.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { workerConfigurationLine } from '@mte-relay/protocol';
 import { expect, test } from 'vitest';
 import { checkedRoutes, takeConfiguration } from '../src/service-worker/configuration.ts';
@@ -55,9 +57,7 @@ test.each([
   '/api/mte-relay',
   '/api/mte-ws',
   '/api/mte-echo',
-  '/public/mte-relay-client.js',
-  '/public/mte-relay-client.mjs',
-  '/public/mte-relay-sw.js',
+  ...readdirSync(join(import.meta.dirname, '../../server/public')).map((file) => `/public/${file}`),
 ])('the relay’s own %s is in no route, however wide', (path) => {
   expect(listed(['/*', `${RELAY}/*`], RELAY + path)).toBe(false);
 });

@@ -50,7 +50,7 @@ export const TRUSTED_PAGE = '/page/trusted.html';
 export const OTHER_WORKER = '/page/other-worker.js';
 const PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="7" height="7"/>';
 
-const INSTALLING = `<script src="/public/mte-relay-client.js"></script><script>
+const INSTALLING = `<script src="/public/mte-relay-install.js"></script><script>
   globalThis.failures = [];
   const scriptUrl = new URLSearchParams(location.search).get('script') ?? undefined;
   const onFailure = (failure) => failures.push(failure.code);
@@ -145,7 +145,7 @@ export async function openWorkerSite(
       routes: ['/api/v1/*'],
     };
     files['/mte-relay-sw.js'] = ['text/javascript', workerConfigurationLine(configuration) + built('mte-relay-sw.js')];
-    files['/public/mte-relay-client.js'] = ['text/javascript', built('mte-relay-client.js')];
+    files['/public/mte-relay-install.js'] = ['text/javascript', built('mte-relay-install.js')];
   }
   return {
     app,

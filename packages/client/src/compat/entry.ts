@@ -3,8 +3,8 @@
 import { URL } from '#url';
 import { RelayClientError } from '../api/errors.ts';
 import type { RelayFetchClient } from '../api/types.ts';
+import { checkedPins, relayUrl } from '../checked-options.ts';
 import { createRelayClient } from '../clients/fetch-only.ts';
-import { checkedPins, relayUrl } from '../core.ts';
 import {
   checkedInitOptions,
   checkRequestOptions,

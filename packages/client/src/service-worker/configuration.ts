@@ -2,7 +2,7 @@
 // restarts the worker reads it again.
 import { WORKER_CONFIGURATION, type WorkerConfiguration } from '@mte-relay/protocol';
 import { RelayClientError } from '../api/errors.ts';
-import { checkedPins, relayUrl } from '../core.ts';
+import { checkedPins, relayUrl } from '../checked-options.ts';
 
 /**
  * Takes the configuration out of the worker's global scope. The relay's origin replaces `self`.

@@ -3,7 +3,7 @@
 import type { WorkerConfiguration } from '@mte-relay/protocol';
 import { orAborted } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
-import { checkedPins, relayUrl } from '../core.ts';
+import { checkedPins, relayUrl } from '../checked-options.ts';
 import { checkedRoutes } from './configuration.ts';
 import { Guard } from './guard.ts';
 import { FAILURE, type RelayRequestFailure, STAY, TAKE_OVER, TAKEN_OVER, type TakenOver } from './messages.ts';

@@ -11,7 +11,10 @@ const RELAYS_OWN = [
   '/api/mte-echo',
   '/public/mte-relay-client.js',
   '/public/mte-relay-client.mjs',
+  '/public/mte-relay-install.js',
+  '/public/mte-relay-install.mjs',
   '/public/mte-relay-sw.js',
+  '/public/mte-relay-licenses.txt',
 ];
 
 /** The routes of one worker. */

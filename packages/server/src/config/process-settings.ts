@@ -32,7 +32,8 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
     ...withDefault('on', choice('on', 'off')),
     effect:
       'Whether the relay serves its client to web pages: /public/mte-relay-client.js, ' +
-      '/public/mte-relay-client.mjs, with WORKER_ROUTES /public/mte-relay-sw.js, and, for licences, ' +
+      '/public/mte-relay-client.mjs, the installer of the service worker, /public/mte-relay-install.js and ' +
+      '/public/mte-relay-install.mjs, with WORKER_ROUTES /public/mte-relay-sw.js, and, for licences, ' +
       '/public/mte-relay-licenses.txt. The relay itself never serves other paths under /public.',
   },
   LOG_LEVEL: {

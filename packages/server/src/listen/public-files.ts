@@ -1,6 +1,6 @@
-// Serves the client and the service worker for web pages under /public, from the files that the build puts into this
-// package. The relay reads, hashes and compresses them once, at start: the worker for each domain that asks for it, with
-// the domain's pins and routes in its first line.
+// Serves the client, the service worker and its installer for web pages under /public, from the files that the build puts
+// into this package. The relay reads, hashes and compresses them once, at start: the worker for each domain that asks for
+// it, with the domain's pins and routes in its first line.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -21,6 +21,8 @@ const WORKER_PATH: string = PATH_PREFIX + WORKER;
 const CACHE_CONTROL: Readonly<Record<string, string>> = {
   'mte-relay-client.js': `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
   'mte-relay-client.mjs': `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
+  'mte-relay-install.js': `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
+  'mte-relay-install.mjs': `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
   // Each registration revalidates it, so that a worker is never older than the relay.
   [WORKER]: 'public, no-cache, no-transform',
   [LICENSES]: `public, max-age=${PUBLIC_MAX_AGE_SECONDS}, no-transform`,
