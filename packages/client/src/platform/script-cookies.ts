@@ -1,4 +1,5 @@
-// Cookies that script may read: by `document.cookie` in a page, and by the Cookie Store API in a worker.
+// Cookies that script may read: by `document.cookie` in a page, and by the Cookie Store API in a service worker, which also
+// has its pages set them: in Firefox ESR that API resolves in a worker and in some sessions stores nothing.
 import { ignore } from '../abort.ts';
 import type { ScriptCookies } from './platform.ts';
 
@@ -20,9 +21,28 @@ export const scriptCookies: ScriptCookies = {
   async set(setCookie) {
     // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API takes no line, and Firefox ESR has had none
     if (globalThis.document) document.cookie = setCookie;
-    else await cookieStore()?.set(partsOf(setCookie)).catch(ignore);
+    else await Promise.all([tellPages(setCookie), cookieStore()?.set(partsOf(setCookie)).catch(ignore)]);
   },
 };
+
+/** Service worker to page: set this cookie. */
+export interface ScriptCookieMessage {
+  readonly type: typeof SET_SCRIPT_COOKIE;
+  readonly setCookie: string;
+}
+
+export const SET_SCRIPT_COOKIE = 'mte-relay script cookie';
+
+async function tellPages(setCookie: string): Promise<void> {
+  const pages = await (globalThis as { clients?: Pages }).clients?.matchAll();
+  const message: ScriptCookieMessage = { type: SET_SCRIPT_COOKIE, setCookie };
+  for (const page of pages ?? []) page.postMessage(message);
+}
+
+/** The pages of a service worker. */
+interface Pages {
+  matchAll(): Promise<readonly { postMessage(message: unknown): void }[]>;
+}
 
 function cookieStore(): CookieStore | undefined {
   return (globalThis as { cookieStore?: CookieStore }).cookieStore;

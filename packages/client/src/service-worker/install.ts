@@ -4,6 +4,7 @@ import type { WorkerConfiguration } from '@mte-relay/protocol';
 import { orAborted } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
 import { checkedPins, relayUrl } from '../checked-options.ts';
+import { type ScriptCookieMessage, SET_SCRIPT_COOKIE, scriptCookies } from '../platform/script-cookies.ts';
 import { checkedRoutes } from './configuration.ts';
 import { Guard } from './guard.ts';
 import { FAILURE, type RelayRequestFailure, STAY, TAKE_OVER, TAKEN_OVER, type TakenOver } from './messages.ts';
@@ -266,11 +267,12 @@ function listen(container: ServiceWorkerContainer, onFailure: (failure: RelayReq
   if (listening) container.removeEventListener('message', listening);
   listening = (event) => {
     const { data, source } = event;
-    const isFailure = (data as { type?: unknown } | null)?.type === FAILURE;
-    if (data !== STAY && !isFailure) return;
+    const type = (data as { type?: unknown } | null)?.type;
+    if (data === STAY) (source as ServiceWorker).postMessage(STAY);
+    else if (type === FAILURE) onFailure(data as RelayRequestFailure);
+    else if (type === SET_SCRIPT_COOKIE) void scriptCookies.set((data as ScriptCookieMessage).setCookie);
+    else return;
     event.stopImmediatePropagation(); // the app's own listeners may not expect it
-    if (isFailure) onFailure(data as RelayRequestFailure);
-    else (source as ServiceWorker).postMessage(STAY);
   };
   container.addEventListener('message', listening);
   container.startMessages();

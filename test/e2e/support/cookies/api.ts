@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 
-const CLIENT = join(import.meta.dirname, '../../../../packages/client/dist/mte-relay-client.mjs');
+const DIST = join(import.meta.dirname, '../../../../packages/client/dist');
 const FILES: Readonly<Record<string, string>> = {
-  '/_/client.mjs': readFileSync(CLIENT, 'utf8'),
+  '/_/client.mjs': readFileSync(join(DIST, 'mte-relay-client.mjs'), 'utf8'),
+  '/_/install.mjs': readFileSync(join(DIST, 'mte-relay-install.mjs'), 'utf8'),
   '/_/page.js': readFileSync(join(import.meta.dirname, 'page.js'), 'utf8'),
 };
 const PAGE = '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/_/page.js"></script>';

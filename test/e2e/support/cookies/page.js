@@ -85,10 +85,15 @@ async function chooseWays() {
     WebSocket: globalThis.WebSocket,
   };
   if (!relay) return platform;
-  const { createRelayClient, installRelayServiceWorker } = await import('/_/client.mjs');
   const pins = options.getAll('pin');
-  if (!options.has('service-worker')) return createRelayClient(relay, pins.length > 0 ? { pins } : {});
+  if (!options.has('service-worker')) {
+    const { createRelayClient } = await import('/_/client.mjs');
+    return createRelayClient(relay, pins.length > 0 ? { pins } : {});
+  }
   // A dedicated worker is controlled as its page is.
-  if (globalThis.document) await installRelayServiceWorker({ relay });
+  if (globalThis.document) {
+    const { installRelayServiceWorker } = await import('/_/install.mjs');
+    await installRelayServiceWorker({ relay, timeoutMs: 60_000 });
+  }
   return platform;
 }

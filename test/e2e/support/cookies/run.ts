@@ -16,7 +16,7 @@ import { type CookieStage, type Place, restartsRelay, type TableRelay } from './
 /** Cases that run at once. */
 const LANES = 3;
 
-const NAVIGATION_TIMEOUT_MS = 20_000;
+const NAVIGATION_TIMEOUT_MS = 60_000;
 const NAVIGATION_POLL_MS = 20;
 
 /** What the page is told of a call. */
