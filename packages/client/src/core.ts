@@ -74,8 +74,8 @@ export function openCore(url: string | URL, options: RelayClientOptions): Client
       const sent = await cookies.send({ sameSite, keepalive, namesFromScript });
       return { fields: [...fields, ...sent.fields], records: sent.records };
     },
-    async onResponse(session, { headers }, { records }) {
-      if (await identity.take(session, headers)) await cookies?.clear();
+    async onResponse(session, { headers }, { fields, records }) {
+      if (await identity.take(session, headers, fields)) await cookies?.clear();
       await cookies?.take(headers, records);
     },
     onResend: ({ head }, reason) =>

@@ -105,6 +105,30 @@ describe('the cookies of a browser’s client', () => {
   });
 });
 
+describe('the cookies of a browser’s client, beside other pages of its origin', () => {
+  test('that have expired in the memory of one page stay when another page has renewed them', async () => {
+    const store = sharedStore();
+    const [idle, busy] = [new Cookies(RELAY, store, undefined), new Cookies(RELAY, store, undefined)];
+    await idle.take(setting('+sid:0:former'), []);
+    await busy.take(setting('+sid:60:renewed'), []);
+    await idle.send({ ...REQUEST, keepalive: true }); // as the page is closed
+    expect((await busy.send(REQUEST)).fields).toEqual([['mte-relay-cookies', 'strict renewed']]);
+  });
+
+  test('that are set after the clock was set back are newer than those before', async () => {
+    const store = sharedStore();
+    const yearAheadMs = Date.now() + 365 * 24 * 60 * 60 * 1_000;
+    for (let at = 0; at < 180; at += 1) {
+      store.kept.set(`id${at}`, { id: `id${at}`, record: `record${at}`, setAtMs: yearAheadMs + at });
+    }
+    const cookies = new Cookies(RELAY, store, undefined);
+    await cookies.send(REQUEST);
+    await cookies.take(setting('+sid:60:login'), []);
+    const { records } = await cookies.send(REQUEST);
+    expect(records.at(-1)?.id).toBe('sid');
+  });
+});
+
 describe('cookies that script may read or has set', () => {
   function page(host: string, cookie = ''): ScriptCookies & { readonly lines: string[] } {
     const lines: string[] = [];
@@ -172,13 +196,34 @@ describe('the identity of a browser’s client', () => {
     const store = sharedStore();
     const identity = new ClientIdentity(RELAY.origin, [PIN], store);
     await identity.adopt(sessionOf('old', PIN));
-    expect(await identity.take(sessionOf('later', PIN), [['mte-relay-client-id', nameOf('renewed')]])).toBe(false);
+    const sent = identity.fieldsIn(sessionOf('later', PIN));
+    expect(await identity.take(sessionOf('later', PIN), [['mte-relay-client-id', nameOf('renewed')]], sent)).toBe(
+      false,
+    );
     expect(identity.fieldsIn(sessionOf('later', PIN))).toEqual([['mte-relay-client-id', nameOf('renewed')]]);
-    expect(await identity.take(sessionOf('later', PIN), [['mte-relay-client-id', 'unknown']])).toBe(true);
+    const resent = identity.fieldsIn(sessionOf('later', PIN));
+    expect(await identity.take(sessionOf('later', PIN), [['mte-relay-client-id', 'unknown']], resent)).toBe(true);
     expect(identity.fieldsIn(sessionOf('later', PIN))).toEqual([]);
     expect(store.identities.at(-1)?.token).toBe(nameOf('later'));
     const other = new ClientIdentity(RELAY.origin, [PIN], store);
     await other.adopt(sessionOf('x', PIN));
-    expect(await other.take(sessionOf('y', PIN), [['x', 'y']])).toBe(false);
+    expect(await other.take(sessionOf('y', PIN), [['x', 'y']], [])).toBe(false);
+  });
+
+  test('that the relay does not know is replaced once, however many responses state it', async () => {
+    const store = sharedStore();
+    const identity = new ClientIdentity(RELAY.origin, [PIN], store);
+    await identity.adopt(sessionOf('expired', PIN));
+    const cookies = new Cookies(RELAY, store, undefined);
+    const unknown = [['mte-relay-client-id', 'unknown']] as const;
+    // Three requests were sent with the expired identity, the last in a later session. Each response sets a cookie.
+    const sessions = [sessionOf('one', PIN), sessionOf('one', PIN), sessionOf('two', PIN)];
+    const requests = sessions.map((session) => ({ session, sent: identity.fieldsIn(session) }));
+    for (const [at, { session, sent }] of requests.entries()) {
+      if (await identity.take(session, unknown, sent)) await cookies.clear();
+      await cookies.take(setting(`+id${at}:60:record${at}`), []);
+    }
+    expect(identity.fieldsIn(sessionOf('one', PIN))).toEqual([]);
+    expect((await cookies.send(REQUEST)).fields).toEqual([['mte-relay-cookies', 'strict record0 record1 record2']]);
   });
 });

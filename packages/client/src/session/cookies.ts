@@ -51,8 +51,9 @@ export class Cookies {
     const known = (keepalive && this.#known) || (await this.#read());
     const records = newest(known.filter(isAlive));
     if (records.length < known.length) {
-      const deleted = known.filter((record) => !records.includes(record)).map(({ id }) => id);
-      this.#change({ clear: false, deleted, dropped: [], put: [] }).catch(ignore);
+      // By their content: another page may have renewed one since this page has read it.
+      const dropped = known.filter((record) => !records.includes(record));
+      this.#change({ clear: false, deleted: [], dropped, put: [] }).catch(ignore);
     }
     const fields: [string, string][] = [[COOKIES_FIELD, [sameSite, ...records.map(({ record }) => record)].join(' ')]];
     const fromScript = namesFromScript.length > 0 && this.#script ? await this.#script.read() : '';
@@ -88,6 +89,7 @@ export class Cookies {
       }
     }
     this.#known ??= [];
+    for (const { setAtMs } of this.#known) lastSetAtMs = Math.max(lastSetAtMs, setAtMs); // the clock may be set back
     return this.#known;
   }
 

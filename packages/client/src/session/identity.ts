@@ -39,12 +39,14 @@ export class ClientIdentity {
 
   /**
    * Takes what a response says of the identity: it is renewed, or refused and replaced by that of this session.
+   * @param sent the fields of its request. Of several that were sent with one identity, the first response decides.
    * @returns true if it was replaced, so that cookie records no longer open.
    */
-  async take(session: Session, headers: Fields): Promise<boolean> {
+  async take(session: Session, headers: Fields, sent: Fields): Promise<boolean> {
     const [, value] = headers.find(([name]) => name === CLIENT_ID_FIELD) ?? [];
     if (value === undefined || !TOKEN.test(value)) return false;
-    const former = this.#identity?.token;
+    const [, former] = sent.find(([name]) => name === CLIENT_ID_FIELD) ?? [];
+    if (former !== this.#identity?.token) return false;
     const next = value === REFUSED ? identityOf(session) : { token: value, pin: session.pin };
     // Unless another page has replaced it first.
     const decide = (present: KeptIdentity | undefined): KeptIdentity =>
