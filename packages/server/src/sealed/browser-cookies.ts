@@ -36,7 +36,15 @@ import {
   RECORD_MAX_CHARACTERS,
   RECORD_MIN_CHARACTERS,
 } from '../secrets/cookie-records.ts';
-import { isJarName, type JarKeys, type JarLife, makeJarKey, readJarKeys, setJarKey } from '../secrets/jar-keys.ts';
+import {
+  isJarName,
+  type JarKeys,
+  type JarLife,
+  makeJarKey,
+  readJarKeys,
+  setJarKey,
+  setsJarKey,
+} from '../secrets/jar-keys.ts';
 import type { Session } from '../sessions/store.ts';
 
 /** What decides on the cookies of one request. */
@@ -64,6 +72,8 @@ export class BrowserCookies {
   /** The records of the request; undefined for one that does not open. */
   readonly #carried: readonly (OpenedRecord | undefined)[];
   readonly #isHttps: boolean;
+  /** Names of the outer cookies, once a name of COOKIES_OUTER was looked up. */
+  #namesOutside: ReadonlySet<string> | undefined;
   /** What this response has set, or deleted (undefined), by record id. */
   readonly #latest = new Map<string, Cookie | undefined>();
 
@@ -107,6 +117,7 @@ export class BrowserCookies {
     const items: string[] = clears ? ['*'] : this.#repairs();
     const lines: [string, string][] = [];
     for (const setCookie of setCookies) {
+      if (setsJarKey(setCookie)) continue; // jar keys are between browser and relay
       const cookie = takeCookie(setCookie, this.#request, nowMs);
       if (this.#isOutside(cookie?.name ?? parseSetCookie(setCookie)?.name ?? '')) this.#setOutside(setCookie);
       else if (cookie && this.#hasCredentials) this.#keep(cookie, nowMs, clears, items, lines);
@@ -168,7 +179,8 @@ export class BrowserCookies {
   /** True for such a cookie that the browser shows. Otherwise its record counts, until it has moved outside. */
   #isShownOutside(name: string): boolean {
     if (!this.#isOutside(name)) return false;
-    return pairsIn(this.#facts.req.headers.cookie ?? '').some((pair) => pair.name === name);
+    this.#namesOutside ??= new Set(pairsIn(this.#facts.req.headers.cookie ?? '').map((pair) => pair.name));
+    return this.#namesOutside.has(name);
   }
 
   #noteDropped(name: string): void {
@@ -218,7 +230,8 @@ export class BrowserCookies {
       const kept = { ...cookie, createdUs: previous?.createdUs ?? cookie.createdUs + this.#latest.size };
       const item = this.#put(kept, nowMs);
       if (item === '') return;
-      items.push(item);
+      // A relay whose newest secret is another one may have set it meanwhile.
+      items.push(...ids.slice(1).map((each) => `-${each}`), item);
       this.#latest.set(id, kept);
     }
     if (!cookie.isHttpOnly) lines.push([SCRIPT_COOKIE_FIELD, lineOf(cookie, isExpired ? 0 : nowMs)]);
