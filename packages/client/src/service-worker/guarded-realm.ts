@@ -143,11 +143,13 @@ function guardClasses(realm: Realm, gate: Gate): void {
     (href) => throwIf(gate.refusal(realm, 'EventSource', href)),
     (made) => gate.keep(made as EventSource),
   );
-  guardClass(
-    'WebSocket',
-    (href) => throwIf(gate.refusal(realm, 'WebSocket', href?.replace(/^ws/, 'http'), SOCKET)),
-    () => undefined,
-  );
+  for (const name of ['WebSocket', 'WebSocketStream']) {
+    guardClass(
+      name,
+      (href) => throwIf(gate.refusal(realm, name, href?.replace(/^ws/, 'http'), SOCKET)),
+      () => undefined,
+    );
+  }
 }
 
 function throwIf(error: RelayClientError | undefined): void {
