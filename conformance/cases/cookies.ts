@@ -82,7 +82,12 @@ function jarKeysCases(): JarKeysCase[] {
     };
   };
   return [
-    caseOf('both over https', true, `__Host-mte-relay-jar=${kept}`, `__Host-mte-relay-session-jar=${session}`),
+    caseOf(
+      'both over https',
+      true,
+      `__Host-Http-mte-relay-jar=${kept}`,
+      `__Host-Http-mte-relay-session-jar=${session}`,
+    ),
     caseOf(
       'both over http, between others',
       false,
@@ -91,12 +96,12 @@ function jarKeysCases(): JarKeysCase[] {
       'b',
       `mte-relay-jar=${kept}`,
     ),
-    caseOf('of a page of another site', true, `__Host-mte-relay-cross-site-jar=${other}`),
+    caseOf('of a page of another site', true, `__Host-Http-mte-relay-cross-site-jar=${other}`),
     caseOf('of both kinds', false, `mte-relay-cross-site-jar=${other}`, `mte-relay-jar=${kept}`),
     caseOf('a kind under the name of the other', false, `mte-relay-jar=${other}`, `mte-relay-cross-site-jar=${kept}`),
-    caseOf('that of the session alone', true, `__Host-mte-relay-session-jar=${session}`),
+    caseOf('that of the session alone', true, `__Host-Http-mte-relay-session-jar=${session}`),
     caseOf('without the prefix over https', true, `mte-relay-jar=${kept}`),
-    caseOf('with the prefix over http', false, `__Host-mte-relay-jar=${kept}`),
+    caseOf('with the prefix over http', false, `__Host-Http-mte-relay-jar=${kept}`),
     caseOf('a name in another case', false, `MTE-Relay-Jar=${kept}`),
     caseOf('a name with more behind it', false, `mte-relay-jar2=${kept}`),
     caseOf('another kind', false, `mte-relay-jar=y${kept.slice(1)}`),
@@ -296,6 +301,11 @@ function itemsCases(): CookieItemsCase[] {
       'items of another form are ignored',
       `?a a ~ ~x ~-1 ~1.5 ~0x1 - + +d +d:60 +d:x:d-1 +d:60: +:60:d-1 ** *a ${put('e')}`,
     ),
+    caseOf('replace one by its place', `~1${put('b', 'b-2')}`),
+    caseOf('replace one by its place, under another id', `~0${put('f', 'f-1')}`),
+    caseOf('replace one that another response has replaced meanwhile', `~0${put('a', 'a-3')}`, THREE, put('a', 'a-2')),
+    caseOf('replace one that another response has deleted meanwhile', `~0${put('a', 'a-3')}`, THREE, `-a ${put('d')}`),
+    caseOf('replace a place that the request did not have', `~3${put('d')}`),
     caseOf('records beyond 180 drop those set longest ago', '~0', numbered),
   ];
 }

@@ -145,7 +145,7 @@ def jar_key(value):
 
 def jar_keys(field, https):
     """Those of kind s before those of kind x; of two valid ones with one name, the first."""
-    prefix = "__Host-" if https else ""
+    prefix = "__Host-Http-" if https else ""
     pairs = [pair.partition("=") for pair in field.split("; ")]
     found = {}
     for kind, site in ("s", ""), ("x", "cross-site-"):
@@ -237,6 +237,13 @@ def mutated(data, mutation):
 # §9.4: what a client keeps
 
 
+def without(records, sent, place):
+    """The records but that of this place, unless it is replaced by now."""
+    for dropped in sent[place:][:1]:
+        records = [r for r in records if (r["id"], r["record"]) != (dropped["id"], dropped["record"])]
+    return records
+
+
 def keep(present, sent, field):
     records = list(present)
     for item in field.split(" "):
@@ -248,8 +255,12 @@ def keep(present, sent, field):
         elif re.fullmatch("-[A-Za-z0-9_-]+", item):
             records = [r for r in records if r["id"] != item[1:]]
         elif re.fullmatch("~[0-9]+", item):
-            for dropped in sent[int(item[1:]) :][:1]:
-                records = [r for r in records if (r["id"], r["record"]) != (dropped["id"], dropped["record"])]
+            records = without(records, sent, int(item[1:]))
+        elif re.fullmatch(r"~[0-9]+\+[A-Za-z0-9_-]+:(-|[0-9]+):[A-Za-z0-9_-]+", item):
+            place, rest = item[1:].split("+")
+            left = without(records, sent, int(place))
+            if len(left) < len(records):
+                records = keep(left, sent, "+" + rest)
         elif item == "*":
             records = []
     while len(records) > 180 or len(" ".join(r["record"] for r in records)) > 32768:

@@ -45,7 +45,7 @@ const SAME_SITES: SameSite[] = ['not given', 'None', 'Lax', 'Strict'];
 
 /** The jar keys in the outer field `cookie`; `https` is flag bit 1. */
 export function jarKeysIn(field: string, https: boolean): JarKeys {
-  const prefix = https ? '__Host-' : '';
+  const prefix = https ? '__Host-Http-' : '';
   const shown = field.split('; ').map((pair) => {
     const equalsAt = pair.indexOf('=');
     return { name: pair.slice(0, Math.max(equalsAt, 0)), value: pair.slice(equalsAt + 1) };
@@ -155,6 +155,11 @@ export interface Kept {
   lifetimeSeconds: number | null;
 }
 
+/** The records but this one, unless it is replaced by now. */
+function without(records: Kept[], dropped: Kept | undefined): Kept[] {
+  return records.filter((one) => one.id !== dropped?.id || one.record !== dropped.record);
+}
+
 /**
  * The records of a client, the one set longest ago first, after a response with this field `mte-relay-set-cookies`.
  * @param sent the records of its request, in their order.
@@ -170,8 +175,11 @@ export function keep(present: Kept[], sent: Kept[], field: string): Kept[] {
     } else if (/^-[\w-]+$/.test(item)) {
       records = records.filter((one) => one.id !== item.slice(1));
     } else if (/^~[0-9]+$/.test(item)) {
-      const dropped = sent[Number(item.slice(1))];
-      records = records.filter((one) => one.id !== dropped?.id || one.record !== dropped.record);
+      records = without(records, sent[Number(item.slice(1))]);
+    } else if (/^~[0-9]+\+[\w-]+:(-|[0-9]+):[\w-]+$/.test(item)) {
+      const plusAt = item.indexOf('+');
+      const left = without(records, sent[Number(item.slice(1, plusAt))]);
+      if (left.length < records.length) records = keep(left, sent, item.slice(plusAt));
     } else if (item === '*') {
       records = [];
     }

@@ -18,7 +18,7 @@ type User = (typeof USERS)[number];
 
 const SEALED = ['/api/mte', '/api/mte-pair'];
 const OPEN_PATH = '/open';
-const JAR = /^(?:__Host-)?mte-relay-(?:session-)?jar=/;
+const JAR = /^(?:__Host-Http-)?mte-relay-(?:session-)?jar=/;
 const ATTACKER = 'sid=of-the-attacker';
 const forgedJar = (name: string): string => `${name}=s${'A'.repeat(43)}; Path=/; HttpOnly; Max-Age=1000`;
 

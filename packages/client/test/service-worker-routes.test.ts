@@ -45,7 +45,11 @@ test.each<[string, RequestInit & { destination?: string }, boolean]>([
   ['an image', { destination: 'image' }, true],
   ['a frame', { destination: 'iframe' }, true],
   ['an EventSource', { cache: 'no-store', headers: { accept: 'text/event-stream' } }, true],
-  ['a message that is sealed already', { method: 'POST', headers: { 'content-type': 'application/mte-relay' } }, false],
+  [
+    'a post with the content type of sealed messages',
+    { method: 'POST', headers: { 'content-type': 'application/mte-relay' } },
+    true,
+  ],
 ])('%s to a listed route', (_what, { destination = '', ...init }, expected) => {
   const request = Object.defineProperty(new Request(`${PAGE}/api/notes`, init), 'destination', { value: destination });
   expect(new Routes(['/api/*'], RELAY, PAGE).seals(request)).toBe(expected);

@@ -167,7 +167,7 @@ const OTHERS: { readonly [N in Name]?: readonly (readonly [value: string, seen: 
   COOKIES_OUTER: [
     ['sso,a b', 'got "a b" as item 2', 'of 1 to 128 characters of a token'],
     ['sid=1', 'got "sid=1" as item 1', "a cookie's name"],
-    ['__Host-mte-relay-jar', 'got "__Host-mte-relay-jar" as item 1', 'not one of the relay’s jar keys'],
+    ['__Host-Http-mte-relay-jar', 'got "__Host-Http-mte-relay-jar" as item 1', 'not one of the relay’s jar keys'],
   ],
   COOKIES_FROM_SCRIPT: [
     [Array.from({ length: 33 }, (_, at) => `c${at}`).join(), 'got "c0,c1', '0 to 32 items'],

@@ -102,16 +102,21 @@ export class TestBrowser {
 
   #keepItem(item: string, sent: readonly (readonly [id: string, record: string])[]): void {
     const { id = '', record = '', deleted, at } = ITEM.exec(item)?.groups ?? {};
-    const dropped = sent[Number(at)];
+    const [formerId = '', former] = sent[Number(at)] ?? [];
     if (item === '*') this.records.clear();
     else if (deleted !== undefined) this.records.delete(deleted);
-    else if (dropped && this.records.get(dropped[0]) === dropped[1]) this.records.delete(dropped[0]);
-    else if (record !== '') {
-      this.records.delete(id); // so that it is the newest
-      this.records.set(id, record);
-    }
+    else if (at !== undefined) {
+      if (former === undefined || this.records.get(formerId) !== former) return; // replaced meanwhile
+      this.records.delete(formerId);
+      if (record !== '') this.#put(id, record);
+    } else if (record !== '') this.#put(id, record);
+  }
+
+  #put(id: string, record: string): void {
+    this.records.delete(id); // so that it is the newest
+    this.records.set(id, record);
   }
 }
 
 /** Items of the field of records, except for "*". */
-const ITEM = /^(?:\+(?<id>[\w-]+):(?:-|\d+):(?<record>[\w-]+)|-(?<deleted>[\w-]+)|~(?<at>\d+))$/;
+const ITEM = /^(?:(?:~(?<at>\d+))?(?:\+(?<id>[\w-]+):(?:-|\d+):(?<record>[\w-]+))?|-(?<deleted>[\w-]+))$/;

@@ -20,19 +20,21 @@ export const keeper: Keeper = {
   async records(relayOrigin) {
     return await transact<Row[]>('cookies', 'readonly', (store) => store.getAll(rowsOf(relayOrigin)));
   },
-  async changeRecords(relayOrigin, { clear, deleted, dropped, put }) {
+  async changeRecords(relay, { clear, deleted, dropped, renewed, put }) {
     await transact('cookies', 'readwrite', (store) => {
-      if (clear) store.delete(rowsOf(relayOrigin));
-      for (const id of deleted) store.delete([relayOrigin, id]);
-      const replaced = new Set(put.map(({ id }) => id)); // a delete after a get would come after their puts
-      for (const { id, record } of dropped) {
-        if (replaced.has(id)) continue;
-        const present = store.get([relayOrigin, id]) as IDBRequest<Row | undefined>;
+      if (clear) store.delete(rowsOf(relay));
+      for (const id of deleted) store.delete([relay, id]);
+      const replaced = new Set([...deleted, ...put.map(({ id }) => id)]); // what follows a get would come after their puts
+      for (const { former, next } of [...renewed, ...dropped.map((one) => ({ former: one, next: undefined }))]) {
+        if (replaced.has(former.id)) continue;
+        const present = store.get([relay, former.id]) as IDBRequest<Row | undefined>;
         present.onsuccess = () => {
-          if (present.result?.record === record) store.delete([relayOrigin, id]);
+          if (present.result?.record !== former.record) return;
+          store.delete([relay, former.id]);
+          if (next && !replaced.has(next.id)) store.put({ ...next, relay });
         };
       }
-      for (const row of put) store.put({ ...row, relay: relayOrigin });
+      for (const row of put) store.put({ ...row, relay });
       return store.count();
     });
   },

@@ -37,7 +37,15 @@ export interface RecordChange {
   readonly deleted: readonly string[];
   /** Deleted unless another record has the id by now. */
   readonly dropped: readonly CookieRecord[];
+  /** Replaced unless another record has the id by now. */
+  readonly renewed: readonly Renewal[];
   readonly put: readonly CookieRecord[];
+}
+
+/** A record that was sealed anew, perhaps under another id. */
+export interface Renewal {
+  readonly former: CookieRecord;
+  readonly next: CookieRecord;
 }
 
 /** Cookies of the page's host. */

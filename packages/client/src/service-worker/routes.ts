@@ -1,6 +1,6 @@
 // Which requests the worker seals: all that go to a listed route, whatever in the page causes them. The browser handles all
 // others as without a worker.
-import { CONTENT_TYPE_MESSAGE, PATH_DISCOVERY, PATH_EXCHANGE, PATH_PAIR, PATH_WEBSOCKET } from '@mte-relay/protocol';
+import { PATH_DISCOVERY, PATH_EXCHANGE, PATH_PAIR, PATH_WEBSOCKET } from '@mte-relay/protocol';
 
 /** The relay's own paths, which a wide route such as `/*` must not include: sealed twice, a message would be malformed. */
 const RELAYS_OWN = [
@@ -37,7 +37,7 @@ export class Routes {
 
   /** True for a request that must be sealed or fail. */
   seals(request: Request): boolean {
-    return this.lists(request.url) && !isSealedAlready(request);
+    return this.lists(request.url);
   }
 
   /** True for the URL of a listed route. */
@@ -58,9 +58,4 @@ function folded(path: string): string {
     String.fromCharCode(Number.parseInt(triplet.slice(1), 16)),
   );
   return plain.replace(/[/\\]+/g, '/').toLowerCase();
-}
-
-/** True for a sealed message of a client in the page. */
-function isSealedAlready(request: Request): boolean {
-  return request.method === 'POST' && request.headers.get('content-type') === CONTENT_TYPE_MESSAGE;
 }

@@ -10,7 +10,7 @@ import {
   SET_COOKIES_FIELD,
 } from '@mte-relay/protocol';
 import { ignore } from '../abort.ts';
-import type { CookieRecord, Keeper, RecordChange, ScriptCookies } from '../platform/platform.ts';
+import type { CookieRecord, Keeper, RecordChange, Renewal, ScriptCookies } from '../platform/platform.ts';
 
 /** Which cookies a request may carry by SameSite: all, Lax and None, or None alone. */
 export type SiteContext = 'strict' | 'lax' | 'none';
@@ -53,7 +53,7 @@ export class Cookies {
     if (records.length < known.length) {
       // By their content: another page may have renewed one since this page has read it.
       const dropped = known.filter((record) => !records.includes(record));
-      this.#change({ clear: false, deleted: [], dropped, put: [] }).catch(ignore);
+      this.#change({ clear: false, deleted: [], dropped, renewed: [], put: [] }).catch(ignore);
     }
     const fields: [string, string][] = [[COOKIES_FIELD, [sameSite, ...records.map(({ record }) => record)].join(' ')]];
     const fromScript = namesFromScript.length > 0 && this.#script ? await this.#script.read() : '';
@@ -72,7 +72,7 @@ export class Cookies {
 
   /** Deletes all records. */
   async clear(): Promise<void> {
-    await this.#change({ clear: true, deleted: [], dropped: [], put: [] });
+    await this.#change({ clear: true, deleted: [], dropped: [], renewed: [], put: [] });
   }
 
   /** The browser checks a `Domain`; without one the cookie is that of the relay's host. */
@@ -119,37 +119,46 @@ function newest(records: readonly CookieRecord[]): CookieRecord[] {
 
 let lastSetAtMs = 0;
 
-const ITEM = /^(?:\+([\w-]+):(-|\d+):([\w-]+)|-([\w-]+)|~(\d+)|(\*))$/;
+const ITEM = /^(?:(?:~(\d+))?(?:\+([\w-]+):(-|\d+):([\w-]+))?|-([\w-]+)|(\*))$/;
 
 /** The change that a response's items make (SPEC §9.4). Items of another form are ignored. */
 function changeOf(items: string, sent: readonly CookieRecord[]): RecordChange {
   const deleted: string[] = [];
   const dropped: CookieRecord[] = [];
+  const renewed: Renewal[] = [];
   const put = new Map<string, CookieRecord>();
   let clear = false;
   for (const item of items.split(' ')) {
-    const [, id, seconds, record = '', deletedId, at, all] = ITEM.exec(item) ?? [];
+    const [, at, id, seconds, record = '', deletedId, all] = ITEM.exec(item) ?? [];
+    const next = id && seconds ? recordOf(id, seconds, record) : undefined;
+    const former = at === undefined ? undefined : sent[Number(at)];
     if (all) {
       clear = true;
       put.clear();
-    } else if (at) dropped.push(...sent.slice(Number(at), Number(at) + 1));
-    else if (deletedId) {
+    } else if (deletedId) {
       put.delete(deletedId);
       deleted.push(deletedId);
-    } else if (id) {
-      const lifetime = seconds === '-' ? {} : { expiresAtMs: Date.now() + Number(seconds) * 1000 };
-      lastSetAtMs = Math.max(Date.now(), lastSetAtMs + 0.001); // one order for all of a response
-      put.set(id, { id, record, setAtMs: lastSetAtMs, ...lifetime });
-    }
+    } else if (former && next) renewed.push({ former, next });
+    else if (former) dropped.push(former);
+    else if (next && at === undefined) put.set(next.id, next);
   }
-  return { clear, deleted, dropped, put: [...put.values()] };
+  return { clear, deleted, dropped, renewed, put: [...put.values()] };
 }
 
-function changed(records: readonly CookieRecord[], { clear, deleted, dropped, put }: RecordChange): CookieRecord[] {
+function recordOf(id: string, seconds: string, record: string): CookieRecord {
+  lastSetAtMs = Math.max(Date.now(), lastSetAtMs + 0.001); // one order for all of a response
+  const lifetime = seconds === '-' ? {} : { expiresAtMs: Date.now() + Number(seconds) * 1000 };
+  return { id, record, setAtMs: lastSetAtMs, ...lifetime };
+}
+
+function changed(records: readonly CookieRecord[], change: RecordChange): CookieRecord[] {
+  const { clear, deleted, dropped, renewed, put } = change;
+  const isSame = (one: CookieRecord) => (other: CookieRecord) => other.id === one.id && other.record === one.record;
   const replaced = new Set([...deleted, ...put.map(({ id }) => id)]);
-  const isDropped = (one: CookieRecord): boolean =>
-    dropped.some(({ id, record }) => id === one.id && record === one.record);
-  return [...(clear ? [] : records.filter((one) => !replaced.has(one.id) && !isDropped(one))), ...put];
+  const kept = (clear ? [] : records).filter((one) => !replaced.has(one.id) && !dropped.some(isSame(one)));
+  const fresh = renewed.filter(({ former }) => kept.some(isSame(former)));
+  const left = kept.filter((one) => !fresh.some(({ former, next }) => isSame(former)(one) || next.id === one.id));
+  return [...left, ...fresh.map(({ next }) => next).filter(({ id }) => !replaced.has(id)), ...put];
 }
 
 /** Text in UTF-8, one character per byte, as in all fields. */

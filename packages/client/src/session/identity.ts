@@ -24,10 +24,10 @@ export class ClientIdentity {
     this.#keeper = keeper;
   }
 
-  /** Takes the identity of a pairing, unless the client or its origin already has one. */
+  /** Takes the identity of a pairing, unless the origin or the client already has one, which is then stored again. */
   async adopt(session: Session): Promise<void> {
-    const own = identityOf(session);
-    if (own.token === '' || this.#identity !== undefined) return;
+    const own = this.#identity ?? identityOf(session);
+    if (own.token === '') return;
     this.#identity = await this.#keep((present) => (this.#trusts(present) ? present : own), own);
   }
 

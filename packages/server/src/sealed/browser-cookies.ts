@@ -69,6 +69,8 @@ export class BrowserCookies {
   /** False for a request without credentials, which neither carries nor sets a cookie. */
   readonly #hasCredentials: boolean;
   readonly #jars: JarKeys;
+  /** The context that the client states; undefined without credentials. */
+  readonly #stated: SiteContext | undefined;
   /** The records of the request; undefined for one that does not open. */
   readonly #carried: readonly (OpenedRecord | undefined)[];
   readonly #isHttps: boolean;
@@ -86,6 +88,7 @@ export class BrowserCookies {
     const field = fieldValue(head.headers, COOKIES_FIELD);
     this.#hasCredentials = field !== undefined;
     const { context, carried } = field === undefined ? NOTHING : this.#opened(field);
+    this.#stated = field === undefined ? undefined : context;
     this.#carried = carried;
     this.#request = {
       host: hostOf(session.authority),
@@ -159,8 +162,12 @@ export class BrowserCookies {
     return pairsIn(given).filter(({ name }) => this.#settings.COOKIES_FROM_SCRIPT.includes(name));
   }
 
-  /** Outer cookies that cross; the log names the others once. */
+  /**
+   * Outer cookies that cross; the log names the others once. With a request that another site may have caused none
+   * crosses: the relay does not know their SameSite.
+   */
   #outerPairs(): string[] {
+    if (this.#stated !== undefined && this.#stated !== 'strict') return [];
     const crossing: string[] = [];
     for (const pair of pairsIn(this.#facts.req.headers.cookie ?? '')) {
       if (isJarName(pair.name)) continue;
@@ -205,16 +212,16 @@ export class BrowserCookies {
   #repairs(): string[] {
     const { kept, session } = this.#jars;
     const showsJar = kept !== undefined || session !== undefined;
-    return this.#carried.flatMap((opened, at) => (opened ? this.#repaired(opened) : showsJar ? [`~${at}`] : []));
+    return this.#carried.flatMap((opened, at) => (opened ? this.#repaired(opened, at) : showsJar ? [`~${at}`] : []));
   }
 
-  #repaired({ cookie, isOld }: OpenedRecord): string[] {
-    const { domain, clientId } = this.#facts;
-    const ids = domain.cookies.idsOf(cookie, clientId);
+  /** By its place, so that nothing is undone that another response has set meanwhile. */
+  #repaired({ cookie, isOld }: OpenedRecord, at: number): string[] {
     if (this.#isOutside(cookie.name)) {
-      return this.#isShownOutside(cookie.name) || this.#moveOutside(cookie) ? ids.map((id) => `-${id}`) : [];
+      return this.#isShownOutside(cookie.name) || this.#moveOutside(cookie) ? [`~${at}`] : [];
     }
-    return isOld ? [...ids.slice(1).map((id) => `-${id}`), this.#put(cookie, Date.now())] : [];
+    const put = isOld ? this.#put(cookie, Date.now()) : '';
+    return put === '' ? [] : [`~${at}${put}`];
   }
 
   #keep(cookie: Cookie, nowMs: number, clears: boolean, items: string[], lines: [string, string][]): void {

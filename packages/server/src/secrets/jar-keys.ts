@@ -12,7 +12,9 @@ export type JarLife = 'kept' | 'session';
 const LIVES: readonly JarLife[] = ['kept', 'session'];
 /** In every name of a jar key. */
 const MARK = 'mte-relay-';
-const JAR_NAME = /^(?:__Host-)?mte-relay-(?:cross-site-)?(?:session-)?jar$/;
+const JAR_NAME = /^(?:__Host-Http-)?mte-relay-(?:cross-site-)?(?:session-)?jar$/;
+/** Browsers that know it do not let script set such a cookie, so that injected script cannot choose the key. */
+const HTTPS_PREFIX = '__Host-Http-';
 /** Kind, and 32 bytes in base64url. */
 const VALUE = /^[sx][\w-]{43}$/;
 
@@ -73,7 +75,7 @@ export function setJarKey(life: JarLife, { value, isCrossSite }: JarKey, isHttps
 }
 
 function nameOf(life: JarLife, isCrossSite: boolean, isHttps: boolean): string {
-  return `${isHttps ? '__Host-' : ''}${MARK}${isCrossSite ? 'cross-site-' : ''}${life === 'session' ? 'session-' : ''}jar`;
+  return `${isHttps ? HTTPS_PREFIX : ''}${MARK}${isCrossSite ? 'cross-site-' : ''}${life === 'session' ? 'session-' : ''}jar`;
 }
 
 function kindOf(isCrossSite: boolean): 's' | 'x' {

@@ -68,17 +68,17 @@ test('a pairing gives a browser its jar keys, and renews those that it shows', a
   expect(browser.client.pairingHeaders['set-cookie']).toEqual([kept, ofSession]);
 });
 
-test('over https the jar keys have the prefix __Host-, and for a page of another site they are partitioned', async () => {
+test('over https the jar keys have the prefix __Host-Http-, and for a page of another site they are partitioned', async () => {
   const { port } = await cookieStage();
   const flags = FLAG_COOKIE_RECORDS | FLAG_HTTPS;
   const [kept] = (await SealedClient.pair(port, { flags })).pairingHeaders['set-cookie'] as string[];
   expect(kept).toMatch(
-    /^__Host-mte-relay-jar=s[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Secure; Max-Age=34560000$/,
+    /^__Host-Http-mte-relay-jar=s[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Secure; Max-Age=34560000$/,
   );
   const headers = { 'sec-fetch-site': 'cross-site' };
   const [crossSite] = (await SealedClient.pair(port, { flags, headers })).pairingHeaders['set-cookie'] as string[];
   expect(crossSite).toMatch(
-    /^__Host-mte-relay-cross-site-jar=x[\w-]{43}; Path=\/; HttpOnly; SameSite=None; Secure; Partitioned; Max-Age=34560000$/,
+    /^__Host-Http-mte-relay-cross-site-jar=x[\w-]{43}; Path=\/; HttpOnly; SameSite=None; Secure; Partitioned; Max-Age=34560000$/,
   );
 });
 
@@ -261,7 +261,7 @@ test('jar keys and the fields of records reach no upstream, and no upstream sets
     browser,
     '/',
     'mte-relay-jar=planted; Path=/',
-    '__Host-mte-relay-session-jar=x; Path=/',
+    '__Host-Http-mte-relay-session-jar=x; Path=/',
     'a=1',
   );
   expect(response.outer.headers['set-cookie']).toEqual(['a=1; Path=/']);
