@@ -226,4 +226,16 @@ describe('the identity of a browser’s client', () => {
     expect(identity.fieldsIn(sessionOf('one', PIN))).toEqual([]);
     expect((await cookies.send(REQUEST)).fields).toEqual([['mte-relay-cookies', 'strict record0 record1 record2']]);
   });
+
+  test('of a page whose site data was deleted is stored again, so that other pages share its cookies', async () => {
+    const store = sharedStore();
+    const open = new ClientIdentity(RELAY.origin, [PIN], store);
+    await open.adopt(sessionOf('of-the-open-page', PIN));
+    await store.identity(RELAY.origin, () => undefined as unknown as KeptIdentity); // the user deletes the site data
+    await open.adopt(sessionOf('its-next-session', PIN));
+    const later = new ClientIdentity(RELAY.origin, [PIN], store);
+    await later.adopt(sessionOf('of-a-later-page', PIN));
+    const any = sessionOf('any', PIN);
+    expect(later.fieldsIn(any)).toEqual(open.fieldsIn(any));
+  });
 });
