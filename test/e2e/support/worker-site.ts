@@ -10,6 +10,7 @@ import type { Relay } from '@mte-relay/server';
 import { contentOf } from '@mte-relay/testing/content';
 import { relayTo } from '@mte-relay/testing/relay';
 import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
+import type { Environment } from '@mte-relay/testing/settings';
 
 /** One request as the API or the intermediary saw it. */
 export interface Seen {
@@ -35,6 +36,9 @@ export interface WorkerSite {
   clearsStorageAt: string | undefined;
   close(): void;
 }
+
+/** A file of the site. */
+export type SitePage = readonly [type: string, content: string, fields?: Record<string, string>];
 
 /** A page that installs the worker, or the one named `script`, and reports failures; its title is "ready" or the error. */
 export const APP_PAGE = '/page/app.html';
@@ -67,19 +71,21 @@ const html = (text: string) => `<!doctype html><meta charset="utf-8"><body>${tex
 
 /**
  * Serves all of it.
- * @param scripts further scripts by path, such as workers that import the relay's.
+ * @param scripts further scripts by path, such as workers that import the relay's, or pages with their fields.
+ * @param settings of the relay, over its own.
  * @param elsewhere true for a relay of another site than the app's, and a copy of its worker at the app.
  */
 export async function openWorkerSite(
-  scripts: Readonly<Record<string, string>> = {},
+  scripts: Readonly<Record<string, string | SitePage>> = {},
   elsewhere = false,
+  settings: Environment = {},
 ): Promise<WorkerSite> {
   const [seen, inClear, seenByEvil]: Seen[][] = [[], [], []] as [Seen[], Seen[], Seen[]];
   const record = async (into: Seen[], req: IncomingMessage): Promise<void> => {
     const body = String(await contentOf(req));
     into.push({ method: req.method ?? '', url: req.url ?? '', headers: req.headers, body });
   };
-  const files: Record<string, readonly [type: string, content: string, fields?: Record<string, string>]> = {
+  const files: Record<string, SitePage> = {
     [APP_PAGE]: ['text/html', html(INSTALLING)],
     [PLAIN_PAGE]: ['text/html', html('plain')],
     [SILENT_PAGE]: ['text/html', html('silent'), { 'referrer-policy': 'no-referrer' }],
@@ -89,7 +95,12 @@ export async function openWorkerSite(
       { 'content-security-policy': "require-trusted-types-for 'script'; trusted-types mte-relay" },
     ],
     [OTHER_WORKER]: ['text/javascript', TAKES_OVER],
-    ...Object.fromEntries(Object.entries(scripts).map(([path, text]) => [path, ['text/javascript', text] as const])),
+    ...Object.fromEntries(
+      Object.entries(scripts).map(([path, page]) => [
+        path,
+        typeof page === 'string' ? (['text/javascript', page] as const) : page,
+      ]),
+    ),
   };
   const api = createServer(async (req, res) => {
     const url = new URL(req.url ?? '', 'http://api');
@@ -136,6 +147,7 @@ export async function openWorkerSite(
     PASS_THROUGH_ROUTES: '/page/*',
     MTE_ROUTES: '/api/v1/*',
     WORKER_ROUTES: '/api/v1/*',
+    ...settings,
   });
   relayPort.value = await relay.listen(0);
   if (elsewhere) {

@@ -1,6 +1,7 @@
 // Cookies that script may read: by `document.cookie` in a page, and by the Cookie Store API in a service worker, which also
 // has its pages set them: in Firefox ESR that API resolves in a worker and in some sessions stores nothing.
 import { ignore } from '../abort.ts';
+import { type ScriptCookieMessage, SET_SCRIPT_COOKIE } from '../api/script-cookie.ts';
 import type { ScriptCookies } from './platform.ts';
 
 /** The used part of the Cookie Store API (WICG), which workers have where the browser has it. */
@@ -24,14 +25,6 @@ export const scriptCookies: ScriptCookies = {
     else await Promise.all([tellPages(setCookie), cookieStore()?.set(partsOf(setCookie)).catch(ignore)]);
   },
 };
-
-/** Service worker to page: set this cookie. */
-export interface ScriptCookieMessage {
-  readonly type: typeof SET_SCRIPT_COOKIE;
-  readonly setCookie: string;
-}
-
-export const SET_SCRIPT_COOKIE = 'mte-relay script cookie';
 
 async function tellPages(setCookie: string): Promise<void> {
   const pages = await (globalThis as { clients?: Pages }).clients?.matchAll();

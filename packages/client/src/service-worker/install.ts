@@ -3,8 +3,8 @@
 import type { WorkerConfiguration } from '@mte-relay/protocol';
 import { orAborted } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
+import { type ScriptCookieMessage, SET_SCRIPT_COOKIE } from '../api/script-cookie.ts';
 import { checkedPins, relayUrl } from '../checked-options.ts';
-import { type ScriptCookieMessage, SET_SCRIPT_COOKIE, scriptCookies } from '../platform/script-cookies.ts';
 import { checkedRoutes } from './configuration.ts';
 import { Guard } from './guard.ts';
 import { FAILURE, type RelayRequestFailure, STAY, TAKE_OVER, TAKEN_OVER, type TakenOver } from './messages.ts';
@@ -270,12 +270,17 @@ function listen(container: ServiceWorkerContainer, onFailure: (failure: RelayReq
     const type = (data as { type?: unknown } | null)?.type;
     if (data === STAY) (source as ServiceWorker).postMessage(STAY);
     else if (type === FAILURE) onFailure(data as RelayRequestFailure);
-    else if (type === SET_SCRIPT_COOKIE) void scriptCookies.set((data as ScriptCookieMessage).setCookie);
+    else if (type === SET_SCRIPT_COOKIE) setScriptCookie(data as ScriptCookieMessage);
     else return;
     event.stopImmediatePropagation(); // the app's own listeners may not expect it
   };
   container.addEventListener('message', listening);
   container.startMessages();
+}
+
+function setScriptCookie({ setCookie }: ScriptCookieMessage): void {
+  // biome-ignore lint/suspicious/noDocumentCookie: the relay has written the line
+  document.cookie = setCookie;
 }
 
 function reportFailure({ method, url, code, message }: RelayRequestFailure): void {
