@@ -76,6 +76,8 @@ export class BrowserCookies {
   readonly #isHttps: boolean;
   /** Names of the outer cookies, once a name of COOKIES_OUTER was looked up. */
   #namesOutside: ReadonlySet<string> | undefined;
+  /** The records of the request by their ids, once the response sets a cookie. */
+  #carriedById: ReadonlyMap<string, Cookie> | undefined;
   /** What this response has set, or deleted (undefined), by record id. */
   readonly #latest = new Map<string, Cookie | undefined>();
 
@@ -247,7 +249,12 @@ export class BrowserCookies {
 
   #carriedAs(id: string): Cookie | undefined {
     const { domain, clientId } = this.#facts;
-    return this.#carried.find((opened) => opened && domain.cookies.idsOf(opened.cookie, clientId)[0] === id)?.cookie;
+    this.#carriedById ??= new Map(
+      this.#carried.flatMap((opened) =>
+        opened ? [[domain.cookies.idsOf(opened.cookie, clientId)[0], opened.cookie] as const] : [],
+      ),
+    );
+    return this.#carriedById.get(id);
   }
 
   #forget(cookie: Cookie | undefined, lines: [string, string][]): void {
@@ -320,10 +327,10 @@ const LAST_OPENED = new WeakMap<Session, OpenedField>();
 
 /** Script replaces a cookie that it may read, and never an HttpOnly one. */
 function mergedWithScript(sent: readonly Cookie[], fromScript: readonly { name: string; value: string }[]): string[] {
-  const isHidden = (name: string): boolean => sent.some((cookie) => cookie.isHttpOnly && cookie.name === name);
-  const set = fromScript.filter(({ name }) => !isHidden(name));
-  const isReplaced = (name: string): boolean => set.some((cookie) => cookie.name === name);
-  return [...sent.filter(({ name }) => !isReplaced(name)), ...set].map(pairOf);
+  const hidden = new Set(sent.flatMap(({ name, isHttpOnly }) => (isHttpOnly ? [name] : [])));
+  const set = fromScript.filter(({ name }) => !hidden.has(name));
+  const replaced = new Set(set.map(({ name }) => name));
+  return [...sent.filter(({ name }) => !replaced.has(name)), ...set].map(pairOf);
 }
 
 /** The items of a field of records. Lengths and number are checked before any key is derived. @throws InnerRefusal */
