@@ -63,8 +63,8 @@ export const GUARDS: readonly Guard[] = [
   {
     attack: 'an upstream sets a jar key',
     file: BROWSER_COOKIES,
-    guard: 'isJarName(cookie.name) || ',
-    instead: '',
+    guard: 'if (setsJarKey(setCookie)) continue;',
+    instead: 'void setsJarKey;',
     tests: COOKIES,
   },
   {

@@ -292,7 +292,7 @@ export class BrowserCookies {
   #setOutside(setCookie: string): boolean {
     const cookie = parseSetCookie(setCookie);
     const { res, target } = this.#facts;
-    if (!cookie || isJarName(cookie.name) || !res || res.headersSent) return false;
+    if (!cookie || !res || res.headersSent) return false;
     // Without a Path the browser would use that of the outer hop.
     const line = cookie.path
       ? setCookie
