@@ -7,7 +7,7 @@ import { Emitter } from './api/events.ts';
 import type { RelayClientBase, RelayClientOptions, SessionEvent } from './api/types.ts';
 import { checkedPins, relayUrl } from './checked-options.ts';
 import { Transport } from './outer/transport.ts';
-import type { Platform } from './platform/platform.ts';
+import type { Platform, ScriptCookies } from './platform/platform.ts';
 import type { SendContext } from './send/retry.ts';
 import { Cookies } from './session/cookies.ts';
 import { ClientIdentity } from './session/identity.ts';
@@ -34,9 +34,14 @@ export interface ClientCore {
 /**
  * Opens a client's shared state. Sends nothing before a call or {@link RelayClientBase.pair}.
  * @param url the relay's origin, `https://host[:port]`.
+ * @param scriptCookies a service worker's own; default: those of the page.
  * @throws RelayClientError `misuse` for a URL with a path, or a pin that is not `sha256-` and 32 bytes of base64.
  */
-export function openCore(url: string | URL, options: RelayClientOptions): ClientCore {
+export function openCore(
+  url: string | URL,
+  options: RelayClientOptions,
+  scriptCookies: ScriptCookies | undefined = platform.scriptCookies,
+): ClientCore {
   const origin = relayUrl(url);
   const pins = checkedPins(options.pins ?? []);
   const suite = suiteOrMisuse();
@@ -49,9 +54,7 @@ export function openCore(url: string | URL, options: RelayClientOptions): Client
   const keeper = pins.length > 0 ? platform.keeper : undefined;
   const identity = new ClientIdentity(origin.origin, pins, keeper);
   const cookies =
-    (platform.pairingFlags & FLAG_COOKIE_RECORDS) === 0
-      ? undefined
-      : new Cookies(origin, keeper, platform.scriptCookies);
+    (platform.pairingFlags & FLAG_COOKIE_RECORDS) === 0 ? undefined : new Cookies(origin, keeper, scriptCookies);
   const sessions = new Sessions(
     () => platform.alone?.(`pair ${origin.origin}`, () => pairer.pair()) ?? pairer.pair(),
     async (session, background) => {

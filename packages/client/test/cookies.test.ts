@@ -24,10 +24,14 @@ function sharedStore(): Keeper & { readonly kept: Map<string, CookieRecord>; ide
       return identity;
     },
     records: async () => [...kept.values()],
-    async changeRecords(_relay, { clear, deleted, dropped, put }) {
+    async changeRecords(_relay, { clear, deleted, repaired, put }) {
       if (clear) kept.clear();
       for (const id of deleted) kept.delete(id);
-      for (const { id, record } of dropped) if (kept.get(id)?.record === record) kept.delete(id);
+      for (const { former, next } of repaired) {
+        if (kept.get(former.id)?.record !== former.record) continue;
+        kept.delete(former.id);
+        if (next) kept.set(next.id, next);
+      }
       for (const record of put) kept.set(record.id, record);
     },
   };

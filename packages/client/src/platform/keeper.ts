@@ -20,18 +20,17 @@ export const keeper: Keeper = {
   async records(relayOrigin) {
     return await transact<Row[]>('cookies', 'readonly', (store) => store.getAll(rowsOf(relayOrigin)));
   },
-  async changeRecords(relay, { clear, deleted, dropped, renewed, put }) {
+  async changeRecords(relay, { clear, deleted, repaired, put }) {
     await transact('cookies', 'readwrite', (store) => {
       if (clear) store.delete(rowsOf(relay));
       for (const id of deleted) store.delete([relay, id]);
-      const replaced = new Set([...deleted, ...put.map(({ id }) => id)]); // what follows a get would come after their puts
-      for (const { former, next } of [...renewed, ...dropped.map((one) => ({ former: one, next: undefined }))]) {
-        if (replaced.has(former.id)) continue;
+      const settled = new Set([...deleted, ...put.map(({ id }) => id)]); // what follows a get would come after their puts
+      for (const { former, next } of repaired) {
         const present = store.get([relay, former.id]) as IDBRequest<Row | undefined>;
         present.onsuccess = () => {
-          if (present.result?.record !== former.record) return;
+          if (settled.has(former.id) || present.result?.record !== former.record) return;
           store.delete([relay, former.id]);
-          if (next && !replaced.has(next.id)) store.put({ ...next, relay });
+          if (next && !settled.has(next.id)) store.put({ ...next, relay });
         };
       }
       for (const row of put) store.put({ ...row, relay });

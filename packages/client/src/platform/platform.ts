@@ -35,17 +35,15 @@ export interface RecordChange {
   readonly clear: boolean;
   /** Ids. */
   readonly deleted: readonly string[];
-  /** Deleted unless another record has the id by now. */
-  readonly dropped: readonly CookieRecord[];
-  /** Replaced unless another record has the id by now. */
-  readonly renewed: readonly Renewal[];
+  /** Applied to records that still stand, under the id that they have. */
+  readonly repaired: readonly Repair[];
   readonly put: readonly CookieRecord[];
 }
 
-/** A record that was sealed anew, perhaps under another id. */
-export interface Renewal {
+/** Deletes a record, or puts one that was sealed anew in its place, perhaps under another id. */
+export interface Repair {
   readonly former: CookieRecord;
-  readonly next: CookieRecord;
+  readonly next: CookieRecord | undefined;
 }
 
 /** Cookies of the page's host. */

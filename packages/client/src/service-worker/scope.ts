@@ -34,6 +34,11 @@ export interface WorkerScope {
     get(id: string): Promise<PageClient | undefined>;
     matchAll(): Promise<readonly PageClient[]>;
   };
+  /** The used part of the Cookie Store API (WICG), where the browser has it. */
+  readonly cookieStore?: {
+    getAll(): Promise<{ name: string; value: string }[]>;
+    set(cookie: object): Promise<void>;
+  };
   skipWaiting(): Promise<void>;
   addEventListener(type: 'install' | 'activate', listener: (event: LastingEvent) => void): void;
   addEventListener(type: 'fetch', listener: (event: FetchEvent) => void): void;

@@ -12,6 +12,7 @@ import { FAILURE, type RelayRequestFailure, STAY, TAKE_OVER, TAKEN_OVER, type Ta
 import { fetchSealed, type RespondContext, respondSealed } from './respond.ts';
 import { Routes } from './routes.ts';
 import type { FetchEvent, WorkerScope } from './scope.ts';
+import { workersScriptCookies } from './script-cookies.ts';
 
 /** Firefox ends a worker one minute after its last event, even during a request. */
 const STAY_EVERY_MS = 5_000;
@@ -22,7 +23,7 @@ const scope = globalThis as unknown as WorkerScope;
 const pageOrigin = scope.location.origin;
 const configuration = takeConfiguration(scope, pageOrigin);
 const context: RespondContext = {
-  fetch: makeFetch(openCore(configuration.relay, { pins: configuration.pins })),
+  fetch: makeFetch(openCore(configuration.relay, { pins: configuration.pins }, workersScriptCookies(scope))),
   journal: new Journal(scope.registration.scope),
   routes: new Routes(configuration.routes, configuration.relay, pageOrigin),
   relayOrigin: configuration.relay,

@@ -10,7 +10,7 @@ import {
   SET_COOKIES_FIELD,
 } from '@mte-relay/protocol';
 import { ignore } from '../abort.ts';
-import type { CookieRecord, Keeper, RecordChange, Renewal, ScriptCookies } from '../platform/platform.ts';
+import type { CookieRecord, Keeper, RecordChange, Repair, ScriptCookies } from '../platform/platform.ts';
 
 /** Which cookies a request may carry by SameSite: all, Lax and None, or None alone. */
 export type SiteContext = 'strict' | 'lax' | 'none';
@@ -52,8 +52,9 @@ export class Cookies {
     const records = newest(known.filter(isAlive));
     if (records.length < known.length) {
       // By their content: another page may have renewed one since this page has read it.
-      const dropped = known.filter((record) => !records.includes(record));
-      this.#change({ clear: false, deleted: [], dropped, renewed: [], put: [] }).catch(ignore);
+      const lost = known.filter((record) => !records.includes(record));
+      const repaired = lost.map((former) => ({ former, next: undefined }));
+      this.#change({ clear: false, deleted: [], repaired, put: [] }).catch(ignore);
     }
     const fields: [string, string][] = [[COOKIES_FIELD, [sameSite, ...records.map(({ record }) => record)].join(' ')]];
     const fromScript = namesFromScript.length > 0 && this.#script ? await this.#script.read() : '';
@@ -72,7 +73,7 @@ export class Cookies {
 
   /** Deletes all records. */
   async clear(): Promise<void> {
-    await this.#change({ clear: true, deleted: [], dropped: [], renewed: [], put: [] });
+    await this.#change({ clear: true, deleted: [], repaired: [], put: [] });
   }
 
   /** The browser checks a `Domain`; without one the cookie is that of the relay's host. */
@@ -124,25 +125,23 @@ const ITEM = /^(?:(?:~(\d+))?(?:\+([\w-]+):(-|\d+):([\w-]+))?|-([\w-]+)|(\*))$/;
 /** The change that a response's items make (SPEC §9.4). Items of another form are ignored. */
 function changeOf(items: string, sent: readonly CookieRecord[]): RecordChange {
   const deleted: string[] = [];
-  const dropped: CookieRecord[] = [];
-  const renewed: Renewal[] = [];
+  const repaired: Repair[] = [];
   const put = new Map<string, CookieRecord>();
   let clear = false;
   for (const item of items.split(' ')) {
     const [, at, id, seconds, record = '', deletedId, all] = ITEM.exec(item) ?? [];
     const next = id && seconds ? recordOf(id, seconds, record) : undefined;
-    const former = at === undefined ? undefined : sent[Number(at)];
     if (all) {
       clear = true;
       put.clear();
     } else if (deletedId) {
       put.delete(deletedId);
       deleted.push(deletedId);
-    } else if (former && next) renewed.push({ former, next });
-    else if (former) dropped.push(former);
-    else if (next && at === undefined) put.set(next.id, next);
+    } else if (at) {
+      for (const former of sent.slice(Number(at), Number(at) + 1)) repaired.push({ former, next });
+    } else if (next) put.set(next.id, next);
   }
-  return { clear, deleted, dropped, renewed, put: [...put.values()] };
+  return { clear, deleted, repaired, put: [...put.values()] };
 }
 
 function recordOf(id: string, seconds: string, record: string): CookieRecord {
@@ -151,14 +150,16 @@ function recordOf(id: string, seconds: string, record: string): CookieRecord {
   return { id, record, setAtMs: lastSetAtMs, ...lifetime };
 }
 
-function changed(records: readonly CookieRecord[], change: RecordChange): CookieRecord[] {
-  const { clear, deleted, dropped, renewed, put } = change;
-  const isSame = (one: CookieRecord) => (other: CookieRecord) => other.id === one.id && other.record === one.record;
-  const replaced = new Set([...deleted, ...put.map(({ id }) => id)]);
-  const kept = (clear ? [] : records).filter((one) => !replaced.has(one.id) && !dropped.some(isSame(one)));
-  const fresh = renewed.filter(({ former }) => kept.some(isSame(former)));
-  const left = kept.filter((one) => !fresh.some(({ former, next }) => isSame(former)(one) || next.id === one.id));
-  return [...left, ...fresh.map(({ next }) => next).filter(({ id }) => !replaced.has(id)), ...put];
+function changed(records: readonly CookieRecord[], { clear, deleted, repaired, put }: RecordChange): CookieRecord[] {
+  const kept = new Map(clear ? [] : records.map((one) => [one.id, one]));
+  for (const { former, next } of repaired) {
+    if (kept.get(former.id)?.record !== former.record) continue;
+    kept.delete(former.id);
+    if (next) kept.set(next.id, next);
+  }
+  for (const id of deleted) kept.delete(id);
+  for (const one of put) kept.set(one.id, one);
+  return [...kept.values()];
 }
 
 /** Text in UTF-8, one character per byte, as in all fields. */
