@@ -74,10 +74,17 @@ export class Guard {
     return error;
   }
 
-  /** True for the registration of a worker that would replace the relay's. */
-  displaces(scopeHref: string, scriptHref: string): boolean {
+  /** Why a service worker must not be registered; undefined when it may be. */
+  objection(scopeHref: string, scriptHref: string): string | undefined {
     const { scopeHref: own, scriptHref: script } = this.#guarding as Guarding;
-    return scopeHref === own && scriptHref.replace(/[?#].*/, '') !== script.replace(/[?#].*/, '');
+    if (scriptHref.replace(/[?#].*/, '') === script.replace(/[?#].*/, '')) return undefined;
+    if (scopeHref === own) {
+      return (
+        "it would replace the relay's service worker. Import that in it, " +
+        "importScripts('/public/mte-relay-sw.js') as its first line, and pass its URL as scriptUrl to installRelayServiceWorker"
+      );
+    }
+    return this.lists(scriptHref) ? 'its script is on a listed route, and a browser loads it unsealed' : undefined;
   }
 
   /** The relay's worker was unregistered: this page keeps it, and the next one would have none. */

@@ -1,7 +1,8 @@
-// The ways of one window to send a request, each behind a guard: functions and classes of the platform as proxies, which
-// keep their names and lengths; forms and links by their events; the windows that this one opens or frames, as it reaches
-// them. docs/service-worker.md names what no script can hold back.
+// The ways of one window to send a request, each behind a guard: functions and classes of the platform by replace.ts; forms
+// and links by their events; the windows that this one opens or frames, as it reaches them. docs/service-worker.md names
+// what no script can hold back.
 import { RelayClientError } from '../api/errors.ts';
+import { BACKGROUND, PRELOAD, prototypeOf, replace, replaceClass } from './replace.ts';
 
 /** A window with its own globals. */
 export type Realm = Window & typeof globalThis;
@@ -11,7 +12,7 @@ interface Gate {
   readonly verifying: Promise<void> | undefined;
   lists(href: string | undefined): href is string;
   refusal(realm: Realm, method: string, href: string | undefined, never?: string): RelayClientError | undefined;
-  displaces(scopeHref: string, scriptHref: string): boolean;
+  objection(scopeHref: string, scriptHref: string): string | undefined;
   onUnregistered(scopeHref: string): void;
   keep(stream: EventSource): void;
 }
@@ -26,6 +27,8 @@ interface Opened {
 const SYNCHRONOUS = 'a service worker is not asked for a synchronous XMLHttpRequest';
 const LATER = 'a service worker is not asked for fetchLater';
 const SOCKET = "a service worker is not asked for a WebSocket. Use the client's own: new client.WebSocket(url)";
+/** Firefox does not ask a worker for a request with `keepalive`. */
+const PASSES_KEEPALIVE = /Firefox\//;
 /** Never sent: a request for it is a network error. */
 const NOWHERE = 'about:invalid';
 
@@ -45,28 +48,6 @@ export function guardRealm(realm: Realm, gate: Gate): void {
   guardWindows(realm, gate);
 }
 
-// Any function or class of the platform.
-type Callable = (...args: never[]) => unknown;
-
-/** Replaces a function of the platform, if the browser has it. */
-function replace(owner: object | undefined, name: string, apply: (call: Call) => unknown): void {
-  const owners = owner as Record<string, Callable | undefined> | undefined;
-  const original = owners?.[name];
-  if (!owners || !original) return;
-  owners[name] = new Proxy(original, {
-    apply: (target, self: unknown, args: unknown[]) =>
-      apply({ self, args, go: () => Reflect.apply(target, self, args as never[]) }),
-  });
-}
-
-/** One call of a replaced function. */
-interface Call {
-  readonly self: unknown;
-  readonly args: readonly unknown[];
-  /** Calls the platform. */
-  go(): unknown;
-}
-
 /** The URL of an argument as the platform reads it; undefined when the platform will reject it. */
 function hrefOf(realm: Realm, input: unknown): string | undefined {
   const given = (input as Partial<Request> | null)?.url ?? `${input}`;
@@ -81,7 +62,13 @@ function guardFetch(realm: Realm, gate: Gate): void {
     const method = init?.method ?? (input as Partial<Request> | null)?.method ?? 'GET';
     const decide = (): unknown => {
       const error = gate.refusal(realm, method, href);
-      return error ? realm.Promise.reject(error) : go();
+      if (error) return realm.Promise.reject(error);
+      const isKept = init?.keepalive ?? (input as Partial<Request> | null)?.keepalive;
+      if (!isKept || !gate.lists(href) || !PASSES_KEEPALIVE.test(realm.navigator.userAgent)) return go();
+      // A promise, since the platform rejects invalid arguments.
+      return new realm.Promise((resolve) => {
+        resolve(go([new realm.Request(input as RequestInfo, init), { keepalive: false }]));
+      });
     };
     return gate.verifying && gate.lists(href) ? gate.verifying.then(decide) : decide();
   });
@@ -120,34 +107,17 @@ function guardXhr(realm: Realm, gate: Gate): void {
 }
 
 function guardClasses(realm: Realm, gate: Gate): void {
-  const classes = realm as unknown as Record<string, new (...args: never[]) => object>;
-  const guardClass = (
-    name: string,
-    before: (href: string | undefined) => void,
-    after: (made: object) => void,
-  ): void => {
-    const original = classes[name];
-    if (!original) return;
-    classes[name] = new Proxy(original, {
-      construct(target, args: unknown[], newTarget) {
-        const href = hrefOf(realm, args[0]);
-        before(href);
-        const made = Reflect.construct(target, args as never[], newTarget) as object;
-        if (gate.lists(href)) after(made);
-        return made;
-      },
-    });
-  };
-  guardClass(
+  replaceClass(
+    realm,
     'EventSource',
-    (href) => throwIf(gate.refusal(realm, 'EventSource', href)),
-    (made) => gate.keep(made as EventSource),
+    ([url]) => throwIf(gate.refusal(realm, 'EventSource', hrefOf(realm, url))),
+    (made) => {
+      if (gate.lists((made as EventSource).url)) gate.keep(made as EventSource);
+    },
   );
   for (const name of ['WebSocket', 'WebSocketStream']) {
-    guardClass(
-      name,
-      (href) => throwIf(gate.refusal(realm, name, href?.replace(/^ws/, 'http'), SOCKET)),
-      () => undefined,
+    replaceClass(realm, name, ([url]) =>
+      throwIf(gate.refusal(realm, name, hrefOf(realm, url)?.replace(/^ws/, 'http'), SOCKET)),
     );
   }
 }
@@ -179,27 +149,57 @@ function guardForms(realm: Realm, gate: Gate): void {
 
 /** A link is held back like a form. Chromium does not ask a worker for one with `download`: it is fetched instead. */
 function guardLinks(realm: Realm, gate: Gate): void {
+  /** True for a click that the browser must not follow. */
+  const refuses = (event: Event, link: Element): boolean => {
+    const given = givenHref(link);
+    const href = given === null ? undefined : hrefOf(realm, given);
+    if (event.defaultPrevented || !gate.lists(href)) return false;
+    if (!link.hasAttribute('download')) return gate.refusal(realm, 'GET', href) !== undefined;
+    void download(realm, href, link.getAttribute('download') as string);
+    return true;
+  };
   realm.addEventListener('click', (event) => {
-    const link = event.composedPath().find((node) => isLink(node)) as HTMLAnchorElement | undefined;
-    if (!link || event.defaultPrevented || !gate.lists(link.href)) return;
-    if (link.hasAttribute('download')) {
-      event.preventDefault();
-      void download(realm, link);
-    } else if (gate.refusal(realm, 'GET', link.href)) event.preventDefault();
+    const link = event.composedPath().find((node) => isLink(node)) as Element | undefined;
+    if (link && refuses(event, link)) event.preventDefault();
   });
+  /** For a click that does not reach the window or cannot be cancelled: after the link's own listeners it has no href. */
+  const goAtLink = (link: Element, go: () => unknown): unknown => {
+    const hrefs = [...link.attributes].filter(({ localName }) => localName === 'href');
+    const last = (event: Event): void => {
+      if (refuses(event, link)) for (const href of hrefs) link.removeAttributeNode(href);
+    };
+    link.addEventListener('click', last);
+    try {
+      return go();
+    } finally {
+      link.removeEventListener('click', last);
+      for (const href of hrefs) if (!href.ownerElement) link.setAttributeNode(href);
+    }
+  };
   replace(realm.HTMLElement.prototype, 'click', ({ self, go }) => {
-    // The click of a link outside of the document does not reach the window.
-    const link = self as HTMLAnchorElement;
-    if (!isLink(link) || link.isConnected || !link.hasAttribute('download') || !gate.lists(link.href)) return go();
-    return void download(realm, link);
+    const link = self as Element;
+    return isLink(link) && !link.isConnected ? goAtLink(link, go) : go();
   });
+  for (const name of ['HTMLAnchorElement', 'HTMLAreaElement', 'SVGAElement']) {
+    replace(prototypeOf(realm, name), 'dispatchEvent', ({ self, args, go }) => {
+      const [link, event] = [self as Element, args[0] as Event | undefined];
+      const reachesWindow = link.isConnected && event?.bubbles && event.cancelable;
+      return event?.type === 'click' && isLink(link) && !reachesWindow ? goAtLink(link, go) : go();
+    });
+  }
 }
 
 function isLink(node: EventTarget): boolean {
-  return (node as Element).localName === 'a' && (node as Element).hasAttribute('href');
+  const element = node as Element;
+  return ['a', 'area'].includes(element.localName) && givenHref(element) !== null;
 }
 
-async function download(realm: Realm, { href, download: name }: HTMLAnchorElement): Promise<void> {
+/** The attribute, which SVG has in a namespace too. */
+function givenHref(link: Element): string | null {
+  return link.getAttribute('href') ?? link.getAttribute('xlink:href');
+}
+
+async function download(realm: Realm, href: string, name: string): Promise<void> {
   try {
     const response = await realm.fetch(href);
     if (!response.ok) throw new Error(`status ${response.status}`);
@@ -226,17 +226,26 @@ function guardWorkers(realm: Realm, gate: Gate): void {
     const scriptHref = hrefOf(realm, script);
     const scope = options?.scope;
     const scopeHref = scriptHref && (scope === undefined ? new URL('./', scriptHref).href : hrefOf(realm, scope));
-    if (!scriptHref || !scopeHref || !gate.displaces(scopeHref, scriptHref)) return go();
-    const message =
-      `${scriptHref} would replace the relay's service worker. Import that in it, ` +
-      "importScripts('/public/mte-relay-sw.js') as its first line, and pass its URL as scriptUrl to installRelayServiceWorker";
-    return realm.Promise.reject(new RelayClientError('misuse', message));
+    const why = scriptHref && scopeHref ? gate.objection(scopeHref, scriptHref) : undefined;
+    return why ? realm.Promise.reject(misuse(`${scriptHref} was not registered: ${why}`)) : go();
+  });
+  replace(prototypeOf(realm, 'NavigationPreloadManager'), 'enable', () =>
+    realm.Promise.reject(misuse(`navigation preload refused: ${PRELOAD}`)),
+  );
+  replace(prototypeOf(realm, 'BackgroundFetchManager'), 'fetch', ({ args, go }) => {
+    const hrefs = [args[1]].flat().map((input) => hrefOf(realm, input));
+    const error = gate.refusal(realm, 'background fetch', hrefs.find(gate.lists.bind(gate)), BACKGROUND);
+    return error ? realm.Promise.reject(error) : go();
   });
   replace(realm.ServiceWorkerRegistration?.prototype, 'unregister', async ({ self, go }) => {
     const done = await go();
     gate.onUnregistered((self as ServiceWorkerRegistration).scope);
     return done;
   });
+}
+
+function misuse(message: string): RelayClientError {
+  return new RelayClientError('misuse', message);
 }
 
 /** Guards the windows of the same origin as this one gets hold of them. */

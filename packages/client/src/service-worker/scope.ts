@@ -28,7 +28,11 @@ export interface PageClient {
 /** Global object of a worker. */
 export interface WorkerScope {
   readonly location: Location;
-  readonly registration: { readonly scope: string };
+  readonly registration: {
+    readonly scope: string;
+    /** Absent in older browsers. */
+    readonly navigationPreload?: { disable(): Promise<void> };
+  };
   readonly clients: {
     claim(): Promise<void>;
     get(id: string): Promise<PageClient | undefined>;

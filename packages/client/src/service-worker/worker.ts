@@ -6,10 +6,11 @@ import { RelayClientError } from '../api/errors.ts';
 import { makeFetch } from '../call/fetch.ts';
 import { openCore } from '../core.ts';
 import { takeConfiguration } from './configuration.ts';
+import { guardScope } from './guarded-scope.ts';
 import { refusedNavigation } from './initiator.ts';
 import { Journal } from './journal.ts';
 import { FAILURE, type RelayRequestFailure, STAY, TAKE_OVER, TAKEN_OVER, type TakenOver } from './messages.ts';
-import { fetchSealed, type RespondContext, respondSealed } from './respond.ts';
+import { type RespondContext, respondSealed } from './respond.ts';
 import { Routes } from './routes.ts';
 import type { FetchEvent, WorkerScope } from './scope.ts';
 import { workersScriptCookies } from './script-cookies.ts';
@@ -37,6 +38,8 @@ scope.addEventListener('install', (event) => {
 });
 scope.addEventListener('activate', (event) => {
   if (!isImported) event.waitUntil(scope.clients.claim());
+  const { navigationPreload } = scope.registration; // it may stand from an earlier worker
+  if (navigationPreload) event.waitUntil(navigationPreload.disable());
 });
 scope.addEventListener('message', (event) => {
   if (event.data !== TAKE_OVER && event.data !== STAY) return;
@@ -53,13 +56,7 @@ scope.addEventListener('fetch', (event) => {
   event.respondWith(response.catch((error) => failed(event, error)));
 });
 
-// What an importing worker sends itself, such as a queue that it sends again, brings no fetch event.
-const platformFetch = globalThis.fetch;
-globalThis.fetch = async (input, init) => {
-  const href = input instanceof Request ? input.url : new URL(`${input}`, scope.location.href).href;
-  if (!context.routes.lists(href)) return await platformFetch(input, init);
-  return await fetchSealed(context, new Request(input, init));
-};
+guardScope(context);
 
 async function takeOver(): Promise<TakenOver> {
   await scope.skipWaiting(); // resolves before a waiting worker is active
