@@ -16,13 +16,14 @@ export function guardScope(context: RespondContext): void {
     const [input, init] = args as Parameters<typeof fetch>;
     return lists(input) ? await fetchSealed(context, new Request(input, init)) : await go();
   });
-  replace(Cache.prototype, 'add', async ({ self, args, go }) =>
-    lists(args[0]) ? await addAll(self as Cache, args as RequestInfo[]) : await go(),
-  );
-  replace(Cache.prototype, 'addAll', async ({ self, args, go }) => {
-    const inputs = [...(args[0] as Iterable<RequestInfo>)];
-    return inputs.some(lists) ? await addAll(self as Cache, inputs) : await go([inputs]);
-  });
+  for (const name of ['add', 'addAll']) {
+    replace(Cache.prototype, name, async ({ self, args, go }) => {
+      const isOne = name === 'add';
+      const inputs = isOne ? args : [...(args[0] as Iterable<unknown>)];
+      if (inputs.some(lists)) return await addAll(self as Cache, inputs as RequestInfo[]);
+      return await go(isOne ? args : [inputs]);
+    });
+  }
   for (const name of ['EventSource', 'WebSocket', 'WebSocketStream']) {
     replaceClass(globalThis, name, ([url]) => {
       if (lists(url)) throw refused(`${name} of a listed route`, 'a worker has sealed fetch alone');
@@ -42,12 +43,14 @@ export function guardScope(context: RespondContext): void {
 
 /** Cache.addAll (Service Workers §5.4.5) by the scope's own `fetch`. */
 async function addAll(cache: Cache, inputs: readonly RequestInfo[]): Promise<void> {
-  const requests = inputs.map((input) => new Request(input));
-  const responses = await Promise.all(requests.map(async (request) => [request, await fetch(request)] as const));
-  for (const [, { ok, status }] of responses) {
+  const work = inputs.map(async (input) => {
+    const request = new Request(input);
+    const response = await fetch(request);
+    const { ok, status } = response;
     if (!ok || status === 206) throw new TypeError(`cannot cache a response with status ${status}`);
-  }
-  await Promise.all(responses.map(([request, response]) => cache.put(request, response)));
+    return () => cache.put(request, response);
+  });
+  await Promise.all((await Promise.all(work)).map((put) => put()));
 }
 
 function refused(what: string, why: string): RelayClientError {
