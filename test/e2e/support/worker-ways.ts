@@ -2,11 +2,11 @@
 // request is sealed or fails: one list for Chromium and Firefox.
 import { expect, test } from 'vitest';
 import type { AnyPage } from './worker-attacks.ts';
-import { APP_PAGE, type WorkerSite } from './worker-site.ts';
+import { APP_PAGE, PLAIN_PAGE, type WorkerSite } from './worker-site.ts';
 
 const OWN_WORKER = '/page/own-worker.js';
 
-/** The app's own worker, which imports the relay's; `work` of a message runs in it. */
+/** The app's own worker, which imports the relay's. It runs the way that a message names, and replies with the outcome. */
 export const OWN_WORKER_SCRIPTS: Readonly<Record<string, string>> = {
   [OWN_WORKER]: `importScripts('/public/mte-relay-sw.js');
     addEventListener('install', (event) => {
@@ -16,17 +16,31 @@ export const OWN_WORKER_SCRIPTS: Readonly<Record<string, string>> = {
     });
     addEventListener('activate', (event) => event.waitUntil(clients.claim()));
     const ways = {
-      cache: (url) => caches.open('own').then((cache) => cache.add(url)),
+      add: (url) => caches.open('own').then((cache) => cache.add(url)),
+      addAll: (url) => caches.open('own').then((cache) => cache.addAll(['/page/plain.html', url])),
+      addOfOthers: () => caches.open('own').then((cache) => cache.addAll(['/page/plain.html'])),
       socket: (url) => new WebSocket(url.replace('http', 'ws')),
       events: (url) => new EventSource(url),
+      preload: () => registration.navigationPreload.enable(),
+      route: (url) => undefined,
     };
-    addEventListener('message', ({ data }) => ways[data.way]?.(data.url));`,
+    addEventListener('message', ({ data, ports }) => {
+      if (!ways[data.way]) return;
+      new Promise((resolve) => resolve(ways[data.way](data.url)))
+        .then(() => 'done', (error) => error.code ?? error.message)
+        .then((outcome) => ports[0].postMessage(outcome));
+    });`,
+};
+
+/** TypeScript's library lacks Background Fetch, which Chromium has. */
+type WithBackgroundFetch = ServiceWorkerRegistration & {
+  backgroundFetch?: { fetch(id: string, urls: string[]): Promise<unknown> };
 };
 
 type Way = (url: string) => unknown;
 
 /** Fragments of the names of ways that are sealed. The others are refused, or the browser may lack them. */
-const SEALED = ['a fetch', 'download', 'cache'];
+const SEALED = ['a fetch', 'download'];
 const isSealed = (name: string): boolean =>
   SEALED.some((fragment) => name.includes(fragment)) && !name.includes('about:blank');
 
@@ -52,9 +66,7 @@ const WAYS: Readonly<Record<string, Way>> = {
     await registration.navigationPreload.disable();
   },
   'background fetch': async (url) => {
-    const registration = (await navigator.serviceWorker.ready) as ServiceWorkerRegistration & {
-      backgroundFetch?: { fetch(id: string, urls: string[]): Promise<unknown> };
-    };
+    const registration = (await navigator.serviceWorker.ready) as WithBackgroundFetch;
     await registration.backgroundFetch?.fetch('one', [url]);
   },
   'the script of another service worker': (url) => navigator.serviceWorker.register(url, { scope: '/elsewhere/' }),
@@ -113,27 +125,54 @@ export function testWays(open: () => { site: WorkerSite; page: AnyPage }): void 
     if (isSealed(name)) expect(site.seen.map(({ url }) => url)).toContain(path);
   });
 
-  test.each(['cache', 'socket', 'events', 'route'])(
-    'in the app’s own worker ‘%s’ does not send a listed request in clear',
-    async (way) => {
-      const { site, page } = open();
-      await page.goto(site.app + APP_PAGE);
-      await page.evaluate(async () => void (await (await navigator.serviceWorker.getRegistration('/'))?.unregister()));
-      await page.goto(`${site.app}/page/plain.html`);
-      await page.evaluate(async () => void (await (await navigator.serviceWorker.getRegistration('/'))?.unregister()));
-      await openApp(`${APP_PAGE}?script=${OWN_WORKER}`);
-      await page.evaluate(
-        async ([name, origin]) => {
-          if (name === 'route') await fetch('/api/v1/routed').catch(() => undefined);
-          else navigator.serviceWorker.controller?.postMessage({ way: name, url: `${origin}/api/v1/way` });
-        },
-        [way, site.app] as const,
-      );
-      await waits();
-      expect(site.inClear.map(({ method, url }) => `${method} ${url}`)).toEqual([]);
-      if (isSealed(way)) expect(site.seen.map(({ url }) => url)).toContain('/api/v1/way');
-      await page.evaluate(async () => void (await (await navigator.serviceWorker.getRegistration('/'))?.unregister()));
-      await page.goto(`${site.app}/page/plain.html`);
-    },
-  );
+  test('what is refused while the worker controls the page has a code', async () => {
+    const { site, page } = await openApp(APP_PAGE);
+    const outcome = await page.evaluate(async (url) => {
+      const registration = (await navigator.serviceWorker.ready) as WithBackgroundFetch;
+      const codeOf = (error: { code: string }) => error.code;
+      return [
+        await registration.navigationPreload.enable().catch(codeOf),
+        await navigator.serviceWorker.register(url, { scope: '/elsewhere/' }).catch(codeOf),
+        (await registration.backgroundFetch?.fetch('two', ['/page/plain.html', url]).catch(codeOf)) ?? 'none',
+      ];
+    }, `${site.app}/api/v1/refused`);
+    expect(outcome.slice(0, 2)).toEqual(['misuse', 'misuse']);
+    expect(['no-service-worker', 'none']).toContain(outcome[2]);
+  });
+
+  test.each([
+    ['add', 'done'],
+    ['addAll', 'done'],
+    ['addOfOthers', 'done'],
+    ['socket', 'misuse'],
+    ['events', 'misuse'],
+    ['preload', 'misuse'],
+    ['route', 'done'],
+  ])('in the app’s own worker ‘%s’ does not send a listed request in clear: %s', async (way, expected) => {
+    const { site, page } = open();
+    const unregister = async () => void (await (await navigator.serviceWorker.getRegistration('/'))?.unregister());
+    await page.goto(site.app + APP_PAGE);
+    await page.evaluate(unregister);
+    await page.goto(site.app + PLAIN_PAGE);
+    await page.evaluate(unregister);
+    await openApp(`${APP_PAGE}?script=${OWN_WORKER}`);
+    const outcome = await page.evaluate(
+      async ([name, origin]) => {
+        if (name === 'route') await fetch('/api/v1/routed');
+        const { port1, port2 } = new MessageChannel();
+        navigator.serviceWorker.controller?.postMessage({ way: name, url: `${origin}/api/v1/way` }, [port2]);
+        return await new Promise((resolve) => {
+          port1.onmessage = ({ data }) => resolve(data);
+        });
+      },
+      [way, site.app] as const,
+    );
+    expect(outcome).toBe(expected);
+    await waits();
+    expect(site.inClear.map(({ method, url }) => `${method} ${url}`)).toEqual([]);
+    const sealed = { add: ['/api/v1/way'], addAll: ['/api/v1/way'], route: ['/api/v1/routed'] }[way] ?? [];
+    expect(site.seen.map(({ url }) => url)).toEqual(sealed);
+    await page.evaluate(unregister);
+    await page.goto(site.app + PLAIN_PAGE);
+  });
 }
