@@ -56,7 +56,9 @@ function isThere(name: string): boolean {
   const file = [SERVER_TESTS, ROOT].map((folder) => join(folder, `${name}.test.ts`)).find(existsSync);
   return (
     file !== undefined &&
-    /^ *test\b|\b(?:realtimeTests|conformanceIn|testWorkerAttacks|testSideBySide)\(/m.test(readFileSync(file, 'utf8'))
+    /^ *test\b|\b(?:realtimeTests|conformanceIn|testWorkerAttacks|testWays|testSideBySide)\(/m.test(
+      readFileSync(file, 'utf8'),
+    )
   );
 }
 

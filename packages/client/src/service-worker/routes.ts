@@ -1,5 +1,5 @@
-// Which requests the worker seals: all that go to a listed route, whatever in the page causes them. The browser handles all
-// others as without a worker.
+// Which requests the worker seals: all that the browser hands over and that go to a listed route, whatever in the page
+// causes them. The browser handles all others as without a worker.
 import { PATH_DISCOVERY, PATH_EXCHANGE, PATH_PAIR, PATH_WEBSOCKET } from '@mte-relay/protocol';
 
 /** The relay's own paths, which a wide route such as `/*` must not include: sealed twice, a message would be malformed. */
