@@ -164,16 +164,19 @@ function guardLinks(realm: Realm, gate: Gate): void {
   });
   /** For a click that does not reach the window or cannot be cancelled: after the link's own listeners it has no href. */
   const goAtLink = (link: Element, go: () => unknown): unknown => {
-    const hrefs = [...link.attributes].filter(({ localName }) => localName === 'href');
+    const removed: Attr[] = [];
     const last = (event: Event): void => {
-      if (refuses(event, link)) for (const href of hrefs) link.removeAttributeNode(href);
+      if (!refuses(event, link)) return;
+      for (const attribute of [...link.attributes]) {
+        if (attribute.localName === 'href') removed.push(link.removeAttributeNode(attribute));
+      }
     };
     link.addEventListener('click', last);
     try {
       return go();
     } finally {
       link.removeEventListener('click', last);
-      for (const href of hrefs) if (!href.ownerElement) link.setAttributeNode(href);
+      for (const href of removed) link.setAttributeNode(href);
     }
   };
   replace(realm.HTMLElement.prototype, 'click', ({ self, go }) => {
