@@ -21,6 +21,8 @@ const LONGEST = [
   'test/e2e/service-worker-app',
   'test/runtimes/service-worker-in-firefox',
   'test/e2e/service-worker-attacks',
+  'test/e2e/service-worker-ways',
+  'test/runtimes/service-worker-ways-in-firefox',
   'test/runtimes/service-worker-side-by-side',
   'test/runtimes/service-worker-attacks-in-firefox',
   'packages/cli/test/egress-lifecycle',
