@@ -2,11 +2,12 @@
 import { join } from 'node:path';
 import { RUNTIMES } from '../../conformance/runtimes.ts';
 import { byCommand, conformanceIn } from './support/conformance.ts';
+import { INSTALLED } from './support/installed.ts';
 import { realtimeByCommand, realtimeTests } from './support/realtime.ts';
 
 const { bun } = RUNTIMES;
 
-const COMMAND = join('.bin/bun');
+const COMMAND = join(INSTALLED, '.bin/bun');
 
 await conformanceIn(bun, () => byCommand(bun, COMMAND, ['run'], 'webcrypto'));
 realtimeTests(bun.name, await realtimeByCommand(COMMAND, ['run']));

@@ -2,10 +2,11 @@
 import { join } from 'node:path';
 import { RUNTIMES } from '../../conformance/runtimes.ts';
 import { byCommand, conformanceIn } from './support/conformance.ts';
+import { INSTALLED } from './support/installed.ts';
 import { realtimeByCommand, realtimeTests } from './support/realtime.ts';
 
 const { deno } = RUNTIMES;
-const COMMAND = join('.bin/deno');
+const COMMAND = join(INSTALLED, '.bin/deno');
 const OPTIONS = ['run', '--quiet', '--no-lock', '--node-modules-dir=manual', '--allow-all'];
 
 await conformanceIn(deno, () => byCommand(deno, COMMAND, OPTIONS, 'webcrypto'));
