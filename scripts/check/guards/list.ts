@@ -14,6 +14,7 @@ export interface Guard {
 
 const COOKIES = ['packages/server/test/sealed/cookies.test.ts'];
 const FIELDS = ['packages/server/test/four-ways.test.ts', 'packages/server/test/attacks/headers.test.ts'];
+const WORKER_ATTACKS = ['test/e2e/service-worker-attacks.test.ts'];
 const BROWSER_COOKIES = 'packages/server/src/sealed/browser-cookies.ts';
 const RECORDS = 'packages/server/src/secrets/cookie-records.ts';
 
@@ -152,5 +153,29 @@ export const GUARDS: readonly Guard[] = [
     guard: 'settings.WORKER_ROUTES.length > 0',
     instead: 'settings !== undefined',
     tests: ['packages/server/test/process/public-files.test.ts'],
+  },
+  {
+    attack: 'a page that has lost its worker sends in clear',
+    file: 'packages/client/src/service-worker/guard.ts',
+    guard: 'if (!never && this.#isSealed(realm)) return undefined;',
+    instead: 'if (!never) return undefined;',
+    tests: WORKER_ATTACKS,
+    isBuilt: true,
+  },
+  {
+    attack: 'what no browser hands to a worker: a synchronous XMLHttpRequest',
+    file: 'packages/client/src/service-worker/guarded-realm.ts',
+    guard: 'isAsync ? undefined : SYNCHRONOUS',
+    instead: 'isAsync ? undefined : SYNCHRONOUS.slice(1_000) || undefined',
+    tests: WORKER_ATTACKS,
+    isBuilt: true,
+  },
+  {
+    attack: 'the cache mode of a page’s request is lost in the worker',
+    file: 'packages/client/src/service-worker/respond.ts',
+    guard: '    cache: request.cache,\n',
+    instead: '',
+    tests: WORKER_ATTACKS,
+    isBuilt: true,
   },
 ];
