@@ -8,6 +8,7 @@ import { notRelayed, RelayClientError } from '../api/errors.ts';
 import type { RelayFetch } from '../api/types.ts';
 import type { ClientCore } from '../core.ts';
 import { piecesOf } from '../outer/streams.ts';
+import { fieldTextOf } from '../platform/field-text.ts';
 import { addHandlerAttributes, addStates } from './dom-events.ts';
 import { EventStreamReader } from './event-stream.ts';
 
@@ -175,8 +176,7 @@ function isPermanent(failure: unknown): boolean {
   return ['event-stream-refused', 'closed', 'misuse', 'option-unsupported', 'redirect-refused'].includes(failure.code);
 }
 
-/** The id in UTF-8, one character per byte, as in all fields. */
 function lastEventIdField(id: string): Record<string, string> {
   if (id === '') return {};
-  return { 'last-event-id': String.fromCharCode(...new TextEncoder().encode(id)) };
+  return { 'last-event-id': fieldTextOf(id) };
 }

@@ -10,6 +10,7 @@ import {
   SET_COOKIES_FIELD,
 } from '@mte-relay/protocol';
 import { ignore } from '../abort.ts';
+import { fieldTextOf } from '../platform/field-text.ts';
 import type { CookieRecord, Keeper, RecordChange, Repair, ScriptCookies } from '../platform/platform.ts';
 
 /** Which cookies a request may carry by SameSite: all, Lax and None, or None alone. */
@@ -59,7 +60,7 @@ export class Cookies {
     const fields: [string, string][] = [[COOKIES_FIELD, [sameSite, ...records.map(({ record }) => record)].join(' ')]];
     const fromScript = namesFromScript.length > 0 && this.#script ? await this.#script.read() : '';
     const listed = fromScript.split('; ').filter((pair) => namesFromScript.includes(pair.split('=', 1)[0] as string));
-    if (listed.length > 0) fields.push([SCRIPT_COOKIES_FIELD, bytesOf(listed.join('; '))]);
+    if (listed.length > 0) fields.push([SCRIPT_COOKIES_FIELD, fieldTextOf(listed.join('; '))]);
     return { fields, records };
   }
 
@@ -162,12 +163,7 @@ function changed(records: readonly CookieRecord[], { clear, deleted, repaired, p
   return [...kept.values()];
 }
 
-/** Text in UTF-8, one character per byte, as in all fields. */
-function bytesOf(text: string): string {
-  return String.fromCharCode(...new TextEncoder().encode(text));
-}
-
-/** The reverse. */
+/** The text of a field in UTF-8, the reverse of {@link fieldTextOf}. */
 function textOf(bytes: string): string {
   return new TextDecoder().decode(Uint8Array.from(bytes, (character) => character.charCodeAt(0)));
 }
