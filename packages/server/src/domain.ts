@@ -109,6 +109,11 @@ export function setOwnHeaders(domain: Domain, res: ServerResponse): void {
   for (const [name, value] of domain.responseFields.fields) res.setHeader(name, value);
 }
 
+/** True for a name that a client's trailer may not have: the operator's or a trusted proxy's field. */
+export function isSetByOthers({ requestFields, crossing }: Domain, name: string): boolean {
+  return requestFields.has(name) || crossing.isProxys(name);
+}
+
 function createDomain(suite: SyncSuite, name: string, own: DomainSettings, settings: Settings): Domain {
   const identities = relayIdentities(own);
   const pins = identities.map(pinOf) as [string, ...string[]];

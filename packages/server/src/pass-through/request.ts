@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { RelayContext } from '../context.ts';
-import type { Domain } from '../domain.ts';
+import { type Domain, isSetByOthers } from '../domain.ts';
 import { upstreamFailed } from '../failure/noted.ts';
 import { refuse } from '../failure/planes.ts';
 import { flatten, hasContent, type ParsedHeaders, rawFields } from '../http/fields.ts';
@@ -36,8 +36,7 @@ export function passThrough(
   const length = req.headers['content-length'];
   const hasBody = hasContent(req);
   if (hasBody && length !== undefined) headers.push('content-length', length);
-  const { crossing, requestFields } = domain;
-  const isOthers = (name: string): boolean => requestFields.has(name) || crossing.isProxys(name);
+  const isOthers = (name: string): boolean => isSetByOthers(domain, name);
   const trailers =
     hasBody && length === undefined ? announcedTrailers(given, isOthers, () => rawFields(req.rawTrailers)) : undefined;
   context.admission.passThroughs += 1;

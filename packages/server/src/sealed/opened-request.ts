@@ -10,7 +10,7 @@ import {
   type RequestHead,
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
-import type { Domain } from '../domain.ts';
+import { type Domain, isSetByOthers } from '../domain.ts';
 import { InnerRefusal, type OwnResponse } from '../failure/planes.ts';
 import { annotate, decide, type ExchangeRequest, FieldOverrides, hookRequest } from '../hooks.ts';
 import { endToEndFields, fieldValue, isHandshakeField, upstreamRequestHeaders } from '../http/fields.ts';
@@ -98,8 +98,7 @@ export class OpenedRequest {
 
   /** True for a name that the client's trailers may not have: that of a hook's field, of the operator's or of a proxy's. */
   isOthers(name: string): boolean {
-    const { requestFields, crossing } = this.domain;
-    return requestFields.has(name) || crossing.isProxys(name) || this.#overrides?.has(name) === true;
+    return isSetByOthers(this.domain, name) || this.#overrides?.has(name) === true;
   }
 
   /**
