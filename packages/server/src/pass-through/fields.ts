@@ -17,11 +17,13 @@ import type { UpstreamFailure } from '../upstream/failures.ts';
 
 /** The client's and the trusted proxies' fields that may cross, before the operator's replace any. */
 export function clientFields({ trustedProxies }: RelayContext, { crossing }: Domain, req: IncomingMessage): Fields {
-  const fields = endToEndFields(rawFields(req.rawHeaders)).flatMap(([name, value]): [string, string][] => {
-    if (plainName(name) === REQUEST_ID_FIELD) return [];
+  const fields: (readonly [string, string])[] = [];
+  for (const field of endToEndFields(rawFields(req.rawHeaders))) {
+    const [name, value] = field;
+    if (plainName(name) === REQUEST_ID_FIELD) continue;
     const kept = name === 'cookie' ? withoutJarKeys(value) : value; // jar keys are between browser and relay
-    return kept === undefined ? [] : [[name, kept]];
-  });
+    if (kept !== undefined) fields.push(kept === value ? field : [name, kept]);
+  }
   return crossing.unsealed(fields, req, trustedProxies);
 }
 
