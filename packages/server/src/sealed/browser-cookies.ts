@@ -66,10 +66,8 @@ export interface CookieFacts {
 export class BrowserCookies {
   readonly #facts: CookieFacts;
   readonly #request: CookieRequest;
-  /** False for a request without credentials, which neither carries nor sets a cookie. */
-  readonly #hasCredentials: boolean;
   readonly #jars: JarKeys;
-  /** The context that the client states; undefined without credentials. */
+  /** The context that the client states; undefined without credentials: it then neither carries nor sets a record. */
   readonly #stated: SiteContext | undefined;
   /** The records of the request; undefined for one that does not open. */
   readonly #carried: readonly (OpenedRecord | undefined)[];
@@ -88,7 +86,6 @@ export class BrowserCookies {
     this.#isHttps = (session.flags & FLAG_HTTPS) !== 0;
     this.#jars = readJarKeys(req.headers.cookie, this.#isHttps);
     const field = fieldValue(head.headers, COOKIES_FIELD);
-    this.#hasCredentials = field !== undefined;
     const { context, carried } = field === undefined ? NOTHING : this.#opened(field);
     this.#stated = field === undefined ? undefined : context;
     this.#carried = carried;
@@ -107,8 +104,7 @@ export class BrowserCookies {
       .flatMap((opened) => opened?.cookie ?? [])
       .filter((cookie) => isSentWith(cookie, this.#request, nowMs) && !this.#isShownOutside(cookie.name))
       .sort(compareCookies);
-    const fromScript = this.#hasCredentials ? this.#cookiesOfScript() : [];
-    return [...mergedWithScript(sent, fromScript), ...this.#outerPairs()].join('; ');
+    return [...mergedWithScript(sent, this.#cookiesOfScript()), ...this.#outerPairs()].join('; ');
   }
 
   /**
@@ -125,7 +121,7 @@ export class BrowserCookies {
       if (setsJarKey(setCookie)) continue; // jar keys are between browser and relay
       const cookie = takeCookie(setCookie, this.#request, nowMs);
       if (this.#isOutside(cookie?.name ?? parseSetCookie(setCookie)?.name ?? '')) this.#setOutside(setCookie);
-      else if (cookie && this.#hasCredentials) this.#keep(cookie, nowMs, clears, items, lines);
+      else if (cookie && this.#stated !== undefined) this.#keep(cookie, nowMs, clears, items, lines);
     }
     if (clears) for (const opened of this.#carried) this.#forget(opened?.cookie, lines);
     return items.length === 0 ? lines : [[SET_COOKIES_FIELD, items.join(' ')], ...lines];
@@ -160,7 +156,7 @@ export class BrowserCookies {
   /** Cookies of script that the operator lists (COOKIES_FROM_SCRIPT). */
   #cookiesOfScript(): { name: string; value: string }[] {
     const given = fieldValue(this.#facts.head.headers, SCRIPT_COOKIES_FIELD);
-    if (given === undefined) return [];
+    if (given === undefined || this.#stated === undefined) return [];
     return pairsIn(given).filter(({ name }) => this.#settings.COOKIES_FROM_SCRIPT.includes(name));
   }
 
