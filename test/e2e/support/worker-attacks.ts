@@ -207,7 +207,7 @@ export function testWorkerAttacks({ controlsBlankFrames, name }: BrowserFacts, o
     if (name === 'Chromium') expect(await page.evaluate(() => failures)).toContain('no-service-worker');
   });
 
-  test('every way to send is held back while no worker controls the page', async () => {
+  test('every way to send is refused while no worker controls the page', async () => {
     const { site, page } = await openApp();
     if (name === 'Firefox') return; // keeps the worker of an open page, whatever is cleared: the test before
     site.clearsStorageAt = PLAIN_PAGE;

@@ -147,7 +147,7 @@ function guardForms(realm: Realm, gate: Gate): void {
   replace(prototype, 'submit', ({ self, go }) => (refuses(self as Element, undefined) ? undefined : go()));
 }
 
-/** A link is held back like a form. Chromium does not ask a worker for one with `download`: it is fetched instead. */
+/** Refuses links as forms. Chromium fires no fetch event for a link with `download`, so the guard fetches its content. */
 function guardLinks(realm: Realm, gate: Gate): void {
   /** True for a click that the browser must not follow. */
   const refuses = (event: Event, link: Element): boolean => {

@@ -96,7 +96,6 @@ export const method: Parser<string> = converted(
 
 const pathOfRoute = (text: string): string | undefined => canonicalTarget(text.replace(/\*$/, ''));
 
-/** A path in the form that requests are matched in, perhaps with "*" at its end. */
 /** A cookie's name, compared exactly (RFC 6265bis §4.1.1). */
 export const cookieName: Parser<string> = ruled(
   "a cookie's name",
@@ -104,6 +103,7 @@ export const cookieName: Parser<string> = ruled(
   ['that is not one of the relay’s jar keys', (text) => !isJarName(text)],
 );
 
+/** A path in the form that requests are matched in, perhaps with "*" at its end. */
 export const route: Parser<string> = converted(
   ruled(
     'a path',
