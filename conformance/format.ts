@@ -52,6 +52,11 @@ export interface ParametersJson {
   requestBodyMaxBytes: number;
   storeEpochMs: number;
   storeAgeMs: number;
+  /** 16 bytes, hex. */
+  lineage: string;
+  relayTimeMs: number;
+  messageAgeMaxMs: number;
+  padToBytes: number;
   clientId: string;
   cookiesFromScript: string[];
 }

@@ -21,7 +21,7 @@ import {
   SINGLE_CHUNK_OVERHEAD_BYTES,
 } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
-import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { SealedClient, withSentTime } from '@mte-relay/testing/sealed-client';
 import { Latencies } from './latency.ts';
 import type { LoadResult, SealedJob } from './load.ts';
 import { RawConnection, type RawResponse } from './raw-connection.ts';
@@ -179,7 +179,7 @@ async function measure({ port, connections, seconds }: SealedJob): Promise<LoadR
       scheme: 'http',
       authority: session.authority,
       path: PATH,
-      headers: [['content-type', CONTENT_TYPE]],
+      headers: withSentTime([['content-type', CONTENT_TYPE]]),
     },
     new Uint8Array(REQUEST_BODY),
   );

@@ -24,6 +24,10 @@ const parameters: SessionParameters = {
   requestBodyMaxBytes: 2 ** 30,
   storeEpochMs: 1,
   storeAgeMs: 1,
+  lineage: new Uint8Array(16),
+  relayTimeMs: 1,
+  messageAgeMaxMs: 120_000,
+  padToBytes: 0,
   clientId: random(64),
   cookiesFromScript: [],
 };

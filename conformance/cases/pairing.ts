@@ -49,6 +49,7 @@ function pairingCase(name: string, authority: string, flags: number, parameters:
   const parameterBytes = encodeParameters({
     ...parameters,
     sid: unhex(parameters.sid),
+    lineage: unhex(parameters.lineage),
     clientId: unhex(parameters.clientId),
   });
   const { request, handshake } = clientRequest({
@@ -97,6 +98,10 @@ export function pairingCases(): PairingCase[] {
       requestBodyMaxBytes: 104_857_600,
       storeEpochMs: 1_795_000_000_000,
       storeAgeMs: 86_400_000,
+      lineage: hex(seeded('lineage', 16)),
+      relayTimeMs: 1_795_086_400_000,
+      messageAgeMaxMs: 120_000,
+      padToBytes: 128,
       clientId: hex(clientId(SECRETS[0] as string, seeded('client id 0', 16), CLIENT_ID_EXPIRY_UNIX_MS)),
       cookiesFromScript: [],
     }),
@@ -109,6 +114,10 @@ export function pairingCases(): PairingCase[] {
       requestBodyMaxBytes: 9_007_199_254_740_991,
       storeEpochMs: 0,
       storeAgeMs: 0,
+      lineage: '00'.repeat(16),
+      relayTimeMs: 9_007_199_254_740_991,
+      messageAgeMaxMs: 4_294_967_295,
+      padToBytes: 65_535,
       clientId: '',
       cookiesFromScript: ['theme', 'lang'],
     }),

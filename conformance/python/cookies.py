@@ -105,6 +105,10 @@ def encode_parameters(p):
         + uint(8, p["requestBodyMaxBytes"])
         + uint(8, p["storeEpochMs"])
         + uint(8, p["storeAgeMs"])
+        + bytes.fromhex(p["lineage"])
+        + uint(8, p["relayTimeMs"])
+        + uint(4, p["messageAgeMaxMs"])
+        + uint(2, p["padToBytes"])
         + uint(1, len(client_id))
         + client_id
         + counted(2, names)
@@ -124,6 +128,9 @@ def decode_parameters(data):
         ("storeEpochMs", 8),
         ("storeAgeMs", 8),
     ):
+        parameters[name] = cursor.uint(length)
+    parameters["lineage"] = cursor.take(16).hex()
+    for name, length in (("relayTimeMs", 8), ("messageAgeMaxMs", 4), ("padToBytes", 2)):
         parameters[name] = cursor.uint(length)
     parameters["clientId"] = cursor.take(cursor.uint(1)).hex()
     names = cursor.take(cursor.uint(2)).decode("latin-1")

@@ -42,7 +42,8 @@ export function pairingCases(
       const attempt = await start(one);
       expectSame(hex(attempt.message), one.request);
       const { parameters, secrets } = await attempt.finish(unhex(reply));
-      expectSame({ ...parameters, sid: hex(parameters.sid), clientId: hex(parameters.clientId) }, one.parameters);
+      const { sid, lineage, clientId } = parameters;
+      expectSame({ ...parameters, sid: hex(sid), lineage: hex(lineage), clientId: hex(clientId) }, one.parameters);
       if (reply === one.reply) expectSecrets(secrets, one);
     }
   }
@@ -73,8 +74,9 @@ export function pairingCases(
     const parsed = parsePairingRequest(request);
     const keyPair = await keyPairOf(one);
     const relay = { keyPair, keyId: await keyIdOf(suite, keyPair.publicKey) };
-    const { sid, clientId, ...numbers } = one.parameters;
-    return acceptPairing(suite, relay, parsed, () => ({ ...numbers, sid: unhex(sid), clientId: unhex(clientId) }));
+    const { sid, lineage, clientId, ...numbers } = one.parameters;
+    const bytes = { sid: unhex(sid), lineage: unhex(lineage), clientId: unhex(clientId) };
+    return acceptPairing(suite, relay, parsed, () => ({ ...numbers, ...bytes }));
   }
 }
 

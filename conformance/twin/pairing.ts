@@ -14,6 +14,10 @@ export interface Parameters {
   requestBodyMaxBytes: number;
   storeEpochMs: number;
   storeAgeMs: number;
+  lineage: Bytes;
+  relayTimeMs: number;
+  messageAgeMaxMs: number;
+  padToBytes: number;
   clientId: Bytes;
   cookiesFromScript: string[];
 }
@@ -179,6 +183,10 @@ export function encodeParameters(parameters: Parameters): Bytes {
     uint(8, parameters.requestBodyMaxBytes),
     uint(8, parameters.storeEpochMs),
     uint(8, parameters.storeAgeMs),
+    parameters.lineage,
+    uint(8, parameters.relayTimeMs),
+    uint(4, parameters.messageAgeMaxMs),
+    uint(2, parameters.padToBytes),
     uint(1, parameters.clientId.length),
     parameters.clientId,
     uint(2, parameters.cookiesFromScript.join(',').length),
@@ -197,6 +205,10 @@ function decodeParameters(bytes: Bytes): Parameters {
     requestBodyMaxBytes: cursor.uint(8),
     storeEpochMs: cursor.uint(8),
     storeAgeMs: cursor.uint(8),
+    lineage: cursor.take(16),
+    relayTimeMs: cursor.uint(8),
+    messageAgeMaxMs: cursor.uint(4),
+    padToBytes: cursor.uint(2),
     clientId: cursor.take(cursor.uint(1)),
     cookiesFromScript: textOf(cursor.take(cursor.uint(2)))
       .split(',')

@@ -93,6 +93,7 @@ const INNER_MEMBERS = [
     'sealRequest',
     'requestBodyMaxBytes',
   ],
+  ...['messageAgeMaxMs', 'relayTimeMs', 'lineage', 'vouches', 'inPieces', 'sentField', 'abandoned', 'mayResendStale'],
   ...['storeEpochMs', 'storeAgeMs', 'makeSuite', 'pairingFlags', 'defaultFields', 'postWithProgress'],
   ...['makeRequest', 'neverSent', 'fetchInit', 'onResponse', 'onResend', 'countUnsent', 'bufferedBytes', 'replayable'],
   ...[

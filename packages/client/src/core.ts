@@ -69,6 +69,7 @@ export function openCore(
     suite,
     transport,
     platform,
+    padToBytes: options.padToBytes ?? 0,
     sessions,
     async ownFields(session, { hasCredentials, sameSite, keepalive }) {
       const fields = identity.fieldsIn(session);
@@ -81,6 +82,7 @@ export function openCore(
       if (await identity.take(session, headers, fields)) await cookies?.clear();
       await cookies?.take(headers, records);
     },
+    abandoned: 0,
     onResend: ({ head }, reason) =>
       events.emit('resend', { method: head.method, url: origin.origin + head.path, reason }),
   };

@@ -55,11 +55,27 @@ export class ChunkSealer<A extends Aead = Aead> {
     return this.#seal(AAD_FINAL, plaintext, true);
   }
 
+  /** Takes the place of the next chunk, to be sealed later, once. Throws `misuse` at a second time. */
+  reserve(): (plaintext: Bytes) => ReturnType<A['seal']> {
+    let nonce: Bytes | undefined = this.#counter.take(false);
+    return (plaintext) => {
+      const own = nonce;
+      if (!own) throw new ProtocolError('misuse', 'a reserved chunk is sealed once');
+      checkLength(plaintext);
+      nonce = undefined;
+      return this.#aead.seal(own, AAD_MORE, plaintext) as ReturnType<A['seal']>;
+    };
+  }
+
   #seal(associatedData: Bytes, plaintext: Bytes, final: boolean): ReturnType<A['seal']> {
-    if (plaintext.length > CHUNK_PLAINTEXT_MAX_BYTES) {
-      throw new ProtocolError('misuse', `chunk of ${plaintext.length} bytes exceeds ${CHUNK_PLAINTEXT_MAX_BYTES}`);
-    }
+    checkLength(plaintext);
     return this.#aead.seal(this.#counter.take(final), associatedData, plaintext) as ReturnType<A['seal']>;
+  }
+}
+
+function checkLength({ length }: Bytes): void {
+  if (length > CHUNK_PLAINTEXT_MAX_BYTES) {
+    throw new ProtocolError('misuse', `chunk of ${length} bytes exceeds ${CHUNK_PLAINTEXT_MAX_BYTES}`);
   }
 }
 

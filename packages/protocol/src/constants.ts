@@ -19,6 +19,7 @@ export const AEAD_TAG_BYTES = 16;
 export const AEAD_NONCE_BYTES = 12;
 
 export const SESSION_ID_BYTES = 16;
+export const LINEAGE_BYTES = 16; // SPEC §3.4: names a line of claims
 export const MESSAGE_NONCE_BYTES = 16;
 export const MESSAGE_HEADER_BYTES = 42; // SPEC §5.1: version 1 ‖ type 1 ‖ sid 16 ‖ n 8 ‖ nonce 16
 /** A sealed request and its response. */
@@ -59,6 +60,10 @@ export const PATH_WEBSOCKET = '/api/mte-ws';
 export const WEBSOCKET_SUBPROTOCOL = 'mte-relay.1';
 /** Inner request field that names a client across sessions (SPEC §3.5); base64url of the token. */
 export const CLIENT_ID_FIELD = 'mte-relay-client-id';
+/** Inner request field: when the message was sealed, in the relay's time, ms since 1970 (SPEC §7). */
+export const SENT_FIELD = 'mte-relay-sent-ms';
+/** Inner response field of `request-stale`: the relay's time, ms since 1970 (SPEC §7). */
+export const TIME_FIELD = 'mte-relay-time-ms';
 /** Inner request field of a browser's cookie records (SPEC §9.4). */
 export const COOKIES_FIELD = 'mte-relay-cookies';
 /** Inner request field of cookies that script has set (SPEC §9.4). */
@@ -70,6 +75,8 @@ export const SCRIPT_COOKIE_FIELD = 'mte-relay-script-cookie';
 /** The inner fields between client and relay, which neither app nor upstream sees. */
 export const OWN_FIELDS: ReadonlySet<string> = new Set([
   CLIENT_ID_FIELD,
+  SENT_FIELD,
+  TIME_FIELD,
   COOKIES_FIELD,
   SCRIPT_COOKIES_FIELD,
   SET_COOKIES_FIELD,

@@ -62,6 +62,7 @@ export type OuterCode = keyof typeof OUTER_STATUS;
 export const INNER_FAILURE = {
   'request-malformed': { status: 400, upstreamSaw: 'maybe' }, // the fault may be at the end of an upload
   'path-refused': { status: 400, upstreamSaw: 'no' },
+  'request-stale': { status: 408, upstreamSaw: 'no' },
   'route-refused': { status: 404, upstreamSaw: 'no' },
   'method-refused': { status: 405, upstreamSaw: 'no' },
   'request-too-large': { status: 413, upstreamSaw: 'maybe' },

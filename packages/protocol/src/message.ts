@@ -104,6 +104,15 @@ export class SealedExchange {
     return concatBytes([chunkPrefix(ciphertext.length), ciphertext]);
   }
 
+  /** Takes the place of the next chunk: seals and frames it later, once, while those after it are sealed already. */
+  reserve(): (plaintext: Bytes) => Promise<Bytes> {
+    const seal = this.#sealer.reserve();
+    return async (plaintext) => {
+      const ciphertext = await seal(plaintext);
+      return concatBytes([chunkPrefix(ciphertext.length), ciphertext]);
+    };
+  }
+
   /** Seals and frames the last 0 to 65,536 bytes. */
   async sealFinal(plaintext: Bytes): Promise<Bytes> {
     return concatBytes([FINAL_CHUNK_PREFIX, await this.#sealer.sealFinal(plaintext)]);

@@ -6,6 +6,7 @@ import {
   KEM_CIPHERTEXT_BYTES,
   KEM_PUBLIC_KEY_BYTES,
   KEY_ID_BYTES,
+  LINEAGE_BYTES,
   NOISE_PROTOCOL_NAME,
   PROTOCOL_LABEL,
   PROTOCOL_VERSION,
@@ -45,6 +46,14 @@ export interface SessionParameters {
   readonly storeEpochMs: number;
   /** Age of the store by its own clock, ms. */
   readonly storeAgeMs: number;
+  /** Names the store's line of claims, 16 bytes; zeros: its claims can be lost while its sessions stay (SPEC §7). */
+  readonly lineage: Bytes;
+  /** The relay's time when it made the reply, ms since 1970 (SPEC §7). */
+  readonly relayTimeMs: number;
+  /** The relay refuses a request that is older than this, ms. */
+  readonly messageAgeMaxMs: number;
+  /** Requests are padded to a multiple of this many bytes; 0: not at all (SPEC §5.5). */
+  readonly padToBytes: number;
   /** The client's signed identity, opaque to the client (SPEC §3.5). It is always sent sealed. */
   readonly clientId: Bytes;
   /** Names of cookies that script sets and the upstream expects (SPEC §9.4). */
@@ -233,16 +242,19 @@ function decodeAuthority(bytes: Bytes): string {
   return authority;
 }
 
-const PARAMETERS_BYTES = SESSION_ID_BYTES + 4 + 4 + 8 + 2 + 8 + 8 + 8 + 1;
+const PARAMETERS_BYTES = SESSION_ID_BYTES + 4 + 4 + 8 + 2 + 8 + 8 + 8 + LINEAGE_BYTES + 8 + 4 + 2 + 1;
 
 /**
- * sid 16 ‖ lifetime 4 ‖ idle 4 ‖ message limit 8 ‖ window 2 ‖ body 8 ‖ epoch 8 ‖ age 8 ‖ client id length 1 ‖ client id ‖
- * cookies from script length 2 ‖ cookies from script
+ * sid 16 ‖ lifetime 4 ‖ idle 4 ‖ message limit 8 ‖ window 2 ‖ body 8 ‖ epoch 8 ‖ age 8 ‖ lineage 16 ‖ relay time 8 ‖
+ * message age 4 ‖ pad to 2 ‖ client id length 1 ‖ client id ‖ cookies from script length 2 ‖ cookies from script
  */
 function encodeParameters(parameters: SessionParameters): Bytes {
-  const { sid, clientId } = parameters;
-  if (sid.length !== SESSION_ID_BYTES) {
-    throw new ProtocolError('misuse', `sid expected ${SESSION_ID_BYTES} bytes, got ${sid.length}`);
+  const { sid, clientId, lineage } = parameters;
+  if (sid.length !== SESSION_ID_BYTES || lineage.length !== LINEAGE_BYTES) {
+    throw new ProtocolError(
+      'misuse',
+      `sid and lineage expected 16 bytes each, got ${sid.length} and ${lineage.length}`,
+    );
   }
   const names = asciiBytes(parameters.cookiesFromScript.join(','));
   const bytes = new Uint8Array(PARAMETERS_BYTES + clientId.length + 2 + names.length);
@@ -256,6 +268,16 @@ function encodeParameters(parameters: SessionParameters): Bytes {
     [8, parameters.requestBodyMaxBytes],
     [8, parameters.storeEpochMs],
     [8, parameters.storeAgeMs],
+  ] as const) {
+    writeUint(bytes, at, size, value);
+    at += size;
+  }
+  bytes.set(lineage, at);
+  at += LINEAGE_BYTES;
+  for (const [size, value] of [
+    [8, parameters.relayTimeMs],
+    [4, parameters.messageAgeMaxMs],
+    [2, parameters.padToBytes],
     [1, clientId.length],
   ] as const) {
     writeUint(bytes, at, size, value);
@@ -280,6 +302,10 @@ function decodeParameters(bytes: Bytes): SessionParameters {
     requestBodyMaxBytes: reader.uint(8),
     storeEpochMs: reader.uint(8),
     storeAgeMs: reader.uint(8),
+    lineage: reader.take(LINEAGE_BYTES),
+    relayTimeMs: reader.uint(8),
+    messageAgeMaxMs: reader.uint(4),
+    padToBytes: reader.uint(2),
     clientId: reader.take(reader.uint(1)),
     cookiesFromScript: decodeNames(reader.take(reader.uint(2))),
   };

@@ -66,6 +66,10 @@ describe('a pairing', () => {
       requestBodyMaxBytes: big,
       storeEpochMs: big,
       storeAgeMs: big,
+      lineage: fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => new Uint8Array(bytes)),
+      relayTimeMs: big,
+      messageAgeMaxMs: number(32),
+      padToBytes: number(16),
       clientId: fc.uint8Array({ maxLength: 255 }).map((bytes) => new Uint8Array(bytes)),
       cookiesFromScript: fc.array(fc.stringMatching(/^[!#-+\--~]{1,20}$/), { maxLength: 32 }),
     });
@@ -141,6 +145,8 @@ describe('misuse of a pairing', () => {
       { clientId: new Uint8Array(256) },
       { sid: new Uint8Array(15) },
       { sid: new Uint8Array(17) },
+      { lineage: new Uint8Array(15) },
+      { padToBytes: 65_536 },
       { lifetimeMs: 2 ** 32 },
       { window: 65_536 },
       { idleMs: -1 },
@@ -170,11 +176,13 @@ describe('misuse of a pairing', () => {
   test('the reply is a KEM ciphertext and the sealed parameters', async () => {
     const { message } = await startPairing(node, publicKey, { authority: AUTHORITY });
     const { reply } = await acceptPairing(node, identity, parsePairingRequest(message), () => parametersWith(1));
-    const sealedBytes = 16 + 4 + 4 + 8 + 2 + 8 + 8 + 8 + 1 + parametersWith(1).clientId.length + 2 + 16;
+    const sealedBytes =
+      16 + 4 + 4 + 8 + 2 + 8 + 8 + 8 + 16 + 8 + 4 + 2 + 1 + parametersWith(1).clientId.length + 2 + 16;
     expect(reply).toHaveLength(KEM_CIPHERTEXT_BYTES + sealedBytes);
   });
 });
 
 function hexed(parameters: SessionParameters): object {
-  return { ...parameters, sid: toHex(parameters.sid), clientId: toHex(parameters.clientId) };
+  const { sid, lineage, clientId } = parameters;
+  return { ...parameters, sid: toHex(sid), lineage: toHex(lineage), clientId: toHex(clientId) };
 }

@@ -9,6 +9,7 @@ import type { Health } from './observe/health.ts';
 import type { Logger } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { Tracing } from './observe/trace.ts';
+import type { RelayClock } from './sessions/clock.ts';
 import type { SessionStore } from './sessions/store.ts';
 
 export interface RelayContext {
@@ -17,6 +18,7 @@ export interface RelayContext {
   readonly domains: Domains;
   readonly trustedProxies: TrustedProxies;
   readonly sessions: SessionStore;
+  readonly clock: RelayClock;
   readonly hooks: RelayHooks;
   readonly log: Logger;
   readonly metrics: Metrics;

@@ -25,6 +25,7 @@ import { Health } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/log.ts';
 import { Metrics } from './observe/metrics.ts';
 import { type OpenTelemetry, Tracing } from './observe/trace.ts';
+import { RelayClock } from './sessions/clock.ts';
 import { MemorySessionStore } from './sessions/memory.ts';
 import { PatientStore } from './sessions/patient.ts';
 import { RedisSessionStore } from './sessions/redis.ts';
@@ -201,6 +202,7 @@ function createContext(settings: Settings, options: RelayOptions): RelayContext 
     domains,
     trustedProxies: new TrustedProxies(settings.TRUSTED_PROXIES),
     sessions,
+    clock: new RelayClock(),
     hooks: options.hooks ?? {},
     log,
     metrics,
@@ -223,7 +225,8 @@ function openPublicFiles({ settings, domains, log }: RelayContext): PublicFiles 
 function createSessionStore(settings: Settings, suite: SyncSuite, log: Logger): SessionStore {
   const { REDIS_URL: target, REDIS_CA: ca } = settings;
   if (!target) {
-    return new MemorySessionStore({ sessionsMax: settings.SESSIONS_MAX, soleInstance: isSoleInstance(settings) });
+    const soleInstance = settings.SOLE_INSTANCE === 'true';
+    return new MemorySessionStore({ sessionsMax: settings.SESSIONS_MAX, soleInstance });
   }
   return new RedisSessionStore({
     target,
@@ -235,12 +238,6 @@ function createSessionStore(settings: Settings, suite: SyncSuite, log: Logger): 
     suite,
     log,
   });
-}
-
-/** Pods of a deployment overlap during an update, so in Kubernetes only the operator can guarantee a sole instance. */
-function isSoleInstance(settings: Settings): boolean {
-  if (settings.SOLE_INSTANCE !== 'auto') return settings.SOLE_INSTANCE === 'true';
-  return process.env['KUBERNETES_SERVICE_HOST'] === undefined;
 }
 
 /** @param setting the variable of the port, for the error. @param host default: every address. */

@@ -17,6 +17,7 @@ import {
   type MessageType,
   type PairingAttempt,
   type ResponseHead,
+  SENT_FIELD,
   SealedExchange,
   type SessionParameters,
   type SyncExpandKey,
@@ -223,6 +224,12 @@ export async function discoveredKey(port: number, headers: Record<string, string
   return new Uint8Array(Buffer.from(publicKey, 'base64'));
 }
 
+/** The fields with the time at which the request is sealed (SPEC §7): now, unless they have one. */
+export function withSentTime(headers: Fields = []): Fields {
+  if (headers.some(([name]) => name === SENT_FIELD)) return headers;
+  return [...headers, [SENT_FIELD, String(Date.now())]];
+}
+
 /** Binary HTTP of a request. */
 export function plaintextOf(request: InnerRequest): Bytes {
   const body = typeof request.body === 'string' ? new TextEncoder().encode(request.body) : request.body;
@@ -232,7 +239,7 @@ export function plaintextOf(request: InnerRequest): Bytes {
       scheme: request.scheme ?? 'http',
       authority: request.authority ?? TEST_AUTHORITY,
       path: request.path ?? '/',
-      headers: request.headers ?? [],
+      headers: withSentTime(request.headers),
     },
     body ?? new Uint8Array(0),
   );

@@ -16,7 +16,7 @@ import {
 } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { type ClientOptions, WebSocket } from 'ws';
-import type { SealedClient } from './sealed-client.ts';
+import { type SealedClient, withSentTime } from './sealed-client.ts';
 
 const suite = nodeSuite();
 
@@ -110,7 +110,7 @@ export class TestWebSocket {
         scheme: upgrade.scheme ?? 'https',
         authority: upgrade.authority ?? client.authority,
         path: upgrade.path ?? '/',
-        headers: upgrade.headers ?? [],
+        headers: withSentTime(upgrade.headers),
       },
       upgrade.body ?? new Uint8Array(0),
     );

@@ -12,11 +12,13 @@ import {
   encodeEnd,
   encodeRequest,
   encodeRequestStart,
+  type Fields,
   MESSAGE_TYPE_EXCHANGE,
   PATH_EXCHANGE,
   PATH_PAIR,
   type RequestHead,
   type ResponseHead,
+  SENT_FIELD,
   SealedExchange,
   type SessionParameters,
   type Suite,
@@ -41,6 +43,7 @@ export class DoctorSession {
   readonly #hop: Hop;
   readonly #suite: Suite;
   readonly #keys: ClientKeys;
+  readonly #pairedAtMs = performance.now();
   #nextNumber = 0;
 
   private constructor(hop: Hop, suite: Suite, keys: ClientKeys, parameters: SessionParameters) {
@@ -80,7 +83,12 @@ export class DoctorSession {
   /** The head of a request to the relay's own authority. */
   head(method: string, path: string): RequestHead {
     const { protocol, host } = this.#hop.url;
-    return { method, scheme: protocol.slice(0, -1), authority: host, path, headers: [['user-agent', 'mte-relay']] };
+    const sent = Math.floor(this.parameters.relayTimeMs + performance.now() - this.#pairedAtMs);
+    const headers: Fields = [
+      ['user-agent', 'mte-relay'],
+      [SENT_FIELD, String(sent)],
+    ];
+    return { method, scheme: protocol.slice(0, -1), authority: host, path, headers };
   }
 
   /** A request of one chunk, with its own message number. */

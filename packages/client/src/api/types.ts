@@ -28,7 +28,7 @@ export interface ForwardRequest {
   /** Path and query, forwarded unchanged, beginning with "/"; or "*" for OPTIONS. The relay checks the path. */
   readonly target: string;
   /**
-   * Field lines in order, one character per byte, up to 255 of them. The caller leaves out the fields of its own hop, such
+   * Field lines in order, one character per byte, up to 254 of them. The caller leaves out the fields of its own hop, such
    * as `host`; the relay drops them too. `content-length`, if present, must be correct.
    */
   readonly headers: Fields;
@@ -69,6 +69,11 @@ export interface RelayClientOptions {
   readonly fetch?: typeof globalThis.fetch;
   /** Makes the outer WebSockets, e.g. with a custom agent, proxy or CA in Node. Default: the platform's at call time. */
   readonly WebSocket?: typeof globalThis.WebSocket;
+  /**
+   * Pads sealed requests to a multiple of this many bytes, so that their exact lengths do not name the endpoint. The
+   * relay's PAD_TO_BYTES (128 unless set) counts if it is larger, and pads responses. 0 to 16,384. Default 0.
+   */
+  readonly padToBytes?: number;
   /** Timeout of a pairing, ms; then calls fail with `unreachable`. Default 15,000; sensible 2,000 to 60,000. */
   readonly pairingTimeoutMs?: number;
 }

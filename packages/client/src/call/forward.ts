@@ -9,8 +9,8 @@ import type { InnerResponse } from '../send/exchange.ts';
 import { send } from '../send/retry.ts';
 import type { InnerRequest } from '../send/seal.ts';
 
-/** Leaves room for the field that the client adds itself. */
-const FIELDS_MAX = FIELD_COUNT_MAX - 1;
+/** Leaves room for the fields that the client adds itself. */
+const FIELDS_MAX = FIELD_COUNT_MAX - 2;
 
 /** The forwarder's `forward`; works detached. */
 export function makeForward({ origin, context, checkOpen }: ClientCore): RelayForwarder['forward'] {

@@ -33,11 +33,19 @@ export interface Gathered {
 
 /**
  * `stream` sends chunks as they are sealed. `gather` collects them first, into a Blob, which may lie outside the script's
- * memory, or into bytes; it throws the signal's reason. `sizeBytes` is the size of the body before sealing, if known.
+ * memory, or into bytes; it throws the signal's reason. `sizeBytes` is the size of the body before sealing, if known;
+ * `first` makes the bytes before the others once these are there.
  */
 export type Uploads =
   | { stream(source: AsyncGenerator<Bytes, void, undefined>, signal: AbortSignal): ReadableStream<Bytes> }
-  | { gather(source: AsyncIterable<Bytes>, sizeBytes: number | undefined, signal: AbortSignal): Promise<Gathered> };
+  | {
+      gather(
+        source: AsyncIterable<Bytes>,
+        sizeBytes: number | undefined,
+        signal: AbortSignal,
+        first: () => Promise<Bytes>,
+      ): Promise<Gathered>;
+    };
 
 /** How one runtime sends outer requests. */
 export interface OuterHop {

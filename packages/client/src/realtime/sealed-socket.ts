@@ -32,6 +32,7 @@ import { RelayClientError } from '../api/errors.ts';
 import type { ClientCore } from '../core.ts';
 import { fieldOf } from '../platform/response-parts.ts';
 import { targetOf } from '../platform/target.ts';
+import { staleSince } from '../send/retry.ts';
 import type { SentCookies } from '../session/cookies.ts';
 import type { Lease } from '../session/session.ts';
 import { MESSAGE_MAX } from './limits.ts';
@@ -138,13 +139,17 @@ export class SealedSocket {
     const { sessions } = this.#core.context;
     for (let repairs = 0; ; repairs += 1) {
       const lease = await sessions.lease(this.#giveUp.signal);
-      let outerClose: CloseEvent | undefined;
+      let outerClose: CloseEvent | 'stale' | undefined;
       try {
         outerClose = await this.#attempt(lease);
       } finally {
         lease.session.settle(lease.n, this.#keys !== undefined);
       }
       if (!outerClose) return;
+      if (outerClose === 'stale') {
+        if (repairs >= REPAIRS_MAX) throw refused('the relay finds it too old');
+        continue;
+      }
       // This close code can be forged. A forgery costs one pairing, and the handshake, a GET, may be repeated.
       if (outerClose.code !== OUTER_CLOSE_SESSION_UNKNOWN || repairs >= REPAIRS_MAX) throw notOpened(outerClose);
       await orAborted(sessions.replace(lease.session), this.#giveUp.signal);
@@ -153,8 +158,8 @@ export class SealedSocket {
 
   // 2 open
 
-  /** Resolves once the response is handled, or with the outer close that came instead of it. */
-  #attempt({ session, n }: Lease): Promise<CloseEvent | undefined> {
+  /** Resolves once the response is handled, or with the outer close that came instead of it; `stale` for a new try. */
+  #attempt({ session, n }: Lease): Promise<CloseEvent | 'stale' | undefined> {
     this.#giveUp.signal.throwIfAborted();
     const { context } = this.#core;
     const sealed = new SealedWebSocket(context.suite, session.keys, n);
@@ -175,15 +180,16 @@ export class SealedSocket {
       outer.onopen = () =>
         inOrder(async () => {
           own = await context.ownFields(session, OWN_FACTS);
-          outer.send(await sealed.sealRequest(encodeRequest(this.#head(own.fields), emptyBytes())));
+          const head = this.#head([...own.fields, session.sentField]);
+          const padToMultipleBytes = Math.max(context.padToBytes, session.parameters.padToBytes);
+          outer.send(await sealed.sealRequest(encodeRequest(head, emptyBytes(), { padToMultipleBytes })));
         });
       outer.onmessage = ({ data }) =>
         inOrder(async () => {
           if (this.#ended) return;
           if (!(data instanceof ArrayBuffer)) throw broken('an outer message that is not binary');
           if (this.#keys) return this.#onFrame(new Uint8Array(data));
-          await this.#onResponse(sealed, session, own, new Uint8Array(data));
-          resolve(undefined);
+          resolve(await this.#onResponse(sealed, session, own, new Uint8Array(data)));
         });
       outer.onerror = ignore; // onclose follows; without a listener some implementations end the process
       outer.onclose = (event) =>
@@ -213,9 +219,14 @@ export class SealedSocket {
     session: Lease['session'],
     own: SentCookies,
     message: Bytes,
-  ): Promise<void> {
+  ): Promise<'stale' | undefined> {
     const { response, ...keys } = await sealed.openResponse(message);
     const head = decodeResponseHead(response);
+    const relayTimeMs = staleSince(head);
+    if (relayTimeMs !== undefined) {
+      session.relayTimeMs = relayTimeMs;
+      return 'stale';
+    }
     this.#keys = keys;
     await this.#core.context.onResponse(session, head, own);
     if (head.status !== 200) throw refused(`status ${head.status}`);
@@ -226,6 +237,7 @@ export class SealedSocket {
       throw refused(`subprotocol "${protocol}" was chosen from "${protocols.join(', ')}"`);
     }
     if (!this.#ended) this.#owner.onOpen(protocol);
+    return undefined;
   }
 
   // 4 out

@@ -31,6 +31,8 @@ export interface ExchangeContext {
   readonly suite: Suite;
   readonly transport: Transport;
   readonly platform: OuterHop;
+  /** The app's own wish; the relay's counts too. */
+  readonly padToBytes: number;
 }
 
 /** The client reads up to this much of an unwanted response so that the connection stays usable. */
@@ -45,13 +47,18 @@ export async function attempt(
   context: ExchangeContext,
   lease: Lease,
   request: InnerRequest,
-  extraFields: readonly (readonly [string, string])[],
+  ownFields: Fields,
   abort: AbortController,
 ): Promise<InnerResponse | OuterFailure> {
   const { suite, transport, relayOrigin, platform } = context;
   const message = await SealedExchange.begin(suite, lease.session.keys, MESSAGE_TYPE_EXCHANGE, lease.n);
-  const head = { ...request.head, headers: [...request.head.headers, ...extraFields] };
-  const upload = await sealRequest(message, { ...request, head }, platform, abort.signal);
+  const { session } = lease;
+  const sealing = {
+    ownFields: () => [...ownFields, session.sentField],
+    padToBytes: Math.max(context.padToBytes, session.parameters.padToBytes),
+  };
+  const upload = await sealRequest(message, request, sealing, platform, abort.signal);
+  lease.inPieces = upload.inPieces;
   try {
     const outcome = await transport.post(
       {

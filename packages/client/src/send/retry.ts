@@ -1,18 +1,23 @@
 // Safe resend (SPEC §7): when the client may resend a request without running it twice.
 //
 // An outer refusal, a reset or an unreadable response does not prove that a request never ran: an intermediary can
-// forward a request, drop its response and forge any of them. So the client resends a request only if
-//   a) its method is idempotent (RFC 9110 §9.2.2), or
+// forward a request, drop its response and forge any of them. It can also hold the request back and deliver it later. So
+// the client resends a request only if
+//   a) its method is safe (RFC 9110 §9.2.1), or
 //   b) no byte of it left this machine, or
-//   c) the relay confirms, sealed, that the request's number was unused and is now claimed ("cancelled"), or
+//   c) the relay confirms, sealed, that its number is claimed: by this cancel ("cancelled"), so that it never ran and never
+//      will; or before ("already claimed"), which is enough for an idempotent request of one chunk, or
 //   d) the relay has lost the session, and a new pairing proves that the relay's store is newer than that session and
-//      existed before the request was first sent.
-// Otherwise the call fails with `may-have-run`. Retries are bounded, and the client never sends anything unsealed.
-import { isIdempotent, type ResponseHead } from '@mte-relay/protocol';
-import { orAborted, pause } from '../abort.ts';
+//      existed before the request was first sent, or
+//   e) the relay refuses it, sealed, as too old.
+// Otherwise the call fails with `may-have-run`. Retries are bounded, and the client never sends anything unsealed. A
+// request whose call ends without an answer is cancelled in the background, so that it does not run later.
+import { INNER_FAILURE_FIELD, isIdempotent, isSafe, type ResponseHead, TIME_FIELD } from '@mte-relay/protocol';
+import { ignore, orAborted, pause } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
 import { type OuterFailure, outerError } from '../outer/transport.ts';
 import type { Platform } from '../platform/platform.ts';
+import { fieldOf } from '../platform/response-parts.ts';
 import { type Instant, now } from '../session/clock.ts';
 import type { SentCookies } from '../session/cookies.ts';
 import type { Lease, Session, Sessions } from '../session/session.ts';
@@ -29,6 +34,9 @@ const WAIT_MAX_MS = 5_000;
 const RESEND_PAUSE_MS = 50;
 /** Pause between two cancels. */
 const CANCEL_PAUSE_MS = 250;
+/** Cancels of calls that have ended: each takes at most this long, and more at once are dropped. */
+const ABANDONED_MAX_MS = 10_000;
+const ABANDONED_MAX = 256;
 
 /** Refusals that may be temporary. The others reject this very request. */
 const PASSING = new Set([401, 408, 409, 425, 429, 500, 502, 503, 504]);
@@ -45,6 +53,8 @@ export interface SendContext extends ExchangeContext {
   /** Takes what a response says of identity and cookies, before the caller sees it. */
   onResponse(session: Session, head: ResponseHead, sent: SentCookies): Promise<void>;
   onResend(request: InnerRequest, reason: string): void;
+  /** Cancels of calls that have ended, in progress. */
+  abandoned: number;
 }
 
 /**
@@ -59,20 +69,36 @@ export async function send(
   hasRun = false,
 ): Promise<InnerResponse> {
   const call = new Call(context, request, signal, hasRun);
-  for (;;) {
-    const outcome = await call.attempt();
-    if (outcome instanceof InnerResponse) return outcome;
-    await call.prepareResend(outcome);
+  try {
+    for (;;) {
+      const outcome = await call.attempt();
+      if (!(outcome instanceof InnerResponse)) await call.prepareResend(outcome);
+      else if (!(await call.mayResendStale(outcome))) return outcome;
+    }
+  } catch (error) {
+    call.abandon();
+    throw error;
   }
 }
+
+/** The relay's time in its refusal of a request that was too old; undefined for any other response. */
+export function staleSince({ headers }: ResponseHead): number | undefined {
+  if (fieldOf(headers, INNER_FAILURE_FIELD) !== 'request-stale') return undefined;
+  return Number(fieldOf(headers, TIME_FIELD));
+}
+
+/** What is known of a message without a response; undefined: nothing. */
+type Evidence = 'never-ran' | 'claimed' | undefined;
 
 class Call {
   readonly #context: SendContext;
   readonly #request: InnerRequest;
   readonly #signal: AbortSignal | undefined;
   readonly #what: string;
-  readonly #idempotent: boolean;
+  readonly #safe: boolean;
   #lease: Lease | undefined;
+  /** The message that may still run: sent, and neither responded to nor known to be claimed. */
+  #open: Lease | undefined;
   #firstSentAt: Instant | undefined;
   #mayHaveRun: boolean;
   #resends = 0;
@@ -85,7 +111,7 @@ class Call {
     this.#request = request;
     this.#signal = signal;
     this.#mayHaveRun = hasRun;
-    this.#idempotent = isIdempotent(request.head.method);
+    this.#safe = isSafe(request.head.method);
     this.#what = `${request.head.method} ${request.head.path.replace(/\?.*/, '')}`;
   }
 
@@ -93,7 +119,8 @@ class Call {
     const context = this.#context;
     const signal = this.#signal;
     signal?.throwIfAborted();
-    const { session, n } = await this.#leaseNumber();
+    const lease = await this.#leaseNumber();
+    const { session, n } = lease;
     const abort = new AbortController();
     const onAbort = (): void => abort.abort(signal?.reason);
     const unlisten = (): void => signal?.removeEventListener('abort', onAbort);
@@ -101,12 +128,13 @@ class Call {
     let response: InnerResponse | undefined;
     try {
       signal?.throwIfAborted();
-      const lease = { session, n };
       const own = await context.ownFields(session, this.#request);
       signal?.throwIfAborted();
+      this.#open = lease;
       const result = await attempt(context, lease, this.#request, own.fields, abort);
       if (!(result instanceof InnerResponse)) return result;
       response = result;
+      this.#open = undefined;
       await context.onResponse(session, result.head, own);
       response.onEnd = unlisten; // until then the signal ends the response's body
       return response;
@@ -121,17 +149,60 @@ class Call {
 
   /** Resolves when the request may be resent; otherwise throws. */
   async prepareResend(failure: OuterFailure): Promise<void> {
-    const neverRan = await this.#neverRan(failure);
-    if (!neverRan) this.#mayHaveRun = true;
-    if (!neverRan && !this.#idempotent) throw this.#mayHaveRunError(failure);
-    const body = this.#request.body;
-    const replayable = !body || body.replayable;
+    const evidence = await this.#evidence(failure);
+    if (evidence) this.#open = undefined;
+    if (evidence !== 'never-ran') this.#mayHaveRun = true;
+    if (!this.#mayResend(evidence)) throw this.#mayHaveRunError(failure);
     const passing = failure.kind !== 'refused' || PASSING.has(failure.status ?? 0);
-    if (!passing || !replayable || this.#resends >= RESENDS_MAX) throw this.#error(failure);
+    if (!passing || !this.#canResend) throw this.#error(failure);
     this.#resends += 1;
     if (failure.status === 401) await this.#replaceSession(failure);
     else await this.#wait(failure);
     this.#context.onResend(this.#request, `${failure.status ?? failure.kind}`);
+  }
+
+  /**
+   * True if the response refuses the request as too old and the request can be sent anew, by the relay's time.
+   * @throws `may-have-run` where the refusal is no proof.
+   */
+  async mayResendStale(response: InnerResponse): Promise<boolean> {
+    const relayTimeMs = staleSince(response.head);
+    if (relayTimeMs === undefined) return false;
+    const { session } = this.#lease as Lease;
+    session.relayTimeMs = relayTimeMs;
+    if (!session.vouches && !isIdempotent(this.#request.head.method)) {
+      response.cancel(undefined);
+      throw this.#mayHaveRunError({ kind: 'refused', status: response.head.status, outerCode: 'request-stale' });
+    }
+    if (!this.#canResend) return false;
+    await response.skip();
+    this.#resends += 1;
+    this.#context.onResend(this.#request, 'request-stale');
+    return true;
+  }
+
+  /** Cancels, in the background, a message that may still run although its call has ended. */
+  abandon(): void {
+    const context = this.#context;
+    const lease = this.#open;
+    if (!lease || this.#safe || context.abandoned >= ABANDONED_MAX) return;
+    context.abandoned += 1;
+    cancel(context, lease, this.#request.credentials, AbortSignal.timeout(ABANDONED_MAX_MS))
+      .catch(ignore)
+      .finally(() => {
+        context.abandoned -= 1;
+      });
+  }
+
+  get #canResend(): boolean {
+    const { body } = this.#request;
+    return (!body || body.replayable) && this.#resends < RESENDS_MAX;
+  }
+
+  /** The rule above. A message in pieces may be claimed and still be arriving, so that only "cancelled" ends it. */
+  #mayResend(evidence: Evidence): boolean {
+    if (this.#safe || evidence === 'never-ran') return true;
+    return evidence === 'claimed' && isIdempotent(this.#request.head.method) && !this.#lease?.inPieces;
   }
 
   async #leaseNumber(): Promise<Lease> {
@@ -144,15 +215,15 @@ class Call {
     return this.#lease;
   }
 
-  /** True with proof (b), (c) or (d). An idempotent method does not need one. */
-  async #neverRan(failure: OuterFailure): Promise<boolean> {
-    if (failure.neverSent) return true;
-    if (this.#idempotent) return false;
+  /** Proof (b), (c) or (d). A safe method does not need one. */
+  async #evidence(failure: OuterFailure): Promise<Evidence> {
+    if (failure.neverSent) return 'never-ran';
+    if (this.#safe) return undefined;
     const lease = this.#lease as Lease;
     for (let tries = 0; ; tries += 1) {
       const cancelled = await cancel(this.#context, lease, this.#request.credentials, this.#signal);
-      if (typeof cancelled === 'boolean') return cancelled;
-      if (cancelled.status === 401) return this.#storeWasLost(lease.session, failure);
+      if (typeof cancelled === 'boolean') return cancelled && lease.session.vouches ? 'never-ran' : 'claimed';
+      if (cancelled.status === 401) return (await this.#storeWasLost(lease.session, failure)) ? 'never-ran' : undefined;
       if (tries > 0) throw this.#mayHaveRunError(failure, outerError(cancelled, 'the cancel', false));
       await pause(Math.min(cancelled.retryAfterMs ?? CANCEL_PAUSE_MS, WAIT_MAX_MS), this.#signal);
     }

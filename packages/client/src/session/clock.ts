@@ -11,9 +11,14 @@ export function now(): Instant {
   return { monotonicMs: performance.now(), wallMs: Date.now() };
 }
 
+/** Time since then by the monotonic clock: less than the truth when the machine has slept. */
+export function monotonicMs(since: Instant): number {
+  return performance.now() - since.monotonicMs;
+}
+
 /** Time since then, by the clock that shows more. */
 export function elapsedMs(since: Instant): number {
-  return Math.max(performance.now() - since.monotonicMs, Date.now() - since.wallMs);
+  return Math.max(monotonicMs(since), Date.now() - since.wallMs);
 }
 
 /** True when both clocks put `a`, moved back by `backMs`, before `b`. */

@@ -2,13 +2,15 @@
 // one session in use, replaces it in time, and lets parallel calls share one pairing.
 import {
   type ClientKeys,
+  equalBytes,
   IN_FLIGHT_MAX,
+  SENT_FIELD,
   type SessionParameters,
   type SessionSecrets,
   type Suite,
 } from '@mte-relay/protocol';
 import { ignore, orAborted } from '../abort.ts';
-import { elapsedMs, type Instant, isBefore, now } from './clock.ts';
+import { elapsedMs, type Instant, isBefore, monotonicMs, now } from './clock.ts';
 
 /** Share of its lifetime or numbers after which the client replaces a session in the background (SPEC §7). */
 const REKEY_AT = 0.8;
@@ -30,11 +32,15 @@ export class Session {
   #nextNumber = 0;
   readonly #outstanding = new Set<number>();
   readonly #waiting = new Set<() => void>();
+  /** The last time that the relay has stated, and when it arrived here. */
+  #relayTimeMs: number;
+  #relayTimeAt: Instant = this.pairedAt;
 
   private constructor(keys: ClientKeys, parameters: SessionParameters, pin: string) {
     this.keys = keys;
     this.parameters = parameters;
     this.pin = pin;
+    this.#relayTimeMs = parameters.relayTimeMs;
   }
 
   /** Imports the secrets and erases their raw form. */
@@ -55,13 +61,15 @@ export class Session {
 
   /** `due`: usable, to be replaced soon. `over`: new requests must not use it. */
   get state(): 'fresh' | 'due' | 'over' {
-    const { lifetimeMs, idleMs, messageLimit, window } = this.parameters;
+    const { lifetimeMs, idleMs, messageLimit, window, messageAgeMaxMs } = this.parameters;
     const life = elapsedMs(this.pairedAt) / lifetimeMs;
     const idle = elapsedMs(this.#usedAt) / idleMs;
     const numbers = this.#nextNumber / messageLimit;
     const crowd = this.#spread / window;
     const unconfirmed = !this.#confirmed && elapsedMs(this.pairedAt) > UNCONFIRMED_MAX_MS;
-    if (life >= 1 - RESERVE || idle >= 1 - RESERVE || numbers >= 1 - RESERVE || crowd >= 1 || unconfirmed)
+    // The machine slept: the relay's time is later than this client knows, and a request would be too old.
+    const slept = elapsedMs(this.#relayTimeAt) - monotonicMs(this.#relayTimeAt) > messageAgeMaxMs / 2;
+    if (life >= 1 - RESERVE || idle >= 1 - RESERVE || numbers >= 1 - RESERVE || crowd >= 1 || unconfirmed || slept)
       return 'over';
     return life >= REKEY_AT || numbers >= REKEY_AT || crowd >= CROWDED_AT ? 'due' : 'fresh';
   }
@@ -70,6 +78,27 @@ export class Session {
   get #spread(): number {
     const oldest = this.#outstanding.values().next();
     return oldest.done ? 0 : this.#nextNumber - oldest.value;
+  }
+
+  /** The relay's time now, or earlier: ms since 1970 (SPEC §7). */
+  get relayTimeMs(): number {
+    return Math.floor(this.#relayTimeMs + monotonicMs(this.#relayTimeAt));
+  }
+
+  /** States when a request is sealed. */
+  get sentField(): readonly [string, string] {
+    return [SENT_FIELD, `${this.relayTimeMs}`];
+  }
+
+  /** Takes the time that a response states. */
+  set relayTimeMs(statedMs: number) {
+    this.#relayTimeMs = statedMs;
+    this.#relayTimeAt = now();
+  }
+
+  /** False for a store that can lose claims: nothing that its relay says proves that a request never ran. */
+  get vouches(): boolean {
+    return this.parameters.lineage.some((byte) => byte !== 0);
   }
 
   /** True when one more message may be in flight. */
@@ -111,12 +140,14 @@ export class Session {
   }
 
   /**
-   * True when this session proves that nothing sent in `old` since `firstSentAt` has run or ever will: the relay's store is
-   * newer than `old`, so it never had its secrets, and it existed before the first byte was sent.
+   * True when this session proves that nothing sent in `old` since `firstSentAt` has run or ever will: the store is of the
+   * same relay and line, newer than `old`, so it never had its secrets, and it existed before the first byte was sent.
    */
   provesLost(old: Session, firstSentAt: Instant): boolean {
-    const { storeEpochMs, storeAgeMs } = this.parameters;
-    return storeEpochMs > old.parameters.storeEpochMs && isBefore(this.pairedAt, storeAgeMs, firstSentAt);
+    const { storeEpochMs, storeAgeMs, lineage } = this.parameters;
+    const isSameStore = this.vouches && this.pin === old.pin && equalBytes(lineage, old.parameters.lineage);
+    const isNewer = storeEpochMs > old.parameters.storeEpochMs && isBefore(this.pairedAt, storeAgeMs, firstSentAt);
+    return isSameStore && isNewer;
   }
 }
 
@@ -124,6 +155,8 @@ export class Session {
 export interface Lease {
   readonly session: Session;
   readonly n: number;
+  /** True once a message of several chunks has begun with it. */
+  inPieces?: boolean;
 }
 
 /** The session in use and its successor. */

@@ -1,5 +1,6 @@
 // Encodes Binary HTTP (RFC 9292), known and indeterminate length. Requests and responses have separate functions, so that a
 // client's bundle does not contain the encoder of responses.
+import { CHUNK_PLAINTEXT_MAX_BYTES } from '../constants.ts';
 import { ProtocolError } from '../errors.ts';
 import { type Bytes, concatBytes, varintSize, writeVarint } from '../wire.ts';
 import {
@@ -16,7 +17,7 @@ import {
 /** Options of a whole message. */
 export interface WholeMessageOptions {
   readonly trailers?: Fields;
-  /** Pads with zeros to a multiple of this many bytes (RFC 9292 §3.8). Default 0: no padding. */
+  /** Pads with zeros to a multiple of this many bytes (RFC 9292 §3.8), within one chunk. Default 0: no padding. */
   readonly padToMultipleBytes?: number;
   /** Informational responses before the final one, in order. */
   readonly informational?: readonly ResponseHead[];
@@ -75,12 +76,24 @@ export function encodeContent(content: Bytes): Bytes {
   return concatBytes([contentPrefix(content.length), content]);
 }
 
-/** The end of a message of indeterminate length: content terminator and trailer section. */
-export function encodeEnd(trailers: Fields = []): Bytes {
-  const writer = new Writer(fieldsSize(trailers) + 2);
+/**
+ * The end of a message of indeterminate length: content terminator, trailer section and padding.
+ * @param sentBytes length of the message before its end; only padding needs it.
+ * @param padToMultipleBytes pads the whole message to a multiple of this many bytes. Default 0: no padding.
+ */
+export function encodeEnd(trailers: Fields = [], sentBytes = 0, padToMultipleBytes = 0): Bytes {
+  const writer = new Writer(fieldsSize(trailers) + 2 + padToMultipleBytes);
   writer.varint(0);
   writeIndeterminateFields(writer, trailers);
+  pad(writer, sentBytes, padToMultipleBytes);
   return writer.taken();
+}
+
+/** Pads to the multiple, or as far as the last chunk has room. */
+function pad(writer: Writer, sentBytes: number, multiple: number): void {
+  if (multiple === 0) return;
+  const missing = (multiple - ((sentBytes + writer.length) % multiple)) % multiple;
+  writer.zeros(Math.min(missing, Math.max(0, CHUNK_PLAINTEXT_MAX_BYTES - writer.length)));
 }
 
 function finishKnownLength(writer: Writer, headers: Fields, content: Bytes, options: WholeMessageOptions): Bytes {
@@ -88,8 +101,7 @@ function finishKnownLength(writer: Writer, headers: Fields, content: Bytes, opti
   writer.varint(content.length);
   writer.bytes(content);
   writeKnownFields(writer, options.trailers ?? []);
-  const multiple = options.padToMultipleBytes ?? 0;
-  if (multiple > 0) writer.zeros((multiple - (writer.length % multiple)) % multiple);
+  pad(writer, 0, options.padToMultipleBytes ?? 0);
   return writer.taken();
 }
 

@@ -40,6 +40,10 @@ export function parametersWith(sidByte: number): SessionParameters {
     requestBodyMaxBytes: 2 ** 40,
     storeEpochMs: 1_767_225_600_123,
     storeAgeMs: 86_400_001,
+    lineage: new Uint8Array(16).fill(9),
+    relayTimeMs: 1_795_086_400_000,
+    messageAgeMaxMs: 120_000,
+    padToBytes: 128,
     clientId: patternBytes(48),
     cookiesFromScript: [],
   };

@@ -81,9 +81,21 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
   SOLE_INSTANCE: {
     ...withDefault('auto', choice('auto', 'true', 'false')),
     effect:
-      'Whether no other relay with this identity ever runs at the same time, not even during an update. Only then ' +
-      'does a restart prove to clients that a request without a response will never run. auto: true outside ' +
-      'Kubernetes.',
+      'Whether no other relay that clients of this one may reach ever runs at the same time, not even during an ' +
+      'update or in another region. Only then does a restart prove to clients that a request without a response ' +
+      'will never run. auto: false. With sessions in memory only.',
+  },
+  MESSAGE_AGE_MAX_MS: {
+    ...withDefault(120_000, integer({ min: 1_000, max: 86_400_000, unit: 'milliseconds' })),
+    effect:
+      'How old a request may be when it arrives: an older one, which something on the way has held back, does not ' +
+      'run, and the client sends it anew. Relays of one identity need clocks that agree within it.',
+  },
+  PAD_TO_BYTES: {
+    ...withDefault(128, integer({ min: 0, max: 16_384, unit: 'bytes' })),
+    effect:
+      'Sealed requests and responses are padded to a multiple of this many bytes, so that their exact lengths do not ' +
+      'name the endpoint. 0: not at all.',
   },
   EXCHANGES_MAX: {
     ...withDefault(10_000, integer({ min: 1, max: 1_000_000, unit: 'exchanges' })),

@@ -69,6 +69,8 @@ export interface ProcessSettings {
   readonly REDIS_TIMEOUT_MS: number;
   readonly REDIS_SESSIONS_CACHED_MAX: number;
   readonly SOLE_INSTANCE: 'auto' | 'true' | 'false';
+  readonly MESSAGE_AGE_MAX_MS: number;
+  readonly PAD_TO_BYTES: number;
   readonly EXCHANGES_MAX: number;
   readonly PAIRINGS_PER_MINUTE: number;
   readonly PAIRINGS_BURST: number;

@@ -23,7 +23,7 @@ export type Failure =
 /** The failure that an error stands for. @param claimed false while nothing can be sealed to the client. */
 export function failureOf(observers: Observers, account: Account, error: unknown, claimed: boolean): Failure {
   if (claimed && error instanceof InnerRefusal) {
-    return { plane: 'inner', code: error.code, response: innerFailure(error.code) };
+    return { plane: 'inner', code: error.code, response: innerFailure(error.code, error.fields) };
   }
   if (claimed && error instanceof RefusedByHook) return { plane: 'inner', code: undefined, response: error.response };
   return { plane: 'outer', code: outerFailureOf(observers, account, error) };

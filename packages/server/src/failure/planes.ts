@@ -3,6 +3,7 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import {
   type Bytes,
+  type Fields,
   INNER_FAILURE,
   INNER_FAILURE_FIELD,
   type InnerCode,
@@ -29,10 +30,13 @@ export class OuterRefusal extends Error {
 export class InnerRefusal extends Error {
   override readonly name = 'InnerRefusal';
   readonly code: InnerCode;
+  /** Fields of the response, beside those of every failure. */
+  readonly fields: Fields;
 
-  constructor(code: InnerCode, options?: ErrorOptions) {
+  constructor(code: InnerCode, options: ErrorOptions & { readonly fields?: Fields } = {}) {
     super(code, options);
     this.code = code;
+    this.fields = options.fields ?? [];
   }
 }
 
@@ -148,8 +152,8 @@ export function outerCodeOf(error: unknown): OuterCode {
   }
 }
 
-/** The relay's own response to an authenticated request. */
-export function innerFailure(code: InnerCode): OwnResponse {
+/** The relay's own response to an authenticated request. @param fields beside those of every failure. */
+export function innerFailure(code: InnerCode, fields: Fields = []): OwnResponse {
   const { status, upstreamSaw } = INNER_FAILURE[code];
   const body = problem(INNER_TITLE[code], status, code, { upstreamSaw });
   return {
@@ -159,6 +163,7 @@ export function innerFailure(code: InnerCode): OwnResponse {
         ['content-type', 'application/problem+json'],
         ['content-length', String(body.length)],
         [INNER_FAILURE_FIELD, code],
+        ...fields,
       ],
     },
     body,
@@ -169,6 +174,7 @@ export function innerFailure(code: InnerCode): OwnResponse {
 export const INNER_TITLE: Readonly<Record<InnerCode, string>> = {
   'request-malformed': 'The sealed request is not a valid HTTP request',
   'path-refused': 'The path is refused: proxies could read it differently',
+  'request-stale': 'The request took too long to arrive; it was not forwarded',
   'route-refused': 'The relay does not forward this path',
   'method-refused': 'Pages of other origins may not use this method',
   'request-too-large': 'The request is larger than the relay forwards',

@@ -211,7 +211,13 @@ class Exchange {
     const beganMs = performance.now();
     const sealer = new ResponseSealer(this.#context.suite, session.responseSecret, header);
     this.#account.encodeMs += performance.now() - beganMs;
-    const outbound = new Outbound(this.#res, sealer, domain.responseFields, this.#account);
+    const outbound = new Outbound(
+      this.#res,
+      sealer,
+      domain.responseFields,
+      this.#account,
+      this.#context.settings.PAD_TO_BYTES,
+    );
     const message =
       header.type === MESSAGE_TYPE_CANCEL
         ? new Cancel(this.#context, this.#account, this.#waiting, session, outbound)

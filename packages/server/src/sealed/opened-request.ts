@@ -19,6 +19,7 @@ import { canonicalTarget, pathOf } from '../http/target.ts';
 import { trailerFields } from '../http/trailers.ts';
 import type { Account } from '../observe/account.ts';
 import type { Session } from '../sessions/store.ts';
+import { requireRecent } from './age.ts';
 import { BrowserCookies } from './browser-cookies.ts';
 import type { Admitted } from './claim.ts';
 
@@ -49,12 +50,13 @@ export class OpenedRequest {
   readonly #cookies: BrowserCookies | undefined;
   #overrides: FieldOverrides | undefined;
 
-  /** @throws InnerRefusal for an authority, target, route or method that the relay does not forward, and for a loop. */
+  /** @throws InnerRefusal for a request that is too old, an authority, target, route or method that the relay does not forward, and for a loop. */
   constructor(context: RelayContext, arrival: Arrival, { session, domain }: Admitted, head: RequestHead) {
     this.#context = context;
     this.#arrival = arrival;
     this.domain = domain;
     this.head = head;
+    requireRecent(context, head.headers);
     requireAuthority(session, head);
     this.#authority = session.authority;
     if (domain.via.isIn(head.headers)) throw new InnerRefusal('loop-detected');

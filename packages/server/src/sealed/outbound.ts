@@ -26,14 +26,21 @@ export class Outbound {
   readonly #sealer: ResponseSealer;
   readonly #ownFields: OwnFields;
   readonly #account: Account;
+  readonly #padToBytes: number;
+  /** Plaintext of the stream so far. */
+  #streamedBytes = 0;
   #state: 'silent' | 'streaming' | 'ended' = 'silent';
 
-  /** @param ownFields the operator's, which the relay's own responses have too. */
-  constructor(res: ServerResponse, sealer: ResponseSealer, ownFields: OwnFields, account: Account) {
+  /**
+   * @param ownFields the operator's, which the relay's own responses have too.
+   * @param padToBytes PAD_TO_BYTES.
+   */
+  constructor(res: ServerResponse, sealer: ResponseSealer, ownFields: OwnFields, account: Account, padToBytes: number) {
     this.#res = res;
     this.#sealer = sealer;
     this.#ownFields = ownFields;
     this.#account = account;
+    this.#padToBytes = padToBytes;
   }
 
   /** True once the response has begun and until it has ended. */
@@ -63,7 +70,7 @@ export class Outbound {
 
   /** Sends a complete response: in one chunk and one write if it fits. */
   send(head: ResponseHead, informational: readonly ResponseHead[], content: Bytes): void {
-    const message = encodeResponse(head, content, { informational });
+    const message = encodeResponse(head, content, { informational, padToMultipleBytes: this.#padToBytes });
     if (message.length > CHUNK_PLAINTEXT_MAX_BYTES) {
       this.stream(head, informational, content);
       this.end();
@@ -117,7 +124,7 @@ export class Outbound {
 
   /** Ends a stream with its final chunk. */
   end(trailers: Fields = []): void {
-    const final = this.#sealFinal(encodeEnd(trailers));
+    const final = this.#sealFinal(encodeEnd(trailers, this.#streamedBytes, this.#padToBytes));
     this.#state = 'ended';
     this.#res.end(final);
   }
@@ -129,6 +136,7 @@ export class Outbound {
 
   #seal(plaintext: Bytes): Bytes {
     const beganMs = performance.now();
+    this.#streamedBytes += plaintext.length;
     return this.#sealed(this.#sealer.seal(plaintext), beganMs);
   }
 

@@ -6,6 +6,7 @@ import {
   CONTENT_TYPE_PAIRING,
   equalBytes,
   FLAG_COOKIE_RECORDS,
+  LINEAGE_BYTES,
   type OuterCode,
   type PairingRequest,
   parsePairingRequest,
@@ -23,6 +24,9 @@ import type { Account, HttpExchange } from '../observe/account.ts';
 import { StoreFullError } from '../sessions/store.ts';
 import { giveJarKeys } from './browser-cookies.ts';
 import { stored } from './waiting.ts';
+
+/** Of a store that does not vouch for its claims. */
+const NO_LINEAGE: Bytes = new Uint8Array(LINEAGE_BYTES);
 
 /** Responds to one pairing request; never rejects. */
 export async function pair(context: RelayContext, { req, res }: HttpExchange, account: Account): Promise<void> {
@@ -69,7 +73,7 @@ async function openPairing(
   account: Account,
   message: Bytes,
 ): Promise<Bytes> {
-  const { suite, sessions, settings } = context;
+  const { suite, sessions, settings, clock } = context;
   const request = parsePairingRequest(message);
   // By the authority that the client addressed and authenticated, because an ingress may rewrite Host.
   const domain = context.domains.byHost(request.authority);
@@ -88,6 +92,10 @@ async function openPairing(
       requestBodyMaxBytes: settings.REQUEST_BODY_MAX_BYTES,
       storeEpochMs: birth.epochMs,
       storeAgeMs: birth.ageMs,
+      lineage: birth.lineage ?? NO_LINEAGE,
+      relayTimeMs: clock.nowMs,
+      messageAgeMaxMs: settings.MESSAGE_AGE_MAX_MS,
+      padToBytes: settings.PAD_TO_BYTES,
       clientId: client.token,
       cookiesFromScript: domain.settings.COOKIES_FROM_SCRIPT,
     };

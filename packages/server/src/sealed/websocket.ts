@@ -208,7 +208,7 @@ export class SealedWebSocketRelay {
     this.#onUpstreamResponse(101);
     // Binary HTTP has no 101 as a final status; 200 stands for it, as in RFC 8441 §5.
     const head = { status: 200, headers: request.fieldsForClient(200, fields) };
-    const keys = this.#respond(acceptor, encodeResponse(head, NOTHING));
+    const keys = this.#respond(acceptor, this.#encode(head, NOTHING));
     this.#outer.off('message', this.#onOpeningMessage);
     const { settings, metrics } = this.#context;
     this.#tunnel = new WebSocketTunnel(this.#outer, upstream, keys, settings, {
@@ -234,10 +234,14 @@ export class SealedWebSocketRelay {
   }
 
   #refuseWith(acceptor: WebSocketAcceptor, { head, body }: OwnResponse): void {
-    const whole = encodeResponse(head, body);
+    const whole = this.#encode(head, body);
     const fits = whole.length <= CHUNK_PLAINTEXT_MAX_BYTES;
-    this.#respond(acceptor, fits ? whole : encodeResponse(withoutLength(head), NOTHING));
+    this.#respond(acceptor, fits ? whole : this.#encode(withoutLength(head), NOTHING));
     this.#outer.close(CLOSE_NORMAL);
+  }
+
+  #encode(head: ResponseHead, body: Bytes): Bytes {
+    return encodeResponse(head, body, { padToMultipleBytes: this.#context.settings.PAD_TO_BYTES });
   }
 
   #respond(acceptor: WebSocketAcceptor, response: Bytes): ReturnType<WebSocketAcceptor['respond']> {

@@ -1,5 +1,6 @@
 // The default session store, in this process's memory: for a single relay.
-import { type Bytes, ReplayWindow } from '@mte-relay/protocol';
+import { randomBytes } from 'node:crypto';
+import { asciiBytes, type Bytes, LINEAGE_BYTES, ReplayWindow } from '@mte-relay/protocol';
 import {
   SESSION_LIFETIMES,
   type SessionLifetimes,
@@ -15,6 +16,9 @@ import {
   type StoreClaim,
   StoreFullError,
 } from './store.ts';
+
+/** The lineage of every store that never has another beside it. */
+const SOLE_LINEAGE: Bytes = asciiBytes('a sole instance.');
 
 class MemorySession implements Session {
   readonly sid: Bytes;
@@ -47,6 +51,7 @@ export class MemorySessionStore implements SessionStore {
   readonly ready: boolean = true;
   readonly #epochMs: number;
   readonly #bornMs = performance.now();
+  readonly #lineage: Bytes;
   readonly #sessions = new Map<string, MemorySession>();
   readonly #sessionsMax: number;
   readonly #lifetimes: SessionLifetimes;
@@ -59,6 +64,7 @@ export class MemorySessionStore implements SessionStore {
    */
   constructor(options: { sessionsMax: number; soleInstance: boolean; lifetimes?: SessionLifetimes }) {
     this.#epochMs = options.soleInstance ? Date.now() : 0;
+    this.#lineage = options.soleInstance ? SOLE_LINEAGE : new Uint8Array(randomBytes(LINEAGE_BYTES));
     this.#sessionsMax = options.sessionsMax;
     this.#lifetimes = options.lifetimes ?? SESSION_LIFETIMES;
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref();
@@ -70,7 +76,7 @@ export class MemorySessionStore implements SessionStore {
   }
 
   birth(): StoreBirth {
-    return { epochMs: this.#epochMs, ageMs: Math.floor(performance.now() - this.#bornMs) };
+    return { epochMs: this.#epochMs, ageMs: Math.floor(performance.now() - this.#bornMs), lineage: this.#lineage };
   }
 
   create(session: NewSession): void {

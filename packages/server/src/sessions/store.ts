@@ -47,6 +47,11 @@ export interface StoreBirth {
   readonly epochMs: number;
   /** For how many ms no older session has been claimable, by a monotonic clock. 0 vouches for nothing. */
   readonly ageMs: number;
+  /**
+   * Names the line of claims, 16 bytes: stores that have it know each other's claims, or cannot exist at one time. Without
+   * one, claims can be lost while sessions stay, and nothing that the store says proves that a request never ran.
+   */
+  readonly lineage?: Bytes;
 }
 
 /** Why a number is claimed: to run a request, or to make sure that a request never runs. */

@@ -2,11 +2,11 @@
 // (Connection), CVE-2025-64484 (aliases), CVE-2026-3635 (forwarded), CVE-2026-40575 (routing by header), CVE-2026-21710.
 import { concatBytes, encodeRequest, type Fields } from '@mte-relay/protocol';
 import type { RelayHooks } from '@mte-relay/server';
-import { openResponse, plaintextOf, SealedClient, send } from '@mte-relay/testing/sealed-client';
+import { openResponse, plaintextOf, SealedClient, send, withSentTime } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
 
-const HEAD = { method: 'GET', scheme: 'http', authority: 'relay.example', path: '/', headers: [] as Fields };
+const HEAD = { method: 'GET', scheme: 'http', authority: 'relay.example', path: '/', headers: withSentTime() };
 const CONTROLS = ['\r', '\n', '\0', '\r\nx-injected: 1'];
 
 test.each(CONTROLS.map((control) => [JSON.stringify(control), control]))(
@@ -25,7 +25,9 @@ test.each(CONTROLS.map((control) => [JSON.stringify(control), control]))(
       { ...HEAD, headers: [['upgrade', `websocket${control}`]] as Fields },
     ];
     for (const head of heads) {
-      const { exchange, message } = await client.seal(encodeRequest(head, new Uint8Array(0)));
+      const { exchange, message } = await client.seal(
+        encodeRequest({ ...head, headers: withSentTime(head.headers) }, new Uint8Array(0)),
+      );
       const response = await openResponse(exchange, await client.post(message));
       expect(response.head.status, JSON.stringify(head)).toBe(400);
       expect(response.header('mte-relay-failure')).toBe('request-malformed');
@@ -137,7 +139,7 @@ test('a client cannot speak in the name of a hook: not under an alias, and not i
   const trailing: Fields = [...forged, ['x-sum', '1']];
   const body = new Uint8Array(3);
   const { exchange, message } = await client.seal(
-    encodeRequest({ ...HEAD, method: 'POST', headers: forged }, body, { trailers: trailing }),
+    encodeRequest({ ...HEAD, method: 'POST', headers: withSentTime(forged) }, body, { trailers: trailing }),
   );
   expect((await openResponse(exchange, await client.post(message))).head.status).toBe(200);
   expect(names).toEqual(['x-checked-user', 'x_checked_user']); // the hook itself believes no forged caller

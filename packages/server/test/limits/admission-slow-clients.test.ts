@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { encodeContent, encodeRequestStart, FLAG_COOKIE_RECORDS, SealedExchange } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
-import { plaintextOf, SealedClient } from '@mte-relay/testing/sealed-client';
+import { plaintextOf, SealedClient, withSentTime } from '@mte-relay/testing/sealed-client';
 import { type Stage, stage } from '@mte-relay/testing/stage';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { expect, test } from 'vitest';
@@ -221,7 +221,7 @@ async function beginUpload(client: SealedClient, socket: Socket): Promise<Sealed
   const exchange = await SealedExchange.begin(nodeSuite(), client.keys, 1, client.nextN++);
   socket.write(`${[...MESSAGE_HEAD, 'transfer-encoding: chunked'].join('\r\n')}\r\n\r\n`);
   writeChunk(socket, exchange.header);
-  const head = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers: [] };
+  const head = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers: withSentTime() };
   writeChunk(socket, await exchange.seal(encodeRequestStart(head)));
   writeChunk(socket, await exchange.seal(encodeContent(new Uint8Array(10))));
   return exchange;

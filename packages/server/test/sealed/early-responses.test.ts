@@ -12,7 +12,7 @@ import {
   encodeRequestStart,
   type ResponseHead,
 } from '@mte-relay/protocol';
-import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { SealedClient, withSentTime } from '@mte-relay/testing/sealed-client';
 import { listen } from '@mte-relay/testing/servers';
 import { stage } from '@mte-relay/testing/stage';
 import { expect, onTestFinished, test } from 'vitest';
@@ -36,7 +36,13 @@ function hastyUpstream(socket: Socket): void {
 async function upload(client: SealedClient, headers: [string, string][]): Promise<{ status: number; bytes: number }> {
   const { exchange, req, response } = await openUpload(client);
   req.on('error', () => undefined);
-  const head = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers };
+  const head = {
+    method: 'POST',
+    scheme: 'http',
+    authority: 'relay.example',
+    path: '/up',
+    headers: withSentTime(headers),
+  };
   req.write(await exchange.seal(encodeRequestStart(head)));
   let responded = false;
   const sending = (async () => {
@@ -98,7 +104,7 @@ test('a client that sends all before it reads gets the response too: the relay r
   const { port } = await stage(impatient);
   const client = await SealedClient.pair(port);
   const { exchange, req, response } = await openUpload(client);
-  const head = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers: [] };
+  const head = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers: withSentTime() };
   req.write(await exchange.seal(encodeRequestStart(head)));
   for (let sent = 0; sent < LONG_UPLOAD_BYTES; sent += 60_000) {
     req.write(await exchange.seal(encodeContent(new Uint8Array(60_000))));

@@ -15,7 +15,7 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '@mte-relay/protocol';
-import { openResponse, SealedClient } from '@mte-relay/testing/sealed-client';
+import { openResponse, SealedClient, withSentTime } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
 import { openUpload } from '../support/sealed-upload.ts';
@@ -101,7 +101,7 @@ async function trailerStage(): Promise<{ port: number; arrived: Arrived[] }> {
 }
 
 function headOf(headers: Fields): RequestHead {
-  return { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers };
+  return { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers: withSentTime(headers) };
 }
 
 async function whole(response: AsyncIterable<Bytes>): Promise<ReturnType<typeof decodeWhole<ResponseHead>>> {

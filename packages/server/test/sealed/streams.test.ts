@@ -7,12 +7,12 @@ import {
   encodeRequestStart,
   type ResponseHead,
 } from '@mte-relay/protocol';
-import { plaintextOf, SealedClient } from '@mte-relay/testing/sealed-client';
+import { plaintextOf, SealedClient, withSentTime } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
 import { openUpload } from '../support/sealed-upload.ts';
 
-const HEAD = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers: [] };
+const HEAD = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers: withSentTime() };
 
 test('each upstream event reaches the client when it happens, as one chunk', async () => {
   let send: (text: string) => void = () => {};
@@ -122,7 +122,12 @@ test.each([
     const { port } = await stage((req) => void req.once('data', () => begun()));
     const { exchange, req, response } = await openUpload(await SealedClient.pair(port));
     req.write(
-      await exchange.seal(concatBytes([encodeRequestStart({ ...HEAD, headers }), encodeContent(new Uint8Array(100))])),
+      await exchange.seal(
+        concatBytes([
+          encodeRequestStart({ ...HEAD, headers: withSentTime(headers) }),
+          encodeContent(new Uint8Array(100)),
+        ]),
+      ),
     );
     await arriving;
     req.end(await exchange.sealFinal(last));

@@ -14,7 +14,7 @@ import {
   type StoreClaim,
   StoreUnavailableError,
 } from '@mte-relay/server';
-import { plaintextOf, SealedClient } from '@mte-relay/testing/sealed-client';
+import { plaintextOf, SealedClient, withSentTime } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
 
@@ -152,7 +152,13 @@ test('a store that fails when an upload has begun refuses it, and none of it run
   const { port, seen } = await stage(undefined, { sessions });
   const client = await SealedClient.pair(port);
   const exchange = await SealedExchange.begin(suite, client.keys, MESSAGE_TYPE_EXCHANGE, 0);
-  const head = { method: 'POST', scheme: 'http', authority: 'relay.example', path: '/up', headers: [] } as const;
+  const head = {
+    method: 'POST',
+    scheme: 'http',
+    authority: 'relay.example',
+    path: '/up',
+    headers: withSentTime(),
+  } as const;
   const first = await exchange.seal(encodeRequestStart(head));
   const agent = new Agent({ keepAlive: true });
   sessions.down = true;

@@ -13,6 +13,7 @@ export async function blobOf(
   source: AsyncIterable<Bytes>,
   sizeBytes: number | undefined,
   signal: AbortSignal,
+  first: () => Promise<Bytes>,
 ): Promise<Gathered> {
   let folded: Blob[] = [];
   let parts: Bytes[] = [];
@@ -40,7 +41,8 @@ export async function blobOf(
       if (partsBytes >= FOLD_BYTES) await fold();
     }
     await fold();
-    const payload = spool ? await spool.finish() : new Blob(folded);
+    const rest = spool ? [await spool.finish()] : folded;
+    const payload = new Blob([await first(), ...rest]);
     return { payload, sizeBytes: payload.size, release };
   } catch (error) {
     release();

@@ -7,12 +7,13 @@ export async function bytesOf(
   source: AsyncIterable<Bytes>,
   _sizeBytes: number | undefined,
   signal: AbortSignal,
+  first: () => Promise<Bytes>,
 ): Promise<Gathered> {
   const parts: Bytes[] = [];
   for await (const piece of source) {
     signal.throwIfAborted();
     parts.push(piece);
   }
-  const payload = concatBytes(parts);
+  const payload = concatBytes([await first(), ...parts]);
   return { payload, sizeBytes: payload.length, release: ignore };
 }
