@@ -52,6 +52,7 @@ async function start(): Promise<void> {
     PORT: String(relayPort),
     ADMIN_PORT: String(await freePort()),
     DRAIN_DELAY_MS: '0', // no load balancer has to notice
+    SOLE_INSTANCE: 'true', // a restart, of which the demo has a button, then proves what did not run
     LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'warning',
     PASS_THROUGH_ROUTES: '/,/demo/*',
   };

@@ -2,12 +2,14 @@
 //   - create and claim must reach the one true copy: a claim gives 'fresh' once for each number, on any pod;
 //   - an ended session stays until its absolute expiry, for cancels alone;
 //   - a store that lost its data must report a newer birth, and one that cannot know vouches for nothing with zeros;
+//   - a lineage, 16 bytes, names the store: only one that never loses a claim while it keeps the session may have one;
 //   - secrets of sessions must be sealed wherever they are written down.
 import { ReplayWindow, StoreFullError } from '@mte-relay/server';
 
 const IDLE_MS = 15 * 60_000;
 const ABSOLUTE_MS = 60 * 60_000;
-const NOT_A_PROMISE_OF_AGE = { epochMs: 0, ageMs: 0 };
+const LINEAGE = crypto.getRandomValues(new Uint8Array(16));
+const NOT_A_PROMISE_OF_AGE = { epochMs: 0, ageMs: 0, lineage: LINEAGE };
 
 // biome-ignore lint/style/noDefaultExport: the relay calls a module's default export
 export default function sessionStore(settings) {

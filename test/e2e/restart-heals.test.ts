@@ -10,9 +10,11 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 let upstream: Backend;
 let relay: RelayProcess;
 
+const settings = (): Record<string, string> => ({ ...requiredSettings(upstream.url), SOLE_INSTANCE: 'true' });
+
 async function restartRelay(): Promise<void> {
   await relay.stop('SIGKILL');
-  relay = await startRelay({ ...requiredSettings(upstream.url), PORT: String(relay.port) });
+  relay = await startRelay({ ...settings(), PORT: String(relay.port) });
 }
 
 beforeEach(async () => {
@@ -20,7 +22,7 @@ beforeEach(async () => {
     req.resume();
     setTimeout(() => res.end(req.url), 5);
   }).start();
-  relay = await startRelay(requiredSettings(upstream.url));
+  relay = await startRelay(settings());
 });
 
 afterEach(async () => {

@@ -81,14 +81,15 @@ test('while the relay is down callers get 503 and that nothing ran; the egress r
 });
 
 test('the egress pairs again with a restarted relay, and nothing runs twice', async () => {
-  const relay = await relayProcessTo(backend.url);
+  const alone = { SOLE_INSTANCE: 'true' };
+  const relay = await relayProcessTo(backend.url, alone);
   const egress = endsWithTest(await startEgress(['--relay', relay.url, '--pin', relay.pin]));
   const before = backend.ran.length;
   await call(egress.url, '/one', { method: 'POST' }, 'x');
   await relay.stop('SIGKILL');
   const down = await call(egress.url, '/down', { method: 'POST' }, 'x');
   expect(down.status).toBeGreaterThanOrEqual(502);
-  await relayProcessTo(backend.url, { PORT: String(relay.port) });
+  await relayProcessTo(backend.url, { ...alone, PORT: String(relay.port) });
   const healed = await call(egress.url, '/two', { method: 'POST' }, 'x');
   expect(healed).toMatchObject({ status: 200, body: Buffer.from('at /two') });
   expect(backend.ran.slice(before)).toEqual(['POST /one', 'POST /two']);

@@ -2,7 +2,9 @@
 // proven not to have run is resent, and the rest fails with `may-have-run`.
 import { MESSAGE_TYPE_CANCEL, MESSAGE_TYPE_EXCHANGE } from '@mte-relay/protocol';
 import { refusal, sealedResponse } from '@mte-relay/testing/mini-relay';
-import { bytes, type IntermediaryResponse, type OuterCall, type TestRelay } from '@mte-relay/testing/test-relay';
+import { sdkClient } from '@mte-relay/testing/sdk-client';
+import { endsWithTest } from '@mte-relay/testing/test-end';
+import { bytes, type IntermediaryResponse, type OuterCall, TestRelay } from '@mte-relay/testing/test-relay';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { setUp } from './support/setup.ts';
 
@@ -233,15 +235,231 @@ describe('a relay that forgot its sessions', () => {
   });
 });
 
-describe('an idempotent request', () => {
+describe.each(['PUT', 'DELETE'])('%s, an idempotent method that is not safe', (method) => {
+  test.each(FORGED.filter(([name]) => name !== '413'))(
+    '%s: the client resends after a cancel, and the original does not run later',
+    async (_name, forged) => {
+      const { relay, client } = await setUp();
+      let held: OuterCall | undefined;
+      relay.intermediary = onFirst(1, async (call) => {
+        held = call;
+        return forged();
+      });
+      const response = await client.fetch('/dose', { method, ...(method === 'PUT' && { body: '20' }) });
+      expect(response.status).toBe(200);
+      await client.fetch('/dose', { method: 'PUT', body: '5' }); // a newer write
+      expect((await held?.forward())?.status).toBe(409);
+      expect(relay.ran.map((ran) => ran.method)).toEqual([method, 'PUT']);
+    },
+  );
+
+  test('one that ran is resent when its cancel results in "already claimed"', async () => {
+    const { relay, client } = await setUp();
+    relay.intermediary = onFirst(1, async ({ forward }) => {
+      await forward();
+      return undefined;
+    });
+    expect((await client.fetch('/dose', { method })).status).toBe(200);
+    expect(relay.ran.length).toBe(2);
+  });
+
+  test('without a response to the cancel it is not resent', async () => {
+    const { relay, client } = await setUp();
+    relay.intermediary = async (call) => (call.header ? undefined : call.forward());
+    await expect(client.fetch('/dose', { method })).rejects.toMatchObject({ code: 'may-have-run', mayHaveRun: true });
+    expect(relay.ran.length).toBe(0);
+  });
+});
+
+test('a PUT of several chunks that is claimed may still be arriving, so it is not resent', async () => {
+  const { relay, client } = await setUp();
+  relay.intermediary = onFirst(1, async ({ forward }) => {
+    await forward();
+    return undefined;
+  });
+  const call = client.fetch('/dose', { method: 'PUT', body: 'x'.repeat(100_000) });
+  await expect(call).rejects.toMatchObject({ code: 'may-have-run' });
+  expect(relay.ran.length).toBe(1);
+});
+
+describe('a call that has ended without a response', () => {
+  test.each(['POST', 'PUT', 'PATCH', 'DELETE'])(
+    '%s, aborted: held back and delivered later, it does not run',
+    async (method) => {
+      const { relay, client } = await setUp();
+      const controller = new AbortController();
+      let held: OuterCall | undefined;
+      relay.intermediary = onFirst(1, async (call) => {
+        held = call;
+        controller.abort();
+        return undefined;
+      });
+      await expect(client.fetch('/pay', { method, signal: controller.signal })).rejects.toMatchObject({
+        name: 'AbortError',
+      });
+      await expect.poll(() => relay.count('/api/mte')).toBe(2); // the cancel
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect((await held?.forward())?.status).toBe(409);
+      expect(relay.ran.length).toBe(0);
+    },
+  );
+
+  test('a GET, aborted, is not cancelled: it may run', async () => {
+    const { relay, client } = await setUp();
+    const controller = new AbortController();
+    relay.intermediary = onFirst(1, async () => {
+      controller.abort();
+      return undefined;
+    });
+    await expect(client.fetch('/', { signal: controller.signal })).rejects.toMatchObject({ name: 'AbortError' });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(relay.count('/api/mte')).toBe(1);
+  });
+
+  test('one that fails with may-have-run is cancelled once more, behind it', async () => {
+    const { relay, client } = await setUp();
+    let held: OuterCall | undefined;
+    relay.intermediary = onFirst(1, async (call) => {
+      held = call;
+      relay.intermediary = async (next) => (relay.count('/api/mte') <= 3 && next.header ? undefined : next.forward());
+      return undefined;
+    });
+    await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
+    await expect.poll(() => relay.count('/api/mte')).toBe(4);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect((await held?.forward())?.status).toBe(409);
+    expect(relay.ran.length).toBe(0);
+  });
+});
+
+describe('a request that is too old when it arrives', () => {
+  test('is sent anew by the relay’s time, also a POST, since the refusal proves that it did not run', async () => {
+    const { relay, client } = await setUp();
+    await (await client.fetch('/')).text();
+    relay.aheadMs = 3_600_000;
+    expect((await client.fetch(...post())).status).toBe(200);
+    expect((await client.fetch(...post())).status).toBe(200); // the client has learnt the time
+    expect(relay.ran.map(({ method }) => method)).toEqual(['GET', 'POST', 'POST']);
+    expect(relay.count('/api/mte')).toBe(4);
+    relay.aheadMs = 0; // now its requests are from the future
+    expect((await client.fetch(...post())).status).toBe(200);
+    expect(relay.ran.length).toBe(4);
+  });
+
+  test('held back for longer than the limit, it does not run', async () => {
+    const { relay, client } = await setUp();
+    let held: OuterCall | undefined;
+    relay.intermediary = onFirst(1, async (call) => {
+      held = call;
+      return undefined;
+    });
+    const everyCancel = relay.intermediary;
+    relay.intermediary = async (call) => (call.header?.type === MESSAGE_TYPE_CANCEL ? undefined : everyCancel(call));
+    await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
+    relay.aheadMs = 121_000;
+    expect((await held?.forward())?.status).toBe(200); // the sealed refusal
+    expect(relay.ran.length).toBe(0);
+  });
+
+  test('with a stream as its body it fails with 408, as not run', async () => {
+    const { relay, client } = await setUp();
+    await (await client.fetch('/')).text();
+    relay.aheadMs = 3_600_000;
+    const response = await client.fetch('/', { method: 'POST', body: new Blob(['x']).stream(), duplex: 'half' });
+    expect(response.status).toBe(408);
+    expect(relay.ran.length).toBe(1);
+  });
+
+  test('resends are bounded', async () => {
+    const { relay, client } = await setUp();
+    let aheadMs = 0;
+    relay.intermediary = (call) => {
+      if (call.header) relay.aheadMs = aheadMs += 3_600_000;
+      return call.forward();
+    };
+    expect((await client.fetch(...post())).status).toBe(408);
+    expect(relay.count('/api/mte')).toBe(3);
+  });
+
+  test('a machine that slept pairs anew instead of sending what is too old', async () => {
+    const { relay, client } = await setUp();
+    await (await client.fetch('/')).text();
+    const realNow = Date.now;
+    onTestFinished(() => void vi.restoreAllMocks());
+    vi.spyOn(Date, 'now').mockImplementation(() => realNow() + 90_000); // the monotonic clock stood still
+    expect((await client.fetch(...post())).status).toBe(200);
+    expect(relay.count('/api/mte-pair')).toBe(2);
+    expect(relay.count('/api/mte')).toBe(2);
+  });
+
+  test('the time is that of the relay, whatever the client’s wall clock says', async () => {
+    const { relay, client } = await setUp();
+    const realNow = Date.now;
+    relay.aheadMs = -7_200_000;
+    onTestFinished(() => void vi.restoreAllMocks());
+    await (await client.fetch('/')).text();
+    const sentMs = relay.ran[0]?.sentMs as number;
+    expect(Math.abs(sentMs - (realNow() - 7_200_000))).toBeLessThan(5_000);
+    expect(sentMs).toBeLessThanOrEqual(realNow() - 7_200_000);
+  });
+});
+
+describe('lineage', () => {
+  const OTHER = new Uint8Array(16).fill(7);
+
+  test.each([
+    ['another lineage', { lineage: OTHER }],
+    ['none', { lineage: new Uint8Array(16) }],
+  ])('a newer and older store of %s proves nothing: two relays, or two regions', async (_name, parameters) => {
+    const { relay, client } = await setUp();
+    await (await client.fetch('/')).text();
+    relay.restart(3_600_000);
+    relay.parameters = parameters;
+    await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
+    expect(relay.ran.length).toBe(1);
+  });
+
+  test('a newer and older store under another pinned key proves nothing', async () => {
+    const relay = endsWithTest(await TestRelay.start());
+    const first = relay.pin;
+    await relay.useKey(2);
+    const client = sdkClient(relay, { pins: [first, relay.pin] });
+    await relay.useKey(1);
+    await (await client.fetch('/')).text();
+    relay.restart(3_600_000);
+    await relay.useKey(2);
+    await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
+    expect(relay.ran.length).toBe(1);
+  });
+
+  test('where the store can lose claims, "cancelled" proves nothing for a POST, and a PUT is resent', async () => {
+    const { relay, client } = await setUp();
+    relay.parameters = { lineage: new Uint8Array(16) };
+    relay.intermediary = onFirst(2, async () => refusal('unavailable'));
+    await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
+    expect((await client.fetch('/', { method: 'PUT' })).status).toBe(200);
+  });
+
+  test('nor does a refusal of what is too old', async () => {
+    const { relay, client } = await setUp();
+    relay.parameters = { lineage: new Uint8Array(16) };
+    await (await client.fetch('/')).text();
+    relay.aheadMs = 3_600_000;
+    await expect(client.fetch(...post())).rejects.toMatchObject({ code: 'may-have-run' });
+    relay.aheadMs = 7_200_000;
+    expect((await client.fetch('/', { method: 'PUT' })).status).toBe(200);
+  });
+});
+
+describe('a safe request', () => {
   test.each(FORGED.filter(([name]) => name !== '413'))(
     '%s: the client resends without a cancel',
     async (_name, forged) => {
       const { relay, client } = await setUp();
       relay.intermediary = onFirst(1, async () => forged());
-      const response = await client.fetch('/', { method: 'PUT', body: 'x' });
-      expect(response.status).toBe(200);
+      expect((await client.fetch('/')).status).toBe(200);
       expect(relay.ran.length).toBe(1);
+      expect(relay.count('/api/mte')).toBe(2);
     },
   );
 

@@ -86,13 +86,14 @@ test('events arrive as they are flushed, and abort reaches the backend', async (
 
 test('a restarted relay heals on the next call, and a POST runs once', async () => {
   const ran: string[] = [];
+  const alone = { SOLE_INSTANCE: 'true' };
   const { client, relay, port, upstreamUrl } = await sdkStage((request, response) => {
     ran.push(`${request.method} ${request.url}`);
     response.end('ok');
-  });
+  }, alone);
   await (await client.fetch('/before')).text();
   await relay.close();
-  await endsWithTest(relayTo(upstreamUrl)).listen(port);
+  await endsWithTest(relayTo(upstreamUrl, alone)).listen(port);
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect((await client.fetch('/pay', { method: 'POST', body: 'x' })).status).toBe(200);
   expect(ran).toEqual(['GET /before', 'POST /pay']);

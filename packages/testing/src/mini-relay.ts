@@ -14,6 +14,8 @@ import {
   encodeResponse,
   encodeResponseStart,
   type Fields,
+  INNER_FAILURE,
+  INNER_FAILURE_FIELD,
   type KemKeyPair,
   keyIdOf,
   MESSAGE_HEADER_BYTES,
@@ -29,9 +31,11 @@ import {
   type RequestHead,
   RequestOpener,
   ResponseSealer,
+  SENT_FIELD,
   type SessionParameters,
   type SyncExpandKey,
   type SyncSuite,
+  TIME_FIELD,
 } from '@mte-relay/protocol';
 
 const CHUNK_BYTES = 65_536;
@@ -39,6 +43,8 @@ const CHUNK_BYTES = 65_536;
 /** A request as the API sees it. */
 export interface ApiRequest extends RequestHead {
   readonly content: Bytes;
+  /** When the request was sealed, in the relay's time, ms since 1970. */
+  readonly sentMs: number;
 }
 
 export interface ApiResponse {
@@ -73,6 +79,9 @@ interface StoredSession {
   readonly window: ReplayWindow;
 }
 
+/** How old a request may be. */
+const MESSAGE_AGE_MAX_MS = 120_000;
+
 export class MiniRelay {
   readonly #provider: Provider;
   readonly #api: Api;
@@ -83,6 +92,8 @@ export class MiniRelay {
   #pairings = 0;
   /** Over its own session parameters. */
   parameters: Partial<SessionParameters> = {};
+  /** How far its clock is ahead of this machine's, ms. */
+  aheadMs = 0;
 
   /** It has a key once {@link useKey} has resolved. */
   constructor(provider: Provider, api: Api) {
@@ -152,8 +163,8 @@ export class MiniRelay {
       storeEpochMs: this.#epochMs,
       storeAgeMs: Date.now() - this.#epochMs,
       lineage: asciiBytes('a sole instance.'),
-      relayTimeMs: Date.now(),
-      messageAgeMaxMs: 120_000,
+      relayTimeMs: this.#timeMs,
+      messageAgeMaxMs: MESSAGE_AGE_MAX_MS,
       padToBytes: 0,
       clientId: asciiBytes(`client-${this.#pairings}`),
       cookiesFromScript: [],
@@ -188,8 +199,23 @@ export class MiniRelay {
     const { head, content } = decodeWhole<RequestHead>('request', plaintext);
     if (head.authority !== session.authority)
       throw new Error(`authority ${head.authority}, paired ${session.authority}`);
-    const given = await this.#api({ ...head, content });
+    const sentMs = Number(head.headers.find(([name]) => name === SENT_FIELD)?.[1] ?? Number.NaN);
+    if (!(Math.abs(this.#timeMs - sentMs) <= MESSAGE_AGE_MAX_MS)) return sealedResponse(sealed(sealer, this.#stale()));
+    const headers = head.headers.filter(([name]) => name !== SENT_FIELD);
+    const given = await this.#api({ ...head, headers, content, sentMs });
     return given && sealedResponse(sealed(sealer, given));
+  }
+
+  get #timeMs(): number {
+    return Date.now() + this.aheadMs;
+  }
+
+  #stale(): ApiResponse {
+    const headers: Fields = [
+      [INNER_FAILURE_FIELD, 'request-stale'],
+      [TIME_FIELD, String(this.#timeMs)],
+    ];
+    return { status: INNER_FAILURE['request-stale'].status, headers };
   }
 }
 

@@ -18,6 +18,8 @@ import { listen, serverOf, urlOf } from './servers.ts';
 /** A request as the backend sees it. */
 export interface InnerCall extends RequestHead {
   readonly content: Buffer;
+  /** When it was sealed, in the relay's time, ms since 1970. */
+  readonly sentMs: number;
 }
 
 /** The backend's response. */
@@ -85,6 +87,11 @@ export class TestRelay {
   /** Overrides of the session parameters. */
   set parameters(parameters: MiniRelay['parameters']) {
     this.#relay.parameters = parameters;
+  }
+
+  /** See {@link MiniRelay.aheadMs}. */
+  set aheadMs(aheadMs: number) {
+    this.#relay.aheadMs = aheadMs;
   }
 
   count(path: string): number {

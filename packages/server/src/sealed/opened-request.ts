@@ -7,6 +7,7 @@ import {
   FIELD_COUNT_MAX,
   type Fields,
   FLAG_COOKIE_RECORDS,
+  OWN_FIELDS,
   type RequestHead,
 } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
@@ -80,7 +81,8 @@ export class OpenedRequest {
     const { hooks, log } = this.#context;
     if (!hooks.onRequest) return undefined;
     this.#overrides = new FieldOverrides();
-    return decide(hooks.onRequest, hookRequest(this.domain.name, this.requested, this.#fields, this.#overrides), log);
+    const fields = this.#fields.filter(([name]) => !OWN_FIELDS.has(name));
+    return decide(hooks.onRequest, hookRequest(this.domain.name, this.requested, fields, this.#overrides), log);
   }
 
   /** The fields to send upstream, flat: name, value, name, value. */
