@@ -87,10 +87,13 @@ test('events arrive as they are flushed, and abort reaches the backend', async (
 test('a restarted relay heals on the next call, and a POST runs once', async () => {
   const ran: string[] = [];
   const alone = { SOLE_INSTANCE: 'true' };
-  const { client, relay, port, upstreamUrl } = await sdkStage((request, response) => {
-    ran.push(`${request.method} ${request.url}`);
-    response.end('ok');
-  }, alone);
+  const { client, relay, port, upstreamUrl } = await sdkStage(
+    (request, response) => {
+      ran.push(`${request.method} ${request.url}`);
+      response.end('ok');
+    },
+    { environment: alone },
+  );
   await (await client.fetch('/before')).text();
   await relay.close();
   await endsWithTest(relayTo(upstreamUrl, alone)).listen(port);

@@ -11,7 +11,7 @@
 //      existed before the request was first sent, or
 //   e) the relay refuses it, sealed, as too old.
 // Otherwise the call fails with `may-have-run`. Retries are bounded, and the client never sends anything unsealed. A
-// request whose call ends without an answer is cancelled in the background, so that it does not run later.
+// request whose call ends without a response is cancelled in the background, so that it does not run later.
 import { INNER_FAILURE_FIELD, isIdempotent, isSafe, type ResponseHead, TIME_FIELD } from '@mte-relay/protocol';
 import { ignore, orAborted, pause } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
@@ -163,7 +163,7 @@ class Call {
 
   /**
    * True if the response refuses the request as too old and the request can be sent anew, by the relay's time.
-   * @throws `may-have-run` where the refusal is no proof.
+   * @throws `may-have-run` where the refusal proves nothing.
    */
   async mayResendStale(response: InnerResponse): Promise<boolean> {
     const relayTimeMs = staleSince(response.head);
