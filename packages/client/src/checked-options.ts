@@ -14,6 +14,15 @@ export function relayUrl(url: string | URL): URL {
   return parsed;
 }
 
+/** Largest multiple to which an app may pad. */
+const PAD_TO_MAX_BYTES = 16_384;
+
+/** The same multiple, checked. @throws RelayClientError `misuse`. */
+export function checkedPadding(padToBytes: number): number {
+  if (Number.isInteger(padToBytes) && padToBytes >= 0 && padToBytes <= PAD_TO_MAX_BYTES) return padToBytes;
+  throw new RelayClientError('misuse', `padToBytes expected 0 to ${PAD_TO_MAX_BYTES}, got ${padToBytes}`);
+}
+
 /** The same pins, checked. @throws RelayClientError `misuse`. */
 export function checkedPins(pins: readonly string[]): readonly string[] {
   for (const pin of pins) {

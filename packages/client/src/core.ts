@@ -5,7 +5,7 @@ import { platform } from '#platform';
 import { RelayClientError } from './api/errors.ts';
 import { Emitter } from './api/events.ts';
 import type { RelayClientBase, RelayClientOptions, SessionEvent } from './api/types.ts';
-import { checkedPins, relayUrl } from './checked-options.ts';
+import { checkedPadding, checkedPins, relayUrl } from './checked-options.ts';
 import { Transport } from './outer/transport.ts';
 import type { Platform, ScriptCookies } from './platform/platform.ts';
 import type { SendContext } from './send/retry.ts';
@@ -69,7 +69,7 @@ export function openCore(
     suite,
     transport,
     platform,
-    padToBytes: options.padToBytes ?? 0,
+    padToBytes: checkedPadding(options.padToBytes ?? 0),
     sessions,
     async ownFields(session, { hasCredentials, sameSite, keepalive }) {
       const fields = identity.fieldsIn(session);

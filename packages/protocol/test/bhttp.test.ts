@@ -86,6 +86,22 @@ describe('a request', () => {
     );
   });
 
+  test('of indeterminate length is padded as a whole, within its last chunk', () => {
+    const head = { method: 'PUT', scheme: 'https', authority: 'a.example', path: '/', headers: [] };
+    for (const size of [1, 63, 64, 65_000]) {
+      for (const padTo of [64, 1_000, 65_535]) {
+        const start = concatBytes([encodeRequestStart(head), encodeContent(patternBytes(size))]);
+        const end = encodeEnd([['t', 'u']], start.length, padTo);
+        expect((start.length + end.length) % padTo).toBe(0);
+        const decoded = decodePieces('request', [start, end]);
+        expect(decoded.content).toBe(toHex(patternBytes(size)));
+        expect(decoded.trailers).toEqual([['t', 'u']]);
+      }
+    }
+    expect(encodeEnd([['t', 'u'.repeat(60_000)]], 1, 65_535)).toHaveLength(65_535 - 1);
+    expect(encodeEnd([['t', 'u'.repeat(60_000)]], 60_000, 65_535)).toHaveLength(65_536);
+  });
+
   test('of indeterminate length comes back whole, however it is cut', () => {
     fc.assert(
       fc.property(requestHead, contentPieces, fields, cuts, (head, pieces, trailers, sizes) => {
