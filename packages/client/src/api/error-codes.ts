@@ -41,7 +41,7 @@ export const RELAY_CLIENT_ERRORS = {
   },
   'may-have-run': {
     happened:
-      'a request that is not idempotent has no authenticated response, and the client cannot prove that it never ran',
+      'a request whose method is not safe has no authenticated response, and the client cannot prove that it never ran',
     mayHaveRun: 'maybe',
     todo: 'check whether it ran before you send it again',
   },
