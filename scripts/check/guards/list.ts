@@ -14,6 +14,9 @@ export interface Guard {
 
 const COOKIES = ['packages/server/test/sealed/cookies.test.ts'];
 const FIELDS = ['packages/server/test/four-ways.test.ts', 'packages/server/test/attacks/headers.test.ts'];
+const RESEND = ['packages/client/test/safe-resend.test.ts'];
+const RETRY = 'packages/client/src/send/retry.ts';
+const AGE = ['packages/server/test/sealed/age.test.ts'];
 const WORKER_ATTACKS = ['test/e2e/service-worker-attacks.test.ts'];
 const BROWSER_COOKIES = 'packages/server/src/sealed/browser-cookies.ts';
 const RECORDS = 'packages/server/src/secrets/cookie-records.ts';
@@ -139,6 +142,91 @@ export const GUARDS: readonly Guard[] = [
     instead: 'return this.#isOfAnotherSite(req) ? undefined : undefined;',
     tests: ['packages/cli/test/egress-callers.test.ts'],
     isBuilt: true,
+  },
+  {
+    attack: 'a held PUT runs over newer writes: cancel before a resend',
+    file: RETRY,
+    guard: 'if (this.#safe) return undefined;\n    const lease',
+    instead: "if (isIdempotent(this.#request.head.method)) return 'claimed';\n    const lease",
+    tests: RESEND,
+  },
+  {
+    attack: 'a PUT in pieces that is claimed and held back, resent',
+    file: RETRY,
+    guard: ' && !this.#lease?.inPieces',
+    instead: '',
+    tests: RESEND,
+  },
+  {
+    attack: 'a request that the app has aborted runs later',
+    file: RETRY,
+    guard: 'if (!lease || this.#safe || context.abandoned >= ABANDONED_MAX) return;',
+    instead: 'if (lease !== undefined || ABANDONED_MAX > 0) return;',
+    tests: RESEND,
+  },
+  {
+    attack: 'a store that can lose claims is believed',
+    file: RETRY,
+    guard: 'cancelled && lease.session.vouches',
+    instead: 'cancelled',
+    tests: RESEND,
+  },
+  {
+    attack: 'two relays side by side: the store of another line is taken for proof',
+    file: 'packages/client/src/session/session.ts',
+    guard: ' && equalBytes(lineage, old.parameters.lineage)',
+    instead: '',
+    tests: RESEND,
+  },
+  {
+    attack: 'two pinned keys: the store of another relay is taken for proof',
+    file: 'packages/client/src/session/session.ts',
+    guard: ' && this.pin === old.pin',
+    instead: '',
+    tests: RESEND,
+  },
+  {
+    attack: 'relays in memory that are not declared sole share a lineage',
+    file: 'packages/server/src/relay.ts',
+    guard: "settings.SOLE_INSTANCE === 'true'",
+    instead: "settings.SOLE_INSTANCE !== 'false'",
+    tests: ['test/e2e/relays-side-by-side.test.ts'],
+    isBuilt: true,
+  },
+  {
+    attack: 'a held request runs at any age',
+    file: 'packages/server/src/sealed/age.ts',
+    guard: 'if (Math.abs(nowMs - Number(sent)) <= settings.MESSAGE_AGE_MAX_MS) return;',
+    instead: 'if (settings.MESSAGE_AGE_MAX_MS > 0) return;',
+    tests: AGE,
+  },
+  {
+    attack: 'a request from the future is fresh for longer',
+    file: 'packages/server/src/sealed/age.ts',
+    guard: 'Math.abs(nowMs - Number(sent))',
+    instead: 'nowMs - Number(sent)',
+    tests: AGE,
+  },
+  {
+    attack: 'a clock set back makes a held request young',
+    file: 'packages/server/src/sessions/clock.ts',
+    guard: 'if (wallMs < runOnMs) return runOnMs;',
+    instead: '',
+    tests: AGE,
+  },
+  {
+    attack: 'exact lengths of responses',
+    file: 'packages/server/src/sealed/outbound.ts',
+    guard: '{ informational, padToMultipleBytes: this.#padToBytes }',
+    instead: '{ informational }',
+    tests: ['packages/server/test/sealed/padding.test.ts'],
+  },
+  {
+    attack: 'exact lengths of requests',
+    file: 'packages/client/src/send/exchange.ts',
+    guard: 'Math.max(context.padToBytes, session.parameters.padToBytes)',
+    instead: '0',
+    tests: ['packages/client/test/padding.test.ts'],
   },
   {
     attack: 'a page of another site submits a form to a listed route',
