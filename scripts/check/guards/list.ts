@@ -149,6 +149,7 @@ export const GUARDS: readonly Guard[] = [
     guard: 'if (this.#safe) return undefined;\n    const lease',
     instead: "if (isIdempotent(this.#request.head.method)) return 'claimed';\n    const lease",
     tests: RESEND,
+    isBuilt: true,
   },
   {
     attack: 'a PUT in pieces that is claimed and held back, resent',
@@ -156,6 +157,7 @@ export const GUARDS: readonly Guard[] = [
     guard: ' && !this.#lease?.inPieces',
     instead: '',
     tests: RESEND,
+    isBuilt: true,
   },
   {
     attack: 'a request that the app has aborted runs later',
@@ -163,6 +165,7 @@ export const GUARDS: readonly Guard[] = [
     guard: 'if (!lease || this.#safe || context.abandoned >= ABANDONED_MAX) return;',
     instead: 'if (lease !== undefined || ABANDONED_MAX > 0) return;',
     tests: RESEND,
+    isBuilt: true,
   },
   {
     attack: 'a store that can lose claims is believed',
@@ -170,6 +173,7 @@ export const GUARDS: readonly Guard[] = [
     guard: 'cancelled && lease.session.vouches',
     instead: 'cancelled',
     tests: RESEND,
+    isBuilt: true,
   },
   {
     attack: 'two relays side by side: the store of another line is taken for proof',
@@ -177,6 +181,7 @@ export const GUARDS: readonly Guard[] = [
     guard: ' && equalBytes(lineage, old.parameters.lineage)',
     instead: '',
     tests: RESEND,
+    isBuilt: true,
   },
   {
     attack: 'two pinned keys: the store of another relay is taken for proof',
@@ -184,6 +189,7 @@ export const GUARDS: readonly Guard[] = [
     guard: ' && this.pin === old.pin',
     instead: '',
     tests: RESEND,
+    isBuilt: true,
   },
   {
     attack: 'relays in memory that are not declared sole share a lineage',
@@ -227,6 +233,7 @@ export const GUARDS: readonly Guard[] = [
     guard: 'Math.max(context.padToBytes, session.parameters.padToBytes)',
     instead: '0',
     tests: ['packages/client/test/padding.test.ts'],
+    isBuilt: true,
   },
   {
     attack: 'a page of another site submits a form to a listed route',
