@@ -9,6 +9,7 @@ import type { Health } from './observe/health.ts';
 import type { Logger } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { Tracing } from './observe/trace.ts';
+import type { ArrivingRequests } from './sessions/arriving.ts';
 import type { RelayClock } from './sessions/clock.ts';
 import type { SessionStore } from './sessions/store.ts';
 
@@ -24,6 +25,7 @@ export interface RelayContext {
   readonly metrics: Metrics;
   readonly health: Health;
   readonly admission: Admission;
+  readonly arriving: ArrivingRequests;
   /** Undefined if the relay makes no spans. */
   readonly tracing: Tracing | undefined;
 }

@@ -25,6 +25,7 @@ import { Health } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/log.ts';
 import { Metrics } from './observe/metrics.ts';
 import { type OpenTelemetry, Tracing } from './observe/trace.ts';
+import { ArrivingRequests } from './sessions/arriving.ts';
 import { RelayClock } from './sessions/clock.ts';
 import { MemorySessionStore } from './sessions/memory.ts';
 import { PatientStore } from './sessions/patient.ts';
@@ -208,6 +209,7 @@ function createContext(settings: Settings, options: RelayOptions): RelayContext 
     metrics,
     health,
     admission,
+    arriving: new ArrivingRequests(),
     tracing: options.openTelemetry && new Tracing(options.openTelemetry),
   };
 }

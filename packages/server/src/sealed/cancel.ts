@@ -36,6 +36,7 @@ export class Cancel {
 
   #respond(n: number, claim: StoreClaim): void {
     requireSession(claim);
+    if (claim !== 'fresh') this.#context.arriving.end(this.#session.sid, n);
     this.#account.status = 200;
     this.#outbound.sendBytes(encodeCancelResult(n, claim === 'fresh'));
   }

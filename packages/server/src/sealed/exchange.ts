@@ -65,11 +65,13 @@ class Found {
 
 /** The first chunk has opened and the number is claimed: from now on a response can be sealed. */
 class Claimed {
+  readonly header: MessageHeader;
   readonly opener: RequestOpener;
   readonly outbound: Outbound;
   readonly message: ClaimedRequest | Cancel;
 
-  constructor({ opener }: Found, outbound: Outbound, message: ClaimedRequest | Cancel) {
+  constructor({ header, opener }: Found, outbound: Outbound, message: ClaimedRequest | Cancel) {
+    this.header = header;
     this.opener = opener;
     this.outbound = outbound;
     this.message = message;
@@ -182,11 +184,16 @@ class Exchange {
     const plaintext = last ? opener.end() : chunk;
     if (!plaintext) return false;
     this.#opened = last;
+    if (last && phase instanceof Claimed) this.#arrived(phase);
     this.#account.decodeMs += performance.now() - beganMs;
     if (this.#account.traces) this.#account.step('chunk opened', { bytes: plaintext.length, last });
     if (phase instanceof Claimed) phase.message.take(plaintext, last);
     else this.#claim(phase, plaintext, last);
     return true;
+  }
+
+  #arrived({ header }: Claimed): void {
+    this.#context.arriving.delete(header.sid, header.n);
   }
 
   // 4 claim
@@ -199,7 +206,9 @@ class Exchange {
       claimed,
       (claim) => {
         requireFresh(claim, this.#account);
-        this.#claimed(found).take(plaintext, last);
+        const message = this.#claimed(found);
+        if (!last) this.#context.arriving.add(header.sid, header.n, () => this.#res.destroy());
+        message.take(plaintext, last);
       },
       'claim',
     );
@@ -230,6 +239,7 @@ class Exchange {
     this.#settled = true;
     this.#context.admission.exchanges -= 1;
     this.#waiting.proven();
+    if (this.#phase instanceof Claimed) this.#arrived(this.#phase);
     if (!this.#res.writableFinished) this.#abort(new Error('the client disconnected'));
   }
 

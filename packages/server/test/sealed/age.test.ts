@@ -1,13 +1,14 @@
 // A request that was held back on its way is too old to run, on both sealed ways (SPEC §7).
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Fields } from '@mte-relay/protocol';
+import { concatBytes, encodeContent, encodeRequestStart, type Fields } from '@mte-relay/protocol';
 import { sdkClient } from '@mte-relay/testing/sdk-client';
-import { openResponse, plaintextOf, SealedClient } from '@mte-relay/testing/sealed-client';
+import { openResponse, plaintextOf, SealedClient, withSentTime } from '@mte-relay/testing/sealed-client';
 import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
 import { stage } from '@mte-relay/testing/stage';
 import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { RelayClock } from '../../src/sessions/clock.ts';
+import { openUpload } from '../support/sealed-upload.ts';
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -157,4 +158,23 @@ test('an app’s WebSocket is opened anew by the relay’s time, once', async ()
     socket.onerror = (event) => reject((event as ErrorEvent).error);
   });
   expect(on.upgrades).toHaveLength(1);
+});
+
+test('a cancel ends an upload whose rest is held back: its upstream request never looks complete', async () => {
+  const aborted: string[] = [];
+  const { port } = await stage((req) => {
+    req.on('aborted', () => aborted.push('aborted'));
+    req.on('end', () => aborted.push('complete'));
+    req.resume();
+  });
+  const client = await SealedClient.pair(port);
+  const n = client.nextN;
+  const { exchange, req } = await openUpload(client);
+  const failed = new Promise<string>((resolve) => req.on('error', (error) => resolve(error.message)));
+  const head = { method: 'PUT', scheme: 'http', authority: 'relay.example', path: '/dose', headers: withSentTime() };
+  req.write(await exchange.seal(concatBytes([encodeRequestStart(head), encodeContent(new Uint8Array(10))])));
+  await sleep(100);
+  expect(await client.cancel(n)).toBe(false);
+  expect(await failed).toMatch(/socket hang up|ECONNRESET/);
+  await expect.poll(() => aborted).toEqual(['aborted']);
 });

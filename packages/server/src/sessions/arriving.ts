@@ -1,0 +1,27 @@
+// Claimed requests that are still arriving, chunk by chunk. A cancel ends them too: an intermediary that holds back the
+// rest of an upload could otherwise have it run much later.
+import type { Bytes } from '@mte-relay/protocol';
+
+/** The requests of this process that are still arriving, by session and message number. */
+export class ArrivingRequests {
+  readonly #ends = new Map<string, () => void>();
+
+  /** @param end closes the connection of the request, which aborts it. */
+  add(sid: Bytes, n: number, end: () => void): void {
+    this.#ends.set(keyOf(sid, n), end);
+  }
+
+  /** Call once the request has arrived or ended. */
+  delete(sid: Bytes, n: number): void {
+    this.#ends.delete(keyOf(sid, n));
+  }
+
+  /** Ends the request, if it is still arriving here. */
+  end(sid: Bytes, n: number): void {
+    this.#ends.get(keyOf(sid, n))?.();
+  }
+}
+
+function keyOf(sid: Bytes, n: number): string {
+  return `${Buffer.from(sid.buffer, sid.byteOffset, sid.byteLength).toString('latin1')}${n}`;
+}
