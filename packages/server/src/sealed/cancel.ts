@@ -38,7 +38,7 @@ export class Cancel {
     requireSession(claim);
     if (claim !== 'fresh') this.#context.arriving.end(this.#session.sid, n);
     this.#account.status = 200;
-    this.#outbound.sendBytes(encodeCancelResult(n, claim === 'fresh'));
+    this.#outbound.sendBytes(encodeCancelResult(n, claim === 'fresh' && !this.#context.sessions.mayLoseClaims));
   }
 
   /** A cancel has no body to buffer. */

@@ -27,6 +27,10 @@ export class PatientStore implements SessionStore {
     return this.#store.ready;
   }
 
+  get mayLoseClaims(): boolean | undefined {
+    return this.#store.mayLoseClaims;
+  }
+
   get size(): number | undefined {
     return this.#store.size;
   }

@@ -3,7 +3,7 @@
 //
 // Azure's managed Redis: `rediss://:<access key>@<name>.<region>.redis.azure.net:10000` under the clustering policies
 // Enterprise and NonClustered, `rediss+cluster://…` under OSSCluster, whose nodes are addresses and present the
-// certificate of that name. Access keys must be enabled. It hides INFO from scripts; see the decision on failover.
+// certificate of that name. Access keys must be enabled. It hides INFO from scripts; see redis-script.ts.
 import { randomInt } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Logger } from 'pino';
@@ -17,7 +17,7 @@ import {
   SILENT_TIMEOUTS,
 } from '../limits/fixed.ts';
 import { within } from '../timeout.ts';
-import type { RedisScript } from './redis-script.ts';
+import { LIBRARY, type RedisScript } from './redis-script.ts';
 import { describeTarget, type RedisNode, type RedisTarget } from './redis-url.ts';
 import { StoreUnavailableError } from './store.ts';
 
@@ -82,6 +82,23 @@ export class RedisConnection {
       if (!/NOSCRIPT/.test((error as Error).message)) throw error;
       return await this.send(key, ['EVAL', script.text, '1', key, ...args]);
     }
+  }
+
+  /** Runs the same as a function of the library. Rejects with StoreUnavailableError. */
+  async call(script: RedisScript, key: string, args: (string | Buffer)[]): Promise<RedisReply> {
+    const command = ['FCALL', script.functionName, '1', key, ...args];
+    try {
+      return await this.send(key, command);
+    } catch (error) {
+      // A server that does not know the function has not run it: a new node of a cluster, FUNCTION FLUSH.
+      if (!/Function not found/i.test((error as Error).message)) throw error;
+    }
+    try {
+      await this.send(key, ['FUNCTION', 'LOAD', LIBRARY]);
+    } catch (error) {
+      if (!/already exists/i.test((error as Error).message)) throw error; // loaded meanwhile by another relay
+    }
+    return await this.send(key, command);
   }
 
   /** Sends a command that uses one key. Commands of one tick are sent in one write. */

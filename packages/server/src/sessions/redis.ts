@@ -1,6 +1,7 @@
 // Sessions in Redis, shared by any number of relays of one identity: consecutive messages of a session may reach any of
 // them. Each relay caches secrets for a minute; every claim is made in Redis, by one script (redis-script.ts).
-import type { Bytes, SyncSuite } from '@mte-relay/protocol';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { type Bytes, LINEAGE_BYTES, type SyncSuite } from '@mte-relay/protocol';
 import type { Logger } from 'pino';
 import {
   FENCE_MS,
@@ -12,7 +13,7 @@ import {
 } from '../limits/fixed.ts';
 import { SessionSealer } from './record.ts';
 import { RedisConnection, type RedisReply } from './redis-connection.ts';
-import { CLAIM, CLAIM_REPLIES, CREATE, HELLO } from './redis-script.ts';
+import { CLAIM, CLAIM_REPLIES, CREATE, HELLO, type RedisScript } from './redis-script.ts';
 import type { RedisTarget } from './redis-url.ts';
 import {
   type ClaimPurpose,
@@ -46,24 +47,36 @@ interface Cached {
   readonly untilMs: number;
 }
 
-/** The reply to HELLO. */
+/**
+ * What names a line of writes: Redis itself, in INFO; a variable of the library; or, where scripts may not read INFO and
+ * functions are not available, a generation that the relays agree on, which ends with lost connections alone.
+ */
+type Naming = 'replication-id' | 'library' | 'generation';
+
+/** The reply to HELLO, and since when this relay has seen that line. */
 class RedisBirth implements StoreBirth {
+  readonly line: string;
+  readonly nowMs: number;
   readonly epochMs: number;
   readonly ageMs: number;
-  readonly line: string;
-  /** False if Redis hides its replication id from scripts: the relays then agree on a generation by themselves. */
-  readonly bound: boolean;
-  readonly nowMs: number;
+  readonly lineage?: Bytes;
 
-  constructor(reply: RedisReply) {
-    const [line, bound, epoch, age, now] = (reply as Buffer[]).map(String) as [string, string, string, string, string];
+  /** @param seenForMs for how long this relay has seen the line, by its own monotonic clock: Redis' clock may be set. */
+  constructor(reply: HelloReply, naming: Naming, seenForMs: number) {
+    const [line, now, epoch, others, lineage] = reply;
     this.line = line;
-    this.bound = bound === '1';
-    this.epochMs = Number(epoch);
-    this.ageMs = Number(age);
     this.nowMs = Number(now);
+    this.epochMs = Number(epoch);
+    if (others === 'none') this.ageMs = 0;
+    else this.ageMs = Math.floor(Math.max(0, others === 'fenced' ? seenForMs - FENCE_MS : seenForMs));
+    if (naming !== 'generation') this.lineage = new Uint8Array(Buffer.from(lineage, 'hex'));
   }
 }
+
+type HelloReply = [line: string, now: string, epoch: string, others: string, lineage: string];
+
+/** Redis refuses the command itself, now and later: the user's rights, a Redis older than functions, one without them. */
+const REFUSED_FOR_GOOD = /^(NOPERM|ERR) /;
 
 /** A {@link SessionStore} in Redis. Connects at once, and reconnects until it is closed. */
 export class RedisSessionStore implements SessionStore {
@@ -75,7 +88,10 @@ export class RedisSessionStore implements SessionStore {
   readonly #cache = new Map<string, Cached>(); // the least recently loaded first
   readonly #finding = new Map<string, Promise<Session | undefined>>();
   #ready = false;
+  #naming: Naming | undefined; // until the first greeting
   #generation = '';
+  #line = '';
+  #lineSeenMs = 0;
   #losses = 0;
   #lossesReported = 0;
   #nodeAsked = 0; // the node of a cluster that responded last
@@ -95,7 +111,7 @@ export class RedisSessionStore implements SessionStore {
         this.#setReady(false);
       },
       onTopologyChange: () => {
-        if (this.#generation === '') return; // each master has its own replication id
+        if (this.#naming !== 'generation') return; // each master names its own line
         this.#losses += 1;
         this.#setReady(false);
         this.#beat();
@@ -107,6 +123,10 @@ export class RedisSessionStore implements SessionStore {
   /** True if Redis responded to the last greeting and accepted its write. */
   get ready(): boolean {
     return this.#ready;
+  }
+
+  get mayLoseClaims(): boolean {
+    return this.#naming === 'generation';
   }
 
   /** Sessions whose secrets are cached. */
@@ -122,10 +142,10 @@ export class RedisSessionStore implements SessionStore {
     if (!(birth instanceof RedisBirth)) throw new TypeError('the birth is not of this store');
     const expiryMs = birth.nowMs + this.#lifetimes.absoluteMs;
     const record = this.#sealer.seal(session, expiryMs);
-    const inCluster = this.#options.target.kind === 'cluster';
-    const kept = await this.#connection.run(CREATE, this.#keyOf(session.sid), [
-      this.#generation,
-      birth.bound && inCluster ? '' : birth.line, // in a cluster, that of the session's own master
+    const ofItsOwnMaster = this.#options.target.kind === 'cluster' && this.#naming !== 'generation';
+    const kept = await this.#run(CREATE, this.#keyOf(session.sid), [
+      this.#naming === 'library' ? randomUUID() : this.#generation,
+      ofItsOwnMaster ? '' : birth.line,
       String(expiryMs),
       Buffer.from(record),
       session.domain,
@@ -147,10 +167,10 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async claim(session: Session, n: number, purpose: ClaimPurpose): Promise<StoreClaim> {
-    // A replication id is checked by the script itself; a generation must be known to be the present one.
-    if (this.#generation !== '' && !this.#ready)
-      throw new StoreUnavailableError('Redis was lost: its generation is not confirmed');
-    const reply = await this.#connection.run(CLAIM, this.#keyOf(session.sid), [
+    // The script itself checks the name of a line; a generation must be known to be the present one.
+    if (this.#naming === undefined || (this.#naming === 'generation' && !this.#ready))
+      throw new StoreUnavailableError('Redis has not responded to a greeting');
+    const reply = await this.#run(CLAIM, this.#keyOf(session.sid), [
       this.#generation,
       String(n),
       purpose,
@@ -207,33 +227,22 @@ export class RedisSessionStore implements SessionStore {
   async #greet(): Promise<RedisBirth> {
     const losses = this.#losses;
     try {
-      const birth = new RedisBirth(await this.#hello(losses > this.#lossesReported));
+      const reply = await this.#hello(losses > this.#lossesReported);
       this.#lossesReported = Math.max(this.#lossesReported, losses);
-      this.#learn(birth);
-      return birth;
+      return this.#learn(reply);
     } catch (error) {
       this.#setReady(false, (error as Error).message);
       throw error;
     }
   }
 
-  /**
-   * In a cluster any node may respond, so that the sessions of all others are served while one is unreachable. The
-   * generation, which relays must agree on if Redis hides its replication id from scripts, is on one node alone.
-   */
-  async #hello(lost: boolean): Promise<RedisReply> {
-    const { target, keyPrefix } = this.#options;
-    const mayAskOthers = target.kind === 'cluster' && this.#generation === '';
+  /** In a cluster any node may respond, so that the sessions of all others are served while one is unreachable. */
+  async #hello(lost: boolean): Promise<HelloReply> {
     for (let asked = 1; ; asked += 1) {
+      const mayAskOthers = this.#options.target.kind === 'cluster' && this.#naming !== 'generation';
       const at = mayAskOthers ? this.#nodeAsked : 0;
       try {
-        return await this.#connection.run(HELLO, `${keyPrefix}{store${at === 0 ? '' : at}}`, [
-          this.#generation,
-          lost ? '1' : '0',
-          at === 0 ? target.kind : 'node',
-          String(this.#lifetimes.absoluteMs),
-          String(FENCE_MS),
-        ]);
+        return await this.#helloAt(at, lost);
       } catch (error) {
         if (!mayAskOthers || asked === NODES_TRIED_MAX) throw error;
         // The slots of the keys, and so their nodes, are random.
@@ -242,16 +251,61 @@ export class RedisSessionStore implements SessionStore {
     }
   }
 
-  #learn(birth: RedisBirth): void {
-    if (!birth.bound) {
-      if (this.#generation === '') {
+  /** Also finds out what names the lines of this Redis. */
+  async #helloAt(at: number, lost: boolean): Promise<HelloReply> {
+    if (this.#naming === undefined || this.#naming === 'replication-id') {
+      const reply = await this.#helloBy('replication-id', at, lost);
+      if (reply.length > 0) return reply;
+    }
+    if (this.#naming !== 'generation') {
+      try {
+        return await this.#helloBy('library', at, lost);
+      } catch (error) {
+        const { message } = error as Error;
+        if (!REFUSED_FOR_GOOD.test(message)) throw error;
         this.#options.log.warn(
-          'Redis hides INFO from scripts: a failover that loses writes is detected by lost connections alone',
+          { cause: message },
+          'Redis hides INFO from scripts and has no functions: only lost connections reveal a failover that loses claims',
         );
       }
-      this.#generation = birth.line.slice(1);
     }
-    if (birth.bound || this.#lossesReported === this.#losses) this.#setReady(true);
+    return this.#helloBy('generation', 0, lost); // relays must agree on it, so that it is on one node
+  }
+
+  async #helloBy(naming: Naming, at: number, lost: boolean): Promise<HelloReply> {
+    const { target, keyPrefix } = this.#options;
+    const args = [
+      naming === 'library' ? randomUUID() : this.#generation,
+      lost ? '1' : '0',
+      naming,
+      at === 0 ? target.kind : 'node',
+      randomBytes(LINEAGE_BYTES).toString('hex'),
+    ];
+    const key = `${keyPrefix}{store${at === 0 ? '' : at}}`;
+    const reply = await (naming === 'library'
+      ? this.#connection.call(HELLO, key, args)
+      : this.#connection.run(HELLO, key, args));
+    const words = (reply as Buffer[]).map(String) as HelloReply;
+    if (words.length > 0) this.#naming = naming;
+    return words;
+  }
+
+  #run(script: RedisScript, key: string, args: (string | Buffer)[]): Promise<RedisReply> {
+    return this.#naming === 'library'
+      ? this.#connection.call(script, key, args)
+      : this.#connection.run(script, key, args);
+  }
+
+  #learn(reply: HelloReply): RedisBirth {
+    const nowMs = performance.now();
+    const [line] = reply;
+    if (line !== this.#line) {
+      this.#line = line;
+      this.#lineSeenMs = nowMs;
+    }
+    if (this.#naming === 'generation') this.#generation = line.slice(1);
+    if (this.#naming !== 'generation' || this.#lossesReported === this.#losses) this.#setReady(true);
+    return new RedisBirth(reply, this.#naming as Naming, nowMs - this.#lineSeenMs);
   }
 
   #setReady(ready: boolean, cause?: string): void {

@@ -69,6 +69,11 @@ export interface SessionStore {
   birth(): Awaitable<StoreBirth>;
   /** False while the store cannot respond; the relay is then not ready. */
   readonly ready: boolean;
+  /**
+   * True for a store that may lose a claim and keep its session; its birth then has no lineage. A cancel reports "already
+   * claimed" there, even of a number that seems free.
+   */
+  readonly mayLoseClaims?: boolean | undefined;
   /** Number of sessions; undefined if the store does not know it at once. */
   readonly size?: number | undefined;
   /** Sessions of a store outside this process whose secrets are cached in it. */

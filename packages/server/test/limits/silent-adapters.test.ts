@@ -15,7 +15,7 @@ test('a session store that never responds is unavailable to each of its methods'
   const store = new PatientStore(silent, 20);
   const asked = [
     store.birth(),
-    store.create({} as never, { epochMs: 0, ageMs: 0 }),
+    store.create({} as never, { epochMs: 0, ageMs: 0, lineage: new Uint8Array(16) }),
     store.find(new Uint8Array(16)),
     store.claim({} as never, 0, 'exchange'),
     store.close(),
