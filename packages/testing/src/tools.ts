@@ -53,6 +53,16 @@ export const TOOLS = {
     debianPackage: 'python3-cryptography',
     whatFor: 'the reading of the vectors of cookies in Python',
   },
+  spin: {
+    commands: ['spin'],
+    debianPackage: 'spin',
+    whatFor: 'the models of resending and of claims',
+  },
+  gcc: {
+    commands: ['gcc', 'cc'],
+    debianPackage: 'g++', // depends on gcc and, unlike it, on the headers of C
+    whatFor: 'the programs that spin makes of models',
+  },
   kubectl: {
     commands: ['kubectl'],
     debianPackage: 'kubernetes-client',

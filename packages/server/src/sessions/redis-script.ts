@@ -60,9 +60,13 @@ if ARGV[3] == 'generation' then
   if not generation then
     generation = text(now)
     redis.call('HSET', KEYS[1], 'generation', generation)
-  elseif ARGV[2] == '1' and generation == ARGV[1] then
-    generation = text(math.max(now, tonumber(generation) + 1))
-    redis.call('HSET', KEYS[1], 'generation', generation)
+  else
+    -- Raised once for all relays that lost a connection; and again where a failover has lost that.
+    local before, present = tonumber(ARGV[1] ~= '' and ARGV[1] or 0), tonumber(generation)
+    if present < before or (present == before and ARGV[2] == '1') then
+      generation = text(math.max(now, before + 1))
+      redis.call('HSET', KEYS[1], 'generation', generation)
+    end
   end
   return {'g' .. generation, text(now), '0', 'none', ARGV[5]}
 end

@@ -1,6 +1,6 @@
 // Users of Redis whose rights are those of managed ones: a server that is started with these arguments knows them.
 
-const PASSWORD = 'relay-password';
+export const REDIS_PASSWORD = 'relay-password';
 
 /** Arguments of redis-server; its default user may still do everything. */
 export const RELAY_USERS: readonly string[] = [
@@ -10,7 +10,7 @@ export const RELAY_USERS: readonly string[] = [
 ];
 
 function userArguments(name: string, ...rights: string[]): string[] {
-  return ['--user', name, 'on', `>${PASSWORD}`, '~*', '&*', '+@all', ...rights];
+  return ['--user', name, 'on', `>${REDIS_PASSWORD}`, '~*', '&*', '+@all', ...rights];
 }
 
 interface OnPort {
@@ -33,5 +33,5 @@ export function urlWithoutFunctions({ port }: OnPort): string {
 }
 
 function urlOf(user: string, port: number): string {
-  return `redis://${user}:${PASSWORD}@127.0.0.1:${port}`;
+  return `redis://${user}:${REDIS_PASSWORD}@127.0.0.1:${port}`;
 }
