@@ -256,7 +256,13 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
       const store = await openedStore(urlWithoutInfo(redis), { keyPrefix });
       const session = await created(store);
       const starting = openStore(urlWithoutInfo(redis), { keyPrefix });
-      await until(async () => (await starting.claim(session, 0, 'exchange').catch(() => 'not yet')) === 'fresh');
+      let claim = 'not yet';
+      while (claim === 'not yet') {
+        // At each turn, because a claim before the first greeting is what is tried.
+        await new Promise((resolve) => setImmediate(resolve));
+        claim = await starting.claim(session, 0, 'exchange').catch(() => 'not yet');
+      }
+      expect(claim).toBe('fresh');
       expect(await store.claim(session, 1, 'exchange')).toBe('fresh');
     });
 

@@ -4,13 +4,16 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listen } from '@mte-relay/testing/servers';
+import { until } from '@mte-relay/testing/until';
 
-/** Time for replies on their way. */
-const DRAIN_MS = 100;
+/** Time for the rest of the last replies. */
+const DRAIN_MS = 50;
 const OK = '+OK\r\n';
 
 export class HidingProxy {
   readonly #clients = new Map<Socket, Socket>();
+  /** Bytes that a server had sent when the last command reached it. */
+  readonly #unanswered = new WeakMap<Socket, number>();
   readonly #server: Server;
   readonly #login: string;
   #target: number;
@@ -46,6 +49,7 @@ export class HidingProxy {
   async #lead(client: Socket, before: Socket): Promise<void> {
     client.unpipe(before);
     client.pause();
+    await until(() => before.bytesRead > (this.#unanswered.get(before) ?? 0)); // every command has its reply
     await sleep(DRAIN_MS);
     before.unpipe(client);
     before.destroy();
@@ -61,6 +65,7 @@ export class HidingProxy {
     this.#clients.set(client, server);
     server.on('error', () => undefined);
     client.pipe(server);
+    client.on('data', () => this.#unanswered.set(server, server.bytesRead));
     server.pipe(client, { end: false });
   }
 }
