@@ -273,6 +273,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
       const store = await openedStore(url, { keyPrefix });
       const other = await openedStore(url, { keyPrefix });
       expect(store.mayLoseClaims).toBe(true);
+      expect((await store.birth()).lineage).toBeUndefined();
       const session = await created(store);
       expect(await other.claim(session, 0, 'exchange')).toBe('fresh');
       expect(await other.claim(session, 0, 'exchange')).toBe('seen');
