@@ -13,6 +13,7 @@ const LONGEST = [
   'test/e2e/dashboard-and-rules',
   'packages/cli/test/doctor-faults',
   'packages/server/test/sessions/redis-topologies',
+  'test/model/spin',
   'test/e2e/network-lost-under-a-connection',
   'packages/server/test/sessions/redis-cluster-node-away',
   'test/e2e/demo-in-chromium',

@@ -3,7 +3,9 @@
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { RelayClientError } from '@mte-relay/client';
 import { REDIS_SERVER, type RedisServer, startRedis } from '@mte-relay/testing/redis';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
 import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
+import { until } from '@mte-relay/testing/until';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RelayPair, sdk, startRelayPair } from './support/relay-pair.ts';
 
@@ -116,7 +118,7 @@ describe.each(['memory', 'redis'] as const)('with sessions in %s', (store) => {
 
   beforeAll(async () => {
     if (skipped) return;
-    if (store === 'redis') redis = await startRedis();
+    if (store === 'redis') redis = await startRedis('--appendonly', 'yes');
     // In memory the two relays would not know each other's sessions; the intermediary speaks to one.
     relays = await startRelayPair({ SOLE_INSTANCE: 'true', ...(redis && { REDIS_URL: redis.url }) });
     if (store === 'memory') await relays.kill(1);
@@ -184,4 +186,33 @@ describe.each(['memory', 'redis'] as const)('with sessions in %s', (store) => {
     expect(relays.ran.filter((ran) => ran === 'emptied')).toHaveLength(1);
     client.close();
   });
+
+  test.skipIf(skipped)('nor when Redis restarts with its data, and its slow clock is set forward', async () => {
+    const server = redis as RedisServer;
+    const minutesAgo = (minutes: number): string => String(Date.now() - minutes * 60_000);
+    const states = (...facts: string[]): Promise<unknown> => server.command('HSET', 'mte-relay:{store}', ...facts);
+    await states('epoch', minutesAgo(20), 'since', minutesAgo(120));
+    const client = sdk({ url: intermediary.url, pin: relays.pin });
+    await (await client.fetch('/warm', { method: 'POST', body: 'clock-warm' })).text();
+    const restart = async (): Promise<void> => {
+      await server.kill();
+      await server.start();
+      for (const index of [0, 1]) await until(() => serves(relays.port(index)));
+      await states('epoch', minutesAgo(10)); // newer than the old line, and older than the POST
+    };
+    intermediary.plan = { forgery: '401', cancels: 'pass', before: restart };
+    const failure: unknown = await client
+      .fetch('/orders', { method: 'POST', body: 'clock' })
+      .catch((error: unknown) => error);
+    intermediary.plan = undefined;
+    expect(failure).toBeInstanceOf(RelayClientError);
+    expect((failure as RelayClientError).mayHaveRun).toBe(true);
+    expect(relays.ran.filter((ran) => ran === 'clock')).toHaveLength(1);
+    client.close();
+  });
 });
+
+/** Whether a relay can pair, and so has its store. */
+async function serves(port: number): Promise<boolean> {
+  return SealedClient.pair(port).then(Boolean, () => false);
+}
