@@ -2,7 +2,7 @@
 // client must not run the request twice, whatever is forged and however the cancel is treated (SPEC §7).
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { RelayClientError } from '@mte-relay/client';
-import { REDIS_SERVER, type RedisServer, startRedis } from '@mte-relay/testing/redis';
+import { PERSISTENCE, REDIS_SERVER, type RedisServer, startRedis } from '@mte-relay/testing/redis';
 import { SealedClient } from '@mte-relay/testing/sealed-client';
 import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
 import { until } from '@mte-relay/testing/until';
@@ -118,7 +118,7 @@ describe.each(['memory', 'redis'] as const)('with sessions in %s', (store) => {
 
   beforeAll(async () => {
     if (skipped) return;
-    if (store === 'redis') redis = await startRedis('--appendonly', 'yes');
+    if (store === 'redis') redis = await startRedis(...PERSISTENCE);
     // In memory the two relays would not know each other's sessions; the intermediary speaks to one.
     relays = await startRelayPair({ SOLE_INSTANCE: 'true', ...(redis && { REDIS_URL: redis.url }) });
     if (store === 'memory') await relays.kill(1);

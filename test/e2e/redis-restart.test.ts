@@ -3,7 +3,7 @@
 import { RelayClientError } from '@mte-relay/client';
 import { Backend } from '@mte-relay/testing/backend';
 import { printed } from '@mte-relay/testing/processes';
-import { REDIS_SERVER, startRedis } from '@mte-relay/testing/redis';
+import { PERSISTENCE, REDIS_SERVER, startRedis } from '@mte-relay/testing/redis';
 import { startRelay } from '@mte-relay/testing/relay-process';
 import { sdkClient } from '@mte-relay/testing/sdk-client';
 import { SealedClient } from '@mte-relay/testing/sealed-client';
@@ -38,7 +38,7 @@ async function scene(...redisArguments: string[]): Promise<Scene> {
 
 describe.skipIf(REDIS_SERVER === undefined)('behind a restart of Redis (MTE_RELAY_REDIS_SERVER)', () => {
   test('with its data, a POST is sent in a new session, and ran once', async () => {
-    const { post, restart, ran } = await scene('--appendonly', 'yes');
+    const { post, restart, ran } = await scene(...PERSISTENCE);
     expect(await post('/before')).toBe('/before');
     await restart();
     expect(await post('/after')).toBe('/after');

@@ -76,5 +76,8 @@ export async function startRedis(...args: string[]): Promise<RedisServer> {
 
 export const WITHOUT_PERSISTENCE: readonly string[] = ['--save', '', '--appendonly', 'no'];
 
+/** Each write is on the disk before its reply. */
+export const PERSISTENCE: readonly string[] = ['--appendonly', 'yes', '--appendfsync', 'always'];
+
 /** A replica is served without waiting for others. */
 export const QUICK_REPLICATION: readonly string[] = ['--repl-diskless-sync-delay', '0'];

@@ -142,10 +142,12 @@ export class RedisSessionStore implements SessionStore {
     if (!(birth instanceof RedisBirth)) throw new TypeError('the birth is not of this store');
     const expiryMs = birth.nowMs + this.#lifetimes.absoluteMs;
     const record = this.#sealer.seal(session, expiryMs);
-    const ofItsOwnMaster = this.#options.target.kind === 'cluster' && this.#naming !== 'generation';
+    // The session's own server may be another one than that of `birth`: a master of a cluster, or behind a proxy. Only one
+    // server vouches for anything, and then it must be the same.
+    const vouches = birth.epochMs > 0 || this.#naming === 'generation';
     const kept = await this.#run(CREATE, this.#keyOf(session.sid), [
       this.#naming === 'library' ? randomUUID() : this.#generation,
-      ofItsOwnMaster ? '' : birth.line,
+      vouches ? birth.line : '',
       String(expiryMs),
       Buffer.from(record),
       session.domain,

@@ -2,14 +2,14 @@
 // and never vouches for more than is true (docs/decisions/2026-11-22-redis-failover.md).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@mte-relay/testing/free-port';
-import { REDIS_SERVER, RedisServer, startRedis, WITHOUT_PERSISTENCE } from '@mte-relay/testing/redis';
+import { PERSISTENCE, REDIS_SERVER, RedisServer, startRedis, WITHOUT_PERSISTENCE } from '@mte-relay/testing/redis';
 import { TcpForwarder } from '@mte-relay/testing/tcp-forwarder';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { until } from '@mte-relay/testing/until';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { RedisSessionStore } from '../../src/sessions/redis.ts';
 import { StoreUnavailableError } from '../../src/sessions/store.ts';
-import { created, openedStore, openStore } from '../support/redis-store.ts';
+import { created, newSession, openedStore, openStore } from '../support/redis-store.ts';
 import { RELAY_USERS, relayUrl, urlWithoutFunctions, urlWithoutInfo } from '../support/redis-users.ts';
 
 async function startedRedis(...args: string[]): Promise<RedisServer> {
@@ -34,9 +34,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
     ['a Redis that keeps INFO from scripts, as managed ones do', urlWithoutInfo],
   ])('%s', (_name, urlOf) => {
     test('a session does not survive a restart that may have lost claims, although its record does', async () => {
-      const redis = endsWithTest(
-        await new RedisServer(await freePort(), [...RELAY_USERS, '--save', '', '--appendonly', 'yes']).start(),
-      );
+      const redis = endsWithTest(await new RedisServer(await freePort(), [...RELAY_USERS, ...PERSISTENCE]).start());
       const store = await openedStore(urlOf(redis));
       const session = await created(store);
       expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
@@ -90,20 +88,6 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
       await expect(store.birth()).rejects.toBeInstanceOf(StoreUnavailableError); // in the replica’s words, or between two tries
     });
 
-    test('a pairing that spans the replacement of Redis fails', async () => {
-      const redis = await startedRedis();
-      const store = await openedStore(urlOf(redis));
-      const birth = await store.birth();
-      await redis.kill();
-      await redis.start();
-      await until(() => store.ready);
-      const session = {
-        ...(await created(store)),
-        secrets: { request: new Uint8Array(32), response: new Uint8Array(32) },
-      };
-      await expect(store.create(session, birth)).rejects.toThrow('replaced');
-    });
-
     test('a server started without persistence has forgotten the sessions, and new ones can be made', async () => {
       const redis = endsWithTest(
         await new RedisServer(await freePort(), [...RELAY_USERS, ...WITHOUT_PERSISTENCE]).start(),
@@ -138,9 +122,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
 
   describe('what the store vouches for', () => {
     test('one lineage, across restarts with its data and for every relay, and another one without', async () => {
-      const redis = endsWithTest(
-        await new RedisServer(await freePort(), ['--save', '', '--appendonly', 'yes']).start(),
-      );
+      const redis = endsWithTest(await new RedisServer(await freePort(), PERSISTENCE).start());
       const keyPrefix = 'lineage:';
       const store = await openedStore(redis.url, { keyPrefix });
       const before = await store.birth();
@@ -156,6 +138,20 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
       await redis.command('FLUSHALL');
       expect((await store.birth()).lineage).toEqual((await store.birth()).lineage);
       expect((await store.birth()).lineage).not.toEqual(before.lineage);
+    });
+
+    test('a pairing that spans the replacement of Redis fails', async () => {
+      const redis = await startedRedis();
+      const store = await openedStore(redis.url);
+      const birth = await store.birth();
+      await redis.kill();
+      await redis.start();
+      await until(() => store.ready);
+      const session = {
+        ...(await created(store)),
+        secrets: { request: new Uint8Array(32), response: new Uint8Array(32) },
+      };
+      await expect(store.create(session, birth)).rejects.toThrow('replaced');
     });
 
     test('a promoted replica continues the lineage of its master, with a newer epoch', async () => {
@@ -187,9 +183,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
     });
 
     test('a line that it sees anew has no age yet', async () => {
-      const redis = endsWithTest(
-        await new RedisServer(await freePort(), ['--save', '', '--appendonly', 'yes']).start(),
-      );
+      const redis = endsWithTest(await new RedisServer(await freePort(), PERSISTENCE).start());
       const store = await openedStore(redis.url);
       await until(async () => (await store.birth()).ageMs > 1_500, 5_000);
       const before = await store.birth();
@@ -248,6 +242,16 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
       await redis.command('FUNCTION', 'FLUSH');
       expect(await store.claim(session, 1, 'exchange')).toBe('gone');
       expect(await store.claim(await created(store), 0, 'exchange')).toBe('fresh');
+    });
+
+    test('a session may be on another server than the record of the store, behind a proxy', async () => {
+      const redis = await startedRedis();
+      const store = await openedStore(urlWithoutInfo(redis));
+      const birth = await store.birth();
+      await redis.command('FUNCTION', 'FLUSH'); // the next server has a line of its own
+      const session = { ...newSession(), ended: false };
+      await store.create(session, birth);
+      expect(await store.claim(session, 0, 'exchange')).toBe('fresh');
     });
 
     test('a relay that starts takes no session of another one along', async () => {

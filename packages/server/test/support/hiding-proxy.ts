@@ -13,7 +13,7 @@ const OK = '+OK\r\n';
 export class HidingProxy {
   readonly #clients = new Map<Socket, Socket>();
   /** Bytes that a server had sent when the last command reached it. */
-  readonly #unanswered = new WeakMap<Socket, number>();
+  readonly #sentBefore = new WeakMap<Socket, number>();
   readonly #server: Server;
   readonly #login: string;
   #target: number;
@@ -49,7 +49,7 @@ export class HidingProxy {
   async #lead(client: Socket, before: Socket): Promise<void> {
     client.unpipe(before);
     client.pause();
-    await until(() => before.bytesRead > (this.#unanswered.get(before) ?? 0)); // every command has its reply
+    await until(() => before.bytesRead > (this.#sentBefore.get(before) ?? 0)); // every command has its reply
     await sleep(DRAIN_MS);
     before.unpipe(client);
     before.destroy();
@@ -65,7 +65,7 @@ export class HidingProxy {
     this.#clients.set(client, server);
     server.on('error', () => undefined);
     client.pipe(server);
-    client.on('data', () => this.#unanswered.set(server, server.bytesRead));
+    client.on('data', () => this.#sentBefore.set(server, server.bytesRead));
     server.pipe(client, { end: false });
   }
 }
