@@ -265,10 +265,8 @@ export class RedisSessionStore implements SessionStore {
       } catch (error) {
         const { message } = error as Error;
         if (!REFUSED_FOR_GOOD.test(message)) throw error;
-        this.#options.log.warn(
-          { cause: message },
-          'Redis hides INFO from scripts and has no functions: only lost connections reveal a failover that loses claims',
-        );
+        // Only lost connections then reveal a failover that loses claims.
+        this.#options.log.warn({ cause: message }, 'Redis hides INFO from scripts and has no functions');
       }
     }
     return this.#helloBy('generation', 0, lost); // relays must agree on it, so that it is on one node
