@@ -1,7 +1,9 @@
 // A failover that a proxy in front of Redis hides and that loses the last claims, where scripts may not read INFO: nothing
 // runs twice, and no relay's cancel says of a POST that ran that it never will (docs/model/redis-claims.pml).
 import { REDIS_SERVER, type RedisServer, startRedis } from '@mte-relay/testing/redis';
+import { sdkClient } from '@mte-relay/testing/sdk-client';
 import { plaintextOf, SealedClient } from '@mte-relay/testing/sealed-client';
+import type { Responder } from '@mte-relay/testing/servers';
 import { type Stage, stage } from '@mte-relay/testing/stage';
 import { TcpForwarder } from '@mte-relay/testing/tcp-forwarder';
 import { endsWithTest } from '@mte-relay/testing/test-end';
@@ -19,7 +21,7 @@ interface Scene {
 }
 
 /** Two relays over a master and its replica, behind a proxy. */
-async function scene(urlOf: typeof urlWithoutInfo): Promise<Scene> {
+async function scene(urlOf: typeof urlWithoutInfo, respond?: Responder): Promise<Scene> {
   const user = urlOf === urlWithoutInfo ? 'no-info' : 'no-functions';
   const master = endsWithTest(await startRedis(...RELAY_USERS));
   const replica = endsWithTest(await startRedis(...RELAY_USERS));
@@ -27,7 +29,7 @@ async function scene(urlOf: typeof urlWithoutInfo): Promise<Scene> {
   await until(async () => String(await replica.command('INFO', 'replication')).includes('master_link_status:up'));
   const proxy = endsWithTest(await new HidingProxy(master.port, { name: user, password: REDIS_PASSWORD }).start());
   const environment = { REDIS_URL: urlOf(proxy), REDIS_TIMEOUT_MS: '5000' };
-  const relays: [Stage, Stage] = [await stage(undefined, { environment }), await stage(undefined, { environment })];
+  const relays: [Stage, Stage] = [await stage(respond, { environment }), await stage(respond, { environment })];
   for (const { port } of relays) await until(() => SealedClient.pair(port).then(Boolean, () => false));
   return {
     relays,
@@ -86,6 +88,32 @@ describe.skipIf(REDIS_SERVER === undefined)('a failover that nobody sees (MTE_RE
     expect((await client.post(message)).code).toBe('replayed'); // the cancel has claimed it again
     expect([...here.seen, ...there.seen].filter(({ url }) => url === '/once')).toHaveLength(1);
   });
+
+  test.each([
+    ['with functions', urlWithoutInfo],
+    ['without functions', urlWithoutFunctions],
+  ])(
+    'a client whose POST is in progress meanwhile fails with may-have-run, and it ran once: %s',
+    async (_how, urlOf) => {
+      const arrived = Promise.withResolvers<void>();
+      const { relays, lag, failOver } = await scene(urlOf, (req, res) => {
+        if (req.method === 'POST')
+          arrived.resolve(); // and it has no response
+        else res.end();
+      });
+      const [here, there] = relays;
+      const wire = endsWithTest(await new TcpForwarder(() => here.port).start());
+      const client = sdkClient({ url: wire.url, pin: here.pin });
+      expect((await client.fetch('/before')).status).toBe(200);
+      await lag();
+      const failing = client.fetch('/once', { method: 'POST', body: 'x' }).catch((error: unknown) => error);
+      await arrived.promise;
+      await failOver();
+      wire.reset();
+      expect(await failing).toMatchObject({ code: 'may-have-run', mayHaveRun: true });
+      expect([...here.seen, ...there.seen].filter(({ url }) => url === '/once')).toHaveLength(1);
+    },
+  );
 
   test('a lost connection of one relay ends no session of twenty clients, on either relay', async () => {
     const redis = endsWithTest(await startRedis(...RELAY_USERS));
