@@ -14,7 +14,7 @@ afterEach(() => void vi.restoreAllMocks());
 
 const AGE_MAX_MS = 120_000;
 const sentAt = (text: string): Fields => [['mte-relay-sent-ms', text]];
-const before = (ms: number): string => String(Date.now() - ms);
+const msAgo = (ms: number): string => String(Date.now() - ms);
 
 interface Outcome {
   readonly status: number;
@@ -42,10 +42,10 @@ const WAYS: readonly [string, (client: SealedClient, headers: Fields) => Promise
 
 describe.each(WAYS)('%s', (_name, send) => {
   test.each([
-    ['older than the limit', () => before(AGE_MAX_MS + 2_000)],
-    ['an hour old', () => before(3_600_000)],
+    ['older than the limit', () => msAgo(AGE_MAX_MS + 2_000)],
+    ['an hour old', () => msAgo(3_600_000)],
     ['of the beginning of time', () => '0'],
-    ['from further in the future than the limit', () => before(-AGE_MAX_MS - 2_000)],
+    ['from further in the future than the limit', () => msAgo(-AGE_MAX_MS - 2_000)],
   ])('%s: refused inside the seal with the relay’s time, and the upstream sees nothing', async (_age, sent) => {
     const { port, seen } = await stage();
     const client = await SealedClient.pair(port);
@@ -57,9 +57,9 @@ describe.each(WAYS)('%s', (_name, send) => {
   });
 
   test.each([
-    ['just sealed', () => before(0)],
-    ['almost too old', () => before(AGE_MAX_MS - 10_000)],
-    ['from the future, within the limit', () => before(-AGE_MAX_MS + 10_000)],
+    ['just sealed', () => msAgo(0)],
+    ['almost too old', () => msAgo(AGE_MAX_MS - 10_000)],
+    ['from the future, within the limit', () => msAgo(-AGE_MAX_MS + 10_000)],
   ])('%s: forwarded, without the field', async (_age, sent) => {
     const { port, seen } = await stage();
     const outcome = await send(await SealedClient.pair(port), sentAt(sent()));
@@ -136,7 +136,7 @@ test('a clock that is set back does not make a held request young again', async 
   const { port, seen } = await stage();
   const client = await SealedClient.pair(port);
   await client.fetch({}); // the relay has seen this time
-  const { exchange, message } = await client.seal(plaintextOf({ method: 'POST', headers: sentAt(before(3_600_000)) }));
+  const { exchange, message } = await client.seal(plaintextOf({ method: 'POST', headers: sentAt(msAgo(3_600_000)) }));
   const realNow = Date.now;
   vi.spyOn(Date, 'now').mockImplementation(() => realNow() - 3_600_000);
   const response = await openResponse(exchange, await client.post(message));
