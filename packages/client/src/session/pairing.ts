@@ -184,7 +184,7 @@ async function bodyOf(response: Response, what: string | URL, signal: AbortSigna
 const KEYS_MAX = 4;
 
 /** The public keys of a discovery document, newest first, at least one. Throws `pairing-failed`. */
-function publicKeysIn(body: Bytes): Bytes[] {
+export function publicKeysIn(body: Bytes): Bytes[] {
   let document: { versions?: unknown; suite?: unknown; publicKey?: unknown; keys?: unknown } | null;
   let keys: Bytes[];
   try {

@@ -2,7 +2,67 @@
 import type { Bytes } from '../../src/wire.ts';
 import type { SeededRandom } from './bytes.ts';
 
-type Mutation = (random: SeededRandom, message: Bytes, others: readonly Bytes[]) => Bytes;
+type Mutation = (random: SeededRandom, message: Bytes, others: readonly Bytes[], dictionary: readonly Bytes[]) => Bytes;
+
+/** Edges of varints, lengths, safe integers, ASCII and the protocol's own limits. */
+const INTERESTING: readonly number[] = [
+  0,
+  1,
+  2,
+  15,
+  16,
+  17,
+  31,
+  32,
+  41,
+  42,
+  63,
+  64,
+  100,
+  125,
+  126,
+  127,
+  128,
+  199,
+  200,
+  255,
+  256,
+  257,
+  511,
+  512,
+  599,
+  600,
+  1023,
+  1024,
+  1025,
+  16_383,
+  16_384,
+  32_767,
+  32_768,
+  65_535,
+  65_536,
+  65_537,
+  65_552,
+  65_553,
+  1_048_576,
+  2 ** 30 - 1,
+  2 ** 30,
+  2 ** 31,
+  2 ** 32 - 1,
+  2 ** 32,
+  2 ** 53 - 1,
+];
+
+/** An integer in a fixed size or as a varint, sometimes longer than it need be, sometimes above 2^53 - 1. */
+function integer(random: SeededRandom): Uint8Array {
+  const value = random.below(16) === 0 ? 2n ** 62n - 1n : BigInt(random.pick(INTERESTING));
+  const size = random.pick([1, 2, 4, 8]);
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(value);
+  const written = bytes.subarray(8 - size);
+  if (random.below(2) === 0) written[0] = ((written[0] as number) & 0x3f) | (Math.log2(size) << 6);
+  return written;
+}
 
 const joined = (...parts: readonly Uint8Array[]): Bytes => new Uint8Array(Buffer.concat(parts));
 
@@ -57,6 +117,21 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     const at = random.below(rest.length + 1);
     return joined(rest.subarray(0, at), message.subarray(start, end), rest.subarray(at));
   },
+  'interesting integer': (random, message) => {
+    const at = offsetOf(random, message);
+    const written = integer(random);
+    return joined(
+      message.subarray(0, at),
+      written,
+      message.subarray(at + (random.below(2) === 0 ? written.length : 0)),
+    );
+  },
+  'word of the dictionary': (random, message, _others, dictionary) => {
+    if (dictionary.length === 0) return message;
+    const at = random.below(message.length + 1);
+    const end = random.below(2) === 0 ? at : Math.min(message.length, at + random.below(12));
+    return joined(message.subarray(0, at), random.pick(dictionary), message.subarray(end));
+  },
   'splice with another': (random, message, others) => {
     const other = random.pick(others);
     const at = random.below(Math.min(message.length, other.length) + 1);
@@ -75,17 +150,18 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
 
 const NAMES = Object.keys(MUTATIONS);
 
-/** One to three mutations, one upon the other. */
+/** One to three mutations, one upon the other. @param dictionary words to insert; default: none. */
 export function mutated(
   random: SeededRandom,
   original: Bytes,
   others: readonly Bytes[],
+  dictionary: readonly Bytes[] = [],
 ): { message: Bytes; how: string } {
   let message = original;
   const how: string[] = [];
   for (let i = 0; i <= random.below(3); i += 1) {
     const name = random.pick(NAMES);
-    message = (MUTATIONS[name] as Mutation)(random, message, others);
+    message = (MUTATIONS[name] as Mutation)(random, message, others, dictionary);
     how.push(name);
   }
   return { message: new Uint8Array(message), how: how.join(', ') };

@@ -1,5 +1,6 @@
 // Cookies by RFC 6265bis: takes a `Set-Cookie` as a browser does (§5.7), and selects the cookies of a request (§5.8.3).
 // SPEC §9.4. tough-cookie parses and knows the public suffixes.
+import { FIELD_VALUE } from '@mte-relay/protocol';
 import { defaultPath, domainMatch, getPublicSuffix, Cookie as Parsed, pathMatch } from 'tough-cookie';
 import {
   COOKIE_ATTRIBUTE_MAX_BYTES,
@@ -51,9 +52,11 @@ export function hostOf(authority: string): string {
  * expired deletes the one of its name, domain and path.
  */
 export function takeCookie(setCookie: string, request: CookieRequest, nowMs: number): Cookie | undefined {
+  if (!FIELD_VALUE.test(setCookie)) return undefined;
   const parsed = Parsed.parse(withShortAttributes(setCookie), { loose: true });
   if (!parsed || READS_AS_NAMED.test(setCookie)) return undefined;
-  const { key: name, value, httpOnly: isHttpOnly, secure: isSecure } = parsed;
+  const { httpOnly: isHttpOnly, secure: isSecure } = parsed;
+  const { name, value } = pairIn(setCookie.split(';', 1)[0] as string);
   if (name === '' && value === '') return undefined;
   if (name.length + value.length > COOKIE_MAX_BYTES) return undefined;
   const domain = domainOf(parsed.domain, request.host);
@@ -92,21 +95,33 @@ export function compareCookies(one: Cookie, other: Cookie): number {
   return other.path.length - one.path.length || one.createdUs - other.createdUs;
 }
 
-/** The pair in `Cookie`; a cookie without a name is its value alone. */
-export function pairOf({ name, value }: { readonly name: string; readonly value: string }): string {
-  return name === '' ? value : `${name}=${value}`;
+/** Name and value of a cookie. */
+interface Pair {
+  readonly name: string;
+  readonly value: string;
 }
 
-/** The pairs of a `Cookie` value. */
-export function pairsIn(cookie: string): { name: string; value: string }[] {
-  const pairs: { name: string; value: string }[] = [];
-  for (const item of cookie.split(';')) {
-    const text = item.trim();
-    if (text === '') continue;
-    const equalsAt = text.indexOf('=');
-    pairs.push({ name: text.slice(0, Math.max(equalsAt, 0)), value: text.slice(equalsAt + 1) });
-  }
-  return pairs;
+/** The pair in `Cookie`; a cookie without a name is its value alone, unless that would be read as a name and a value. */
+export function pairOf({ name, value }: Pair): string {
+  return name === '' && !value.includes('=') ? value : `${name}=${value}`;
+}
+
+/** The pairs of a `Cookie` value, without empty ones. */
+export function pairsIn(cookie: string): Pair[] {
+  return cookie
+    .split(';')
+    .map(pairIn)
+    .filter(({ name, value }) => name !== '' || value !== '');
+}
+
+function pairIn(text: string): Pair {
+  const equalsAt = text.indexOf('=');
+  return { name: withoutSpace(text.slice(0, Math.max(equalsAt, 0))), value: withoutSpace(text.slice(equalsAt + 1)) };
+}
+
+/** Without space and tab at its ends. `trim` would also remove 0xA0, which ends characters in UTF-8 such as "à". */
+export function withoutSpace(text: string): string {
+  return text.replace(/^[ \t]+|(?<![ \t])[ \t]+$/g, '');
 }
 
 /** The default path of a cookie, as the value of a `Path` attribute, which cannot contain a semicolon. */
