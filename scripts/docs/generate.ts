@@ -14,6 +14,7 @@ import { CALLER_FIELDS } from '../../packages/server/src/http/caller-fields.ts';
 import { apiDocument } from './api-document.ts';
 import { errorsDocument } from './errors-document.ts';
 import { fetchDocument } from './fetch-document.ts';
+import { savedFuzzingTable } from './fuzzing-table.ts';
 import { markdownTable } from './markdown-table.ts';
 import { metricsDocument } from './metrics-document.ts';
 import { savedScalingTable } from './scaling-table.ts';
@@ -23,6 +24,7 @@ const README = 'README.md';
 const CONFIGURATION = 'docs/configuration.md';
 const OBSERVABILITY = 'docs/observability.md';
 const OPERATIONS = 'docs/operations.md';
+const RELIABILITY = 'docs/reliability.md';
 const LINE_WIDTH = 120;
 
 /** Generated files by path from the root, with their contents. */
@@ -42,6 +44,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['docs/api.md', apiDocument()],
     [OBSERVABILITY, withTables(OBSERVABILITY, { alerts: alertTable() })],
     [OPERATIONS, withTables(OPERATIONS, { scaling: savedScalingTable() })],
+    [RELIABILITY, withTables(RELIABILITY, { fuzzing: savedFuzzingTable() })],
     ['deploy/grafana/mte-relay.json', formatted(dashboard())],
     ['deploy/prometheus/mte-relay-rules.yaml', ruleFile()],
     ['deploy/prometheus/mte-relay-prometheus-rule.yaml', operatorRules()],

@@ -286,6 +286,8 @@ const items: Target = {
       .keep(before, before, text)
       .filter(({ lifetimeSeconds }) => lifetimeSeconds === null || lifetimeSeconds > 1);
     if (/:(?:0*[01])?:/.test(text)) return 'ends at once';
+    // Repairs come first (SPEC §9.4): the order of one behind another item has no meaning.
+    if (/(?:^| )[^~ ][^ ]* (?:.* )?~/.test(text)) return 'repairs behind others';
     same(
       kept.map(({ id, record: one }) => [id, one]),
       expected.map(({ id, record: one }) => [id, one]),

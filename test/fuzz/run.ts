@@ -1,0 +1,98 @@
+// `npm run fuzz -- --minutes N [--seed S] [--only NAME] [--save]`: every parser of untrusted bytes in one thread per core, then
+// whole exchanges against a relay that runs, a third of
+// the time and the rest. Saved cases come first. A failure is printed with the
+// command that repeats it, and saved. `--input HEX` with `--only` gives one input to one target.
+import { writeFileSync } from 'node:fs';
+import os from 'node:os';
+import { parseArgs } from 'node:util';
+import { FUZZING_RESULT, type FuzzingResult, fuzzingTable } from '../../scripts/docs/fuzzing-table.ts';
+import { checkCase, type Failure } from './engine/campaign.ts';
+import { saveCase, savedCases } from './engine/saved.ts';
+import { fromHex } from './engine/target.ts';
+import { runThreads } from './engine/threads.ts';
+import { LIVE_TARGETS, runLive } from './live/run.ts';
+import { TARGETS } from './targets/all.ts';
+
+const MINUTES_DEFAULT = 2;
+const SHOWN_MAX_CHARACTERS = 4000;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: 'string', default: `${MINUTES_DEFAULT}` },
+      seed: { type: 'string' },
+      only: { type: 'string' },
+      input: { type: 'string' },
+      save: { type: 'boolean', default: false },
+    },
+  });
+  const { only, input } = values;
+  const seed = Number(values.seed ?? globalThis.crypto.getRandomValues(new Uint32Array(1))[0]);
+  const ms = Number(values.minutes) * 60_000;
+  const names = [...TARGETS, ...LIVE_TARGETS].map(({ name }) => name);
+  if (!Number.isSafeInteger(seed) || !(ms > 0) || (only !== undefined && !names.includes(only))) {
+    throw new Error(`expected --minutes N, --seed S as numbers and --only NAME as one of:\n${names.join('\n')}`);
+  }
+  if (input !== undefined) return report(await repeated(only, fromHex(input)), seed);
+  const failures = await checkSaved();
+  const isLive = LIVE_TARGETS.some(({ name }) => name === only);
+  const loadBefore = os.loadavg()[0] ?? 0;
+  const parsersMs = only === undefined ? ms / 3 : ms;
+  const parsers = isLive ? undefined : await runThreads(os.availableParallelism(), seed, only, parsersMs);
+  const live =
+    only === undefined || isLive
+      ? await runLive({
+          seed,
+          maxMs: only === undefined ? ms - parsersMs : ms,
+          messages: Number.POSITIVE_INFINITY,
+          only,
+          saved: savedCases(),
+        })
+      : undefined;
+  failures.push(...(parsers?.failures ?? []), ...(live?.failures ?? []));
+  const result: FuzzingResult = {
+    date: new Date().toISOString().slice(0, 10),
+    seed,
+    machine: {
+      cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
+      cores: os.availableParallelism(),
+      node: process.version,
+      loadBefore,
+    },
+    parsers: { seconds: Math.round((parsers?.ms ?? 0) / 1000), cases: [...(parsers?.counts ?? [])] },
+    live: { seconds: Math.round((live?.ms ?? 0) / 1000), cases: [...(live?.messages ?? [])] },
+    failures: failures.length,
+  };
+  console.log(fuzzingTable(result));
+  if (values.save) writeFileSync(FUZZING_RESULT, `${JSON.stringify(result, null, 2)}\n`);
+  report(failures, seed);
+}
+
+/** Saved cases of parsers; those of live targets run with a relay. */
+async function checkSaved(): Promise<Failure[]> {
+  const failures: Failure[] = [];
+  for (const { target: name, input } of savedCases()) failures.push(...(await repeated(name, input)));
+  return failures;
+}
+
+async function repeated(name: string | undefined, input: Uint8Array): Promise<Failure[]> {
+  const target = TARGETS.find((one) => one.name === name);
+  const failure = target && (await checkCase(target, new Uint8Array(input)));
+  return failure ? [failure] : [];
+}
+
+/** Prints and saves what failed, and ends the process. */
+function report(failures: readonly Failure[], seed: number): void {
+  for (const { target, message, input } of failures) {
+    const hex = Buffer.from(input).toString('hex');
+    const path = input.length > 0 ? saveCase({ target, input }, message) : 'nothing';
+    console.error(`FAILED ${target}, seed ${seed}\n${message}\ninput: ${hex.slice(0, SHOWN_MAX_CHARACTERS)}`);
+    const isParser = TARGETS.some(({ name }) => name === target);
+    const which = isParser && hex.length < SHOWN_MAX_CHARACTERS ? `--input ${hex}` : `--seed ${seed}`;
+    console.error(`saved as: ${path}\nrepeat: npm run fuzz -- --only '${target}' ${which}\n`);
+  }
+  console.log(`${failures.length} failed; seed ${seed}, thread n with seed + n`);
+  process.exit(failures.length === 0 ? 0 : 1);
+}
+
+await main();
