@@ -398,3 +398,21 @@ test('a client id is renewed a day later, and an unknown one is named', async ()
   const own: [string, string][] = [['mte-relay-client-id', browser.clientId as string]];
   expect((await client.fetch({ headers: own })).header('mte-relay-client-id')).toBeUndefined();
 });
+
+test('a cookie whose last byte is 0xA0, as that of "à" in UTF-8, loses none', async () => {
+  const { port, set, cookieAt } = await cookieStage();
+  const browser = await TestBrowser.pair(port);
+  const city = Buffer.from('voilà').toString('latin1');
+  await set(browser, '/login', `city=${city}; Path=/`);
+  expect(await cookieAt(browser, '/me')).toBe(`city=${city}`);
+});
+
+test('without jar keys, the cookies of a pass-through request are the same: names, values, and what has no name', async () => {
+  const { port, seen } = await cookieStage({ PASS_THROUGH_ROUTES: '/open/*' });
+  const city = Buffer.from('voilà').toString('latin1');
+  const jar = `mte-relay-jar=s${'a'.repeat(43)}`;
+  for (const others of [`city=${city}`, `=${jar}; a=b`, '=a=b', 'nameless']) {
+    await send(port, '/open/x', { method: 'GET', headers: { cookie: `${jar}; ${others}` } });
+    expect(seen.at(-1)?.headers.cookie).toBe(others);
+  }
+});
