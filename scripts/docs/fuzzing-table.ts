@@ -31,7 +31,9 @@ export interface FuzzingResult {
 export function fuzzingTable({ date, seed, machine, parsers, live, failures }: FuzzingResult): string {
   const { cpu, cores, node, loadBefore } = machine;
   const totals = [totalOf('parser cases', parsers), totalOf('messages to a running relay', live)];
-  const rows = [...parsers.cases, ...live.cases].map(([name, cases]) => [name, cases.toLocaleString('en')]);
+  const rows = [...parsers.cases, ...live.cases]
+    .filter(([, cases]) => cases > 0)
+    .map(([name, cases]) => [name, cases.toLocaleString('en')]);
   return `
 Measured ${date} on ${cpu}, ${cores} cores, Node ${node}, load average before it ${loadBefore.toFixed(1)}, seed ${seed}:
 ${totals.join(', ')}; ${failures} failed.

@@ -1,9 +1,9 @@
 // A client that behaves well, throughout: each of its requests gets its own response, whole and right.
-import { type Bytes, encodeRequest } from '@mte-relay/protocol';
+import type { Bytes } from '@mte-relay/protocol';
 import type { SeededRandom } from '../../../packages/protocol/test/support/bytes.ts';
 import { Lane } from './lane.ts';
 import type { LiveLane, LiveTarget } from './live-target.ts';
-import { openReply, posted, Sessions, sealPieces } from './session.ts';
+import { openReply, plainPost, posted, Sessions, sealPieces } from './session.ts';
 import { keyOf, type LiveStage, ownPath } from './stage.ts';
 
 const NAME = 'live control';
@@ -30,8 +30,7 @@ class ControlLane implements LiveLane {
     nextId += 1;
     const key = keyOf('POST', path);
     const body: Bytes = this.#random.bytes(this.#random.below(BODY_MAX_BYTES));
-    const head = { method: 'POST', scheme: 'http', authority: session.authority, path, headers: [] };
-    const sealed = sealPieces(session, [encodeRequest(head, body)]);
+    const sealed = sealPieces(session, [plainPost(session, path, body)]);
     this.#stage.allow(key);
     const { replies, isHung, fault } = await this.#lane.exchange([posted(sealed.bytes)], 1);
     const [reply] = replies;

@@ -1,12 +1,12 @@
 // Sealed messages that are changed on the way, as by an intermediary: bits, cuts, lengths, parts of other messages and
 // sessions, other numbers, replays, other content types, chunked coding. None but an unchanged one may run.
-import { type Bytes, encodeRequest } from '@mte-relay/protocol';
+import type { Bytes } from '@mte-relay/protocol';
 import type { SeededRandom } from '../../../packages/protocol/test/support/bytes.ts';
 import { mutated } from '../../../packages/protocol/test/support/mutations.ts';
 import { cut } from '../engine/target.ts';
 import { Lane } from './lane.ts';
 import { checkBatch, type LiveLane, type LiveTarget } from './live-target.ts';
-import { openReply, posted, postedInPieces, type Sealed, Sessions, sealPieces } from './session.ts';
+import { openReply, plainPost, posted, postedInPieces, type Sealed, Sessions, sealPieces } from './session.ts';
 import { keyOf, type LiveStage, ownPath } from './stage.ts';
 
 const BATCH = 24;
@@ -30,8 +30,7 @@ interface Fresh {
 function freshMessage(session: Sealed['session'], random: SeededRandom): Fresh {
   const path = ownPath(nextId);
   nextId += 1;
-  const head = { method: 'POST', scheme: 'http', authority: session.authority, path, headers: [] };
-  const plaintext = encodeRequest(head, random.bytes(random.below(60)));
+  const plaintext = plainPost(session, path, random.bytes(random.below(60)));
   const pieces = random.below(3) === 0 ? threePieces(plaintext, random) : [plaintext];
   return { sealed: sealPieces(session, pieces), path };
 }

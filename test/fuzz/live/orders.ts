@@ -1,10 +1,10 @@
 // One client's messages and cancels in any order, repeated and at once on one connection. No message runs twice, and none
 // that a cancel reported as cancelled runs at all (SPEC §6, §7).
-import { type Bytes, decodeCancelResult, encodeCancel, encodeRequest, MESSAGE_TYPE_CANCEL } from '@mte-relay/protocol';
+import { type Bytes, decodeCancelResult, encodeCancel, MESSAGE_TYPE_CANCEL } from '@mte-relay/protocol';
 import type { SeededRandom } from '../../../packages/protocol/test/support/bytes.ts';
 import { Lane, type Reply } from './lane.ts';
 import { checkBatch, type LiveLane, type LiveTarget } from './live-target.ts';
-import { openPlaintext, openReply, posted, type Sealed, Sessions, sealPieces } from './session.ts';
+import { openPlaintext, openReply, plainPost, posted, type Sealed, Sessions, sealPieces } from './session.ts';
 import { keyOf, type LiveStage, ownPath } from './stage.ts';
 
 const MESSAGES = 5;
@@ -41,11 +41,10 @@ class OrderLane implements LiveLane {
     const numbered = Array.from({ length: MESSAGES }, (): Numbered => {
       const path = ownPath(`order-${nextId}`);
       nextId += 1;
-      const head = { method: 'POST', scheme: 'http', authority: session.authority, path, headers: [] };
       const key = keyOf('POST', path);
       this.#stage.allow(key);
       return {
-        sealed: sealPieces(session, [encodeRequest(head, new Uint8Array(0))]),
+        sealed: sealPieces(session, [plainPost(session, path)]),
         key,
         responses: 0,
         cancelled: false,

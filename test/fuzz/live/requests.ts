@@ -1,6 +1,14 @@
 // A hostile client that has paired: any plaintext, sealed as it should be. Each gets a sealed response, and what runs
 // upstream is the request that was sealed, once.
-import { BhttpDecoder, type Bytes, encodeRequest, isIdempotent, type RequestHead } from '@mte-relay/protocol';
+import {
+  BhttpDecoder,
+  type Bytes,
+  decodeWhole,
+  encodeRequest,
+  isIdempotent,
+  type RequestHead,
+} from '@mte-relay/protocol';
+import { withSentTime } from '@mte-relay/testing/sealed-client';
 import type { SeededRandom } from '../../../packages/protocol/test/support/bytes.ts';
 import { mutated } from '../../../packages/protocol/test/support/mutations.ts';
 import { canonicalTarget } from '../../../packages/server/src/http/target.ts';
@@ -15,7 +23,10 @@ const BATCH = 16;
 
 /** A request of the usual form, for mutations of its fields. */
 function usual(method: string, path: string, headers: [string, string][], content = ''): Bytes {
-  return encodeRequest({ method, scheme: 'http', authority: 'relay.example', path, headers }, bytesOf(content));
+  return encodeRequest(
+    { method, scheme: 'http', authority: 'relay.example', path, headers: withSentTime(headers) },
+    bytesOf(content),
+  );
 }
 
 const CORPUS: readonly Bytes[] = [
@@ -70,7 +81,13 @@ const CORPUS: readonly Bytes[] = [
     ['proxy', 'http://evil'],
   ]),
   encodeRequest(
-    { method: 'POST', scheme: 'https', authority: '', path: ownPath('trailed'), headers: [['trailer', 'x-sum, host']] },
+    {
+      method: 'POST',
+      scheme: 'https',
+      authority: '',
+      path: ownPath('trailed'),
+      headers: withSentTime([['trailer', 'x-sum, host']]),
+    },
     bytesOf('trailed content'),
     {
       trailers: [
@@ -82,8 +99,14 @@ const CORPUS: readonly Bytes[] = [
   ),
   ...vectors('bhttp')
     .cases.filter(({ kind, encoded }) => kind === 'request' && encoded.length < 4000)
-    .map(({ encoded }) => fromHex(encoded)),
+    .map(({ encoded }) => sentNow(fromHex(encoded))),
 ];
+
+/** The same request with the time at which it is sealed. */
+function sentNow(message: Bytes): Bytes {
+  const { head, content, trailers } = decodeWhole<RequestHead>('request', message);
+  return encodeRequest({ ...head, headers: withSentTime(head.headers) }, content, { trailers });
+}
 
 const DICTIONARY = texts(
   'GET',

@@ -9,6 +9,7 @@ import {
   CONTENT_TYPE_MESSAGE,
   concatBytes,
   encodeMessageHeader,
+  encodeRequest,
   MESSAGE_NONCE_BYTES,
   MESSAGE_TYPE_EXCHANGE,
   type MessageType,
@@ -18,7 +19,7 @@ import {
   responseKey,
 } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
-import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { SealedClient, withSentTime } from '@mte-relay/testing/sealed-client';
 
 const suite = nodeSuite();
 /** Well below the limit of a session. */
@@ -57,6 +58,11 @@ export class Sessions {
     }
     return this.#current;
   }
+}
+
+/** A POST in Binary HTTP, of a client that behaves well. */
+export function plainPost({ authority }: SealedClient, path: string, body: Bytes = new Uint8Array(0)): Bytes {
+  return encodeRequest({ method: 'POST', scheme: 'http', authority, path, headers: withSentTime() }, body);
 }
 
 /** Seals pieces of plaintext, each as a chunk. */

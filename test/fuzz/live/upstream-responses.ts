@@ -1,12 +1,12 @@
 // A hostile upstream: any bytes in place of a response, to sealed and to unsealed requests. The client gets a sealed
 // response, or the connection closes; other exchanges do not notice.
-import { type Bytes, encodeRequest } from '@mte-relay/protocol';
+import type { Bytes } from '@mte-relay/protocol';
 import type { SeededRandom } from '../../../packages/protocol/test/support/bytes.ts';
 import { mutated } from '../../../packages/protocol/test/support/mutations.ts';
 import { texts } from '../engine/target.ts';
 import { Lane } from './lane.ts';
 import type { LiveLane, LiveTarget } from './live-target.ts';
-import { openReply, posted, type Sealed, Sessions, sealPieces } from './session.ts';
+import { openReply, plainPost, posted, type Sealed, Sessions, sealPieces } from './session.ts';
 import { keyOf, type LiveStage, ownPath } from './stage.ts';
 
 const NAME = 'live upstream';
@@ -118,8 +118,7 @@ class UpstreamLane implements LiveLane {
 
   async #sealed(path: string): Promise<Sealed> {
     const session = await this.#random.pick(this.#sessions).current();
-    const head = { method: 'POST', scheme: 'http', authority: session.authority, path, headers: [] };
-    return sealPieces(session, [encodeRequest(head, new Uint8Array(0))]);
+    return sealPieces(session, [plainPost(session, path)]);
   }
 }
 

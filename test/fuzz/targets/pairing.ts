@@ -27,6 +27,7 @@ const parameters = {
   ...first.parameters,
   sid: fromHex(first.parameters.sid),
   clientId: fromHex(first.parameters.clientId),
+  lineage: fromHex(first.parameters.lineage),
 };
 
 const request: Target = {
