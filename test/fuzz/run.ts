@@ -1,11 +1,10 @@
-// `npm run fuzz -- --minutes N [--seed S] [--only NAME] [--save]`: every parser of untrusted bytes in one thread per core, then
-// whole exchanges against a relay that runs, a third of
-// the time and the rest. Saved cases come first. A failure is printed with the
-// command that repeats it, and saved. `--input HEX` with `--only` gives one input to one target.
-import { writeFileSync } from 'node:fs';
+// `npm run fuzz -- --minutes N [--seed S] [--only NAME] [--save]`: every parser of untrusted bytes in one thread per core for
+// a third of the time, then whole exchanges with a relay that runs. Saved cases come first. A failure is printed with the
+// command that repeats it, and saved. NAME is `parsers`, `live` or a target; with `--input HEX` a target gets that input alone.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
-import { FUZZING_RESULT, type FuzzingResult, fuzzingTable } from '../../scripts/docs/fuzzing-table.ts';
+import { FUZZING_RESULT, type FuzzingResult, fuzzingTable, type PartResult } from '../../scripts/docs/fuzzing-table.ts';
 import { checkCase, type Failure } from './engine/campaign.ts';
 import { saveCase, savedCases } from './engine/saved.ts';
 import { fromHex } from './engine/target.ts';
@@ -15,6 +14,9 @@ import { TARGETS } from './targets/all.ts';
 
 const MINUTES_DEFAULT = 2;
 const SHOWN_MAX_CHARACTERS = 4000;
+
+/** Names of --only beside those of targets. */
+const PARTS = ['parsers', 'live'] as const;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -29,43 +31,59 @@ async function main(): Promise<void> {
   const { only, input } = values;
   const seed = Number(values.seed ?? globalThis.crypto.getRandomValues(new Uint32Array(1))[0]);
   const ms = Number(values.minutes) * 60_000;
-  const names = [...TARGETS, ...LIVE_TARGETS].map(({ name }) => name);
+  const names = [...PARTS, ...[...TARGETS, ...LIVE_TARGETS].map(({ name }) => name)];
   if (!Number.isSafeInteger(seed) || !(ms > 0) || (only !== undefined && !names.includes(only))) {
     throw new Error(`expected --minutes N, --seed S as numbers and --only NAME as one of:\n${names.join('\n')}`);
   }
   if (input !== undefined) return report(await repeated(only, fromHex(input)), seed);
   const failures = await checkSaved();
-  const isLive = LIVE_TARGETS.some(({ name }) => name === only);
-  const loadBefore = os.loadavg()[0] ?? 0;
-  const parsersMs = only === undefined ? ms / 3 : ms;
-  const parsers = isLive ? undefined : await runThreads(os.availableParallelism(), seed, only, parsersMs);
-  const live =
-    only === undefined || isLive
-      ? await runLive({
-          seed,
-          maxMs: only === undefined ? ms - parsersMs : ms,
-          messages: Number.POSITIVE_INFINITY,
-          only,
-          saved: savedCases(),
-        })
-      : undefined;
-  failures.push(...(parsers?.failures ?? []), ...(live?.failures ?? []));
-  const result: FuzzingResult = {
-    date: new Date().toISOString().slice(0, 10),
-    seed,
-    machine: {
-      cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
-      cores: os.availableParallelism(),
-      node: process.version,
-      loadBefore,
-    },
-    parsers: { seconds: Math.round((parsers?.ms ?? 0) / 1000), cases: [...(parsers?.counts ?? [])] },
-    live: { seconds: Math.round((live?.ms ?? 0) / 1000), cases: [...(live?.messages ?? [])] },
-    failures: failures.length,
+  const machine = {
+    cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
+    cores: os.availableParallelism(),
+    node: process.version,
+    loadBefore: os.loadavg()[0] ?? 0,
   };
+  const date = new Date().toISOString().slice(0, 10);
+  const result: Partial<Record<(typeof PARTS)[number], PartResult>> = {};
+  const target = PARTS.some((part) => part === only) ? undefined : only;
+  if (only === undefined || only === 'parsers' || TARGETS.some(({ name }) => name === only)) {
+    const { counts, failures: found, ms: took } = await runThreads(machine.cores, seed, target, only ? ms : ms / 3);
+    failures.push(...found);
+    result.parsers = {
+      date,
+      seed,
+      machine,
+      seconds: Math.round(took / 1000),
+      cases: [...counts],
+      failures: found.length,
+    };
+  }
+  if (only === undefined || only === 'live' || LIVE_TARGETS.some(({ name }) => name === only)) {
+    const limits = { maxMs: only ? ms : (ms * 2) / 3, messages: Number.POSITIVE_INFINITY };
+    const {
+      messages,
+      failures: found,
+      ms: took,
+    } = await runLive({ seed, ...limits, only: target, saved: savedCases() });
+    failures.push(...found);
+    result.live = {
+      date,
+      seed,
+      machine,
+      seconds: Math.round(took / 1000),
+      cases: [...messages],
+      failures: found.length,
+    };
+  }
   console.log(fuzzingTable(result));
-  if (values.save) writeFileSync(FUZZING_RESULT, `${JSON.stringify(result, null, 2)}\n`);
+  if (values.save && target === undefined) save(result);
   report(failures, seed);
+}
+
+/** Saves the parts that have run. */
+function save(result: FuzzingResult): void {
+  const before = existsSync(FUZZING_RESULT) ? (JSON.parse(readFileSync(FUZZING_RESULT, 'utf8')) as FuzzingResult) : {};
+  writeFileSync(FUZZING_RESULT, `${JSON.stringify({ ...before, ...result }, null, 2)}\n`);
 }
 
 /** Saved cases of parsers; those of live targets run with a relay. */
