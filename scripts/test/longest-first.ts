@@ -29,6 +29,7 @@ const LONGEST = [
   'packages/cli/test/egress-lifecycle',
   'test/runtimes/react-native-app',
   'packages/server/test/observe/traces',
+  'test/fuzz/fuzz',
   'test/e2e/drain-loses-nothing',
 ].map((name) => join(ROOT, `${name}.test.ts`));
 

@@ -65,6 +65,13 @@ export const GUARDS: readonly Guard[] = [
     tests: COOKIES,
   },
   {
+    attack: 'a cookie without a name that becomes one with a name',
+    file: 'packages/server/src/http/cookie.ts',
+    guard: "name === '' && !value.includes('=')",
+    instead: "name === ''",
+    tests: COOKIES,
+  },
+  {
     attack: 'an upstream sets a jar key',
     file: BROWSER_COOKIES,
     guard: 'if (setsJarKey(setCookie)) continue;',

@@ -24,6 +24,8 @@ const SHARED_BYTES = INPUT_AT + 262_144;
 /** A case that takes longer does not end: every target bounds its input. */
 const CASE_ENDS_WITHIN_MS = 60_000;
 const WATCH_EVERY_MS = 1000;
+/** Of those looks, one in so many prints a line. */
+const PROGRESS_EVERY = 30;
 /** Memory of a thread: a parser that takes more than its input allows ends the thread. */
 const HEAP_MAX_MB = 1024;
 
@@ -42,6 +44,7 @@ export async function runThreads(
   ms: number,
 ): Promise<ThreadsResult> {
   const beganMs = performance.now();
+  console.error(`${count} threads for ${Math.round(ms / 1000)} s`);
   const results = await Promise.all(Array.from({ length: count }, (_, at) => runThread(seed + at, only, ms)));
   const counts = new Map<string, number>();
   for (const result of results) {
@@ -67,17 +70,23 @@ async function runThread(seed: number, only: string | undefined, ms: number): Pr
   });
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   worker.on('message', (message: WorkerMessage) => {
-    if ('failure' in message) failures.push(message.failure);
-    else counts = message.counts;
+    if ('failure' in message) {
+      failures.push(message.failure);
+      console.error(`failed: ${message.failure.target}`);
+    }
+    if ('counts' in message) counts = message.counts;
   });
   worker.on('error', (error: Error) => failures.push(presentCase(`the thread ended: ${error.message}`)));
   worker.on('exit', () => resolve());
   let lastCount = 0;
+  let seconds = 0;
   let movedMs = performance.now();
   const watch = setInterval(() => {
     const cases = Atomics.load(numbers, COUNT_AT);
     if (cases !== lastCount) movedMs = performance.now();
     lastCount = cases;
+    seconds += 1;
+    if (seconds % PROGRESS_EVERY === 0) console.error(`seed ${seed}: ${cases} cases, ${failures.length} failed`);
     if (performance.now() - movedMs < CASE_ENDS_WITHIN_MS || cases === 0) return;
     failures.push(presentCase('does not end'));
     void worker.terminate();

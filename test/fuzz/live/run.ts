@@ -24,6 +24,7 @@ export const LIVE_TARGETS: readonly LiveTarget[] = [
 ];
 
 const HEALTH_EVERY_MS = 250;
+const PROGRESS_EVERY_MS = 30_000;
 const FAILURES_MAX = 10;
 
 /** How far a run goes. */
@@ -71,10 +72,15 @@ export async function runLive({ seed, maxMs, messages: most, only, saved }: Live
     const chosen = LIVE_TARGETS.filter((target) => target === control || only === undefined || target.name === only);
     const lanes = chosen.flatMap((target) => Array.from({ length: target.lanes }, () => target));
     const health = setInterval(() => void stage.checkHealth(), HEALTH_EVERY_MS);
+    const progress = setInterval(
+      () => console.error(`${total} messages, ${stage.failures.length} failed`),
+      PROGRESS_EVERY_MS,
+    );
     await Promise.all(
       lanes.map(async (target, at) => runLane(target, await target.begin(stage, new SeededRandom(seed + at)))),
     );
     clearInterval(health);
+    clearInterval(progress);
     await stage.checkRest();
   } finally {
     await stage.stop();
