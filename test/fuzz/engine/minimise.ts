@@ -6,7 +6,7 @@ import type { Target } from './target.ts';
 const ATTEMPTS_MAX = 3000;
 const TIME_MAX_MS = 10_000;
 
-/** A shorter input that still fails; the input itself if there is none. */
+/** A shorter input that still fails; otherwise the input itself. */
 export async function minimise(target: Target, input: Bytes): Promise<Bytes> {
   const untilMs = performance.now() + TIME_MAX_MS;
   let smallest = input;
