@@ -81,6 +81,7 @@ const setCookie: Target = {
     'a=b',
     '=value',
     'name',
+    'a=b; Path=/base/voil\xc3\xa0',
     'a=b; Domain=relay.example; Max-Age=60',
     '__Host-a=b; Secure; Path=/',
     'a=b; Expires=Wed, 09 Jun 2027 10:18:14 GMT; SameSite=None; Secure; Partitioned',
@@ -141,6 +142,8 @@ function rewritten(text: string, host: string): void {
   holds(within.length <= text.length, 'removing a domain adds nothing');
   const cookie = parseSetCookie(text);
   if (cookie) {
+    const { path } = cookie;
+    if (path !== undefined) holds(text.includes(path) && !/^[ \t]|[ \t]$/.test(path), 'a path is as it is written');
     const moved = parseSetCookie(`${cookie.name}=${cookie.value}${withPath(cookie.attributes, '/moved')}`);
     same(moved?.path, '/moved', 'a moved cookie has its new path');
     same([moved?.name, moved?.value], [cookie.name, cookie.value], 'a moved cookie has its name and value');

@@ -24,7 +24,8 @@ export function parseSetCookie(text: string): SetCookie | undefined {
   if (name === '') return undefined;
   let path: string | undefined;
   for (const [, given] of attributes.matchAll(PATH_ATTRIBUTE)) {
-    path = given?.trim().startsWith('/') ? given.trim() : undefined;
+    const plain = withoutSpace(given ?? '');
+    path = plain.startsWith('/') ? plain : undefined;
   }
   return { name, value: withoutSpace(pair.slice(equalsAt + 1)), attributes, path };
 }
