@@ -77,8 +77,13 @@ class MessageLane implements LiveLane {
     );
     for (const [at, reply] of batch.replies.entries()) {
       const { runs, input } = sent[at] as Sent;
-      if (runs) this.#checkRun(runs, reply.status, reply.body, input);
-      else if (reply.status === 200) this.#stage.fail('live messages', 'a changed or repeated message ran', input);
+      if (runs) {
+        this.#checkRun(runs, reply.status, reply.body, input);
+        // From now on it is a replay. One whose connection closed too early may not have arrived.
+        this.#recent.push(runs.sealed.bytes);
+        if (this.#recent.length > RECENT_MAX) this.#recent = this.#recent.slice(RECENT_MAX / 2);
+      }
+      if (!runs && reply.status === 200) this.#stage.fail('live messages', 'a changed or repeated message ran', input);
     }
     return sent.length;
   }
@@ -92,7 +97,8 @@ class MessageLane implements LiveLane {
       if (status !== 200) throw new Error(`status ${status}: ${body.toString('latin1', 0, 200)}`);
       const opened = openReply(sealed, body);
       const key = opened.head.headers.find(([name]) => name === 'x-key')?.[1];
-      if (key !== Buffer.from(keyOf('POST', path)).toString('hex')) throw new Error(`response of another: ${key}`);
+      if (key !== Buffer.from(keyOf('POST', path)).toString('hex'))
+        throw new Error(`status ${opened.head.status}, response of ${key}`);
     } catch (error) {
       this.#stage.fail('live messages', `an unchanged message: ${(error as Error).message}`, input);
     }
@@ -119,8 +125,6 @@ class MessageLane implements LiveLane {
   #unchanged(fresh: Fresh, http: Buffer): Sent {
     const { bytes } = fresh.sealed;
     this.#stage.allow(keyOf('POST', fresh.path));
-    this.#recent.push(bytes);
-    if (this.#recent.length > RECENT_MAX) this.#recent = this.#recent.slice(RECENT_MAX / 2);
     return { http, input: bytes, runs: fresh };
   }
 
