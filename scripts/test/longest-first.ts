@@ -18,6 +18,7 @@ const LONGEST = [
   'packages/server/test/sessions/redis-cluster-node-away',
   'test/e2e/demo-in-chromium',
   'packages/cli/test/doctor-middlebox',
+  'packages/client/test/waiting-calls',
   'test/docs/guides',
   'test/e2e/service-worker-app',
   'test/runtimes/service-worker-in-firefox',

@@ -71,6 +71,7 @@ export function openCore(
     platform,
     padToBytes: checkedPadding(options.padToBytes ?? 0),
     sessions,
+    closing: closing.signal,
     async ownFields(session, { hasCredentials, sameSite, keepalive }) {
       const fields = identity.fieldsIn(session);
       if (!cookies || !hasCredentials) return { fields, records: [] };

@@ -104,8 +104,8 @@ export interface RelayClientBase {
   /** Pairs now, e.g. while a page loads, so that the first call does not wait for it. */
   readonly pair: () => Promise<void>;
   /**
-   * Drops the sessions and their keys. Responses in progress may complete; further calls fail with `closed`. WebSockets
-   * close with 1001, EventSources fail.
+   * Ends everything: drops the sessions and their keys, and releases every connection. Calls in progress and bodies that
+   * are not read to their end fail with `closed`, as do further calls. WebSockets close with 1001, EventSources fail.
    */
   readonly close: () => void;
   /** Adds a listener. Returns the function that removes it. */

@@ -17,7 +17,7 @@ import {
   SealedExchange,
   type Suite,
 } from '@mte-relay/protocol';
-import { ignore } from '../abort.ts';
+import { ignore, onAbort } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
 import type { OuterHop } from '../outer/hop.ts';
 import { contentOf } from '../outer/streams.ts';
@@ -215,8 +215,7 @@ export async function cancel(
   const own = session.take();
   let confirmed = false;
   const abort = new AbortController();
-  const onAbort = (): void => abort.abort(signal?.reason);
-  signal?.addEventListener('abort', onAbort);
+  const unlisten = onAbort(signal, () => abort.abort(signal?.reason));
   try {
     signal?.throwIfAborted();
     const message = await SealedExchange.begin(context.suite, session.keys, MESSAGE_TYPE_CANCEL, own);
@@ -239,7 +238,7 @@ export async function cancel(
     if (signal?.aborted) throw signal.reason;
     return { kind: cause instanceof ProtocolError ? 'unopenable' : 'failed', cause };
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    unlisten();
     session.settle(own, confirmed);
   }
 }

@@ -13,7 +13,7 @@
 // Otherwise the call fails with `may-have-run`. Retries are bounded, and the client never sends anything unsealed. A
 // request whose call ends without a response is cancelled in the background, so that it does not run later.
 import { INNER_FAILURE_FIELD, isIdempotent, isSafe, type ResponseHead, TIME_FIELD } from '@mte-relay/protocol';
-import { ignore, orAborted, pause } from '../abort.ts';
+import { ignore, onAbort, orAborted, pause } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
 import { type OuterFailure, outerError } from '../outer/transport.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -48,6 +48,8 @@ export type OwnFacts = Pick<InnerRequest, 'hasCredentials' | 'sameSite' | 'keepa
 export interface SendContext extends ExchangeContext {
   readonly platform: Platform;
   readonly sessions: Sessions;
+  /** Aborts when the client closes. */
+  readonly closing: AbortSignal;
   /** The client's own fields in a message of this session: its identity and its cookies. */
   ownFields(session: Session, request: OwnFacts): Promise<SentCookies>;
   /** Takes what a response says of identity and cookies, before the caller sees it. */
@@ -59,7 +61,7 @@ export interface SendContext extends ExchangeContext {
 
 /**
  * Sends a request until it has an authenticated response or must not be resent.
- * @param signal ends it at any phase, with its own reason.
+ * @param signal ends it at any phase, with its own reason; so does the client's end.
  * @param hasRun true after a redirect, because the request before it has run.
  */
 export async function send(
@@ -68,15 +70,29 @@ export async function send(
   signal: AbortSignal | undefined,
   hasRun = false,
 ): Promise<InnerResponse> {
-  const call = new Call(context, request, signal, hasRun);
+  const { closing } = context;
+  const abort = new AbortController();
+  let call: Call | undefined = new Call(context, request, abort.signal, hasRun);
+  const unlisten = [
+    onAbort(signal, () => abort.abort(signal?.reason)),
+    onAbort(closing, () => abort.abort(call?.mayHaveRun === false ? closing.reason : withMayHaveRun(closing.reason))),
+  ];
+  const release = (): void => {
+    for (const end of unlisten) end();
+  };
   try {
     for (;;) {
       const outcome = await call.attempt();
       if (!(outcome instanceof InnerResponse)) await call.prepareResend(outcome);
-      else if (!(await call.mayResendStale(outcome))) return outcome;
+      else if (!(await call.mayResendStale(outcome))) {
+        call = undefined; // a response that is read for long does not hold its request's body
+        outcome.onEnd = release; // until then the signals end the response's body
+        return outcome;
+      }
     }
   } catch (error) {
-    call.abandon();
+    release();
+    call?.abandon();
     throw error;
   }
 }
@@ -93,7 +109,7 @@ type Evidence = 'never-ran' | 'claimed' | undefined;
 class Call {
   readonly #context: SendContext;
   readonly #request: InnerRequest;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: AbortSignal;
   readonly #what: string;
   readonly #safe: boolean;
   #lease: Lease | undefined;
@@ -106,7 +122,7 @@ class Call {
   #waits = 0;
   #replaced: Session | undefined;
 
-  constructor(context: SendContext, request: InnerRequest, signal: AbortSignal | undefined, hasRun: boolean) {
+  constructor(context: SendContext, request: InnerRequest, signal: AbortSignal, hasRun: boolean) {
     this.#context = context;
     this.#request = request;
     this.#signal = signal;
@@ -115,35 +131,34 @@ class Call {
     this.#what = `${request.head.method} ${request.head.path.replace(/\?.*/, '')}`;
   }
 
+  /** False while it is certain that nothing of it has run or will. */
+  get mayHaveRun(): boolean {
+    return this.#mayHaveRun || this.#open !== undefined;
+  }
+
   async attempt(): Promise<InnerResponse | OuterFailure> {
     const context = this.#context;
     const signal = this.#signal;
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     const lease = await this.#leaseNumber();
     const { session, n } = lease;
     const abort = new AbortController();
-    const onAbort = (): void => abort.abort(signal?.reason);
-    const unlisten = (): void => signal?.removeEventListener('abort', onAbort);
-    signal?.addEventListener('abort', onAbort);
+    onAbort(signal, () => abort.abort(signal.reason)); // as long as the call
     let response: InnerResponse | undefined;
     try {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       const own = await context.ownFields(session, this.#request);
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       this.#open = lease;
       const result = await attempt(context, lease, this.#request, own.fields, abort);
       if (!(result instanceof InnerResponse)) return result;
       response = result;
       this.#open = undefined;
       await context.onResponse(session, result.head, own);
-      response.onEnd = unlisten; // until then the signal ends the response's body
       return response;
     } finally {
       session.settle(n, response !== undefined);
-      if (!response) {
-        unlisten();
-        abort.abort(); // ends an upload that is still running
-      }
+      if (!response) abort.abort(); // ends an upload that is still running
     }
   }
 
@@ -235,7 +250,7 @@ class Call {
       const present = await orAborted(this.#context.sessions.replace(old), this.#signal);
       return present.provesLost(old, this.#firstSentAt as Instant);
     } catch (error) {
-      if (this.#signal?.aborted) throw this.#signal.reason;
+      if (this.#signal.aborted) throw this.#signal.reason;
       throw this.#mayHaveRunError(failure, error);
     }
   }
@@ -250,7 +265,7 @@ class Call {
     try {
       await orAborted(this.#context.sessions.replace(session), this.#signal);
     } catch (error) {
-      if (this.#signal?.aborted) throw this.#signal.reason;
+      if (this.#signal.aborted) throw this.#signal.reason;
       throw this.#mayHaveRun ? withMayHaveRun(error) : error;
     }
   }

@@ -15,6 +15,7 @@ import {
   startPairing,
 } from '@mte-relay/protocol';
 import { URL } from '#url';
+import { orAborted } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
 import { discard, outerError, readRefusal, readUpTo, type Transport } from '../outer/transport.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -57,12 +58,12 @@ export class Pairer {
   async pair(): Promise<Session> {
     const signal = AbortSignal.any([this.#closing, AbortSignal.timeout(this.#timeoutMs)]);
     try {
-      const session = await this.#attempt(signal);
+      const session = await orAborted(this.#attempt(signal), signal);
       if (session) return session;
       // The relay has changed its key. The pins, or the first key seen, still decide whether the client trusts it.
       this.#refusedPin = this.#key?.pin;
       this.#key = undefined;
-      const again = await this.#attempt(signal);
+      const again = await orAborted(this.#attempt(signal), signal);
       if (again) return again;
     } catch (error) {
       if (signal.aborted && !this.#closing.aborted) {

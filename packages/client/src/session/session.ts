@@ -18,6 +18,8 @@ const REKEY_AT = 0.8;
 const RESERVE = 0.05;
 /** A relay drops an unused session after 30 s, so the client pairs again before that. */
 const UNCONFIRMED_MAX_MS = 20_000;
+/** A session that is full and has not had a response for this long may never have room again. */
+const STALLED_MS = 5_000;
 /** Share of the window that pending numbers may span before the oldest is nearly too old for the relay. */
 const CROWDED_AT = 0.75;
 
@@ -30,11 +32,13 @@ export class Session {
   #usedAt: Instant = this.pairedAt;
   #confirmed = false;
   #nextNumber = 0;
+  #settledAt: Instant = this.pairedAt;
   readonly #outstanding = new Set<number>();
-  readonly #waiting = new Set<() => void>();
   /** The last time that the relay has stated, and when it arrived here. */
   #relayTimeMs: number;
   #relayTimeAt: Instant = this.pairedAt;
+  /** Called when a message has ended. */
+  onSettle: () => void = ignore;
 
   private constructor(keys: ClientKeys, parameters: SessionParameters, pin: string) {
     this.keys = keys;
@@ -71,7 +75,8 @@ export class Session {
     const slept = elapsedMs(this.#relayTimeAt) - monotonicMs(this.#relayTimeAt) > messageAgeMaxMs / 2;
     if (life >= 1 - RESERVE || idle >= 1 - RESERVE || numbers >= 1 - RESERVE || crowd >= 1 || unconfirmed || slept)
       return 'over';
-    return life >= REKEY_AT || numbers >= REKEY_AT || crowd >= CROWDED_AT ? 'due' : 'fresh';
+    const stalled = !this.hasRoom && elapsedMs(this.#usedAt) >= STALLED_MS && elapsedMs(this.#settledAt) >= STALLED_MS;
+    return life >= REKEY_AT || numbers >= REKEY_AT || crowd >= CROWDED_AT || stalled ? 'due' : 'fresh';
   }
 
   /** Distance from the oldest pending number to the next one. */
@@ -106,20 +111,6 @@ export class Session {
     return this.#outstanding.size < Math.min(IN_FLIGHT_MAX, this.parameters.window / 2);
   }
 
-  /** Resolves when there may be room again. An aborted waiter leaves the queue, so that the next one is woken. */
-  async room(signal: AbortSignal | undefined): Promise<void> {
-    let wake = ignore;
-    const woken = new Promise<void>((resolve) => {
-      wake = resolve;
-    });
-    this.#waiting.add(wake);
-    try {
-      await orAborted(woken, signal);
-    } finally {
-      this.#waiting.delete(wake);
-    }
-  }
-
   /** The next message number. Return it with {@link Session.settle}. */
   take(): number {
     const n = this.#nextNumber;
@@ -133,10 +124,8 @@ export class Session {
   settle(n: number, confirmed: boolean): void {
     if (confirmed) this.#confirmed = true;
     this.#outstanding.delete(n);
-    const next = this.#waiting.values().next();
-    if (next.done) return;
-    this.#waiting.delete(next.value);
-    next.value();
+    this.#settledAt = now();
+    this.onSettle();
   }
 
   /**
@@ -167,6 +156,8 @@ export class Sessions {
   #current: Session | undefined;
   #pairing: Promise<Session> | undefined;
   #rekeyFailedAt: Instant | undefined;
+  /** Calls that wait for room, in order. They belong to no session, because theirs may be replaced. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(
     pair: () => Promise<Session>,
@@ -183,7 +174,31 @@ export class Sessions {
     for (;;) {
       const session = this.#usable() ?? (await orAborted(this.renew(), signal));
       if (session.hasRoom) return { session, n: session.take() };
-      await session.room(signal);
+      await this.#room(signal);
+    }
+  }
+
+  /** Resolves when there may be room, or the session in use may be another one. */
+  async #room(signal: AbortSignal | undefined): Promise<void> {
+    let wake = ignore;
+    const woken = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    this.#waiting.add(wake);
+    const timer = setTimeout(wake, STALLED_MS); // a session also ends by its age
+    try {
+      await orAborted(woken, signal);
+    } finally {
+      clearTimeout(timer);
+      if (!this.#waiting.delete(wake) && signal?.aborted) this.#wake(false); // it had its turn and does not use it
+    }
+  }
+
+  #wake(all: boolean): void {
+    for (const wake of this.#waiting) {
+      this.#waiting.delete(wake);
+      wake();
+      if (!all) return;
     }
   }
 
@@ -192,11 +207,13 @@ export class Sessions {
     this.#pairing ??= this.#pair()
       .then(async (session) => {
         await this.#onPaired(session, background);
+        session.onSettle = () => this.#wake(false);
         this.#current = session;
         return session;
       })
       .finally(() => {
         this.#pairing = undefined;
+        this.#wake(true); // into the new session, or to fail as this pairing did
       });
     return this.#pairing;
   }
