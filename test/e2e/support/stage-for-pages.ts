@@ -10,7 +10,7 @@ const DIST = join(import.meta.dirname, '../../../packages/client/dist');
 
 declare global {
   /** Set by the page's own script. */
-  var client: { fetch: typeof fetch; pair(): Promise<void> };
+  var client: { fetch: typeof fetch; pair(): Promise<void>; close(): void };
 }
 
 export interface PageStage {

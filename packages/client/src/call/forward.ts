@@ -59,7 +59,7 @@ function toParts(inner: InnerResponse): ForwardResponse {
   return {
     status,
     headers,
-    body: contentOf(inner),
+    body: inner.readBy(contentOf(inner)),
     get trailers() {
       return inner.trailers;
     },

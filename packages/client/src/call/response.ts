@@ -60,7 +60,8 @@ function contentStream(
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   let nothing = coding && NOTHING[coding];
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
-    {
+    // Everything that can still read the stream, such as a clone or a reader, holds its source.
+    inner.readBy({
       async pull(controller) {
         const piece = await watched.next();
         if (!piece) {
@@ -72,7 +73,7 @@ function contentStream(
         controller.enqueue(piece);
       },
       cancel: (reason) => inner.cancel(reason),
-    },
+    }),
     { highWaterMark: 0 },
   );
   return coding ? stream.pipeThrough(new DecompressionStream(coding)) : stream;

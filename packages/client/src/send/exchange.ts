@@ -102,6 +102,10 @@ async function openOuter(
   }
 }
 
+/** Ends responses that the app has let go of, as fetch does; undefined in a runtime without collection to observe. */
+const abandoned =
+  globalThis.FinalizationRegistry && new FinalizationRegistry<InnerResponse>((inner) => inner.cancel(undefined));
+
 /** A response with an authenticated head; its content is opened as it is read. */
 export class InnerResponse {
   #head: ResponseHead | undefined;
@@ -156,6 +160,12 @@ export class InnerResponse {
     const piece = this.#content.shift();
     if (!piece) this.#finish();
     return piece;
+  }
+
+  /** The same source of its content. The response is cancelled when the source has been collected. */
+  readBy<T extends object>(source: T): T {
+    abandoned?.register(source, this);
+    return source;
   }
 
   /** Reads a small rest to its end, so that the connection stays usable; cancels a larger one. */
