@@ -59,6 +59,31 @@ test('somebody in between who shows the pinned key but cannot use it gets nothin
   expect(relay.count('/api/mte')).toBe(0);
 });
 
+test.each(['application/octet-stream', 'application/mte-relay', 'application/mte-relay-pairing; v=1', undefined])(
+  'a pairing response of type %s is not accepted',
+  async (type) => {
+    const { relay, client } = await setUp();
+    relay.intermediary = async (call) => {
+      const response = await call.forward();
+      return call.path === '/api/mte-pair' ? { ...response, headers: type ? { 'content-type': type } : {} } : response;
+    };
+    await expect(client.fetch('/')).rejects.toMatchObject({ code: 'pairing-failed' });
+    expect(relay.count('/api/mte')).toBe(0);
+  },
+);
+
+test.each(['application/octet-stream', 'application/mte-relay-pairing', 'application/mte-relay; v=1'])(
+  'a response of type %s to an exchange is not opened',
+  async (type) => {
+    const { relay, client } = await setUp();
+    relay.intermediary = async (call) => {
+      const response = await call.forward();
+      return call.path === '/api/mte' ? { ...response, headers: { 'content-type': type } } : response;
+    };
+    await expect(client.fetch('/')).rejects.toMatchObject({ code: 'response-unopenable' });
+  },
+);
+
 test('a failed pairing fails its calls, and the next call retries', async () => {
   const { relay, client } = await setUp();
   relay.intermediary = async (call) => (call.path === '/api/mte-pair' ? refusal('unavailable') : call.forward());

@@ -204,3 +204,57 @@ test('a recorded opening does not open twice, and no message goes in clear', asy
   expect(error.message).toContain('4409 replayed');
   expect(on.upgrades.length).toBe(1);
 });
+
+test.each<[string, boolean, (hop: InterceptedHop) => Buffer[]]>([
+  [
+    'has passed its handshake on, drops the response and closes',
+    true,
+    ({ relay, client }) => {
+      relay.once('message', () => client.close(1011));
+      return [];
+    },
+  ],
+  [
+    'closes before it passes the handshake on',
+    true,
+    ({ client }) => {
+      client.close(4503, 'unavailable');
+      return [];
+    },
+  ],
+])('an intermediary %s: the API may have seen the WebSocket', async (_what, mayHaveRun, act) => {
+  const { intermediary, open } = await intercepted();
+  intermediary.toClient = () => [];
+  intermediary.toRelay = (message, _at, hop) => {
+    const passed = act(hop);
+    return passed.length > 0 ? passed : [message];
+  };
+  const { error } = await open().ended;
+  expect(error).toMatchObject({ code: 'unreachable', mayHaveRun });
+});
+
+test('an outer WebSocket that never opens: nothing was sent', async () => {
+  const on = await webSocketStage();
+  const client = sdkClient(on, {
+    WebSocket: class extends globalThis.WebSocket {
+      constructor() {
+        super('ws://127.0.0.1:1');
+      }
+    } as unknown as typeof globalThis.WebSocket,
+  });
+  const socket = new client.WebSocket('/');
+  const error = await new Promise((resolve) => {
+    socket.addEventListener('error', (event) => resolve((event as ErrorEvent).error));
+  });
+  expect(error).toMatchObject({ code: 'unreachable', mayHaveRun: false });
+});
+
+test('closed by the app before the response to its handshake: the API may have seen the WebSocket', async () => {
+  const { intermediary, open } = await intercepted();
+  intermediary.toClient = () => [];
+  const { socket, ended } = open();
+  await expect.poll(() => intermediary.hops.length).toBe(1);
+  await new Promise((resolve) => intermediary.hops[0]?.relay.once('message', resolve));
+  socket.close();
+  expect((await ended).error).toMatchObject({ code: 'closed', mayHaveRun: true });
+});

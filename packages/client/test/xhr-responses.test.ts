@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { OuterHop, OuterPost } from '../src/outer/hop.ts';
 
 /** The next response. */
-let given: { readonly status: number; readonly response: Blob | null };
+let given: { readonly status: number; readonly response: Blob | null; readonly responseURL?: string };
 let post: NonNullable<OuterHop['postWithProgress']>;
 
 class RespondingXhr {
@@ -12,6 +12,7 @@ class RespondingXhr {
   onabort: (() => void) | undefined;
   readonly status = given.status;
   readonly response = given.response;
+  readonly responseURL = given.responseURL ?? 'https://relay.example/api/mte';
   open(): void {}
   setRequestHeader(): void {}
   getResponseHeader(): string | null {
@@ -53,6 +54,14 @@ test('an invalid status fails the call', async () => {
   given = { status: 999, response: new Blob() };
   await expect(post(outer(new AbortController().signal), () => undefined)).rejects.toThrow(RangeError);
 });
+
+test.each(['https://other.example/api/mte', 'https://relay.example/other'])(
+  'a response of %s, to which an intermediary has redirected the upload, fails the call',
+  async (responseURL) => {
+    given = { status: 200, response: new Blob(['sealed']), responseURL };
+    await expect(post(outer(new AbortController().signal), () => undefined)).rejects.toThrow('redirected');
+  },
+);
 
 test('an abort ends it with its reason', async () => {
   given = { status: 0, response: null };

@@ -1,7 +1,13 @@
 // The servers behind a page of another origin: an app server with the client's bundle, and, in front of the relay, a
 // counter of every HTTP request that reaches the wire, preflights included.
 import { readFileSync } from 'node:fs';
-import { createServer, request as httpRequest, type RequestListener } from 'node:http';
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import { join } from 'node:path';
 import { relayTo } from '@mte-relay/testing/relay';
 import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
@@ -21,6 +27,8 @@ export interface PageStage {
   takeWire(): string[];
   /** Bundles that the app's server was asked for. */
   readonly loaded: string[];
+  /** Responds to a request on the wire in the relay's place, or returns false. Default: none. */
+  intermediary: ((req: IncomingMessage, res: ServerResponse) => boolean) | undefined;
   close(): Promise<void>;
 }
 
@@ -32,6 +40,7 @@ export async function startPageStage(backendListener: RequestListener, bundle: s
   let relayPort = 0;
   const counter = createServer((req, res) => {
     wire.push(`${req.method} ${req.url}`);
+    if (stage.intermediary?.(req, res)) return;
     const onward = httpRequest(
       { port: relayPort, method: req.method, path: req.url, headers: req.headers },
       (response) => {
@@ -61,7 +70,7 @@ export async function startPageStage(backendListener: RequestListener, bundle: s
   const relay = relayTo(urlOf(backendPort), { CORS_ORIGINS: `http://localhost:${appPort}` });
   relayPort = await relay.listen(0);
   const relayUrl = `http://localhost:${counterPort}`;
-  return {
+  const stage: PageStage = {
     pageUrl: `http://localhost:${appPort}/#${new URLSearchParams({ relay: relayUrl, pin: relay.pin })}`,
     relayUrl,
     takeWire: () => wire.splice(0),
@@ -70,5 +79,7 @@ export async function startPageStage(backendListener: RequestListener, bundle: s
       await relay.close();
       for (const server of [backend, counter, app]) closeServer(server);
     },
+    intermediary: undefined,
   };
+  return stage;
 }

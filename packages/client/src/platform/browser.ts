@@ -58,7 +58,8 @@ async function postByXhr(post: OuterPost, onSent: (bytes: number) => void): Prom
     xhr.withCredentials = post.credentials === 'include';
     xhr.setRequestHeader('content-type', post.contentType);
     xhr.upload.onprogress = (event) => onSent(event.loaded);
-    xhr.onload = () => resolve();
+    // XMLHttpRequest follows a redirect and cannot be kept from it; a response from there is not accepted.
+    xhr.onload = () => (xhr.responseURL === post.url ? resolve() : reject(new TypeError('the upload was redirected')));
     xhr.onerror = () => reject(new TypeError('network error'));
     xhr.onabort = () => reject(signal.reason);
     signal.addEventListener('abort', abort);

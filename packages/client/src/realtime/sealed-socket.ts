@@ -32,7 +32,7 @@ import { RelayClientError } from '../api/errors.ts';
 import type { ClientCore } from '../core.ts';
 import { fieldOf } from '../platform/response-parts.ts';
 import { targetOf } from '../platform/target.ts';
-import { staleSince } from '../send/retry.ts';
+import { staleSince, withMayHaveRun } from '../send/retry.ts';
 import type { SentCookies } from '../session/cookies.ts';
 import type { Lease } from '../session/session.ts';
 import { MESSAGE_MAX } from './limits.ts';
@@ -81,6 +81,8 @@ export class SealedSocket {
   readonly #giveUp = new AbortController();
   #outer: WebSocket | undefined;
   #keys: WebSocketKeys | undefined;
+  /** True once the handshake may have reached the API. */
+  #dispatched = false;
   readonly #reader = new FrameReader();
   #pieces: Bytes[] = [];
   #piecesBytes = 0;
@@ -182,7 +184,9 @@ export class SealedSocket {
           own = await context.ownFields(session, OWN_FACTS);
           const head = this.#head([...own.fields, session.sentField]);
           const padToMultipleBytes = Math.max(context.padToBytes, session.parameters.padToBytes);
-          outer.send(await sealed.sealRequest(encodeRequest(head, emptyBytes(), { padToMultipleBytes })));
+          const opening = await sealed.sealRequest(encodeRequest(head, emptyBytes(), { padToMultipleBytes }));
+          this.#dispatched = true;
+          outer.send(opening);
         });
       outer.onmessage = ({ data }) =>
         inOrder(async () => {
@@ -309,9 +313,9 @@ export class SealedSocket {
   // 6 end
 
   #fail(error: unknown): void {
-    this.#end(
-      error instanceof RelayClientError ? error : broken(error instanceof Error ? error.message : `${error}`, error),
-    );
+    const known =
+      error instanceof RelayClientError ? error : broken(error instanceof Error ? error.message : `${error}`, error);
+    this.#end(this.#dispatched ? withMayHaveRun(known) : known);
   }
 
   #end(end: CloseStatus | 'cut' | RelayClientError): void {

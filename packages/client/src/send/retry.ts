@@ -293,8 +293,9 @@ class Call {
   }
 }
 
-function withMayHaveRun(error: unknown): unknown {
-  if (!(error instanceof RelayClientError)) return error;
+/** The same error, of a call that may have run. */
+export function withMayHaveRun<T>(error: T): T | RelayClientError {
+  if (!(error instanceof RelayClientError) || error.mayHaveRun) return error;
   const { code, message, status, outerCode, retryAfterMs } = error;
   return new RelayClientError(code, message, { cause: error, mayHaveRun: true, status, outerCode, retryAfterMs });
 }

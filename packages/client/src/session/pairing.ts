@@ -101,8 +101,10 @@ export class Pairer {
       return undefined;
     }
     if (response.status !== 200) throw outerError(await readRefusal(response), 'the pairing', false);
+    const type = response.headers.get('content-type');
     const reply = await bodyOf(response, 'the pairing', signal);
     try {
+      if (type !== CONTENT_TYPE_PAIRING) throw new ProtocolError('malformed', `type ${type}`);
       const { parameters, secrets } = await pairing.finish(reply);
       return await Session.create(this.#suite, parameters, secrets, pin);
     } catch (cause) {

@@ -50,6 +50,8 @@ function send(
     for (const [name, value] of Object.entries(headers ?? {})) xhr.setRequestHeader(name, value);
     if (onSent) xhr.upload.onprogress = (event) => onSent(event.loaded);
     xhr.onload = () => {
+      // React Native follows redirects and cannot be kept from it; a response from there is not accepted.
+      if (xhr.responseURL && xhr.responseURL !== url) return fail(new TypeError('the request was redirected'));
       settle();
       resolve(arrived(xhr));
     };
