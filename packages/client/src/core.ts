@@ -12,6 +12,7 @@ import type { SendContext } from './send/retry.ts';
 import { Cookies } from './session/cookies.ts';
 import { ClientIdentity } from './session/identity.ts';
 import { Pairer } from './session/pairing.ts';
+import { pinReporter } from './session/pin-reports.ts';
 import { type Session, Sessions } from './session/session.ts';
 
 const PAIRING_TIMEOUT_MS = 15_000;
@@ -35,7 +36,8 @@ export interface ClientCore {
  * Opens a client's shared state. Sends nothing before a call or {@link RelayClientBase.pair}.
  * @param url the relay's origin, `https://host[:port]`.
  * @param scriptCookies a service worker's own; default: those of the page.
- * @throws RelayClientError `misuse` for a URL with a path, or a pin that is not `sha256-` and 32 bytes of base64.
+ * @throws RelayClientError `misuse` for a URL with a path, a pin that is not `sha256-` and 32 bytes of base64, or a
+ *   `reportPinMismatch` of the relay's origin.
  */
 export function openCore(
   url: string | URL,
@@ -48,8 +50,17 @@ export function openCore(
   const transport = new Transport(platform, options.fetch);
   const timeoutMs = options.pairingTimeoutMs ?? PAIRING_TIMEOUT_MS;
   const closing = new AbortController();
-  const pairer = new Pairer(origin, platform, transport, suite, { pins, timeoutMs, closing: closing.signal });
   const events = new Emitter();
+  const report = pinReporter(origin.origin, options.reportPinMismatch, platform);
+  const pairer = new Pairer(origin, platform, transport, suite, {
+    pins,
+    timeoutMs,
+    closing: closing.signal,
+    onPinMismatch(mismatch) {
+      events.emit('pin-mismatch', mismatch);
+      report(mismatch);
+    },
+  });
   // Without pins nothing is stored: an intermediary that poses as the relay must not leave anything behind.
   const keeper = pins.length > 0 ? platform.keeper : undefined;
   const identity = new ClientIdentity(origin.origin, pins, keeper);

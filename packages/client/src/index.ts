@@ -4,6 +4,7 @@
 export type { RelayClientErrorCode } from './api/error-codes.ts';
 export { RelayClientError } from './api/errors.ts';
 export type {
+  PinMismatch,
   Progress,
   RelayClient,
   RelayClientBase,

@@ -1,4 +1,5 @@
 // Redirects inside the seal (Fetch §4.4).
+import { never } from '@mte-relay/testing/pieces';
 import { field } from '@mte-relay/testing/test-relay';
 import { expect, test } from 'vitest';
 import { setUp } from './support/setup.ts';
@@ -98,3 +99,21 @@ test('a client that is closed between two hops reports the same', async () => {
   expect(error).toMatchObject({ code: 'closed', mayHaveRun: true });
   expect(relay.ran.length).toBe(1);
 });
+
+test.each(['nothing more', 'a drop now and then'])(
+  'a redirect whose body goes on for ever with %s is followed',
+  async (how) => {
+    const { relay, client } = await setUp();
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      for (;;) {
+        yield new Uint8Array(1);
+        await (how === 'nothing more' ? never() : new Promise((resolve) => setTimeout(resolve, 20)));
+      }
+    }
+    relay.upstream = ({ path }) =>
+      path === '/a' ? { status: 302, headers: [['location', '/b']], content: endless() } : { content: 'there' };
+    const response = await client.fetch('/a');
+    expect(await response.text()).toBe('there');
+    await expect.poll(() => relay.closedEarly).toBe(1);
+  },
+);

@@ -65,6 +65,12 @@ export interface RelayClientOptions {
    * the console. Any other key fails with `pin-mismatch`.
    */
   readonly pins?: readonly string[];
+  /**
+   * Receives pin mismatches: a function, or a URL of the operator's to post them to as `application/reports+json`, without
+   * credentials. The URL must not be of the relay's origin: an intermediary that poses as the relay would drop the report.
+   * At most once per shown pin and hour, and 16 in an hour. Default: none; see the event `pin-mismatch`.
+   */
+  readonly reportPinMismatch?: string | URL | ((mismatch: PinMismatch) => void);
   /** Sends the outer requests, e.g. with a custom agent, proxy or CA in Node. Default: the platform's fetch at call time. */
   readonly fetch?: typeof globalThis.fetch;
   /** Makes the outer WebSockets, e.g. with a custom agent, proxy or CA in Node. Default: the platform's at call time. */
@@ -87,6 +93,16 @@ export interface SessionEvent {
   readonly pin: string;
 }
 
+/** A relay, or an intermediary in its place, has shown a key that the client does not trust. */
+export interface PinMismatch {
+  /** The relay's origin. */
+  readonly relay: string;
+  /** Pin of the newest key that was shown. */
+  readonly shown: string;
+  /** The pins that the client trusts: those of its options, or the first that it saw. */
+  readonly trusted: readonly string[];
+}
+
 /** Events of {@link RelayClientBase.on}. */
 export interface RelayClientEvents {
   /** The client paired because a call needed a session. */
@@ -97,6 +113,8 @@ export interface RelayClientEvents {
   resend: { readonly method: string; readonly url: string; readonly reason: string };
   /** A rekey in the background failed. The client keeps the old session and retries in a later call. */
   error: unknown;
+  /** A pairing failed because the relay's key is not trusted. Every call fails with `pin-mismatch`. */
+  'pin-mismatch': PinMismatch;
 }
 
 /** The members that every client of a relay has. */

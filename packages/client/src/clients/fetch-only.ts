@@ -7,6 +7,7 @@ import { openCore } from '../core.ts';
 export type { RelayClientErrorCode } from '../api/error-codes.ts';
 export { RelayClientError } from '../api/errors.ts';
 export type {
+  PinMismatch,
   Progress,
   RelayClientBase,
   RelayClientEvents,

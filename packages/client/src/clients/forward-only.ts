@@ -9,6 +9,7 @@ export { RelayClientError } from '../api/errors.ts';
 export type {
   ForwardRequest,
   ForwardResponse,
+  PinMismatch,
   RelayClientBase,
   RelayClientEvents,
   RelayClientOptions,

@@ -17,7 +17,7 @@ import {
   SealedExchange,
   type Suite,
 } from '@mte-relay/protocol';
-import { ignore, onAbort } from '../abort.ts';
+import { ignore, onAbort, pause } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
 import type { OuterHop } from '../outer/hop.ts';
 import { contentOf } from '../outer/streams.ts';
@@ -37,6 +37,8 @@ export interface ExchangeContext {
 
 /** The client reads up to this much of an unwanted response so that the connection stays usable. */
 const SKIP_MAX_BYTES = 65_536;
+/** And waits this long for it: a redirect whose body does not end is followed all the same. */
+const SKIP_MAX_MS = 500;
 
 /**
  * Sends the request under this number. Resolves with a response once its head is authenticated.
@@ -168,13 +170,16 @@ export class InnerResponse {
     return source;
   }
 
-  /** Reads a small rest to its end, so that the connection stays usable; cancels a larger one. */
+  /** Reads a small rest that has arrived to its end, so that the connection stays usable; cancels any other. */
   async skip(): Promise<void> {
-    let skippedBytes = 0;
-    for (let piece = await this.next(); piece; piece = await this.next()) {
-      skippedBytes += piece.length;
-      if (skippedBytes > SKIP_MAX_BYTES) return this.cancel(undefined);
-    }
+    const reading = async (): Promise<void> => {
+      let skippedBytes = 0;
+      for (let piece = await this.next(); piece && skippedBytes < SKIP_MAX_BYTES; piece = await this.next()) {
+        skippedBytes += piece.length;
+      }
+    };
+    await Promise.race([reading(), pause(SKIP_MAX_MS, this.#abort.signal)]);
+    this.cancel(undefined);
   }
 
   /** Abandons the rest, and aborts the outer request so that the relay stops sending. */

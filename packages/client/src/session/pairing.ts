@@ -17,6 +17,7 @@ import {
 import { URL } from '#url';
 import { orAborted } from '../abort.ts';
 import { RelayClientError } from '../api/errors.ts';
+import type { PinMismatch } from '../api/types.ts';
 import { discard, outerError, readRefusal, readUpTo, type Transport } from '../outer/transport.ts';
 import type { Platform } from '../platform/platform.ts';
 import { Session } from './session.ts';
@@ -33,6 +34,7 @@ export class Pairer {
   readonly #timeoutMs: number;
   readonly #pinned: boolean;
   readonly #closing: AbortSignal;
+  readonly #onPinMismatch: (mismatch: PinMismatch) => void;
   #key: RelayKey | undefined;
   /** Pin of the key that the relay last refused as unknown. */
   #refusedPin: string | undefined;
@@ -42,7 +44,12 @@ export class Pairer {
     platform: Platform,
     transport: Transport,
     suite: Suite,
-    options: { pins: readonly string[]; timeoutMs: number; closing: AbortSignal },
+    options: {
+      readonly pins: readonly string[];
+      readonly timeoutMs: number;
+      readonly closing: AbortSignal;
+      readonly onPinMismatch: (mismatch: PinMismatch) => void;
+    },
   ) {
     this.#origin = origin;
     this.#platform = platform;
@@ -52,6 +59,7 @@ export class Pairer {
     this.#pinned = options.pins.length > 0;
     this.#timeoutMs = options.timeoutMs;
     this.#closing = options.closing;
+    this.#onPinMismatch = options.onPinMismatch;
   }
 
   /** A new session. Throws RelayClientError `unreachable`, `relay-refused`, `pairing-failed`, `pin-mismatch`. */
@@ -133,10 +141,12 @@ export class Pairer {
     }
     const key = this.#trusted(shown);
     if (key) return key;
-    const trusted = this.#pinned ? 'pinned' : 'first seen';
+    const { origin: relay } = this.#origin;
+    const trusted = [...this.#pins];
+    this.#onPinMismatch({ relay, shown: newest.pin, trusted });
     throw new RelayClientError(
       'pin-mismatch',
-      `${this.#origin.origin} shows key ${newest.pin}, ${trusted}: ${[...this.#pins].join(', ')}`,
+      `${relay} shows key ${newest.pin}, ${this.#pinned ? 'pinned' : 'first seen'}: ${trusted.join(', ')}`,
     );
   }
 
