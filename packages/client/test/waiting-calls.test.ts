@@ -115,24 +115,6 @@ test('waiters that are aborted at any moment leave their turn to others', async 
   expect([...counts.keys()].sort()).toEqual(['200', 'AbortError: This operation was aborted']);
 });
 
-test('a waiter whose abort comes with its turn passes the turn on', async () => {
-  const { relay, client } = await setUp();
-  const gates: (() => void)[] = [];
-  relay.upstream = () => new Promise((resolve) => gates.push(() => resolve({})));
-  const first = Array.from({ length: 512 }, () => client.fetch('/'));
-  await expect.poll(() => gates.length, waitForAll).toBe(512);
-  const abort = new AbortController();
-  const aborted = client.fetch('/', { signal: abort.signal });
-  const next = client.fetch('/');
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  void Promise.any(first).then(() => abort.abort()); // with the response that makes the only room
-  gates.shift()?.();
-  await Promise.allSettled([aborted]);
-  await expect.poll(() => relay.ran.length, { timeout: 3_000 }).toBe(513);
-  for (const open of gates) open();
-  for (const response of await Promise.all([...first, next])) expect(response.status).toBe(200);
-});
-
 test('a session that cannot be replaced fails all of its waiters', async () => {
   const { relay, client } = await setUp();
   relay.parameters = { messageLimit: 540 };
