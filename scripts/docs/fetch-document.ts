@@ -69,7 +69,11 @@ const REST = `
 - Responses of the relay itself, such as a 502, are ordinary responses with the field \`mte-relay-failure\`.
 - \`onUploadProgress\` and \`onDownloadProgress\` get \`{loadedBytes, totalBytes?}\`. Browsers report upload progress through
   XMLHttpRequest alone: the response then arrives at once when complete, and with \`credentials: 'omit'\` only the end is
-  reported.
+  reported. XMLHttpRequest follows redirects, so an intermediary can send an upload with progress, sealed as it is, to
+  another origin that allows it. The client accepts no response from there. \`connect-src\` of the page's
+  Content-Security-Policy keeps the bytes from going there.
+- A response that is not read to its end holds a connection, as with \`fetch\`. The client releases it when the app has
+  let go of it and the runtime has collected it; \`await response.body?.cancel()\` does so at once, \`close()\` for all.
 - In a browser the client buffers a body beyond 64 KiB, sealed, before it sends it: beyond 16 MiB in a file of the origin's
   private file system, or in memory without that file system.
 

@@ -80,7 +80,8 @@ describe.skipIf(!CHROMIUM)('an upload with progress that an intermediary redirec
     expect(ran).toBe(1);
   });
 
-  test('with one, the call fails as one that may have run, and the other origin has seen neither content nor cookies', async () => {
+  /** Redirects every upload of the page. */
+  function redirectUploads(): void {
     stage.intermediary = (req, res) => {
       const isUpload = req.method === 'POST' && Number(req.headers['content-length']) > SECRET.length;
       if (!isUpload || req.headers['x-passed-on']) return false;
@@ -88,10 +89,28 @@ describe.skipIf(!CHROMIUM)('an upload with progress that an intermediary redirec
       res.writeHead(307, { location: `${otherUrl}/taken` }).end();
       return true;
     };
+  }
+
+  test('with one, the call fails as one that may have run, and the other origin has seen neither content nor cookies', async () => {
+    redirectUploads();
     expect(await upload()).toEqual({ outcome: 'may-have-run', mayHaveRun: true });
     expect(ran).toBe(1); // it was passed on, and not sent again
     expect(taken.length).toBe(1);
     expect(taken[0]?.body).not.toContain(SECRET.slice(0, 30));
     expect(taken[0]?.cookie).toBeUndefined();
+  });
+
+  test('with one, and a Content-Security-Policy that names the relay: nothing goes to the other origin', async () => {
+    await browser.page.evaluate((relay) => {
+      const policy = document.createElement('meta');
+      policy.httpEquiv = 'content-security-policy';
+      policy.content = `connect-src ${relay}`;
+      document.head.append(policy);
+    }, stage.relayUrl);
+    expect(await upload()).toEqual({ outcome: 'stored' });
+    redirectUploads();
+    expect((await upload()).outcome).not.toBe('stored');
+    expect(taken).toEqual([]);
+    expect(ran).toBe(1);
   });
 });

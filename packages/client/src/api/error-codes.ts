@@ -3,7 +3,11 @@
 
 /** Meaning by code. `mayHaveRun` is `no` when that is certain; for `maybe`, see the error's own `mayHaveRun`. */
 export const RELAY_CLIENT_ERRORS = {
-  closed: { happened: '`close()` was called', mayHaveRun: 'maybe', todo: 'make a new client' },
+  closed: {
+    happened: '`close()` was called: calls in progress and bodies that were not read to their end fail too',
+    mayHaveRun: 'maybe',
+    todo: 'make a new client',
+  },
   misuse: {
     happened: 'an argument cannot be used; the message names it',
     mayHaveRun: 'no',
@@ -37,7 +41,7 @@ export const RELAY_CLIENT_ERRORS = {
   'pin-mismatch': {
     happened: 'the relay’s key does not match a pin',
     mayHaveRun: 'maybe',
-    todo: 'compare with `mte-relay-server identity`: update the pins, or find the intermediary that shows another key',
+    todo: 'compare with `mte-relay-server identity`: update the pins, or find the intermediary that shows another key. The option `reportPinMismatch` reports it to you',
   },
   'may-have-run': {
     happened:
