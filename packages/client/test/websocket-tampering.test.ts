@@ -210,7 +210,7 @@ test.each<[string, boolean, (hop: InterceptedHop) => Buffer[]]>([
     'has passed its handshake on, drops the response and closes',
     true,
     ({ relay, client }) => {
-      relay.once('message', () => client.close(1011));
+      relay.once('message', () => client.close(1011)); // before the handshake is passed on
       return [];
     },
   ],
@@ -251,10 +251,13 @@ test('an outer WebSocket that never opens: nothing was sent', async () => {
 
 test('closed by the app before the response to its handshake: the API may have seen the WebSocket', async () => {
   const { intermediary, open } = await intercepted();
-  intermediary.toClient = () => [];
+  const { promise: responded, resolve } = Promise.withResolvers<void>();
+  intermediary.toClient = () => {
+    resolve();
+    return [];
+  };
   const { socket, ended } = open();
-  await expect.poll(() => intermediary.hops.length).toBe(1);
-  await new Promise((resolve) => intermediary.hops[0]?.relay.once('message', resolve));
+  await responded;
   socket.close();
   expect((await ended).error).toMatchObject({ code: 'closed', mayHaveRun: true });
 });
