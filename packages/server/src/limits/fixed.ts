@@ -65,6 +65,10 @@ export const WHOLE_BODY_MAX_BYTES = 49_152;
 export const INFORMATIONAL_MAX = 16;
 /** Bytes of the fields of those responses: a client bounds them and the response's head together. */
 export const INFORMATIONAL_MAX_BYTES = 16_384;
+/** Informational responses before a final one, at most: each of them renews the upstream's time. */
+export const INFORMATIONAL_RECEIVED_MAX = 100;
+/** Longest head of a `100 Continue` that the relay leaves out: it rarely has a field. */
+export const CONTINUE_MAX_BYTES = 16_384;
 /** TCP keep-alive of connections outside the pool, so that a vanished upstream is noticed within minutes. */
 export const TCP_KEEP_ALIVE_DELAY_MS = 60_000;
 

@@ -8,7 +8,7 @@ import { refuse } from '../failure/planes.ts';
 import { flatten, hasContent, type ParsedHeaders, rawFields } from '../http/fields.ts';
 import { announcedTrailers, trailerFields } from '../http/trailers.ts';
 import type { Account, HttpExchange } from '../observe/account.ts';
-import { notAStatus } from '../upstream/failures.ts';
+import { Statuses } from '../upstream/failures.ts';
 import { Upload } from './body.ts';
 import { clientFields, fieldsForClient, outerCodeOfFailure, upstreamHeaders } from './fields.ts';
 
@@ -41,10 +41,12 @@ export function passThrough(
     hasBody && length === undefined ? announcedTrailers(given, isOthers, () => rawFields(req.rawTrailers)) : undefined;
   context.admission.passThroughs += 1;
   const method = req.method ?? 'GET';
-  account.dispatched({ method, headers, origin: domain.upstream.url });
+  const call = { method, headers, origin: domain.upstream.url };
+  account.dispatched(call);
   domain.upstream.dispatch(
     { method, target, headers, body: hasBody ? new Upload(req) : null, trailers },
     new PlainResponse(domain, context, account, res),
+    () => account.dispatchedAgain(call),
   );
 }
 
@@ -54,6 +56,7 @@ class PlainResponse implements Dispatcher.DispatchHandler {
   readonly #context: RelayContext;
   readonly #account: Account;
   readonly #res: ServerResponse;
+  readonly #statuses = new Statuses();
   #controller: Controller | undefined;
 
   constructor(domain: Domain, context: RelayContext, account: Account, res: ServerResponse) {
@@ -79,8 +82,7 @@ class PlainResponse implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
-    if (status < 100) throw notAStatus(status);
-    if (status < 200) return;
+    if (this.#statuses.isInformational(status)) return;
     this.#account.upstreamResponded(status);
     const exposed = headers[EXPOSED];
     if (exposed !== undefined && this.#res.hasHeader(EXPOSED)) {

@@ -70,7 +70,10 @@ export class ClaimedRequest {
     const { method, target } = requested;
     const headers = request.upstreamHeaders();
     const length = contentLength(head, inbound, this.#context.settings.REQUEST_BODY_MAX_BYTES);
-    if (length !== undefined) headers.push('content-length', length);
+    if (length !== undefined) {
+      headers.push('content-length', length);
+      inbound.announce(Number(length));
+    }
     const body = inbound.complete ? inbound.wholeBody() : inbound.streamBody(() => this.#waiting.resumeReading());
     const trailers = trailersOf(head, inbound, length, (name) => request.isOthers(name));
     if (account.traces) {

@@ -5,7 +5,8 @@ import { announcedTrailers, arrivedTrailers, type IsOthers, type Trailers } from
 import type { Inbound } from './inbound.ts';
 
 /**
- * The `content-length` to send upstream. That of a stream is the one that the client announced, and undici enforces it.
+ * The `content-length` to send upstream. That of a stream is the one that the client announced, and Inbound enforces it:
+ * undici does so for some methods alone.
  * For a whole body undici sets it, and an announced one must not contradict the body.
  * @throws InnerRefusal
  */

@@ -29,6 +29,7 @@ export class Inbound implements BhttpSink<RequestHead> {
   bodyBytes = 0;
   readonly #decoder: BhttpDecoder<RequestHead>;
   readonly #bodyMaxBytes: number;
+  #announcedBytes: number | undefined;
   #pieces: Bytes[] = [];
   #stream: RequestBody | undefined;
 
@@ -45,6 +46,12 @@ export class Inbound implements BhttpSink<RequestHead> {
   /** Call after the plaintext of the final chunk. @throws InnerRefusal if the request is not complete. */
   end(): void {
     decodeAuthentic(() => this.#decoder.end());
+  }
+
+  /** The request has announced the length of its content. @throws InnerRefusal for another length, at once or later. */
+  announce(bytes: number): void {
+    this.#announcedBytes = bytes;
+    this.#checkLength();
   }
 
   /** The whole body of a complete request; null if it is empty. */
@@ -78,14 +85,22 @@ export class Inbound implements BhttpSink<RequestHead> {
   onContent(content: Bytes): void {
     this.bodyBytes += content.length;
     if (this.bodyBytes > this.#bodyMaxBytes) throw new InnerRefusal('request-too-large');
+    this.#checkLength();
     if (this.#stream) this.#stream.push(content);
     else this.#pieces.push(content);
   }
 
   onEnd(trailers: Fields): void {
     this.trailers = trailers;
+    if (this.#announcedBytes !== undefined && this.bodyBytes !== this.#announcedBytes)
+      throw new InnerRefusal('request-malformed');
     this.complete = true;
     this.#stream?.push(null);
+  }
+
+  #checkLength(): void {
+    if (this.#announcedBytes !== undefined && this.bodyBytes > this.#announcedBytes)
+      throw new InnerRefusal('request-malformed');
   }
 }
 

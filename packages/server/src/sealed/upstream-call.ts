@@ -1,14 +1,6 @@
 // Steps 6 and 7 of an exchange: sends an opened request to the upstream and the response to the client, whole if it is
 // small and has arrived at once, otherwise as a stream.
-import {
-  type Bytes,
-  concatBytes,
-  FIELD_COUNT_MAX,
-  type Fields,
-  failedToConnect,
-  isIdempotent,
-  type ResponseHead,
-} from '@mte-relay/protocol';
+import { type Bytes, concatBytes, FIELD_COUNT_MAX, type Fields, type ResponseHead } from '@mte-relay/protocol';
 import type { Dispatcher } from 'undici';
 import type { RelayContext } from '../context.ts';
 import { upstreamFailed } from '../failure/noted.ts';
@@ -18,7 +10,7 @@ import { INFORMATIONAL_MAX, INFORMATIONAL_MAX_BYTES, WHOLE_BODY_MAX_BYTES } from
 import type { Account } from '../observe/account.ts';
 import type { UpstreamCall as TracedCall } from '../observe/trace.ts';
 import type { UpstreamRequest } from '../upstream/connection.ts';
-import { isKeepAliveRace, notAStatus } from '../upstream/failures.ts';
+import { notAStatus, Statuses } from '../upstream/failures.ts';
 import type { OpenedRequest } from './opened-request.ts';
 import type { Outbound } from './outbound.ts';
 
@@ -31,10 +23,10 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   readonly #request: OpenedRequest;
   readonly #outbound: Outbound;
   readonly #sent: UpstreamRequest;
-  #resentAfter: Error | undefined; // the error of the first try
   #controller: Controller | undefined;
   #aborted: Error | undefined;
   #head: ResponseHead | undefined;
+  readonly #statuses = new Statuses();
   readonly #informational: ResponseHead[] = [];
   #informationalBytes = 0;
   #pieces: Bytes[] = [];
@@ -58,7 +50,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   /** Sends the request. */
   start(): void {
     this.#account.dispatched(this.#traced);
-    this.#request.domain.upstream.dispatch(this.#sent, this);
+    this.#request.domain.upstream.dispatch(this.#sent, this, () => this.#account.dispatchedAgain(this.#traced));
   }
 
   /** Aborts the upstream request; nothing more of its response is sent. */
@@ -76,7 +68,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
-    if (status >= 100 && status < 200) {
+    if (this.#statuses.isInformational(status)) {
       this.#keepInformational({ status, headers: this.#request.informationalFields(downstreamFields(headers)) });
       return;
     }
@@ -122,19 +114,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Controller, error: Error): void {
     if (this.#aborted || this.#outbound.hasEnded) return;
-    if (!this.#head && this.#resend(error)) return;
     this.#fail(error);
-  }
-
-  /** Resends once, if the upstream closed an idle connection just as it was reused and the request cannot run twice. */
-  #resend(error: Error): boolean {
-    const { body, method } = this.#sent;
-    const isReplayable = body === null || body instanceof Uint8Array;
-    if (this.#resentAfter || !isReplayable || !isIdempotent(method) || !isKeepAliveRace(error)) return false;
-    this.#resentAfter = error;
-    this.#account.dispatchedAgain(this.#traced);
-    this.#request.domain.upstream.dispatch(this.#sent, this);
-    return true;
   }
 
   get #traced(): TracedCall {
@@ -143,9 +123,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   }
 
   #fail(error: unknown): void {
-    // If the second try does not connect, the first one decides: the upstream may have seen it.
-    const decisive = failedToConnect(error) ? (this.#resentAfter ?? error) : error;
-    const code = upstreamFailed(this.#context, this.#account, decisive);
+    const code = upstreamFailed(this.#context, this.#account, error);
     this.#outbound.respond(innerFailure(code), code);
   }
 

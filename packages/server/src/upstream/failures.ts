@@ -1,5 +1,6 @@
 // Classifies errors of the upstream.
 import { failedToConnect, type InnerCode } from '@mte-relay/protocol';
+import { INFORMATIONAL_RECEIVED_MAX } from '../limits/fixed.ts';
 
 /** The codes of an upstream's failure. */
 export type UpstreamFailure = Extract<InnerCode, 'request-malformed' | `upstream-${string}`>;
@@ -13,12 +14,6 @@ export function upstreamFailureCode(error: unknown): UpstreamFailure {
   return failedToConnect(error) ? 'upstream-unreachable' : 'upstream-failed';
 }
 
-/** True if the upstream may have closed an idle connection just as the relay reused it. */
-export function isKeepAliveRace(error: unknown): boolean {
-  const code = (error as { code?: unknown }).code;
-  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE';
-}
-
 /** The error that undici would give for a time limit. */
 export function timeLimitError(limit: 'upstream-unreachable' | 'upstream-timeout'): Error {
   const code = limit === 'upstream-unreachable' ? 'UND_ERR_CONNECT_TIMEOUT' : 'UND_ERR_HEADERS_TIMEOUT';
@@ -28,4 +23,18 @@ export function timeLimitError(limit: 'upstream-unreachable' | 'upstream-timeout
 /** The error that undici would give for a status that is not in RFC 9110 §15. */
 export function notAStatus(status: number): Error {
   return Object.assign(new Error(`the upstream responded with status ${status}`), { code: 'HPE_INVALID_STATUS' });
+}
+
+/** The statuses of one response in their order: informational ones, then the final one. */
+export class Statuses {
+  #informational = 0;
+
+  /** True for an informational status. @throws Error for one below 100, and for an endless row of them. */
+  isInformational(status: number): boolean {
+    if (status < 100) throw notAStatus(status);
+    if (status >= 200) return false;
+    this.#informational += 1;
+    if (this.#informational <= INFORMATIONAL_RECEIVED_MAX) return true;
+    throw new Error(`the upstream sent more than ${INFORMATIONAL_RECEIVED_MAX} informational responses`);
+  }
 }

@@ -1,9 +1,11 @@
-// The connection pool to the upstream.
+// The connections to the upstream: a pool that keeps them alive, and new ones for what the pool cannot carry.
 import type { Readable } from 'node:stream';
 import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { DomainSettings, ProcessSettings } from '../config/settings.ts';
 import { ClientValues } from './client-value.ts';
 import { readEarlyResponses, type UpstreamConnection, type UpstreamRequest, type UpstreamTls } from './connection.ts';
+import { PooledSockets } from './pooled-socket.ts';
+import { isResendable, Resending } from './resend.ts';
 import { dispatchTrailed, type TrailedRequest } from './trailers.ts';
 
 /** The upstream API, on connections that are kept alive. */
@@ -12,6 +14,9 @@ export class Upstream {
   readonly clientValues: ClientValues;
   readonly #basePath: string;
   readonly #pool: Pool;
+  /** Makes a connection for each request. */
+  readonly #unpooled: Pool;
+  readonly #sockets = new PooledSockets();
   readonly #url: URL;
   readonly #tls: UpstreamTls;
   readonly #settings: ProcessSettings;
@@ -31,35 +36,42 @@ export class Upstream {
       timeout: settings.UPSTREAM_CONNECT_TIMEOUT_MS,
       allowH2: false,
     });
-    this.#pool = new Pool(own.UPSTREAM.origin, {
+    const options: Pool.Options = {
       headersTimeout: settings.UPSTREAM_HEADERS_TIMEOUT_MS,
       bodyTimeout: settings.UPSTREAM_IDLE_TIMEOUT_MS,
-      // One request per connection at a time: a slow or failed response then delays or fails no other.
-      pipelining: 1,
       allowH2: false,
       connect: (target, done) =>
         connect(target, (...result) => {
-          if (result[1]) readEarlyResponses(result[1]);
+          if (result[1]) this.#sockets.watch(readEarlyResponses(result[1]));
           done(...result);
         }),
-    });
+    };
+    // One request per connection at a time: a slow or failed response then delays or fails no other.
+    this.#pool = new Pool(own.UPSTREAM.origin, { ...options, pipelining: 1 });
+    this.#unpooled = new Pool(own.UPSTREAM.origin, { ...options, pipelining: 0 });
   }
 
-  /** Sends a request; the handler receives every event of it. */
-  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+  /**
+   * Sends a request; the handler receives every event of it, and `onRequestStart` again if the request is resent.
+   * @param resent called before that.
+   */
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler, resent?: () => void): void {
     if (request.trailers) {
       dispatchTrailed(this.connection(request.target), request as TrailedRequest, this.#settings, handler);
       return;
     }
-    this.#pool.dispatch(
-      {
-        method: request.method as Dispatcher.HttpMethod,
-        path: this.#basePath + request.target,
-        headers: request.headers,
-        body: request.body as Buffer | Readable | null,
-      },
-      handler,
-    );
+    const sent = {
+      method: request.method as Dispatcher.HttpMethod,
+      path: this.#basePath + request.target,
+      headers: request.headers,
+      body: request.body as Buffer | Readable | null,
+    };
+    if (!isResendable(request)) return void this.#pool.dispatch(sent, handler);
+    const resend = (again: Dispatcher.DispatchHandler): void => {
+      resent?.();
+      this.#unpooled.dispatch(sent, again);
+    };
+    this.#pool.dispatch(sent, new Resending(handler, resend));
   }
 
   /** UPSTREAM. */
@@ -74,11 +86,13 @@ export class Upstream {
 
   /** Closes idle connections at once and the others after their exchange. */
   async close(): Promise<void> {
-    await this.#pool.close();
+    await Promise.all([this.#pool.close(), this.#unpooled.close()]);
+    this.#sockets.close();
   }
 
   /** Closes every connection at once. */
   async destroy(): Promise<void> {
-    await this.#pool.destroy();
+    await Promise.all([this.#pool.destroy(), this.#unpooled.destroy()]);
+    this.#sockets.close();
   }
 }

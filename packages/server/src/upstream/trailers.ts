@@ -7,7 +7,7 @@ import type { ProcessSettings } from '../config/settings.ts';
 import { type ParsedHeaders, rawFields } from '../http/fields.ts';
 import type { Trailers } from '../http/trailers.ts';
 import { connectionRequest, type UpstreamConnection, type UpstreamRequest } from './connection.ts';
-import { timeLimitError } from './failures.ts';
+import { notAStatus, timeLimitError } from './failures.ts';
 
 /** A request whose body ends with trailers. */
 export type TrailedRequest = UpstreamRequest & { readonly trailers: Trailers };
@@ -28,6 +28,7 @@ class TrailedExchange implements Dispatcher.DispatchController {
   readonly #handler: Dispatcher.DispatchHandler;
   readonly #out: ClientRequest;
   readonly #connecting: NodeJS.Timeout;
+  #silence: NodeJS.Timeout | undefined; // until the head of the response, then between its pieces
   #res: IncomingMessage | undefined;
   #ended = false; // the handler has received the end or an error
   paused = false;
@@ -67,10 +68,19 @@ class TrailedExchange implements Dispatcher.DispatchController {
       socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => clearTimeout(this.#connecting));
     });
     out.on('error', (error) => this.#fail(error));
-    out.on('information', ({ statusCode, rawHeaders }) => this.#passHead(statusCode, rawHeaders));
+    out.on('information', ({ statusCode, rawHeaders }) => {
+      this.#silence?.refresh();
+      this.#passHead(statusCode, rawHeaders);
+    });
+    out.on('upgrade', (res, socket) => {
+      socket.destroy(); // nobody has asked for it
+      this.#fail(notAStatus(res.statusCode as number));
+    });
     out.on('response', (res) => this.#onResponse(res));
-    out.on('timeout', () => this.#onSilence());
-    out.setTimeout(this.#settings.UPSTREAM_HEADERS_TIMEOUT_MS);
+    out.on('close', () => {
+      if (!this.#res) this.#fail(new Error('the upstream closed before it responded'));
+    });
+    this.#limitSilence(this.#settings.UPSTREAM_HEADERS_TIMEOUT_MS);
     this.#handler.onRequestStart?.(this, undefined);
     if (!this.#ended) this.#sendBody();
   }
@@ -93,11 +103,13 @@ class TrailedExchange implements Dispatcher.DispatchController {
 
   readonly #write = (piece: Uint8Array): void => {
     this.#handler.onBodySent?.(piece as Buffer);
+    this.#silence?.refresh();
     if (!this.#out.write(piece)) (this.#request.body as Readable).pause?.();
   };
 
   readonly #sendTrailers = (): void => {
     if (this.#ended) return;
+    this.#silence?.refresh();
     this.#out.addTrailers(this.#request.trailers.fields().map(([name, value]): [string, string] => [name, value]));
     this.#out.end();
   };
@@ -112,13 +124,16 @@ class TrailedExchange implements Dispatcher.DispatchController {
 
   #onResponse(res: IncomingMessage): void {
     this.#res = res;
-    this.#out.setTimeout(this.#settings.UPSTREAM_IDLE_TIMEOUT_MS);
+    this.#limitSilence(this.#settings.UPSTREAM_IDLE_TIMEOUT_MS);
     res.on('error', (error) => this.#fail(error));
     res.on('close', () => {
       if (!res.complete) this.#fail(new Error('the response closed before it was complete'));
     });
     this.#passHead(res.statusCode as number, res.rawHeaders);
-    res.on('data', (piece: Buffer) => this.#pass(() => this.#handler.onResponseData?.(this, piece)));
+    res.on('data', (piece: Buffer) => {
+      this.#silence?.refresh();
+      this.#pass(() => this.#handler.onResponseData?.(this, piece));
+    });
     res.on('end', () => {
       if (!res.complete) return; // `close` fails it
       this.#pass(() => this.#handler.onResponseEnd?.(this, parsed(res.rawTrailers)));
@@ -140,9 +155,17 @@ class TrailedExchange implements Dispatcher.DispatchController {
     }
   }
 
-  /** Nothing was read or written within the time limit. While the client is too slow, the upstream is not at fault. */
+  /** The same limits as undici's: they bound the upstream's silence, and a slow head does not renew them. */
+  #limitSilence(limitMs: number): void {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#onSilence(), limitMs);
+  }
+
+  /** The upstream is not at fault while the relay waits for the client: for more of the request, or to read the response. */
   #onSilence(): void {
-    if (!this.paused) this.#fail(timeLimitError('upstream-timeout'));
+    const waitsForRequest = !this.#res && !this.#out.writableEnded && !this.#out.writableNeedDrain;
+    if (waitsForRequest || this.paused) this.#silence?.refresh();
+    else this.#fail(timeLimitError('upstream-timeout'));
   }
 
   // DispatchController.
@@ -159,6 +182,7 @@ class TrailedExchange implements Dispatcher.DispatchController {
 
   resume(): void {
     this.paused = false;
+    this.#silence?.refresh();
     this.#res?.resume();
   }
 
@@ -173,6 +197,7 @@ class TrailedExchange implements Dispatcher.DispatchController {
   #end(): void {
     this.#ended = true;
     clearTimeout(this.#connecting);
+    clearTimeout(this.#silence);
     // After an early response the connection closes: the upstream does not read the rest of the body.
     if (!this.#out.writableFinished || !this.#res?.complete) this.#out.destroy();
     const { body } = this.#request;
