@@ -19,6 +19,7 @@ import { createAdminServer } from './listen/admin.ts';
 import { PublicFiles } from './listen/public-files.ts';
 import { Router } from './listen/router.ts';
 import { closeHttpServer, createHttpServer } from './listen/server.ts';
+import { Turns } from './listen/turns.ts';
 import { Upgrades } from './listen/upgrade.ts';
 import { faultOf } from './observe/fault.ts';
 import { Health } from './observe/health.ts';
@@ -106,7 +107,8 @@ export function createRelay(options: RelayOptions = {}): Relay {
   const context = createContext(settings, options);
   const publicFiles = openPublicFiles(context);
   const router = new Router(context, publicFiles);
-  const server = createHttpServer(context, router);
+  const turns = new Turns((req, res) => router.route(req, res));
+  const server = createHttpServer(context, turns);
   const upgrades = new Upgrades(context);
   server.on('upgrade', (req, socket, head) => upgrades.handle(req, socket, head));
   let admin: Server | undefined;
@@ -137,9 +139,9 @@ export function createRelay(options: RelayOptions = {}): Relay {
     metrics: () => context.metrics.text(),
     drain: () => context.health.drain(),
     handles: (req) => router.handles(req),
-    handler: (req, res) => router.route(req, res),
+    handler: (req, res) => turns.take(req, res),
     middleware(req, res, next) {
-      if (router.handles(req)) router.route(req, res);
+      if (router.handles(req)) turns.take(req, res);
       else next();
     },
     upgrade(req, socket, head) {

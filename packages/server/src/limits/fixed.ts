@@ -13,6 +13,8 @@ export const PAIRING_REQUEST_MAX_BYTES: number = KEM_CIPHERTEXT_BYTES + KEM_PUBL
 export const DISCARDED_MAX_BYTES = 67_108_864;
 /** How long the relay discards the rest of such a request; CLIENT_IDLE_TIMEOUT_MS applies too. */
 export const DISCARDING_MAX_MS = 30_000;
+/** Requests of one connection that wait for the response before them: more than any client pipelines. */
+export const PIPELINED_MAX = 100;
 /** How often node:http checks for heads that take too long, at most: a client is cut off this much after its time. */
 export const HEAD_CHECK_MS = 5_000;
 /** Fragments of one outer WebSocket message: more than any intermediary has a reason to make. */

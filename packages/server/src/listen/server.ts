@@ -9,11 +9,11 @@ import { countOuter } from '../observe/account.ts';
 import type { Health } from '../observe/health.ts';
 import type { Limit } from '../observe/metrics.ts';
 import { lingerOnClose } from './lingering-close.ts';
-import type { Router } from './router.ts';
+import type { Turns } from './turns.ts';
 import { isWebSocketHandshake } from './upgrade.ts';
 
-/** A node:http server for this relay, which does not listen yet. */
-export function createHttpServer(context: RelayContext, router: Router): Server {
+/** A node:http server for this relay, which does not listen yet. @param turns handle its requests. */
+export function createHttpServer(context: RelayContext, turns: Turns): Server {
   const { admission, health, metrics, settings } = context;
   const server = createServer(
     {
@@ -27,10 +27,7 @@ export function createHttpServer(context: RelayContext, router: Router): Server 
       ServerResponse: endingWith(health),
       shouldUpgradeCallback: isWebSocketHandshake,
     },
-    (req, res) => {
-      latest.set(req.socket, res);
-      router.route(req, res);
-    },
+    (req, res) => turns.take(req, res),
   );
   // The router refuses by OUTER_FIELDS_MAX. Above their own limit some versions of node:http silently drop fields, and
   // the relay would then forward another request than the client sent.
@@ -42,13 +39,11 @@ export function createHttpServer(context: RelayContext, router: Router): Server 
     socket.on('close', () => {
       admission.connections -= 1;
     });
-    lingerOnClose(socket, () => latest.get(socket)?.req);
+    lingerOnClose(socket, turns);
   });
-  // The latest response of each connection, to distinguish a client that stalls from one that waits.
-  const latest = new WeakMap<Socket, ServerResponse>();
   server.timeout = settings.CLIENT_IDLE_TIMEOUT_MS;
   server.on('timeout', (socket: Socket) => {
-    const res = latest.get(socket);
+    const res = turns.latest(socket); // to distinguish a client that stalls from one that waits
     if (!res) return; // the first head is incomplete, or the connection was upgraded
     if (socket.writableLength > 0) {
       count('CLIENT_IDLE_TIMEOUT_MS'); // the client does not read its response
@@ -64,9 +59,24 @@ export function createHttpServer(context: RelayContext, router: Router): Server 
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
     const code = CLIENT_ERRORS[error.code ?? ''] ?? 'malformed';
-    if (code === 'timeout') count('CLIENT_HEAD_TIMEOUT_MS');
-    if (code === 'headers-too-large') count('OUTER_HEAD_MAX_BYTES');
-    refuseAndClose(socket, code);
+    const refuse = (): void => {
+      if (code === 'timeout') count('CLIENT_HEAD_TIMEOUT_MS');
+      if (code === 'headers-too-large') count('OUTER_HEAD_MAX_BYTES');
+      refuseAndClose(socket, code);
+    };
+    const res = turns.current(socket);
+    if (!res || (!res.headersSent && !res.req.complete)) return refuse();
+    // Bytes behind a request that closes the connection are not a request (RFC 9112 §9.6).
+    if (error.code === 'HPE_CLOSED_CONNECTION') return;
+    // A head that takes too long, behind responses that take longer.
+    if (code === 'timeout') turns.atEnd(socket, refuse);
+    else closeSilently(socket, res);
+  });
+  server.on('connect', (req, socket: Socket) => {
+    socket.on('error', () => socket.destroy()); // node:http has removed its own listener
+    const res = turns.current(req.socket);
+    if (res) closeSilently(socket, res);
+    else refuseAndClose(socket, 'malformed');
   });
   const count = (limit: Limit): void => {
     metrics.limits[limit].value += 1;
@@ -84,6 +94,12 @@ export function createHttpServer(context: RelayContext, router: Router): Server 
     Socket.prototype.destroySoon.call(socket);
   };
   return server;
+}
+
+/** Closes without a byte that a client would take for a part of the response; one that was written whole is sent. */
+function closeSilently(socket: Socket, res: ServerResponse): void {
+  if (res.writableEnded) Socket.prototype.destroySoon.call(socket);
+  else socket.destroy();
 }
 
 const CLIENT_ERRORS: Readonly<Record<string, OuterCode>> = {

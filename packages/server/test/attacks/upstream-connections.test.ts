@@ -14,7 +14,7 @@ import {
   type UpstreamWay,
 } from '../support/raw-upstream.ts';
 
-const LIMIT_MS = 250;
+const LIMIT_MS = 400;
 
 interface Misbehaviour {
   readonly name: string;
@@ -99,11 +99,11 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
     ends: '403',
   },
   {
-    name: 'sends 100 Continue unasked, twice and byte by byte',
+    name: 'sends 100 Continue unasked, twice and in small pieces',
     async respond({ socket }) {
-      for (const byte of `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100\r\n\r\n${REFUSAL}`) {
-        socket.write(byte);
-        await sleep(0);
+      for (const piece of `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100\r\n\r\n${REFUSAL}`.match(/.{1,7}/gs) ?? []) {
+        socket.write(piece);
+        await sleep(1);
       }
     },
     ends: '403',

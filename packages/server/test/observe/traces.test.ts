@@ -29,7 +29,8 @@ async function startTraced(environment: Record<string, string> = {}): Promise<Tr
     (req, res) => {
       seenParents.push(req.headers['traceparent'] as string | undefined);
       if (req.url?.startsWith('/break')) return void req.socket.destroy();
-      if (req.url === '/once' && seenParents.length === 1) return void req.socket.destroy();
+      // A kept connection that the upstream closes in the moment of use.
+      if (req.url === '/once' && seenParents.length === 2) return void req.socket.destroy();
       req.resume();
       if (req.url?.startsWith('/missing')) res.statusCode = 404;
       setTimeout(() => res.end('the-answer-itself'), 30);
@@ -155,14 +156,14 @@ test('a failure is named by its code, and a call of its own kind', async () => {
 test('a retried call is a span of its own, and the upstream receives the id of each', async () => {
   const relay = await startTraced();
   const client = await SealedClient.pair(relay.port);
-  expect((await client.fetch({ path: '/once' })).head.status).toBe(200);
+  for (const path of ['/before', '/once']) expect((await client.fetch({ path })).head.status).toBe(200);
   const spans = await relay.finish();
-  const [exchange] = exchanges(spans) as [CollectedSpan];
+  const exchange = exchanges(spans).find((span) => callsOf(spans, span).length > 1) as CollectedSpan;
   const [lost, made] = callsOf(spans, exchange) as [CollectedSpan, CollectedSpan];
   expect(lost).toMatchObject({ failed: true, attributes: { 'error.type': 'resent' } });
   expect(made).toMatchObject({ failed: false, attributes: { 'http.request.resend_count': 1 } });
   const told = [lost, made].map(({ spanId }) => `00-${exchange.traceId}-${spanId}-01`);
-  expect(relay.seenParents).toEqual(told);
+  expect(relay.seenParents.slice(1)).toEqual(told);
   expect(exchange.failed).toBe(false);
 });
 
