@@ -1,8 +1,8 @@
 // `mte-relay doctor` through a real nginx, whose defaults are already most of what goes wrong in front of a relay.
 import { freePort } from '@mte-relay/testing/free-port';
+import { NGINX, startNginx } from '@mte-relay/testing/nginx';
 import { describe, expect, test } from 'vitest';
 import { examine, finding, useRelay } from './support/doctor.ts';
-import { NGINX, startNginx } from './support/nginx.ts';
 
 const ORIGIN = 'https://app.example';
 /** The advice of docs/operations.md. */

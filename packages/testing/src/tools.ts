@@ -81,7 +81,7 @@ export const TOOLS = {
   nginx: {
     commands: ['nginx'],
     debianPackage: 'nginx',
-    whatFor: 'tests of `mte-relay doctor` through a real reverse proxy',
+    whatFor: 'tests of `mte-relay doctor` through a real reverse proxy, and of what such a proxy refuses',
   },
   haproxy: {
     commands: ['haproxy'],

@@ -131,6 +131,11 @@ export function hasContent({ headers }: IncomingMessage): boolean {
   return (headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined;
 }
 
+/** True for `Transfer-Encoding: chunked`, the only coding that node:http and undici undo. @param coding all its lines. */
+export function isPlainlyChunked(coding: string): boolean {
+  return coding.trim().toLowerCase() === 'chunked';
+}
+
 /** The items of a comma-separated field, of all its lines. */
 export function listItems(fields: Fields, name: string): string[] {
   return fields

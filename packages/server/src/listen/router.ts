@@ -13,6 +13,7 @@ import {
 import type { RelayContext } from '../context.ts';
 import { type Domain, setOwnHeaders } from '../domain.ts';
 import { refuseAndCount, refuseOuter } from '../failure/noted.ts';
+import { isUnambiguous } from '../http/outer-head.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
 import { type Account, openAccount } from '../observe/account.ts';
 import { passThrough } from '../pass-through/request.ts';
@@ -51,6 +52,7 @@ export class Router {
   /** Handles one request of a node:http server. */
   route(req: IncomingMessage, res: ServerResponse): void {
     if (!this.#context.admission.allowsFields(req.rawHeaders)) return this.#refuse(res, 'headers-too-large');
+    if (!isUnambiguous(req)) return this.#refuse(res, 'malformed');
     const url = req.url as string;
     const domain = this.#context.domains.byRequest(req, this.#context.trustedProxies);
     if (domain) setOwnHeaders(domain, res);

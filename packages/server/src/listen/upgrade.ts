@@ -13,6 +13,7 @@ import type { RelayContext } from '../context.ts';
 import { type Domain, setOwnHeaders } from '../domain.ts';
 import { refuseAndCount, refuseOuter } from '../failure/noted.ts';
 import { hasContent } from '../http/fields.ts';
+import { isUnambiguous } from '../http/outer-head.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
 import { CLOSE_TIMEOUT_MS, OUTER_FRAGMENTS_MAX } from '../limits/fixed.ts';
@@ -89,6 +90,7 @@ export class Upgrades {
     const pending = pendingUpgrade(req, head);
     if (!isWebSocketHandshake(req)) return this.#refuse(pending, 'upgrade-required');
     if (!this.#context.admission.allowsFields(req.rawHeaders)) return this.#refuse(pending, 'headers-too-large');
+    if (!isUnambiguous(req)) return this.#refuse(pending, 'malformed');
     if (req.url === PATH_WEBSOCKET) this.#openSealed(pending);
     else this.#passThrough(pending);
   }

@@ -8,7 +8,7 @@ import { refuse } from '../failure/planes.ts';
 import { flatten, hasContent, type ParsedHeaders, rawFields } from '../http/fields.ts';
 import { announcedTrailers, trailerFields } from '../http/trailers.ts';
 import type { Account, HttpExchange } from '../observe/account.ts';
-import { Statuses } from '../upstream/failures.ts';
+import { ResponseHeads } from '../upstream/failures.ts';
 import { Upload } from './body.ts';
 import { clientFields, fieldsForClient, outerCodeOfFailure, upstreamHeaders } from './fields.ts';
 
@@ -56,7 +56,7 @@ class PlainResponse implements Dispatcher.DispatchHandler {
   readonly #context: RelayContext;
   readonly #account: Account;
   readonly #res: ServerResponse;
-  readonly #statuses = new Statuses();
+  readonly #heads = new ResponseHeads();
   #controller: Controller | undefined;
 
   constructor(domain: Domain, context: RelayContext, account: Account, res: ServerResponse) {
@@ -82,7 +82,7 @@ class PlainResponse implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
-    if (this.#statuses.isInformational(status)) return;
+    if (this.#heads.isInformational(status, headers)) return;
     this.#account.upstreamResponded(status);
     const exposed = headers[EXPOSED];
     if (exposed !== undefined && this.#res.hasHeader(EXPOSED)) {

@@ -9,7 +9,7 @@ import { refuse } from '../failure/planes.ts';
 import { REQUEST_ID_FIELD } from '../http/request-id.ts';
 import type { Account } from '../observe/account.ts';
 import { connectionRequest } from '../upstream/connection.ts';
-import { notAStatus } from '../upstream/failures.ts';
+import { ResponseHeads } from '../upstream/failures.ts';
 import { limitHandshake } from '../upstream/websocket.ts';
 import { clientFields, fieldsForClient, outerCodeOfFailure, upstreamHeaders } from './fields.ts';
 
@@ -67,7 +67,11 @@ class PassedWebSocket {
       stopTimers();
       stopWatching();
       const status = res.statusCode as number;
-      if (status < 100) return void handshake.destroy(notAStatus(status));
+      try {
+        new ResponseHeads().isInformational(status, res.headers);
+      } catch (error) {
+        return void handshake.destroy(error as Error);
+      }
       this.#passRefusal(res, status);
     });
     handshake.on('error', (error) => {

@@ -10,7 +10,7 @@ import { INFORMATIONAL_MAX, INFORMATIONAL_MAX_BYTES, WHOLE_BODY_MAX_BYTES } from
 import type { Account } from '../observe/account.ts';
 import type { UpstreamCall as TracedCall } from '../observe/trace.ts';
 import type { UpstreamRequest } from '../upstream/connection.ts';
-import { notAStatus, Statuses } from '../upstream/failures.ts';
+import { notAStatus, ResponseHeads } from '../upstream/failures.ts';
 import type { OpenedRequest } from './opened-request.ts';
 import type { Outbound } from './outbound.ts';
 
@@ -26,7 +26,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   #controller: Controller | undefined;
   #aborted: Error | undefined;
   #head: ResponseHead | undefined;
-  readonly #statuses = new Statuses();
+  readonly #heads = new ResponseHeads();
   readonly #informational: ResponseHead[] = [];
   #informationalBytes = 0;
   #pieces: Bytes[] = [];
@@ -68,7 +68,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(_controller: Controller, status: number, headers: ParsedHeaders): void {
-    if (this.#statuses.isInformational(status)) {
+    if (this.#heads.isInformational(status, headers)) {
       this.#keepInformational({ status, headers: this.#request.informationalFields(downstreamFields(headers)) });
       return;
     }

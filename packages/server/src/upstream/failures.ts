@@ -1,5 +1,6 @@
 // Classifies errors of the upstream.
 import { failedToConnect, type InnerCode } from '@mte-relay/protocol';
+import { isPlainlyChunked, type ParsedHeaders } from '../http/fields.ts';
 import { INFORMATIONAL_RECEIVED_MAX } from '../limits/fixed.ts';
 
 /** The codes of an upstream's failure. */
@@ -25,16 +26,26 @@ export function notAStatus(status: number): Error {
   return Object.assign(new Error(`the upstream responded with status ${status}`), { code: 'HPE_INVALID_STATUS' });
 }
 
-/** The statuses of one response in their order: informational ones, then the final one. */
-export class Statuses {
+/** The heads of one response in their order: informational ones, then the final one. */
+export class ResponseHeads {
   #informational = 0;
 
-  /** True for an informational status. @throws Error for one below 100, and for an endless row of them. */
-  isInformational(status: number): boolean {
+  /** True for an informational head. @throws Error for a status below 100, for an endless row, and as {@link requireFraming}. */
+  isInformational(status: number, headers: ParsedHeaders): boolean {
     if (status < 100) throw notAStatus(status);
-    if (status >= 200) return false;
+    if (status >= 200) {
+      requireFraming(headers);
+      return false;
+    }
     this.#informational += 1;
     if (this.#informational <= INFORMATIONAL_RECEIVED_MAX) return true;
     throw new Error(`the upstream sent more than ${INFORMATIONAL_RECEIVED_MAX} informational responses`);
   }
+}
+
+/** Requires no transfer coding besides `chunked`: nothing here would undo another one (RFC 9112 §6.1). @throws Error */
+export function requireFraming(headers: ParsedHeaders): void {
+  const coding = headers['transfer-encoding'];
+  if (coding === undefined || isPlainlyChunked([coding].flat().join())) return;
+  throw new Error('the upstream responded with a transfer coding that the relay has not accepted');
 }

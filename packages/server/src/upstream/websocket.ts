@@ -6,7 +6,7 @@ import type { ProcessSettings } from '../config/settings.ts';
 import { downstreamFields, isHandshakeField } from '../http/fields.ts';
 import { CLOSE_TIMEOUT_MS, WHOLE_BODY_MAX_BYTES } from '../limits/fixed.ts';
 import { KEEP_ALIVE, type UpstreamConnection } from './connection.ts';
-import { timeLimitError } from './failures.ts';
+import { requireFraming, timeLimitError } from './failures.ts';
 
 /** The handshake to send. */
 export interface UpgradeRequest {
@@ -75,6 +75,12 @@ export function openUpstream(
     settle(() => outcome.onFailed(timedOut ?? error));
   });
   upstream.on('unexpected-response', (handshake, res) => {
+    try {
+      requireFraming(res.headers);
+    } catch (error) {
+      settle(() => outcome.onFailed(error as Error));
+      return void handshake.destroy();
+    }
     readRefusal(res, (body) => {
       settle(() => outcome.onRefused(res.statusCode as number, downstreamFields(res.headers), body));
       handshake.destroy();

@@ -110,6 +110,7 @@ test('the relay drops a response without a request', async () => {
 test.each([
   ['two lengths', 'content-length: 2\r\ncontent-length: 20\r\n\r\nhi'],
   ['a length beside chunked', 'content-length: 20\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n'],
+  ['a coding that nobody has accepted', 'transfer-encoding: gzip, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n'],
   ['CR in a header', 'x: a\rb\r\ncontent-length: 2\r\n\r\nhi'],
 ])('the relay does not pass on an upstream response with %s as whole', async (_name, rest) => {
   const upstream = createServer((socket) => {

@@ -84,6 +84,12 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
     // The pool leaves them out, and node:http counts them.
     ends: ({ name }) => (name.endsWith('trailers') ? 'upstream-failed' : 'upstream-timeout'),
   },
+  {
+    name: 'responds with a transfer coding that nobody has accepted',
+    respond: ({ socket }) =>
+      void socket.write('HTTP/1.1 403 Forbidden\r\ntransfer-encoding: gzip, chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n'),
+    ends: 'upstream-failed',
+  },
   { name: 'sends garbage', respond: ({ socket }) => void socket.write('SMTP ready\r\n\r\n'), ends: 'upstream-failed' },
   { name: 'closes', respond: ({ socket }) => void socket.end(), ends: 'upstream-failed' },
   { name: 'closes its half', respond: ({ socket }) => void socket.end(), allowHalfOpen: true, ends: 'upstream-failed' },

@@ -1,20 +1,20 @@
-// A real nginx in front of the relay, as an ingress is. It listens on loopback alone, and ends with the test.
+// A real nginx, in front of the relay as an ingress is, or beside it. It listens on loopback alone, and ends with the test.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '@mte-relay/testing/free-port';
-import { startProgram } from '@mte-relay/testing/processes';
-import { accepts, urlOf } from '@mte-relay/testing/servers';
-import { toolPath } from '@mte-relay/testing/tools';
-import { until } from '@mte-relay/testing/until';
 import { onTestFinished } from 'vitest';
+import { freePort } from './free-port.ts';
+import { startProgram } from './processes.ts';
+import { accepts, urlOf } from './servers.ts';
+import { toolPath } from './tools.ts';
+import { until } from './until.ts';
 
 /** Where `npm test` found nginx; tests that need it are skipped without. */
 export const NGINX: string | undefined = toolPath('nginx');
 
 /**
  * Starts nginx with its defaults besides what is given.
- * @param serverBlock what stands inside `server { … }` behind `listen`; `$relay` stands for the relay's URL.
+ * @param serverBlock what stands inside `server { … }` behind `listen`; `$relay` stands for the URL of what is behind it.
  * @param httpBlock what stands beside the server; `$folder` stands for one of its own.
  */
 export async function startNginx(relayUrl: string, serverBlock: string, httpBlock = ''): Promise<string> {
