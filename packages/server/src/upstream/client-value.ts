@@ -6,6 +6,10 @@ import { parseSetCookie, withinDomain, withPath } from '../http/set-cookie.ts';
 const LOCATION_FIELDS: ReadonlySet<string> = new Set(['location', 'content-location']);
 /** A URL with a scheme or an authority. */
 const ABSOLUTE_URL = /^(?:[a-z][a-z0-9+.-]*:|\/\/)/i;
+/** A path that browsers would read as a host: they leave out tabs, and read a backslash as a slash (WHATWG URL §4.4). */
+const READ_AS_HOST = /^\/[\t\n\r]*[/\\]/;
+/** `seconds; url=…` in three parts, whose URL is the last (HTML §4.2.5.3). */
+const REFRESH = /^([\d.]*[\s;,]+(?:url\s*=\s*)?)(["']?)(.+)$/i;
 
 /** Translates between the paths of one upstream and those of the relay in front of it. */
 export class ClientValues {
@@ -25,13 +29,26 @@ export class ClientValues {
    */
   of(name: string, value: string, authority = ''): string {
     if (name === 'set-cookie') return this.#cookie(withinDomain(value, authority));
+    if (name === 'refresh') return this.#refresh(value);
     return LOCATION_FIELDS.has(name) ? this.#location(value) : value;
   }
 
   #location(value: string): string {
-    if (!ABSOLUTE_URL.test(value)) return this.#withoutBase(value);
+    if (!ABSOLUTE_URL.test(value)) {
+      const path = this.#withoutBase(value);
+      return path === value ? value : onOwnHost(path);
+    }
     const url = URL.parse(value, this.#origin);
-    return url?.origin === this.#origin ? this.#withoutBase(url.pathname + url.search + url.hash) : value;
+    if (url?.origin !== this.#origin) return value;
+    return onOwnHost(this.#withoutBase(url.pathname + url.search + url.hash));
+  }
+
+  #refresh(value: string): string {
+    const [, before, quote = '', rest] = REFRESH.exec(value) ?? [];
+    if (before === undefined || rest === undefined) return value;
+    const end = quote === '' ? -1 : rest.indexOf(quote);
+    const url = end < 0 ? rest : rest.slice(0, end);
+    return before + quote + this.#location(url) + rest.slice(url.length);
   }
 
   #cookie(value: string): string {
@@ -41,7 +58,15 @@ export class ClientValues {
   }
 
   #withoutBase(path: string): string {
-    if (path === this.#basePath && path !== '') return '/';
-    return path.startsWith(`${this.#basePath}/`) ? path.slice(this.#basePath.length) : path;
+    const base = this.#basePath;
+    if (base === '' || !path.startsWith(base)) return path;
+    const rest = path.slice(base.length);
+    if (rest.startsWith('/')) return rest;
+    return rest === '' || rest.startsWith('?') || rest.startsWith('#') ? `/${rest}` : path;
   }
+}
+
+/** A path as a reference that stays on its host: it never begins with another one (RFC 3986 §4.2). */
+function onOwnHost(path: string): string {
+  return READ_AS_HOST.test(path) ? `/.${path}` : path;
 }
