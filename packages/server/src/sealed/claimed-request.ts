@@ -4,6 +4,7 @@ import type { Bytes, RequestHead } from '@mte-relay/protocol';
 import type { RelayContext } from '../context.ts';
 import { RefusedByHook } from '../failure/planes.ts';
 import type { Admitted } from './claim.ts';
+import { type ClientIdentity, identifyClient } from './client-identity.ts';
 import { contentLength, trailersOf } from './framing.ts';
 import { Inbound } from './inbound.ts';
 import { type Arrival, OpenedRequest } from './opened-request.ts';
@@ -19,6 +20,7 @@ export class ClaimedRequest {
   readonly #admitted: Admitted;
   readonly #outbound: Outbound;
   readonly #inbound: Inbound;
+  #identity: ClientIdentity | undefined;
   #request: OpenedRequest | undefined;
   #call: UpstreamCall | undefined;
 
@@ -34,8 +36,12 @@ export class ClaimedRequest {
 
   /** Takes opened plaintext. @throws InnerRefusal */
   take(plaintext: Bytes, last: boolean): void {
-    this.#inbound.push(plaintext);
-    if (last) this.#inbound.end();
+    try {
+      this.#inbound.push(plaintext);
+      if (last) this.#inbound.end();
+    } finally {
+      this.#identify(); // for the refusal too
+    }
     if (this.#inbound.head && !this.#request) this.#authorise(this.#inbound.head);
   }
 
@@ -50,10 +56,18 @@ export class ClaimedRequest {
     this.#call?.abort(reason);
   }
 
+  #identify(): void {
+    const { head } = this.#inbound;
+    if (!head || this.#identity) return;
+    this.#identity = identifyClient(this.#admitted, this.#arrival.account, head.headers);
+    this.#outbound.stated = this.#identity.stated;
+  }
+
   // 5 authorise target
 
   #authorise(head: RequestHead): void {
-    const request = new OpenedRequest(this.#context, this.#arrival, this.#admitted, head);
+    const identity = this.#identity as ClientIdentity;
+    const request = new OpenedRequest(this.#context, this.#arrival, this.#admitted, identity, head);
     this.#request = request;
     this.#waiting.whenReady(request.decide(), (refusal) => {
       if (refusal) throw new RefusedByHook(refusal);

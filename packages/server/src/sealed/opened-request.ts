@@ -3,7 +3,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   type Awaitable,
-  CLIENT_ID_FIELD,
   FIELD_COUNT_MAX,
   type Fields,
   FLAG_COOKIE_RECORDS,
@@ -23,6 +22,7 @@ import type { Session } from '../sessions/store.ts';
 import { requireRecent } from './age.ts';
 import { BrowserCookies } from './browser-cookies.ts';
 import type { Admitted } from './claim.ts';
+import type { ClientIdentity } from './client-identity.ts';
 
 /** How a message arrived. */
 export interface Arrival {
@@ -44,15 +44,20 @@ export class OpenedRequest {
   readonly #arrival: Arrival;
   /** Of the pairing. */
   readonly #authority: string;
-  /** For the client: a renewed client id, or `unknown` for one that is forged or expired. */
-  readonly #clientIdForClient: string | undefined;
+  readonly #identity: ClientIdentity;
   readonly #fields: Fields;
   /** Undefined unless the client is a browser. */
   readonly #cookies: BrowserCookies | undefined;
   #overrides: FieldOverrides | undefined;
 
   /** @throws InnerRefusal for a request that is too old, an authority, target, route or method that the relay does not forward, and for a loop. */
-  constructor(context: RelayContext, arrival: Arrival, { session, domain }: Admitted, head: RequestHead) {
+  constructor(
+    context: RelayContext,
+    arrival: Arrival,
+    { session, domain }: Admitted,
+    identity: ClientIdentity,
+    head: RequestHead,
+  ) {
     this.#context = context;
     this.#arrival = arrival;
     this.domain = domain;
@@ -61,9 +66,8 @@ export class OpenedRequest {
     requireAuthority(session, head);
     this.#authority = session.authority;
     if (domain.via.isIn(head.headers)) throw new InnerRefusal('loop-detected');
-    const { clientId, forClient } = identifyClient(domain, session, head.headers);
-    arrival.account.clientId = clientId;
-    this.#clientIdForClient = forClient;
+    this.#identity = identity;
+    const { clientId } = identity;
     const target = authoriseTarget(domain, arrival, head);
     this.requested = { method: head.method, target, clientId };
     const fields = endToEndFields(head.headers);
@@ -114,7 +118,7 @@ export class OpenedRequest {
     const { responseFields, upstream, via } = this.domain;
     for (const [name, given] of fields) translated.push([name, upstream.clientValues.of(name, given, this.#authority)]);
     const kept = this.#cookies ? this.#withRecords(this.#cookies, translated) : translated;
-    if (this.#clientIdForClient !== undefined) kept.push([CLIENT_ID_FIELD, this.#clientIdForClient]);
+    for (const [name, value] of this.#identity.stated) kept.push([name, value]);
     // Optional in responses: it makes no response larger than a client opens.
     if (kept.length + responseFields.fields.length < FIELD_COUNT_MAX) kept.push(['via', via.value]);
     const { account } = this.#arrival;
@@ -148,20 +152,6 @@ export class OpenedRequest {
 
 /** W3C Clear Site Data §3.1. */
 const CLEARS_COOKIES = /"(?:cookies|\*)"/;
-
-/** The client id that the client proves, or else that of this session (SPEC §3.5). */
-function identifyClient(
-  { clientIds }: Domain,
-  session: Session,
-  fields: Fields,
-): { clientId: string; forClient: string | undefined } {
-  const token = fieldValue(fields, CLIENT_ID_FIELD);
-  if (token === undefined) return { clientId: session.clientId, forClient: undefined };
-  const proven = clientIds.verify(token, Date.now());
-  return proven
-    ? { clientId: proven.id, forClient: proven.renewed }
-    : { clientId: session.clientId, forClient: 'unknown' };
-}
 
 /** Requires the authority of the pairing, by which the domain was found; an empty one stands for it. @throws InnerRefusal */
 function requireAuthority({ authority }: Session, head: RequestHead): void {

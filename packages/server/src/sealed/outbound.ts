@@ -22,6 +22,8 @@ import type { Account } from '../observe/account.ts';
 
 /** One sealed response: silent, streaming, or ended. */
 export class Outbound {
+  /** Fields of the relay's own responses, by which they state the client's id; known once the request's head is. */
+  stated: Fields = [];
   readonly #res: ServerResponse;
   readonly #sealer: ResponseSealer;
   readonly #ownFields: OwnFields;
@@ -60,7 +62,7 @@ export class Outbound {
   respond({ head, body }: OwnResponse, code: InnerCode | undefined): void {
     if (this.#state === 'silent') {
       this.#account.respondedInner(head.status, code);
-      this.send({ ...head, headers: this.#ownFields.over(head.headers) }, [], body);
+      this.send({ ...head, headers: [...this.#ownFields.over(head.headers), ...this.stated] }, [], body);
     } else if (this.#state === 'streaming') {
       this.#state = 'ended';
       if (code) this.#account.cutOff(code);

@@ -19,6 +19,7 @@ import {
   CLOSE_NORMAL,
   decodeWhole,
   encodeResponse,
+  type Fields,
   parseWebSocketHeader,
   type RequestHead,
   type ResponseHead,
@@ -42,6 +43,7 @@ import type { StoreClaim } from '../sessions/store.ts';
 import { notAStatus } from '../upstream/failures.ts';
 import { openUpstream } from '../upstream/websocket.ts';
 import { type Admitted, admit, requireFresh } from './claim.ts';
+import { identifyClient } from './client-identity.ts';
 import { OpenedRequest } from './opened-request.ts';
 import { WebSocketTunnel } from './tunnel.ts';
 import { stored } from './waiting.ts';
@@ -70,6 +72,7 @@ export class SealedWebSocketRelay {
   readonly #account: Account;
   readonly #openingTimer: NodeJS.Timeout;
 
+  #stated: Fields = []; // as the relay's own responses state the client's id
   #claimed: Claimed | undefined; // from now on a response can be sealed
   #upstream: WebSocket | undefined;
   #tunnel: WebSocketTunnel | undefined;
@@ -163,7 +166,9 @@ export class SealedWebSocketRelay {
 
   #authorise({ admitted }: Claimed, head: RequestHead): OpenedRequest {
     const arrival = { req: this.#req, account: this.#account, res: undefined, visibleTarget: undefined };
-    return new OpenedRequest(this.#context, arrival, admitted, head);
+    const identity = identifyClient(admitted, this.#account, head.headers);
+    this.#stated = identity.stated;
+    return new OpenedRequest(this.#context, arrival, admitted, identity, head);
   }
 
   // 6 connect
@@ -299,7 +304,8 @@ export class SealedWebSocketRelay {
       const { head, body } = failure.response;
       account.respondedInner(head.status, failure.code);
       const own = claimed.admitted.domain.responseFields;
-      this.#refuseWith(claimed.acceptor, { head: { ...head, headers: own.over(head.headers) }, body });
+      const headers = [...own.over(head.headers), ...this.#stated];
+      this.#refuseWith(claimed.acceptor, { head: { ...head, headers }, body });
     }
   }
 }
