@@ -107,7 +107,7 @@ export function createRelay(options: RelayOptions = {}): Relay {
   const context = createContext(settings, options);
   const publicFiles = openPublicFiles(context);
   const router = new Router(context, publicFiles);
-  const turns = new Turns((req, res) => router.route(req, res));
+  const turns = new Turns(router);
   const server = createHttpServer(context, turns);
   const upgrades = new Upgrades(context);
   server.on('upgrade', (req, socket, head) => upgrades.handle(req, socket, head));

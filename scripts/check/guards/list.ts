@@ -17,6 +17,12 @@ const FIELDS = ['packages/server/test/four-ways.test.ts', 'packages/server/test/
 const RESEND = ['packages/client/test/safe-resend.test.ts'];
 const RETRY = 'packages/client/src/send/retry.ts';
 const AGE = ['packages/server/test/sealed/age.test.ts'];
+const UPSTREAM_CONNECTIONS = ['packages/server/test/attacks/upstream-connections.test.ts'];
+const RESENDS = ['packages/server/test/attacks/resends.test.ts'];
+const PIPELINING = ['packages/server/test/attacks/pipelining.test.ts'];
+const OUTER_HEADS = ['packages/server/test/attacks/outer-heads.test.ts'];
+const OUTER_HEAD = 'packages/server/src/http/outer-head.ts';
+const TURNS = 'packages/server/src/listen/turns.ts';
 const WORKER_ATTACKS = ['test/e2e/service-worker-attacks.test.ts'];
 const BROWSER_COOKIES = 'packages/server/src/sealed/browser-cookies.ts';
 const RECORDS = 'packages/server/src/secrets/cookie-records.ts';
@@ -380,5 +386,124 @@ export const GUARDS: readonly Guard[] = [
     instead: "  lineage = string.rep('ab', 16)\n",
     tests: ['packages/server/test/sessions/redis-failover.test.ts'],
     isBuilt: true,
+  },
+  {
+    attack: 'edge: the upstream’s own URL becomes that of another host',
+    file: 'packages/server/src/upstream/client-value.ts',
+    guard: 'READ_AS_HOST.test(path)',
+    instead: 'path === undefined',
+    tests: ['packages/server/test/attacks/redirect-targets.test.ts'],
+  },
+  {
+    attack: 'edge: pipelined requests run beside each other',
+    file: TURNS,
+    guard: 'if (!connection.isBusy && ',
+    instead: 'if (',
+    tests: PIPELINING,
+  },
+  {
+    attack: 'edge: a request runs behind a response that closes the connection',
+    file: TURNS,
+    guard: 'if (isEnding(socket)) connection.waiting.length = 0;\n    else if (next)',
+    instead: 'if (next)',
+    tests: PIPELINING,
+  },
+  {
+    attack: 'edge: thousands of pipelined requests on one connection',
+    file: TURNS,
+    guard: 'if (waiting.length > PIPELINED_MAX || ',
+    instead: 'if (',
+    tests: PIPELINING,
+  },
+  {
+    attack: 'edge: a refusal in the middle of a response',
+    file: 'packages/server/src/listen/server.ts',
+    guard: 'if (!res || (!res.headersSent && !res.req.complete)) return refuse();',
+    instead: 'if (res !== null) return refuse();',
+    tests: PIPELINING,
+  },
+  {
+    attack: 'edge: HTTP/1.0 in chunks',
+    file: OUTER_HEAD,
+    guard: 'if (coding !== undefined) return false;',
+    instead: '',
+    tests: OUTER_HEADS,
+  },
+  {
+    attack: 'edge: a transfer coding besides chunked',
+    file: OUTER_HEAD,
+    guard: 'if (coding !== undefined && !isPlainlyChunked(coding)) return false;',
+    instead: 'void isPlainlyChunked;',
+    tests: OUTER_HEADS,
+  },
+  {
+    attack: 'edge: two Host lines',
+    file: OUTER_HEAD,
+    guard: ' && hasOneHost(rawHeaders)',
+    instead: ' && rawHeaders !== undefined && hasOneHost !== undefined',
+    tests: OUTER_HEADS,
+  },
+  {
+    attack: 'edge: an invalid Host',
+    file: OUTER_HEAD,
+    guard: 'HOST.test(headers.host)',
+    instead: 'HOST !== undefined',
+    tests: OUTER_HEADS,
+  },
+  {
+    attack: 'edge: a method with effects is resent',
+    file: 'packages/server/src/upstream/resend.ts',
+    guard: 'isSafe(method) && ',
+    instead: 'isSafe !== undefined && method !== undefined && ',
+    tests: RESENDS,
+  },
+  {
+    attack: 'edge: a request on a new connection is resent',
+    file: 'packages/server/src/upstream/pooled-socket.ts',
+    guard: ' && this.#requests > 1',
+    instead: '',
+    tests: RESENDS,
+  },
+  {
+    attack: 'edge: a request is resent after a part of a response',
+    file: 'packages/server/src/upstream/pooled-socket.ts',
+    guard: 'this.#isSilent = false;\n',
+    instead: '',
+    tests: RESENDS,
+  },
+  {
+    attack: 'edge: an announced length that is wrong',
+    file: 'packages/server/src/sealed/claimed-request.ts',
+    guard: 'inbound.announce(Number(length));',
+    instead: '',
+    tests: RESENDS,
+  },
+  {
+    attack: 'edge: a 100 Continue that nobody asked for',
+    file: 'packages/server/src/upstream/pooled-socket.ts',
+    guard: 'while (mayBeContinue(this.#held)) {',
+    instead: 'while (mayBeContinue(this.#held) && this.#requests < 0) {',
+    tests: UPSTREAM_CONNECTIONS,
+  },
+  {
+    attack: 'edge: an upstream that switches protocols after a request with trailers',
+    file: 'packages/server/src/upstream/trailers.ts',
+    guard: 'this.#fail(notAStatus(res.statusCode as number));',
+    instead: 'void [notAStatus, res];',
+    tests: UPSTREAM_CONNECTIONS,
+  },
+  {
+    attack: 'edge: informational responses for ever',
+    file: 'packages/server/src/upstream/failures.ts',
+    guard: 'this.#informational += 1;',
+    instead: '',
+    tests: UPSTREAM_CONNECTIONS,
+  },
+  {
+    attack: 'edge: a forged client id is not stated in a failure',
+    file: 'packages/server/src/sealed/claimed-request.ts',
+    guard: 'this.#outbound.stated = this.#identity.stated;',
+    instead: '',
+    tests: ['packages/server/test/sealed/client-id.test.ts'],
   },
 ];

@@ -4,8 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { PIPELINED_MAX } from '../limits/fixed.ts';
-
-type Run = (req: IncomingMessage, res: ServerResponse) => void;
+import type { Router } from './router.ts';
 
 interface Turn {
   readonly req: IncomingMessage;
@@ -24,11 +23,11 @@ class Connection {
 /** The requests of connections, in turn. */
 export class Turns {
   readonly #connections = new WeakMap<Socket, Connection>();
-  readonly #run: Run;
+  readonly #router: Router;
 
-  /** @param run handles a request whose turn it is. */
-  constructor(run: Run) {
-    this.#run = run;
+  /** @param router handles a request whose turn it is. */
+  constructor(router: Router) {
+    this.#router = router;
   }
 
   /** Handles a request, or has it wait for the response before it. A client that sends too many of them is cut off. */
@@ -73,7 +72,7 @@ export class Turns {
     connection.latest = res;
     connection.isBusy = true;
     res.once('close', () => this.#next(connection, req.socket));
-    this.#run(req, res);
+    this.#router.route(req, res);
   }
 
   #next(connection: Connection, socket: Socket): void {

@@ -2,7 +2,7 @@
 // before the first byte of a response, once, on a new connection (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
 import { encodeContent, encodeEnd, encodeRequestStart, type Fields } from '@mte-relay/protocol';
 import { relayTo } from '@mte-relay/testing/relay';
-import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { SealedClient, withSentTime } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { describe, expect, test } from 'vitest';
@@ -138,7 +138,7 @@ describe.each(['GET', 'HEAD', 'OPTIONS', 'DELETE', 'PUT', 'POST', 'PURGE'])(
       });
       const client = await SealedClient.pair(port);
       const { exchange, req, response } = await openUpload(client);
-      const head = { method, scheme: 'http', authority: 'relay.example', path: '/up', headers };
+      const head = { method, scheme: 'http', authority: 'relay.example', path: '/up', headers: withSentTime(headers) };
       req.write(await exchange.seal(encodeRequestStart(head)));
       await new Promise((resolve) => setTimeout(resolve, 20));
       if (content !== '') req.write(await exchange.seal(encodeContent(new TextEncoder().encode(content))));

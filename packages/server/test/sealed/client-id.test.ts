@@ -1,5 +1,5 @@
 import { encodeContent, encodeEnd, encodeRequestStart, type Fields } from '@mte-relay/protocol';
-import { type InnerRequest, SealedClient } from '@mte-relay/testing/sealed-client';
+import { type InnerRequest, SealedClient, withSentTime } from '@mte-relay/testing/sealed-client';
 import { TestWebSocket } from '@mte-relay/testing/sealed-websocket';
 import { stage } from '@mte-relay/testing/stage';
 import { expect, test } from 'vitest';
@@ -79,7 +79,7 @@ test('so does the refusal of an upload, after its head', async () => {
   const { port } = await stage((req) => void req.on('error', () => undefined));
   const { exchange, req, response } = await openUpload(await SealedClient.pair(port));
   const head = { method: 'PUT', scheme: 'http', authority: 'relay.example', path: '/', headers: FORGED };
-  const announced = { ...head, headers: [...FORGED, ['content-length', '2'] as const] };
+  const announced = { ...head, headers: withSentTime([...FORGED, ['content-length', '2']]) };
   req.write(await exchange.seal(encodeRequestStart(announced)));
   req.end(await exchange.sealFinal(Buffer.concat([encodeContent(new Uint8Array(3)), encodeEnd()])));
   let text = '';

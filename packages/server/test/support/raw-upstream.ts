@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Bytes, encodeRequest, isSafe } from '@mte-relay/protocol';
-import { openResponse, readResponse, type SealedClient } from '@mte-relay/testing/sealed-client';
+import { openResponse, readResponse, type SealedClient, withSentTime } from '@mte-relay/testing/sealed-client';
 import { listen, urlOf } from '@mte-relay/testing/servers';
 import { onTestFinished } from 'vitest';
 import { type Asked, passThroughWebSocket, type Seen, sealedWebSocket } from './four-ways-callers.ts';
@@ -125,7 +125,7 @@ async function sealed(
   method: string,
   trailers: [string, string][],
 ): Promise<Outcome> {
-  const head = { method, scheme: 'http', authority: client.authority, path, headers: [] };
+  const head = { method, scheme: 'http', authority: client.authority, path, headers: withSentTime() };
   const content = contentOf(method, trailers.length > 0);
   const { exchange, message } = await client.seal(encodeRequest(head, content, { trailers }));
   try {
