@@ -1,11 +1,14 @@
 // An upstream that misbehaves on its connection. On every way to it the same limits hold, and every request ends: with one
 // response, asked for once, and without a place that stays taken.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer } from 'node:tls';
 import type { Relay } from '@mte-relay/server';
 import { relayTo } from '@mte-relay/testing/relay';
 import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { listen } from '@mte-relay/testing/servers';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { describe, expect, test } from 'vitest';
+import { selfSigned } from '../support/certificate.ts';
 import {
   type RawRequest,
   type RawUpstream,
@@ -183,3 +186,26 @@ async function inProgress(relay: Relay): Promise<number> {
   const text = await relay.metrics();
   return [...text.matchAll(/^mte_relay_in_flight\{.*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
 }
+
+test('a 100 Continue unasked, and a resent GET, over TLS', async () => {
+  const pair = selfSigned();
+  let requests = 0;
+  const upstream = createServer(pair, (socket) => {
+    socket.on('error', () => undefined);
+    let nth = 0;
+    socket.on('data', () => {
+      requests += 1;
+      nth += 1;
+      if (nth > 1) socket.destroy();
+      else socket.write('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+    });
+  });
+  endsWithTest(upstream);
+  const port = await endsWithTest(
+    relayTo(`https://localhost:${await listen(upstream)}`, { UPSTREAM_CA: pair.cert }),
+  ).listen(0);
+  const client = await SealedClient.pair(port);
+  expect((await client.fetch({})).text).toBe('ok');
+  expect((await client.fetch({})).text).toBe('ok');
+  expect(requests).toBe(3);
+});
