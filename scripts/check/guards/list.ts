@@ -465,6 +465,13 @@ export const GUARDS: readonly Guard[] = [
     tests: RESENDS,
   },
   {
+    attack: 'edge: a request is resent after a time limit',
+    file: 'packages/server/src/upstream/pooled-socket.ts',
+    guard: ' && CLOSED.has(error.code)',
+    instead: ' && CLOSED !== undefined',
+    tests: RESENDS,
+  },
+  {
     attack: 'edge: a request is resent after a part of a response',
     file: 'packages/server/src/upstream/pooled-socket.ts',
     guard: 'this.#isSilent = false;\n',

@@ -12,6 +12,9 @@ const CONTINUE = [Buffer.from('HTTP/1.1 100 '), Buffer.from('HTTP/1.1 100\r'), B
 const CONTINUE_BYTES = CONTINUE[0].length;
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
+/** Codes of a connection that the upstream has closed; not that of a time limit. */
+const CLOSED: ReadonlySet<unknown> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+
 /** Errors of kept connections that ended before the first byte of a response. */
 const ENDED_SILENTLY = new WeakSet<object>();
 
@@ -59,8 +62,8 @@ class PooledSocket {
       if (piece === null && this.#held.length > 0) push.call(socket, this.#release());
       return push.call(socket, this.#isPassed(piece) ? piece : this.#take(piece), encoding);
     };
-    socket.on('error', (error) => {
-      if (this.#isSilent && this.#requests > 1) ENDED_SILENTLY.add(error);
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (this.#isSilent && this.#requests > 1 && CLOSED.has(error.code)) ENDED_SILENTLY.add(error);
     });
   }
 
