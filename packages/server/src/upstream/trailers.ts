@@ -7,7 +7,7 @@ import type { ProcessSettings } from '../config/settings.ts';
 import { type ParsedHeaders, rawFields } from '../http/fields.ts';
 import type { Trailers } from '../http/trailers.ts';
 import { connectionRequest, type UpstreamConnection, type UpstreamRequest } from './connection.ts';
-import { notAStatus, timeLimitError } from './failures.ts';
+import { timeLimitError } from './failures.ts';
 
 /** A request whose body ends with trailers. */
 export type TrailedRequest = UpstreamRequest & { readonly trailers: Trailers };
@@ -72,11 +72,8 @@ class TrailedExchange implements Dispatcher.DispatchController {
       this.#silence?.refresh();
       this.#passHead(statusCode, rawHeaders);
     });
-    out.on('upgrade', (res, socket) => {
-      socket.destroy(); // nobody has asked for it
-      this.#fail(notAStatus(res.statusCode as number));
-    });
     out.on('response', (res) => this.#onResponse(res));
+    // Without an error if the upstream switches protocols, which nobody has asked for.
     out.on('close', () => {
       if (!this.#res) this.#fail(new Error('the upstream closed before it responded'));
     });
