@@ -8,7 +8,7 @@ import { ClientIds } from '../packages/server/src/secrets/client-id.ts';
 import { pinOf, relayIdentity } from '../packages/server/src/secrets/identity.ts';
 import type { MessageCase } from './format.ts';
 import { generate } from './generate.ts';
-import { providerSets, providers, syncProviders, vectors } from './providers.ts';
+import { providerSets, providers, STATE_FILES, syncProviders, vectors } from './providers.ts';
 import { decodeCut } from './run/bhttp.ts';
 import { outcome, unhex } from './run/case.ts';
 import { withRandomness } from './run/fixed-suite.ts';
@@ -40,16 +40,14 @@ describe('the committed files', () => {
 
   it('are all run', () => {
     expect(readdirSync(folder).sort()).toEqual(
-      Object.keys(vectors)
-        .map((name) => `${name}.json`)
-        .sort(),
+      [...Object.keys(vectors), ...STATE_FILES].map((name) => `${name}.json`).sort(),
     );
   });
 
-  it('stay below 600 KB', () => {
+  it('stay below 850 KB', () => {
     let bytes = 0;
     for (const content of made.files.values()) bytes += Buffer.byteLength(content);
-    expect(bytes).toBeLessThan(600_000);
+    expect(bytes).toBeLessThan(850_000);
   });
 });
 

@@ -1,8 +1,11 @@
 // The shapes of the files in vectors/, shared by the generator and the test. Bytes are lower-case hex.
 import { type Bytes, hex, join, unhex } from './twin/bytes.ts';
+import type { BOUNDS, Call, End, Outcome } from './twin/client.ts';
 import type { Cookie, JarKey, Kept } from './twin/cookies.ts';
 import { hash } from './twin/primitives.ts';
 import type { FailureClass } from './twin/refused.ts';
+import type { Step, StepResult } from './twin/relay.ts';
+import type { SessionEvent, StoreClaimFacts } from './twin/session.ts';
 
 export interface IdentityVectors {
   identities: { name: string; clientIdSecret: string; seed: string; publicKey: string; keyId: string; pin: string }[];
@@ -145,6 +148,66 @@ export interface BhttpRefusedCase {
 export interface WindowCase {
   name: string;
   claims: [n: number, result: 'fresh' | 'seen' | 'stale'][];
+}
+
+/** A script of messages in one session of a relay, from its pairing on. */
+export interface RelayStateCase {
+  name: string;
+  /** `lifetimes`: a relay whose sessions do not end gives another result. */
+  needs?: 'lifetimes';
+  /** Each with what the relay makes of it; `wait` has no result. */
+  steps: (Step & { result?: StepResult | undefined })[];
+}
+
+/** A call of a client, what it gets of each of its outer messages, and what it does. */
+export interface ClientCallCase {
+  name: string;
+  call: Call;
+  /** In the order of the outer messages. Behind the last one everything arrives. */
+  way: Outcome[];
+  /** Outer messages: "exchange S.N", "cancel S.N of N", "pair"; S counts the sessions, N is the number. */
+  sends: string[];
+  end: End;
+  /** Cancels in the background, behind the end. */
+  afterwards: string[];
+  /** How often the relay has run the request. */
+  runs: number;
+}
+
+/** A session of a client over time, without a socket. */
+export interface SessionCase {
+  name: string;
+  parameters: { lifetimeMs: number; idleMs: number; messageLimit: number; window: number };
+  events: SessionEvent[];
+}
+
+/** What a new session proves of one that the relay does not know any more. */
+export interface LineageCase {
+  name: string;
+  old: StoreClaimFacts;
+  new: StoreClaimFacts & { storeAgeMs: number };
+  /** From before the first byte of the first attempt until the reply of the new pairing, by each clock. */
+  sinceFirstSentMs: { monotonic: number; wall: number };
+  provesLost: boolean;
+}
+
+/** The time that a request states. */
+export interface SentTimeCase {
+  name: string;
+  relayTimeMs: number;
+  /** Since that was stated, by each clock of the client. */
+  passedMs: { monotonic: number; wall: number };
+  sentMs: number;
+}
+
+/** The files of state machines by name. */
+export interface StateVectors {
+  'relay-states': {
+    parameters: { lifetimeMs: number; idleMs: number; messageLimit: number; messageAgeMaxMs: number };
+    cases: RelayStateCase[];
+  };
+  'client-calls': { bounds: typeof BOUNDS; cases: ClientCallCase[] };
+  'client-sessions': { sessions: SessionCase[]; lineages: LineageCase[]; sentTimes: SentTimeCase[] };
 }
 
 /** A frame of a WebSocket. Text and close reasons are hex of their UTF-8. */

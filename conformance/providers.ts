@@ -4,6 +4,7 @@ import type { Suite, SyncSuite } from '@mte-relay/protocol';
 import { xwingKeyPairFromSeed as nobleKeyPair, nobleSuite } from '@mte-relay/protocol/noble';
 import { xwingKeyPairFromSeed as nodeKeyPair, nodeSuite } from '@mte-relay/protocol/node';
 import { xwingKeyPairFromSeed as webcryptoKeyPair, webcryptoSuite } from '@mte-relay/protocol/webcrypto';
+import type { StateVectors } from './format.ts';
 import type { Provider, Providers } from './run/fixed-suite.ts';
 import { VECTOR_FILES, type Vectors } from './run/vectors.ts';
 
@@ -23,3 +24,14 @@ const read = (name: string): unknown =>
   JSON.parse(readFileSync(new URL(`vectors/${name}.json`, import.meta.url), 'utf8'));
 
 export const vectors = Object.fromEntries(VECTOR_FILES.map((name) => [name, read(name)])) as unknown as Vectors;
+
+export const STATE_FILES = [
+  'relay-states',
+  'client-calls',
+  'client-sessions',
+] as const satisfies (keyof StateVectors)[];
+
+/** State machines: run in Node alone. */
+export const stateVectors = Object.fromEntries(
+  STATE_FILES.map((name) => [name, read(name)]),
+) as unknown as StateVectors;

@@ -16,6 +16,7 @@ import {
   type Fields,
   INNER_FAILURE,
   INNER_FAILURE_FIELD,
+  type InnerCode,
   type KemKeyPair,
   keyIdOf,
   MESSAGE_HEADER_BYTES,
@@ -79,6 +80,7 @@ interface StoredSession {
   readonly window: ReplayWindow;
 }
 
+const MESSAGE_LIMIT = 1_048_576;
 /** How old a request may be. */
 const MESSAGE_AGE_MAX_MS = 120_000;
 
@@ -157,7 +159,7 @@ export class MiniRelay {
       sid: suite.randomBytes(16),
       lifetimeMs: 3_600_000,
       idleMs: 900_000,
-      messageLimit: 1_048_576,
+      messageLimit: MESSAGE_LIMIT,
       window: 1024,
       requestBodyMaxBytes: 100_000_000,
       storeEpochMs: this.#epochMs,
@@ -188,7 +190,7 @@ export class MiniRelay {
   async #exchange(body: Bytes): Promise<OuterResponse | undefined> {
     const header = parseMessageHeader(body);
     const session = this.#sessions.get(header.sid.join());
-    if (!session) return refusal('session-unknown');
+    if (!session || header.n >= MESSAGE_LIMIT) return refusal('session-unknown');
     const plaintext = open(session, header, body.subarray(MESSAGE_HEADER_BYTES));
     if (session.window.claim(header.n) !== 'fresh') return refusal('replayed');
     const sealer = new ResponseSealer(this.#provider.suite, session.responseSecret, header);
@@ -199,8 +201,13 @@ export class MiniRelay {
     const { head, content } = decodeWhole<RequestHead>('request', plaintext);
     if (head.authority !== session.authority)
       throw new Error(`authority ${head.authority}, paired ${session.authority}`);
-    const sentMs = Number(head.headers.find(([name]) => name === SENT_FIELD)?.[1] ?? Number.NaN);
-    if (!(Math.abs(this.#timeMs - sentMs) <= MESSAGE_AGE_MAX_MS)) return sealedResponse(sealed(sealer, this.#stale()));
+    const sent = head.headers.find(([name]) => name === SENT_FIELD)?.[1] ?? '';
+    if (!/^\d{1,15}$/.test(sent)) return sealedResponse(sealed(sealer, failure('request-malformed')));
+    const sentMs = Number(sent);
+    if (Math.abs(this.#timeMs - sentMs) > MESSAGE_AGE_MAX_MS) {
+      const stale = failure('request-stale', [[TIME_FIELD, String(this.#timeMs)]]);
+      return sealedResponse(sealed(sealer, stale));
+    }
     const headers = head.headers.filter(([name]) => name !== SENT_FIELD);
     const given = await this.#api({ ...head, headers, content, sentMs });
     return given && sealedResponse(sealed(sealer, given));
@@ -209,14 +216,10 @@ export class MiniRelay {
   get #timeMs(): number {
     return Date.now() + this.aheadMs;
   }
+}
 
-  #stale(): ApiResponse {
-    const headers: Fields = [
-      [INNER_FAILURE_FIELD, 'request-stale'],
-      [TIME_FIELD, String(this.#timeMs)],
-    ];
-    return { status: INNER_FAILURE['request-stale'].status, headers };
-  }
+function failure(code: InnerCode, fields: Fields = []): ApiResponse {
+  return { status: INNER_FAILURE[code].status, headers: [[INNER_FAILURE_FIELD, code], ...fields] };
 }
 
 function sealed(

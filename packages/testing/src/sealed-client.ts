@@ -261,7 +261,8 @@ export async function openResponse(exchange: SealedExchange, outer: OuterRespons
   };
 }
 
-async function opened(exchange: SealedExchange, body: Bytes): Promise<Bytes> {
+/** The plaintext of a response. */
+export async function opened(exchange: SealedExchange, body: Bytes): Promise<Bytes> {
   const parts: Bytes[] = [];
   async function* source(): AsyncGenerator<Bytes> {
     yield body;
