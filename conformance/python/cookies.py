@@ -1,83 +1,16 @@
-"""Reads SPEC §3.4 and §9.4 a third time, in another language, and compares the result with the vectors.
-
-Shares nothing with the twin or the packages: Python's own HMAC and SHA-256, and AES-GCM of `cryptography`
-(Debian: python3-cryptography). `python3 conformance/python/cookies.py` prints how many values agree; at the
-first that does not it prints which, and exits with 1.
-"""
+"""SPEC §9.4: jar keys, cookie records and their ids, and what a client keeps of a response."""
 
 import base64
 import hashlib
-import hmac
-import json
-import pathlib
 import re
-import sys
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from primitives import Cursor, Refused, expand, mac, of_secret, seal, uint, unseal
 
-VECTORS = pathlib.Path(__file__).parent.parent / "vectors"
-NUMBER_MAX = 2**53 - 1
 SAME_SITES = ["not given", "None", "Lax", "Strict"]
-
-agreed = 0
-
-
-class Refused(Exception):
-    """Input that the SPEC rejects."""
-
-
-def agree(what, seen, expected):
-    global agreed
-    if seen != expected:
-        sys.exit(f"{what}: expected {expected!r}, saw {seen!r}")
-    agreed += 1
-
-
-class Cursor:
-    """Reads big-endian integers, bytes and latin-1 texts from front to back."""
-
-    def __init__(self, data):
-        self.data = data
-
-    def take(self, length):
-        if length > len(self.data):
-            raise Refused("truncated")
-        taken, self.data = self.data[:length], self.data[length:]
-        return taken
-
-    def uint(self, length):
-        value = int.from_bytes(self.take(length), "big")
-        if value > NUMBER_MAX:
-            raise Refused("malformed")
-        return value
-
-    def rest(self):
-        return self.take(len(self.data))
-
-
-def uint(length, value):
-    return value.to_bytes(length, "big")
 
 
 def counted(length, text):
     return uint(length, len(text)) + text.encode("latin-1")
-
-
-# §2, §1
-
-
-def mac(key, data):
-    return hmac.new(key, data, hashlib.sha256).digest()
-
-
-def expand(key, info):
-    return mac(key, info + b"\x01")
-
-
-def of_secret(secret, info):
-    """HKDF-SHA256 with an empty salt; 32 bytes are one block."""
-    return expand(mac(bytes(32), secret.encode("utf-8")), info)
 
 
 def to_base64url(data):
@@ -88,54 +21,6 @@ def from_base64url(text):
     if not re.fullmatch("[A-Za-z0-9_-]*", text) or len(text) % 4 == 1:
         raise Refused("malformed")
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-# §3.4: parameters
-
-
-def encode_parameters(p):
-    names = ",".join(p["cookiesFromScript"])
-    client_id = bytes.fromhex(p["clientId"])
-    return (
-        bytes.fromhex(p["sid"])
-        + uint(4, p["lifetimeMs"])
-        + uint(4, p["idleMs"])
-        + uint(8, p["messageLimit"])
-        + uint(2, p["window"])
-        + uint(8, p["requestBodyMaxBytes"])
-        + uint(8, p["storeEpochMs"])
-        + uint(8, p["storeAgeMs"])
-        + bytes.fromhex(p["lineage"])
-        + uint(8, p["relayTimeMs"])
-        + uint(4, p["messageAgeMaxMs"])
-        + uint(2, p["padToBytes"])
-        + uint(1, len(client_id))
-        + client_id
-        + counted(2, names)
-    )
-
-
-def decode_parameters(data):
-    """Ignores bytes after the names."""
-    cursor = Cursor(data)
-    parameters = {"sid": cursor.take(16).hex()}
-    for name, length in (
-        ("lifetimeMs", 4),
-        ("idleMs", 4),
-        ("messageLimit", 8),
-        ("window", 2),
-        ("requestBodyMaxBytes", 8),
-        ("storeEpochMs", 8),
-        ("storeAgeMs", 8),
-    ):
-        parameters[name] = cursor.uint(length)
-    parameters["lineage"] = cursor.take(16).hex()
-    for name, length in (("relayTimeMs", 8), ("messageAgeMaxMs", 4), ("padToBytes", 2)):
-        parameters[name] = cursor.uint(length)
-    parameters["clientId"] = cursor.take(cursor.uint(1)).hex()
-    names = cursor.take(cursor.uint(2)).decode("latin-1")
-    parameters["cookiesFromScript"] = names.split(",") if names else []
-    return parameters
 
 
 # §9.4: jar keys
@@ -216,29 +101,18 @@ def open_record(record, secret, client, jars):
     if beside is None:
         raise Refused("no jar key for this record")
     key = record_key(secret, kept, nonce, client, jar_of(beside))
-    sealed = cursor.rest()
-    if len(sealed) < 16:
-        raise Refused("truncated")
-    try:
-        return decode_cookie(AESGCM(key).decrypt(bytes(12), sealed, b""))
-    except InvalidTag:
-        raise Refused("unopenable") from None
+    return decode_cookie(unseal(key, 0, b"", cursor.rest()))
+
+
+def seal_record(secret, kept, nonce, client, jar, cookie):
+    key = record_key(secret, kept, nonce, client, jar)
+    return to_base64url(uint(1, kept) + nonce + seal(key, 0, b"", encode_cookie(cookie)))
 
 
 def record_id(secret, client, c):
     named = client + uint(1, flags_of(c) & 12) + counted(2, c["name"]) + counted(1, c["domain"])
     named += c["path"].encode("latin-1")
     return to_base64url(mac(of_secret(secret, b"mte-relay/1 cookie id"), named)[:12])
-
-
-def mutated(data, mutation):
-    for at in range(mutation["from"], mutation["to"] + 1, mutation["step"]):
-        if mutation["op"] == "truncate":
-            yield data[:at]
-        elif mutation["op"] == "flip":
-            yield data[:at] + bytes([data[at] ^ mutation["mask"]]) + data[at + 1 :]
-        else:
-            sys.exit(f"unknown mutation {mutation['op']}")
 
 
 # §9.4: what a client keeps
@@ -273,74 +147,3 @@ def keep(present, sent, field):
     while len(records) > 180 or len(" ".join(r["record"] for r in records)) > 32768:
         records.pop(0)
     return records
-
-
-# The vectors
-
-
-def vectors(name):
-    return json.loads((VECTORS / f"{name}.json").read_text("utf-8"))
-
-
-def check_parameters():
-    for case in vectors("pairing")["cases"]:
-        data = bytes.fromhex(case["parameterBytes"])
-        agree(f"{case['name']}: parameters", encode_parameters(case["parameters"]).hex(), data.hex())
-        for more in (b"", b"\x01\x02\x03"):
-            agree(f"{case['name']}: parameters opened", decode_parameters(data + more), case["parameters"])
-        for length in range(len(data)):
-            try:
-                decode_parameters(data[:length])
-            except Refused:
-                continue
-            sys.exit(f"{case['name']}: {length} bytes of the parameters are accepted")
-
-
-def check_records(cases):
-    for case in cases:
-        name, secret, cookie = case["name"], case["clientIdSecret"], case["cookie"]
-        client, nonce = bytes.fromhex(case["id"]), bytes.fromhex(case["nonce"])
-        kept = 0 if cookie["expiresUnixMs"] == 0 else 1
-        key = record_key(secret, kept, nonce, client, jar_of(case["jarKeys"]["kept" if kept else "session"]))
-        sealed = AESGCM(key).encrypt(bytes(12), encode_cookie(cookie), b"")
-        agree(f"{name}: cookie", encode_cookie(cookie).hex(), case["cookieBytes"])
-        agree(f"{name}: key", key.hex(), case["key"])
-        agree(f"{name}: record", to_base64url(uint(1, kept) + nonce + sealed), case["record"])
-        agree(f"{name}: opened", open_record(case["record"], secret, client, case["jarKeys"]), cookie)
-        agree(f"{name}: record id", record_id(secret, client, cookie), case["recordId"])
-
-
-def check_refused(cases, records):
-    for case in cases:
-        given = {**next(r for r in records if r["name"] == case["base"]), **case}
-        base = from_base64url(given["record"]) if "mutation" in case else b""
-        texts = map(to_base64url, mutated(base, case["mutation"])) if "mutation" in case else [given["record"]]
-        for text in texts:
-            try:
-                open_record(text, given["clientIdSecret"], bytes.fromhex(given["id"]), given["jarKeys"])
-            except Refused:
-                agree(case["name"], "refused", "refused")
-                continue
-            sys.exit(f"{case['name']}: {text} opens")
-
-
-def check_items(cases):
-    for case in cases:
-        sent = keep([], [], case["before"])
-        present = keep(sent, [], case["meanwhile"]) if "meanwhile" in case else sent
-        agree(case["name"], keep(present, sent, case["items"]), case["kept"])
-
-
-def main():
-    cookies = vectors("cookies")
-    check_parameters()
-    for case in cookies["jarKeys"]:
-        expected = {life: case[life] for life in ("kept", "session") if life in case}
-        agree(f"jar keys: {case['name']}", jar_keys(case["field"], case["https"]), expected)
-    check_records(cookies["records"])
-    check_refused(cookies["refused"], cookies["records"])
-    check_items(cookies["items"])
-    print(agreed, "values agree")
-
-
-main()

@@ -185,7 +185,7 @@ class Call {
     if (relayTimeMs === undefined) return false;
     const { session } = this.#lease as Lease;
     session.relayTimeMs = relayTimeMs;
-    if (!session.vouches && !isIdempotent(this.#request.head.method)) {
+    if (!session.vouches && !this.#mayResend('claimed')) {
       response.cancel(undefined);
       throw this.#mayHaveRunError({ kind: 'refused', status: response.head.status, outerCode: 'request-stale' });
     }
