@@ -3,8 +3,10 @@
 import { ProtocolError, startPairing } from '@mte-relay/protocol';
 import { xwingKeyPairFromSeed as keyPair, nodeSuite } from '@mte-relay/protocol/node';
 import { MiniRelay, type OuterResponse as MiniResponse } from '@mte-relay/testing/mini-relay';
+import { REDIS_SERVER, startRedis } from '@mte-relay/testing/redis';
 import { SealedClient } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
+import { endsWithTest } from '@mte-relay/testing/test-end';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { stateVectors } from './providers.ts';
 import { playScript, type RelayUnderTest } from './states/relay.ts';
@@ -52,6 +54,17 @@ describe('relay-states', () => {
     const under: RelayUnderTest = { client, post: (message) => client.post(message), nowMs: Date.now, wait };
     expect(await playScript(under, one)).toEqual(expected(one));
     expect(seen.length).toBe(expected(one).filter((result) => result === 'runs').length);
+  });
+
+  // Redis has a clock of its own, so that its sessions do not end here.
+  test.skipIf(!REDIS_SERVER)('the relay server with Redis: every script without lifetimes', async () => {
+    const redis = endsWithTest(await startRedis());
+    const { port } = await stage(undefined, { environment: { REDIS_URL: redis.url } });
+    for (const one of scripts.cases.filter(({ needs }) => needs === undefined)) {
+      const client = await SealedClient.pair(port);
+      const under: RelayUnderTest = { client, post: (message) => client.post(message), nowMs: Date.now, wait };
+      expect(await playScript(under, one), one.name).toEqual(expected(one));
+    }
   });
 
   test.each(scripts.cases.filter(({ needs }) => needs === undefined))('the small relay: $name', async (one) => {

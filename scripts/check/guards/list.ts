@@ -242,6 +242,14 @@ export const GUARDS: readonly Guard[] = [
     isBuilt: true,
   },
   {
+    attack: 'a store that has lost its claims calls too old what is still arriving in pieces',
+    file: 'packages/client/src/send/retry.ts',
+    guard: "!session.vouches && !this.#mayResend('claimed')",
+    instead: '!session.vouches && !isIdempotent(this.#request.head.method)',
+    tests: ['conformance/client-calls.test.ts'],
+    isBuilt: true,
+  },
+  {
     attack: 'a store that can lose claims is believed',
     file: RETRY,
     guard: 'cancelled && lease.session.vouches',
