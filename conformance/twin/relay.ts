@@ -38,7 +38,7 @@ export type StepResult =
   | 'unopenable';
 
 /** A session at a relay. Time is virtual. */
-export class RelaySession {
+class RelaySession {
   readonly #window = new Window();
   #nowMs = 0;
   #lastMessageMs = 0;
