@@ -7,6 +7,7 @@ const NOW: Sent = { offsetMs: 0 };
 const exchange = (n: number, sent: Sent = NOW): Step => ({ do: 'exchange', n, sent });
 const cancel = (n: number, target: number): Step => ({ do: 'cancel', n, target });
 const forged = (n: number): Step => ({ do: 'forged', n });
+const brokenCancel = (n: number): Step => ({ do: 'broken cancel', n });
 const repeat = (step: number): Step => ({ do: 'repeat', step });
 const wait = (ms: number): Step => ({ do: 'wait', ms });
 
@@ -67,6 +68,8 @@ function cancels(): Script[] {
     ['the message limit does not bound what a cancel names', [exchange(0), cancel(1, MESSAGE_LIMIT), exchange(2)]],
     ['a forged message claims nothing', [forged(0), forged(5000), exchange(0), exchange(1)]],
     ['a forged copy of a claimed number', [exchange(0), forged(0), cancel(1, 0)]],
+    ['a cancel of seven bytes claims its own number alone', [brokenCancel(0), repeat(0), cancel(1, 0), exchange(2)]],
+    ['a cancel of seven bytes with a claimed number', [exchange(0), brokenCancel(0), cancel(1, 0)]],
     ['the message limit', [exchange(MESSAGE_LIMIT - 1), exchange(MESSAGE_LIMIT), cancel(MESSAGE_LIMIT, 5)]],
     ['held back and delivered behind its cancel', [exchange(1), cancel(2, 0), wait(60_000), exchange(0), repeat(0)]],
     [
@@ -95,6 +98,7 @@ function lifetimes(): Script[] {
       'an ended session does not begin again',
       [exchange(0), wait(behind), cancel(1, 5), wait(1000), exchange(2), exchange(5)],
     ],
+    ['a cancel of seven bytes in an ended session', [exchange(0), wait(behind), brokenCancel(1), cancel(2, 1)]],
     ['a forged message in an ended session', [exchange(0), wait(behind), forged(1), cancel(2, 1)]],
     ['copies do not keep a session', [exchange(0), wait(before), repeat(0), wait(2 * MARGIN_MS), exchange(1)]],
     [

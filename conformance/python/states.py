@@ -64,6 +64,11 @@ class RelaySession:
             return "replayed"
         return "cancelled" if self._window.claim(target) == "fresh" else "already claimed"
 
+    def broken_cancel(self, n):
+        if not self._admits(n, True):
+            return "session-unknown"
+        return "malformed" if self._claim(n) else "replayed"
+
     def _admits(self, n, is_cancel):
         exists = self.now <= (self._limits["lifetimeMs"] if self._opened else UNCONFIRMED_MS)
         return n < self._limits["messageLimit"] and exists and (is_cancel or not self._ended)
@@ -98,6 +103,8 @@ def play_relay(limits, steps, epoch=1_800_000_000_000):
             results.append(session.wait(message["ms"]))
         elif message["do"] == "cancel":
             results.append(session.cancel(message["n"], message["target"]))
+        elif message["do"] == "broken cancel":
+            results.append(session.broken_cancel(message["n"]))
         elif message["do"] == "forged":
             results.append(session.forged(message["n"]))
         else:

@@ -39,9 +39,11 @@ export async function playScript(
     }
     if (step.do === 'repeat') {
       read.push(read[step.step] as () => Promise<StepResult>);
-    } else if (step.do === 'cancel') {
-      const sealed = await client.seal(encodeCancel(step.target), MESSAGE_TYPE_CANCEL, step.n);
-      read.push(async () => await cancelResult(await post(sealed.message), sealed, step.target));
+    } else if (step.do === 'cancel' || step.do === 'broken cancel') {
+      const target = step.do === 'cancel' ? step.target : 0;
+      const plaintext = encodeCancel(target).subarray(step.do === 'cancel' ? 0 : 1);
+      const sealed = await client.seal(plaintext, MESSAGE_TYPE_CANCEL, step.n);
+      read.push(async () => await cancelResult(await post(sealed.message), sealed, target));
     } else {
       const fields = step.do === 'exchange' ? sentFields(step.sent, nowMs()) : [];
       const head = { method: 'POST', scheme: 'http', authority: client.authority, path: '/', headers: fields };

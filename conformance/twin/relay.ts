@@ -22,7 +22,9 @@ export type Step =
   /** A message whose tag does not verify. */
   | { do: 'forged'; n: number }
   | { do: 'cancel'; n: number; target: number }
-  /** The bytes of the exchange or cancel of that earlier step, from 0, again. */
+  /** A cancel whose tag verifies, of seven bytes. */
+  | { do: 'broken cancel'; n: number }
+  /** The bytes of the message of that earlier step, from 0, again. */
   | { do: 'repeat'; step: number }
   | { do: 'wait'; ms: number };
 
@@ -35,7 +37,8 @@ export type StepResult =
   | 'already claimed'
   | 'session-unknown'
   | 'replayed'
-  | 'unopenable';
+  | 'unopenable'
+  | 'malformed';
 
 /** A session at a relay. Time is virtual. */
 class RelaySession {
@@ -72,6 +75,12 @@ class RelaySession {
     if (n >= MESSAGE_LIMIT || !this.#exists) return 'session-unknown';
     if (!this.#claimsOwn(n)) return 'replayed';
     return this.#window.claim(target) === 'fresh' ? 'cancelled' : 'already claimed';
+  }
+
+  /** Its own number is claimed before its plaintext is read. */
+  brokenCancel(n: number): StepResult {
+    if (n >= MESSAGE_LIMIT || !this.#exists) return 'session-unknown';
+    return this.#claimsOwn(n) ? 'malformed' : 'replayed';
   }
 
   wait(ms: number): void {
@@ -114,6 +123,7 @@ function stepIn(
   if (step.do === 'exchange') return session.exchange(step.n, step.sent);
   if (step.do === 'forged') return session.forged(step.n);
   if (step.do === 'cancel') return session.cancel(step.n, step.target);
+  if (step.do === 'broken cancel') return session.brokenCancel(step.n);
   if (step.do === 'wait') return void session.wait(step.ms);
   const first = steps[step.step] as Step;
   if (first.do !== 'exchange') return stepIn(session, steps, first, begunMs);
