@@ -9,7 +9,7 @@ import type { Played } from './twin/client.ts';
 const calls = stateVectors['client-calls'];
 /** Calls at once: most of their time is pauses. */
 const CALLS_AT_ONCE = 16;
-const CALL_MAX_MS = 20_000;
+const CALL_MAX_MS = 60_000;
 const IDEMPOTENT = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'];
 const SAFE = ['GET', 'HEAD', 'OPTIONS'];
 

@@ -8,6 +8,7 @@ import { SealedClient } from '@mte-relay/testing/sealed-client';
 import { stage } from '@mte-relay/testing/stage';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { MemorySessionStore } from '../packages/server/src/sessions/memory.ts';
 import { stateVectors } from './providers.ts';
 import { playScript, type RelayUnderTest } from './states/relay.ts';
 import { type Clocks, playSession, provesLost, sentMsOf } from './states/session.ts';
@@ -56,6 +57,17 @@ describe('relay-states', () => {
     expect(seen.length).toBe(expected(one).filter((result) => result === 'runs').length);
   });
 
+  test('the relay server with a store that may lose claims: the same, but nothing is reported as cancelled', async () => {
+    const sessions = new ForgetfulStore({ sessionsMax: 1_000, soleInstance: true });
+    const { port } = await stage(undefined, { sessions });
+    for (const one of scripts.cases.filter(({ needs }) => needs === undefined)) {
+      const client = await SealedClient.pair(port);
+      const under: RelayUnderTest = { client, post: (message) => client.post(message), nowMs: Date.now, wait };
+      const results = expected(one).map((result) => (result === 'cancelled' ? 'already claimed' : result));
+      expect(await playScript(under, one), one.name).toEqual(results);
+    }
+  });
+
   // Redis has a clock of its own, so that its sessions do not end here.
   test.skipIf(!REDIS_SERVER)('the relay server with Redis: every script without lifetimes', async () => {
     const redis = endsWithTest(await startRedis());
@@ -88,6 +100,10 @@ describe('relay-states', () => {
     expect(ran).toBe(expected(one).filter((result) => result === 'runs').length);
   });
 });
+
+class ForgetfulStore extends MemorySessionStore {
+  readonly mayLoseClaims = true;
+}
 
 /** The small relay throws what does not open. */
 async function postTo(relay: MiniRelay, message: Uint8Array<ArrayBuffer>): ReturnType<RelayUnderTest['post']> {
