@@ -13,8 +13,11 @@ const canRun = PYTHON !== undefined && spawnSync(PYTHON, ['-c', 'import cryptogr
 test.skipIf(!canRun)('agrees with every value', () => {
   const { stdout, stderr } = run(import.meta.dirname);
   expect(stderr).toBe('');
-  expect(Number(/^(\d+) values agree\n$/.exec(stdout)?.[1])).toBeGreaterThan(3000);
+  expect(Number(/^(\d+) values agree\n$/.exec(stdout)?.[1])).toBeGreaterThan(2900);
 });
+
+/** The files that the part "states" reads. */
+const STATES = ['replay-window', 'relay-states', 'client-calls', 'client-sessions'];
 
 /** The last character of the first such member changes; of a word, the word. */
 const CHANGES: [file: string, pattern: RegExp, instead?: string][] = [
@@ -56,12 +59,13 @@ test.skipIf(!canRun).each(CHANGES)(
     });
     expect(changed).not.toBe(text);
     writeFileSync(path, changed);
-    const { status, stderr } = run(folder);
+    const { status, stderr } = run(folder, STATES.includes(file) ? 'states' : file.replace('-refused', ''));
     expect(status).toBe(1);
     expect(stderr).toMatch(/expected .*, saw |accepted|Refused: /);
   },
 );
 
-function run(folder: string) {
-  return spawnSync(PYTHON as string, ['-B', join(folder, 'python/check.py')], { encoding: 'utf8' });
+/** @param parts of the check; default: all. */
+function run(folder: string, ...parts: string[]) {
+  return spawnSync(PYTHON as string, ['-B', join(folder, 'python/check.py'), ...parts], { encoding: 'utf8' });
 }
