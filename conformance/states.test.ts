@@ -20,7 +20,7 @@ const sessions = stateVectors['client-sessions'];
 /** The clocks stand still but where a case moves them; timers and sockets go on. */
 function virtualClocks(): Clocks {
   const startMs = Date.now();
-  let at = { monotonic: performance.now(), wall: startMs };
+  let at = { monotonic: Math.ceil(performance.now()), wall: startMs }; // whole ms, so that no sum rounds down
   vi.spyOn(Date, 'now').mockImplementation(() => at.wall);
   vi.spyOn(performance, 'now').mockImplementation(() => at.monotonic);
   return {
