@@ -1,6 +1,12 @@
 // Chunks: varint length ‖ ciphertext; the last has length 0 and runs to the end (SPEC §5.3, framing of
 // draft-ietf-ohai-chunked-ohttp-08 §3). Sealing first, opening below as its mirror image.
-import { AEAD_TAG_BYTES, CHUNK_CIPHERTEXT_MAX_BYTES, CHUNK_COUNT_MAX, CHUNK_PLAINTEXT_MAX_BYTES } from './constants.ts';
+import {
+  AEAD_TAG_BYTES,
+  CHUNK_CIPHERTEXT_MAX_BYTES,
+  CHUNK_COUNT_MAX,
+  CHUNK_PLAINTEXT_MAX_BYTES,
+  PARTS_MAX,
+} from './constants.ts';
 import { NonceCounter } from './crypto/aead-nonce.ts';
 import { ProtocolError } from './errors.ts';
 import type { Aead, Awaitable } from './suite.ts';
@@ -9,6 +15,7 @@ import {
   type Bytes,
   concatBytes,
   emptyBytes,
+  joinLast,
   readVarint,
   varintSize,
   varintSizeFromFirst,
@@ -106,6 +113,7 @@ export class ChunkOpener<A extends Aead = Aead> {
  */
 export class ChunkSplitter {
   #parts: Bytes[] = [];
+  #pushed = 0;
   #buffered = 0;
   #needed = 1; // bytes to buffer before the next attempt
   #final = false;
@@ -114,7 +122,7 @@ export class ChunkSplitter {
   /** Adds bytes, and keeps a reference to them until they are returned. */
   push(bytes: Bytes): void {
     if (bytes.length === 0) return;
-    this.#parts.push(bytes);
+    joinLast(this.#parts, bytes, (this.#pushed += 1));
     this.#buffered += bytes.length;
     if (this.#final) this.#checkFinalSize();
   }

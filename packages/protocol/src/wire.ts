@@ -30,6 +30,17 @@ export function concatBytes(parts: readonly Uint8Array[]): Bytes {
   return joined;
 }
 
+const JOINED_PARTS = 256;
+
+/**
+ * Adds the part number `pushed` to those of an incomplete element, and joins the last ones now and then: a part of one
+ * byte takes hundreds of bytes of memory. Each byte is copied once.
+ */
+export function joinLast(parts: Bytes[], part: Bytes, pushed: number): void {
+  parts.push(part);
+  if (pushed % JOINED_PARTS === 0) parts.push(concatBytes(parts.splice(-JOINED_PARTS)));
+}
+
 /** Bytes of an ASCII string. */
 export function asciiBytes(text: string): Bytes {
   const bytes = new Uint8Array(text.length);

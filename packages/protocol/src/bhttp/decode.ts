@@ -3,7 +3,7 @@
 import { FIELD_COUNT_MAX, HEAD_MAX_BYTES } from '../constants.ts';
 import { ProtocolError } from '../errors.ts';
 import { FIELD_NAME, FIELD_VALUE, TOKEN } from '../http-syntax.ts';
-import { type Bytes, concatBytes, emptyBytes, readVarint, varintSize, varintSizeFromFirst } from '../wire.ts';
+import { type Bytes, concatBytes, emptyBytes, joinLast, readVarint, varintSize, varintSizeFromFirst } from '../wire.ts';
 import {
   type Fields,
   FRAMING_INDETERMINATE_REQUEST,
@@ -20,7 +20,7 @@ export interface BhttpSink<Head extends RequestHead | ResponseHead> {
   /** An informational response (100 to 199). */
   onInformational?(head: ResponseHead): void;
   onHead(head: Head): void;
-  /** A piece of content. It shares memory with the pushed bytes. */
+  /** Content: a piece, which shares memory with the pushed bytes, or small pieces as one. */
   onContent(content: Bytes): void;
   /** Called once, by `end()`, when the message is complete. */
   onEnd(trailers: Fields): void;
@@ -38,6 +38,8 @@ export interface BhttpLimits {
 interface MessageKind<Head extends RequestHead | ResponseHead> {
   readonly name: 'request' | 'response';
   readonly framing: { readonly known: number; readonly indeterminate: number };
+  /** Joins small pieces of content. Undefined for responses, which come from a relay that the client has pinned. */
+  readonly join?: typeof joinSmallPieces;
   /** Makes a head of a request's control data. Undefined for responses, which have a status instead. */
   readonly control?: {
     /** Throws `malformed`. */
@@ -72,6 +74,7 @@ class MessageDecoder<Head extends RequestHead | ResponseHead> {
   #contentBegun = false;
 
   #parts: Bytes[] = []; // arrived, not yet decoded
+  #pushed = 0;
   #buffered = 0;
   #needed = 1;
   #bytes: Bytes = emptyBytes(); // the parts joined, while decoding
@@ -87,7 +90,7 @@ class MessageDecoder<Head extends RequestHead | ResponseHead> {
   /** Decodes all complete elements. */
   push(bytes: Bytes): void {
     if (bytes.length === 0) return;
-    this.#parts.push(bytes);
+    joinLast(this.#parts, bytes, (this.#pushed += 1));
     this.#buffered += bytes.length;
     // Waits for the length of an incomplete element: an attempt per piece would take quadratic time.
     if (this.#buffered < this.#needed) return;
@@ -248,6 +251,13 @@ class MessageDecoder<Head extends RequestHead | ResponseHead> {
   }
 
   #readContentLength(): boolean {
+    const joined = this.#indeterminate ? this.#kind.join?.(this.#bytes, this.#at) : undefined;
+    if (joined) {
+      this.#at = joined.end;
+      this.#contentBegun = true;
+      this.#sink.onContent(joined.content);
+      return true;
+    }
     const length = this.#varint();
     if (length === undefined) return false;
     this.#contentLeft = length;
@@ -343,6 +353,40 @@ function checkField(name: string, value: string): void {
   }
 }
 
+/** Longest piece of content that is joined with its neighbours. */
+const SMALL_PIECE_BYTES = 1024;
+/** Up to this many bytes a loop is faster than a view and its copy. */
+const LOOPED_BYTES = 32;
+
+/** The content of the small pieces at `at`, at least two that have arrived whole: a client may send a piece per byte. */
+function joinSmallPieces(bytes: Bytes, at: number): { content: Bytes; end: number } | undefined {
+  const first = smallPiece(bytes, at);
+  let next = first && smallPiece(bytes, first.end);
+  if (!first || !next) return undefined;
+  const content = new Uint8Array(bytes.length - first.begin);
+  content.set(bytes.subarray(first.begin, first.end));
+  let length = first.end - first.begin;
+  let end = first.end;
+  while (next) {
+    if (next.end - next.begin > LOOPED_BYTES) content.set(bytes.subarray(next.begin, next.end), length);
+    else for (let i = next.begin; i < next.end; i += 1) content[length + i - next.begin] = bytes[i] as number;
+    length += next.end - next.begin;
+    end = next.end;
+    next = smallPiece(bytes, end);
+  }
+  return { content: content.subarray(0, length), end };
+}
+
+/** Where the piece at `at` has its content, if it is small and has arrived whole. */
+function smallPiece(bytes: Bytes, at: number): { begin: number; end: number } | undefined {
+  if (at >= bytes.length) return undefined;
+  const begin = at + varintSizeFromFirst(bytes[at] as number);
+  if (begin > bytes.length) return undefined;
+  const size = readVarint(bytes, at, begin - at);
+  if (size === 0 || size > SMALL_PIECE_BYTES || begin + size > bytes.length) return undefined;
+  return { begin, end: begin + size };
+}
+
 // ---- Responses ---------------------------------------------------------------------------------------------
 
 const RESPONSE: MessageKind<ResponseHead> = {
@@ -381,6 +425,7 @@ const PATH = /^(?:\/[\x21-\x7e]*|\*)$/;
 const REQUEST: MessageKind<RequestHead> = {
   name: 'request',
   framing: { known: FRAMING_KNOWN_REQUEST, indeterminate: FRAMING_INDETERMINATE_REQUEST },
+  join: joinSmallPieces,
   control: {
     check(control) {
       const [method, scheme, authority, path] = control as [string, string, string, string];

@@ -5,6 +5,7 @@ import type { Settings } from '../config/settings.ts';
 import type { Limit, Metrics } from '../observe/metrics.ts';
 import { Deadlines } from './deadlines.ts';
 import { ADDRESSES_MAX } from './fixed.ts';
+import { Pacer } from './pacer.ts';
 
 /** Counts what is in progress, and refuses what is too much. */
 export class Admission {
@@ -15,6 +16,8 @@ export class Admission {
   connections = 0;
   /** Messages and pairings whose first authenticated bytes have not arrived. */
   readonly unproven: Deadlines;
+  /** Of small pieces, from whatever source. */
+  readonly pacer: Pacer = new Pacer();
   readonly #settings: Settings;
   readonly #buckets: AddressBuckets;
   readonly #metrics: Metrics;

@@ -19,6 +19,11 @@ export const PIPELINED_MAX = 100;
 export const HEAD_CHECK_MS = 5_000;
 /** Fragments of one outer WebSocket message: more than any intermediary has a reason to make. */
 export const OUTER_FRAGMENTS_MAX = 128;
+/**
+ * Reads of a connection in which one outer WebSocket message may arrive, 16 bytes each on average for the longest one:
+ * until it is complete, each takes an object.
+ */
+export const OUTER_PIECES_MAX = 4_096;
 /** Addresses of `X-Forwarded-For` that are read, nearest first: more than any chain of proxies adds. */
 export const FORWARDED_ADDRESSES_MAX = 32;
 /** Client addresses whose pairing rate is remembered; beyond it the one that asked longest ago is forgotten. */
@@ -56,11 +61,23 @@ export const RETRY_AFTER_SECONDS = 2;
 
 /** Bytes that wait for the slower side before the relay stops reading from the other one: four chunks. */
 export const BUFFERED_MAX_BYTES = 262_144;
+/** Shorter pieces are copied together: a copy costs less than an object of its own. */
+export const SMALL_PIECE_BYTES = 2_048;
+/** How long a piece of joined ones becomes before it is passed on within a turn of the event loop. */
+export const JOINED_MAX_BYTES = 16_384;
+/** Small pieces that one source may send before the relay asks how fast they came. */
+export const PACED_PIECES = 256;
+/** The share of the relay's time that goes to small pieces beyond that. */
+export const PACED_SHARE = 0.25;
+/** Messages of a WebSocket that wait for the slower side, however short: each takes many times a byte. */
+export const MESSAGES_WAITING_MAX = 1_024;
 /** How long the other side of a WebSocket may take to respond to a close frame (RFC 6455 §7.1.1). */
 export const CLOSE_TIMEOUT_MS = 5_000;
 
 // Upstreams.
 
+/** Bytes per read of a connection, on average, in which a message of the upstream's WebSocket may arrive at least. */
+export const UPSTREAM_PIECE_MIN_BYTES = 512;
 /** Longest response body that is buffered until it is whole: with its head it then fits one chunk (SPEC §13.2). */
 export const WHOLE_BODY_MAX_BYTES = 49_152;
 /** Informational responses of one exchange that the relay keeps for the client; it drops the others. */

@@ -13,6 +13,7 @@ import {
 import type { RelayContext } from '../context.ts';
 import { type Domain, setOwnHeaders } from '../domain.ts';
 import { refuseAndCount, refuseOuter } from '../failure/noted.ts';
+import { hasContent } from '../http/fields.ts';
 import { isUnambiguous } from '../http/outer-head.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
 import { type Account, openAccount } from '../observe/account.ts';
@@ -20,6 +21,7 @@ import { passThrough } from '../pass-through/request.ts';
 import { relayExchange } from '../sealed/exchange.ts';
 import { pair } from '../sealed/pairing.ts';
 import { discover, echo, refuseMethod } from './endpoints.ts';
+import { joinBody } from './joined-body.ts';
 import type { PublicFile, PublicFiles } from './public-files.ts';
 import { requireUpgrade } from './upgrade.ts';
 
@@ -53,6 +55,7 @@ export class Router {
   route(req: IncomingMessage, res: ServerResponse): void {
     if (!this.#context.admission.allowsFields(req.rawHeaders)) return this.#refuse(res, 'headers-too-large');
     if (!isUnambiguous(req)) return this.#refuse(res, 'malformed');
+    if (hasContent(req)) joinBody(req, this.#context.admission.pacer);
     const url = req.url as string;
     const domain = this.#context.domains.byRequest(req, this.#context.trustedProxies);
     if (domain) setOwnHeaders(domain, res);

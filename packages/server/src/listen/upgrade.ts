@@ -16,7 +16,7 @@ import { hasContent } from '../http/fields.ts';
 import { isUnambiguous } from '../http/outer-head.ts';
 import { REQUEST_ID_FIELD, requestIdOf } from '../http/request-id.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
-import { CLOSE_TIMEOUT_MS, OUTER_FRAGMENTS_MAX } from '../limits/fixed.ts';
+import { CLOSE_TIMEOUT_MS, OUTER_FRAGMENTS_MAX, OUTER_PIECES_MAX } from '../limits/fixed.ts';
 import { Account } from '../observe/account.ts';
 import { type PendingUpgrade, passThroughUpgrade } from '../pass-through/websocket.ts';
 import { SealedWebSocketRelay } from '../sealed/websocket.ts';
@@ -27,7 +27,11 @@ const WEBSOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
 const NOTHING = Buffer.alloc(0);
 
 /** Options of `ws` that its type declarations do not have. */
-const LIMITS: object = { maxFragments: OUTER_FRAGMENTS_MAX, closeTimeout: CLOSE_TIMEOUT_MS };
+const LIMITS: object = {
+  maxFragments: OUTER_FRAGMENTS_MAX,
+  maxBufferedChunks: OUTER_PIECES_MAX,
+  closeTimeout: CLOSE_TIMEOUT_MS,
+};
 
 /**
  * True for a WebSocket handshake. Any other `upgrade` is ignored, as RFC 9110 §7.8 allows. `h2c` above all would let

@@ -13,7 +13,7 @@ export class Upload extends Readable {
   readonly #discard: Discard;
 
   constructor(req: IncomingMessage) {
-    super();
+    super({ highWaterMark: 1 }); // what waits is buffered in the request itself
     this.#req = req;
     this.#discard = new Discard(req);
     this.on('error', () => undefined); // the reader has a listener of its own while it reads

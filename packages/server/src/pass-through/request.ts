@@ -7,6 +7,7 @@ import { upstreamFailed } from '../failure/noted.ts';
 import { refuse } from '../failure/planes.ts';
 import { flatten, hasContent, type ParsedHeaders, rawFields } from '../http/fields.ts';
 import { announcedTrailers, trailerFields } from '../http/trailers.ts';
+import { JoinedWrites } from '../limits/small-pieces.ts';
 import type { Account, HttpExchange } from '../observe/account.ts';
 import { ResponseHeads } from '../upstream/failures.ts';
 import { Upload } from './body.ts';
@@ -57,6 +58,7 @@ class PlainResponse implements Dispatcher.DispatchHandler {
   readonly #account: Account;
   readonly #res: ServerResponse;
   readonly #heads = new ResponseHeads();
+  readonly #writes: JoinedWrites;
   #controller: Controller | undefined;
 
   constructor(domain: Domain, context: RelayContext, account: Account, res: ServerResponse) {
@@ -64,6 +66,9 @@ class PlainResponse implements Dispatcher.DispatchHandler {
     this.#context = context;
     this.#account = account;
     this.#res = res;
+    this.#writes = new JoinedWrites(res, (bytes, written) => {
+      if (!res.write(bytes, written)) this.#controller?.pause();
+    });
     res.on('close', () => {
       if (!res.writableFinished) this.#controller?.abort(new Error('the client disconnected'));
       context.admission.passThroughs -= 1;
@@ -97,13 +102,14 @@ class PlainResponse implements Dispatcher.DispatchHandler {
     this.#res.write(NOTHING);
   }
 
-  onResponseData(controller: Controller, chunk: Buffer): void {
+  onResponseData(_controller: Controller, chunk: Buffer): void {
     this.#account.bytesOut += chunk.length;
-    if (!this.#res.write(chunk)) controller.pause();
+    this.#writes.write(chunk as Buffer<ArrayBuffer>);
   }
 
   onResponseEnd(_controller: Controller, trailers: ParsedHeaders): void {
     this.#account.upstreamEnded();
+    this.#writes.flush();
     const fields = trailerFields(flatten(trailers), (name) => this.#domain.responseFields.has(name));
     if (fields.length > 0) this.#res.addTrailers(fields.map(([name, value]): [string, string] => [name, value]));
     this.#res.end();
@@ -113,6 +119,7 @@ class PlainResponse implements Dispatcher.DispatchHandler {
     if (this.#res.destroyed) return; // the client disconnected: the upstream has not failed
     const code = outerCodeOfFailure(upstreamFailed(this.#context, this.#account, error));
     this.#account.failedOuter(code);
+    this.#writes.flush();
     if (this.#res.headersSent) this.#res.destroy();
     else refuse(this.#res, code);
   }

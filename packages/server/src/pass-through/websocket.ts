@@ -1,4 +1,4 @@
-// A WebSocket on a pass-through route: the relay forwards the handshake with hop-by-hop fields of its own, then pipes
+// A WebSocket on a pass-through route: the relay forwards the handshake with hop-by-hop fields of its own, then carries
 // bytes both ways unchanged.
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -7,6 +7,7 @@ import { type Domain, setOwnHeaders } from '../domain.ts';
 import { upstreamFailed } from '../failure/noted.ts';
 import { refuse } from '../failure/planes.ts';
 import { REQUEST_ID_FIELD } from '../http/request-id.ts';
+import { JoinedWrites } from '../limits/small-pieces.ts';
 import type { Account } from '../observe/account.ts';
 import { connectionRequest } from '../upstream/connection.ts';
 import { ResponseHeads } from '../upstream/failures.ts';
@@ -101,7 +102,7 @@ class PassedWebSocket {
     this.#account.ownConnection(socket);
     socket.write(upstreamHead);
     upstream.write(head);
-    pipeBothWays(socket, upstream, (error) => {
+    carryBothWays(socket, upstream, (error) => {
       this.#account.failedOuter(outerCodeOfFailure(upstreamFailed(this.#context, this.#account, error)));
     });
     // Bytes read on one side are written on the other, so one timer covers both.
@@ -179,10 +180,10 @@ function onDisconnect(socket: Socket, disconnected: () => void): () => void {
 }
 
 /**
- * Pipes both ways. `pipe` applies back-pressure and forwards an end; this also forwards an abort.
+ * Carries bytes both ways, and forwards an end as well as an abort.
  * @param broken called if the upstream aborts.
  */
-function pipeBothWays(client: Socket, upstream: Socket, broken: (error: Error) => void): void {
+function carryBothWays(client: Socket, upstream: Socket, broken: (error: Error) => void): void {
   let upstreamError = new Error('the upstream closed without an end');
   upstream.on('error', (error) => {
     upstreamError = error;
@@ -193,8 +194,22 @@ function pipeBothWays(client: Socket, upstream: Socket, broken: (error: Error) =
     abort(client);
   });
   onAbort(client, () => abort(upstream));
-  client.pipe(upstream);
-  upstream.pipe(client);
+  carry(client, upstream);
+  carry(upstream, client);
+}
+
+/** Carries bytes and their end one way, with back-pressure. Unlike `pipe` it joins small pieces. */
+function carry(from: Socket, to: Socket): void {
+  const writes = new JoinedWrites(to, (bytes, written) => {
+    if (!to.write(bytes, written)) from.pause();
+  });
+  from.on('data', (piece: Buffer<ArrayBuffer>) => writes.write(piece));
+  from.on('end', () => {
+    writes.flush();
+    to.end();
+  });
+  to.on('drain', () => from.resume());
+  from.resume();
 }
 
 function onAbort(socket: Socket, aborted: () => void): void {

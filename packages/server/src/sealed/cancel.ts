@@ -46,6 +46,9 @@ export class Cancel {
     return false;
   }
 
+  /** A cancel has no body to pass on. */
+  flush(): void {}
+
   /** A cancel has nothing in progress. */
   abort(): void {}
 }

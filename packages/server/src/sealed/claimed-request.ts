@@ -45,6 +45,11 @@ export class ClaimedRequest {
     if (this.#inbound.head && !this.#request) this.#authorise(this.#inbound.head);
   }
 
+  /** Call at the end of a step, after the plaintexts that have arrived. */
+  flush(): void {
+    this.#inbound.flush();
+  }
+
   /** True if the upstream is too slow and the relay must stop reading from the client. */
   get congested(): boolean {
     return this.#inbound.congested;

@@ -9,6 +9,7 @@
 //   8 account           one line in the log (observe/account.ts)
 // A refusal before step 4 is bare and outer. Afterwards it is sealed, except for faults of later bytes, store and relay.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Bytes,
   CONTENT_TYPE_MESSAGE,
@@ -25,6 +26,8 @@ import { setOwnHeaders } from '../domain.ts';
 import { failureOf, refuseOuter } from '../failure/noted.ts';
 import { OuterRefusal } from '../failure/planes.ts';
 import { Discard } from '../limits/discard.ts';
+import { PieceMeter } from '../limits/pacer.ts';
+import { isSmall } from '../limits/small-pieces.ts';
 import type { Account, HttpExchange } from '../observe/account.ts';
 import type { ClaimPurpose, Session } from '../sessions/store.ts';
 import { Cancel } from './cancel.ts';
@@ -88,6 +91,7 @@ class Exchange {
   readonly #account: Account;
   readonly #waiting: Waiting;
   readonly #discard: Discard;
+  readonly #smallChunks: PieceMeter;
   #phase: Phase = new Arriving();
   #outerEnded = false;
   #opened = false; // the final chunk too
@@ -102,6 +106,7 @@ class Exchange {
     this.#res = res;
     this.#waiting = new Waiting(context, req, account, (step) => this.#goOn(step));
     this.#discard = new Discard(req);
+    this.#smallChunks = new PieceMeter(context.admission.pacer, 'chunk');
   }
 
   start(): void {
@@ -161,6 +166,11 @@ class Exchange {
 
   /** Proceeds until it needs more bytes, the store's result or room in the upstream's stream. */
   #advance(): void {
+    this.#openChunks();
+    if (this.#phase instanceof Claimed) this.#phase.message.flush();
+  }
+
+  #openChunks(): void {
     while (!this.#waiting.active && !this.#settled && !this.#opened) {
       const phase = this.#phase;
       if (phase instanceof Arriving) {
@@ -189,11 +199,18 @@ class Exchange {
     if (this.#account.traces) this.#account.step('chunk opened', { bytes: plaintext.length, last });
     if (phase instanceof Claimed) phase.message.take(plaintext, last);
     else this.#claim(phase, plaintext, last);
+    if (isSmall(plaintext) && !last && this.#smallChunks.take()) this.#pace();
     return true;
   }
 
   #arrived({ header }: Claimed): void {
     this.#context.arriving.delete(header.sid, header.n);
+  }
+
+  /** Lets others go first, after many small chunks. */
+  #pace(): void {
+    const waitMs = this.#waiting.active ? 0 : this.#smallChunks.waitMs();
+    if (waitMs > 0) this.#waiting.whenReady(sleep(waitMs, undefined, { ref: false }), () => undefined);
   }
 
   // 4 claim

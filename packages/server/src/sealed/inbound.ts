@@ -10,6 +10,7 @@ import {
 } from '@mte-relay/protocol';
 import { decodeAuthentic, InnerRefusal } from '../failure/planes.ts';
 import { BUFFERED_MAX_BYTES } from '../limits/fixed.ts';
+import { isSmall, JoinedPieces, PieceList } from '../limits/small-pieces.ts';
 
 /** Bounds of an inner request. */
 export interface InboundLimits {
@@ -30,7 +31,7 @@ export class Inbound implements BhttpSink<RequestHead> {
   readonly #decoder: BhttpDecoder<RequestHead>;
   readonly #bodyMaxBytes: number;
   #announcedBytes: number | undefined;
-  #pieces: Bytes[] = [];
+  readonly #pieces = new PieceList();
   #stream: RequestBody | undefined;
 
   constructor(limits: InboundLimits) {
@@ -56,21 +57,25 @@ export class Inbound implements BhttpSink<RequestHead> {
 
   /** The whole body of a complete request; null if it is empty. */
   wholeBody(): Bytes | null {
-    return this.bodyBytes === 0 ? null : concatBytes(this.#pieces);
+    return this.bodyBytes === 0 ? null : concatBytes(this.#pieces.take());
   }
 
   /** The body as a stream that fills as more is pushed. */
   streamBody(wantMore: () => void): Readable {
     const stream = new RequestBody(wantMore);
-    for (const piece of this.#pieces) stream.push(piece);
-    this.#pieces = [];
+    for (const piece of this.#pieces.take()) stream.push(piece);
     this.#stream = stream;
     return stream;
   }
 
   /** True if the stream's reader is too slow and the relay must stop reading from the client. */
   get congested(): boolean {
-    return this.#stream !== undefined && !this.#stream.destroyed && this.#stream.readableLength > BUFFERED_MAX_BYTES;
+    return this.#stream !== undefined && !this.#stream.destroyed && this.#stream.waitingBytes > BUFFERED_MAX_BYTES;
+  }
+
+  /** Passes on the content that has arrived so far: small pieces are joined until then. */
+  flush(): void {
+    this.#stream?.flush();
   }
 
   /** Destroys the body's stream, so that the upstream's request is aborted and never looks complete. */
@@ -87,7 +92,7 @@ export class Inbound implements BhttpSink<RequestHead> {
     if (this.bodyBytes > this.#bodyMaxBytes) throw new InnerRefusal('request-too-large');
     this.#checkLength();
     if (this.#stream) this.#stream.push(content);
-    else this.#pieces.push(content);
+    else this.#pieces.add(content);
   }
 
   onEnd(trailers: Fields): void {
@@ -104,16 +109,25 @@ export class Inbound implements BhttpSink<RequestHead> {
   }
 }
 
+/** Small pieces are joined until the end of a step, and for as long as the reader does not read. */
 class RequestBody extends Readable {
   readonly #wantMore: () => void;
+  readonly #joined = new JoinedPieces();
 
   constructor(wantMore: () => void) {
     super({ highWaterMark: BUFFERED_MAX_BYTES });
     this.#wantMore = wantMore;
     this.on('error', () => undefined); // the reader has a listener of its own while it reads
+    this.on('resume', () => this.flush());
+  }
+
+  /** Bytes that the reader has not taken. */
+  get waitingBytes(): number {
+    return this.readableLength + this.#joined.length;
   }
 
   override _read(): void {
+    this.#pushJoined();
     this.#wantMore();
   }
 
@@ -124,6 +138,21 @@ class RequestBody extends Readable {
   }
 
   override push(chunk: Bytes | null): boolean {
-    return this.destroyed ? true : super.push(chunk);
+    if (this.destroyed) return true;
+    if (chunk && isSmall(chunk)) {
+      this.#joined.add(chunk);
+      return this.#joined.isFull ? this.#pushJoined() : true;
+    }
+    this.#pushJoined();
+    return super.push(chunk);
+  }
+
+  /** Gives the reader what is joined, unless it has not taken what came before. */
+  flush(): void {
+    if (this.readableFlowing || this.readableLength === 0) this.#pushJoined();
+  }
+
+  #pushJoined(): boolean {
+    return this.destroyed || this.#joined.length === 0 || super.push(this.#joined.take());
   }
 }

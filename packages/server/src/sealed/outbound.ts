@@ -114,12 +114,18 @@ export class Outbound {
     return this.write(buffered);
   }
 
-  /** Seals and writes content of a stream. @returns false if the client is too slow. */
-  write(content: Bytes): boolean {
+  /** Bytes that the client has not read. */
+  get writableLength(): number {
+    return this.#res.writableLength;
+  }
+
+  /** Seals and writes content of a stream. @param written is called behind it. @returns false if the client is too slow. */
+  write(content: Bytes, written?: () => void): boolean {
     let flowing = true;
     for (let at = 0; at < content.length; at += CONTENT_PIECE_MAX_BYTES) {
       const piece = content.subarray(at, at + CONTENT_PIECE_MAX_BYTES);
-      flowing = this.#res.write(this.#seal(concatBytes([contentPrefix(piece.length), piece])));
+      const sealed = this.#seal(concatBytes([contentPrefix(piece.length), piece]));
+      flowing = at + piece.length === content.length ? this.#res.write(sealed, written) : this.#res.write(sealed);
     }
     return flowing;
   }

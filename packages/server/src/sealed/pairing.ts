@@ -4,6 +4,7 @@ import {
   acceptPairing,
   type Bytes,
   CONTENT_TYPE_PAIRING,
+  concatBytes,
   equalBytes,
   FLAG_COOKIE_RECORDS,
   LINEAGE_BYTES,
@@ -20,6 +21,7 @@ import { outerFailureOf } from '../failure/noted.ts';
 import { OuterRefusal, refuse } from '../failure/planes.ts';
 import type { Deadlines } from '../limits/deadlines.ts';
 import { PAIRING_REQUEST_MAX_BYTES, SESSION_LIFETIMES } from '../limits/fixed.ts';
+import { PieceList } from '../limits/small-pieces.ts';
 import type { Account, HttpExchange } from '../observe/account.ts';
 import { StoreFullError } from '../sessions/store.ts';
 import { giveJarKeys } from './browser-cookies.ts';
@@ -131,15 +133,15 @@ function identityOf({ identities }: Domain, { keyId }: PairingRequest): RelayIde
 function readBody(req: IncomingMessage, deadlines: Deadlines): Promise<Bytes> {
   return new Promise((resolve, reject) => {
     const pending = { expire: () => reject(new OuterRefusal('timeout')) };
-    const parts: Buffer[] = [];
+    const parts = new PieceList();
     let length = 0;
     deadlines.add(pending);
-    req.on('data', (part: Buffer) => {
+    req.on('data', (part: Buffer<ArrayBuffer>) => {
       length += part.length;
-      if (length <= PAIRING_REQUEST_MAX_BYTES) parts.push(part);
+      if (length <= PAIRING_REQUEST_MAX_BYTES) parts.add(part);
       else reject(new OuterRefusal('too-large'));
     });
-    req.on('end', () => resolve(new Uint8Array(Buffer.concat(parts))));
+    req.on('end', () => resolve(new Uint8Array(concatBytes(parts.take()))));
     const broken = (): void => reject(new OuterRefusal('malformed')); // no effect once it has ended
     req.on('error', broken);
     req.on('close', () => {

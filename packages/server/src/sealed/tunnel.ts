@@ -21,8 +21,10 @@ import {
 import type { WebSocket } from 'ws';
 import type { ProcessSettings } from '../config/settings.ts';
 import { outerCloseCode } from '../failure/planes.ts';
-import { BUFFERED_MAX_BYTES } from '../limits/fixed.ts';
+import type { Pacer } from '../limits/pacer.ts';
+import { isSmall, JoinedPieces } from '../limits/small-pieces.ts';
 import type { Limit } from '../observe/metrics.ts';
+import { TunnelEnd } from './tunnel-end.ts';
 
 /** The limit that a message of the upstream exceeded, by the error code of `ws`. */
 const LIMIT_OF: Readonly<Record<string, Limit>> = {
@@ -42,6 +44,8 @@ export interface TunnelObserver {
 export class WebSocketTunnel {
   readonly #outer: WebSocket;
   readonly #upstream: WebSocket;
+  readonly #clientEnd: TunnelEnd;
+  readonly #upstreamEnd: TunnelEnd;
   readonly #keys: WebSocketKeys<SyncAead>;
   readonly #settings: ProcessSettings;
   readonly #observer: TunnelObserver;
@@ -51,6 +55,8 @@ export class WebSocketTunnel {
   #lastSignMs = performance.now();
   #messageBytes = 0;
   #messagePieces = 0;
+  #isBinary = false; // the message in progress
+  readonly #pieces = new JoinedPieces(); // of that message, not sent yet
   #clientClosed = false; // sealed, by the client
   #closeSealed = false; // by the relay
   #upstreamError: Error | undefined;
@@ -62,11 +68,14 @@ export class WebSocketTunnel {
     upstream: WebSocket,
     keys: WebSocketKeys<SyncAead>,
     settings: ProcessSettings,
+    pacer: Pacer,
     observer: TunnelObserver,
   ) {
     this.#observer = observer;
     this.#outer = outer;
     this.#upstream = upstream;
+    this.#clientEnd = new TunnelEnd(outer, pacer, () => this.#clientTook());
+    this.#upstreamEnd = new TunnelEnd(upstream, pacer, () => this.#readClient());
     this.#keys = keys;
     this.#settings = settings;
     this.#heartbeat = setInterval(() => this.#beat(), settings.WEBSOCKET_IDLE_TIMEOUT_MS / 2).unref();
@@ -105,12 +114,13 @@ export class WebSocketTunnel {
       clearTimeout(this.#lifetime);
       this.#ended = true;
       // Without a sealed close frame the end is not authentic: the upstream must not get a clean close.
-      if (!this.#clientClosed && this.#upstream.readyState === this.#upstream.OPEN) this.#upstream.terminate();
+      if (!this.#clientClosed && this.#upstream.readyState === this.#upstream.OPEN) this.#upstreamEnd.terminate();
     });
   }
 
   #fromClient(bytes: Bytes): void {
     if (this.#ended) return;
+    this.#clientEnd.count(bytes, () => this.#readClient());
     let opened: Bytes;
     try {
       opened = this.#keys.opener.open(bytes);
@@ -130,10 +140,10 @@ export class WebSocketTunnel {
   #deliver(frame: WebSocketFrame): void {
     switch (frame.kind) {
       case 'ping':
-        this.#upstream.ping(frame.data, undefined, this.#upstreamTook);
+        this.#upstreamEnd.ping(frame.data);
         break;
       case 'pong':
-        this.#upstream.pong(frame.data, undefined, this.#upstreamTook);
+        this.#upstreamEnd.pong(frame.data);
         break;
       case 'close':
         this.#clientClosed = true;
@@ -141,7 +151,7 @@ export class WebSocketTunnel {
       default:
         this.#deliverData(frame);
     }
-    if (this.#upstream.bufferedAmount > BUFFERED_MAX_BYTES && !this.#ended) this.#outer.pause();
+    if (this.#upstreamEnd.isCongested && !this.#ended) this.#clientEnd.pause();
   }
 
   /** Sends a message piece by piece; the upstream gets no final piece of an incomplete message. */
@@ -151,22 +161,39 @@ export class WebSocketTunnel {
     const { WEBSOCKET_MESSAGE_MAX_BYTES, WEBSOCKET_FRAGMENTS_MAX } = this.#settings;
     if (this.#messageBytes > WEBSOCKET_MESSAGE_MAX_BYTES) return this.#tooBig('WEBSOCKET_MESSAGE_MAX_BYTES');
     if (this.#messagePieces > WEBSOCKET_FRAGMENTS_MAX) return this.#tooBig('WEBSOCKET_FRAGMENTS_MAX');
-    this.#upstream.send(data, { binary: kind === 'binary', fin: final }, this.#upstreamTook);
+    if (kind !== 'more') this.#isBinary = kind === 'binary';
+    const isJoined = isSmall(data);
+    if (isJoined) this.#pieces.add(data);
+    if (isJoined && !final && !this.#pieces.isFull) return void process.nextTick(this.#sendPieces);
+    if (!isJoined) this.#sendPieces();
+    this.#upstreamEnd.send(isJoined ? this.#pieces.take() : data, { binary: this.#isBinary, fin: final });
   }
 
-  readonly #upstreamTook = (): void => {
-    if (this.#outer.isPaused && this.#upstream.bufferedAmount <= BUFFERED_MAX_BYTES) this.#outer.resume();
+  /** Sends the small pieces of one read of the client as one. */
+  readonly #sendPieces = (): void => {
+    if (this.#pieces.length === 0) return;
+    this.#upstreamEnd.send(this.#pieces.take(), { binary: this.#isBinary, fin: false });
   };
+
+  #readClient(): void {
+    if (!this.#upstreamEnd.isCongested) this.#clientEnd.resume();
+  }
 
   // Upstream to client.
 
   #listenToUpstream(): void {
     const upstream = this.#upstream;
+    const count = (message: Bytes): void => this.#upstreamEnd.count(message, () => this.#readUpstream());
     upstream.on('message', (message: Buffer<ArrayBuffer>, isBinary) => {
+      count(message);
       for (const frame of framesOf(isBinary ? 'binary' : 'text', message)) this.#seal(frame);
     });
-    upstream.on('ping', (data: Buffer<ArrayBuffer>) => this.#seal({ kind: 'ping', data }));
-    upstream.on('pong', (data: Buffer<ArrayBuffer>) => this.#seal({ kind: 'pong', data }));
+    for (const kind of ['ping', 'pong'] as const) {
+      upstream.on(kind, (data: Buffer<ArrayBuffer>) => {
+        count(data);
+        this.#seal({ kind, data });
+      });
+    }
     upstream.on('error', (error: NodeJS.ErrnoException) => {
       this.#upstreamError = error;
       this.#upstreamLimit = LIMIT_OF[error.code ?? ''];
@@ -180,14 +207,18 @@ export class WebSocketTunnel {
     // Only a close may be the last frame of a key.
     if (sealer.left === 1 && frame.kind !== 'close') return this.close(CLOSE_GOING_AWAY, 'frames used up');
     if (frame.kind === 'close') this.#closeSealed = true;
-    this.#outer.send(sealer.seal(encodeFrame(frame)), this.#clientTook);
-    if (this.#outer.bufferedAmount > BUFFERED_MAX_BYTES) this.#upstream.pause();
+    this.#clientEnd.send(sealer.seal(encodeFrame(frame)), { binary: true, fin: true });
+    if (this.#clientEnd.isCongested) this.#upstreamEnd.pause();
   }
 
-  readonly #clientTook = (): void => {
+  #clientTook(): void {
     this.#lastSignMs = performance.now();
-    if (this.#upstream.isPaused && this.#outer.bufferedAmount <= BUFFERED_MAX_BYTES) this.#upstream.resume();
-  };
+    this.#readUpstream();
+  }
+
+  #readUpstream(): void {
+    if (!this.#clientEnd.isCongested) this.#upstreamEnd.resume();
+  }
 
   #onUpstreamClose(code: number, reason: string): void {
     if (this.#upstreamLimit) return this.#tooBig(this.#upstreamLimit);
@@ -208,7 +239,7 @@ export class WebSocketTunnel {
   #fault(code: number, reason: string): void {
     this.#seal({ kind: 'close', code, reason });
     this.#end(CLOSE_NORMAL, '');
-    this.#upstream.terminate();
+    this.#upstreamEnd.terminate();
   }
 
   #tooBig(limit: Limit): void {
@@ -219,7 +250,7 @@ export class WebSocketTunnel {
   /** Closes without a sealed close frame, so that the client sees an unclean end. */
   #closeUnsealed(outerCode: number, reason: string): void {
     this.#end(outerCode, reason);
-    this.#upstream.terminate();
+    this.#upstreamEnd.terminate();
   }
 
   #end(outerCode: number, reason: string): void {

@@ -7,6 +7,7 @@ import { upstreamFailed } from '../failure/noted.ts';
 import { innerFailure } from '../failure/planes.ts';
 import { downstreamFields, flatten, isFinalStatus, type ParsedHeaders } from '../http/fields.ts';
 import { INFORMATIONAL_MAX, INFORMATIONAL_MAX_BYTES, WHOLE_BODY_MAX_BYTES } from '../limits/fixed.ts';
+import { JoinedWrites, PieceList } from '../limits/small-pieces.ts';
 import type { Account } from '../observe/account.ts';
 import type { UpstreamCall as TracedCall } from '../observe/trace.ts';
 import type { UpstreamRequest } from '../upstream/connection.ts';
@@ -29,7 +30,8 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
   readonly #heads = new ResponseHeads();
   readonly #informational: ResponseHead[] = [];
   #informationalBytes = 0;
-  #pieces: Bytes[] = [];
+  readonly #pieces = new PieceList();
+  readonly #writes: JoinedWrites;
   #bufferedBytes = 0;
 
   /** @param sent the upstream request. */
@@ -45,6 +47,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#request = request;
     this.#outbound = outbound;
     this.#sent = sent;
+    this.#writes = new JoinedWrites(outbound, (bytes, written) => this.#orFail(() => this.#write(bytes, written)));
   }
 
   /** Sends the request. */
@@ -78,7 +81,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     account.upstreamResponded(status);
     if (account.traces) account.step('response begun', { status });
     // A small response is complete within this turn. Any other must not wait: it may be an event stream.
-    queueMicrotask(() => this.#streamOrFail());
+    queueMicrotask(() => this.#orFail(() => this.#streamIfUnfinished()));
   }
 
   #keepInformational(response: ResponseHead): void {
@@ -89,23 +92,21 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#informational.push(response);
   }
 
-  onResponseData(controller: Controller, chunk: Buffer): void {
+  onResponseData(_controller: Controller, chunk: Buffer): void {
     if (this.#aborted) return;
-    if (this.#outbound.isStreaming) {
-      if (!this.#outbound.write(chunk as Buffer<ArrayBuffer>)) controller.pause();
-      return;
-    }
-    this.#pieces.push(chunk as Buffer<ArrayBuffer>);
+    if (this.#outbound.isStreaming) return this.#writes.write(chunk as Buffer<ArrayBuffer>);
+    this.#pieces.add(chunk as Buffer<ArrayBuffer>);
     this.#bufferedBytes += chunk.length;
     if (this.#bufferedBytes > WHOLE_BODY_MAX_BYTES) this.#streamIfUnfinished();
   }
 
   onResponseEnd(_controller: Controller, trailers: ParsedHeaders): void {
+    this.#writes.flush();
     if (this.#aborted || this.#outbound.hasEnded || !this.#head) return;
     this.#account.upstreamEnded();
     const fields = this.#request.trailersForClient(flatten(trailers));
     if (!this.#outbound.isStreaming && fields.length === 0) {
-      this.#outbound.send(this.#head, this.#informational, concatBytes(this.#pieces));
+      this.#outbound.send(this.#head, this.#informational, concatBytes(this.#pieces.take()));
       return;
     }
     this.#streamIfUnfinished();
@@ -114,6 +115,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Controller, error: Error): void {
     if (this.#aborted || this.#outbound.hasEnded) return;
+    this.#writes.flush();
     this.#fail(error);
   }
 
@@ -129,20 +131,23 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
 
   // Sending to the client.
 
-  /** Catches errors itself: it runs as a microtask. */
-  #streamOrFail(): void {
+  /** Takes a step behind the events of undici, which would report its errors. */
+  #orFail(step: () => void): void {
     try {
-      this.#streamIfUnfinished();
+      step();
     } catch (error) {
       this.abort(error instanceof Error ? error : new Error('the response cannot be sealed'));
       this.#fail(error);
     }
   }
 
+  #write(bytes: Bytes, written: () => void): void {
+    if (this.#outbound.isStreaming && !this.#outbound.write(bytes, written)) this.#controller?.pause();
+  }
+
   #streamIfUnfinished(): void {
     if (this.#outbound.isStreaming || this.#outbound.hasEnded || this.#aborted || !this.#head) return;
-    const buffered = concatBytes(this.#pieces);
-    this.#pieces = [];
+    const buffered = concatBytes(this.#pieces.take());
     this.#outbound.onDrain(() => this.#controller?.resume());
     if (!this.#outbound.stream(this.#head, this.#informational, buffered)) this.#controller?.pause();
   }

@@ -215,8 +215,8 @@ export class SealedWebSocketRelay {
     const head = { status: 200, headers: request.fieldsForClient(200, fields) };
     const keys = this.#respond(acceptor, this.#encode(head, NOTHING));
     this.#outer.off('message', this.#onOpeningMessage);
-    const { settings, metrics } = this.#context;
-    this.#tunnel = new WebSocketTunnel(this.#outer, upstream, keys, settings, {
+    const { settings, metrics, admission } = this.#context;
+    this.#tunnel = new WebSocketTunnel(this.#outer, upstream, keys, settings, admission.pacer, {
       onLimit: (limit) => {
         metrics.limits[limit].value += 1;
       },

@@ -4,7 +4,7 @@ import type { Bytes } from '@mte-relay/protocol';
 import { WebSocket } from 'ws';
 import type { ProcessSettings } from '../config/settings.ts';
 import { downstreamFields, isHandshakeField } from '../http/fields.ts';
-import { CLOSE_TIMEOUT_MS, WHOLE_BODY_MAX_BYTES } from '../limits/fixed.ts';
+import { CLOSE_TIMEOUT_MS, OUTER_PIECES_MAX, UPSTREAM_PIECE_MIN_BYTES, WHOLE_BODY_MAX_BYTES } from '../limits/fixed.ts';
 import { KEEP_ALIVE, type UpstreamConnection } from './connection.ts';
 import { requireFraming, timeLimitError } from './failures.ts';
 
@@ -91,7 +91,12 @@ export function openUpstream(
 
 /** Options of `ws` that its type declarations do not have. */
 function limitsOf(settings: ProcessSettings): object {
-  return { maxFragments: settings.WEBSOCKET_FRAGMENTS_MAX, closeTimeout: CLOSE_TIMEOUT_MS };
+  const { WEBSOCKET_FRAGMENTS_MAX, WEBSOCKET_MESSAGE_MAX_BYTES } = settings;
+  return {
+    maxFragments: WEBSOCKET_FRAGMENTS_MAX,
+    maxBufferedChunks: Math.max(OUTER_PIECES_MAX, Math.ceil(WEBSOCKET_MESSAGE_MAX_BYTES / UPSTREAM_PIECE_MIN_BYTES)),
+    closeTimeout: CLOSE_TIMEOUT_MS,
+  };
 }
 
 /** Applies the upstream's time limits to a handshake. @returns a function that clears them. */

@@ -4,6 +4,7 @@ import { encodeFrame, FrameOpener, FrameSealer } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { expect, test } from 'vitest';
 import type { ProcessSettings } from '../../src/config/settings.ts';
+import { Pacer } from '../../src/limits/pacer.ts';
 import { WebSocketTunnel } from '../../src/sealed/tunnel.ts';
 import { openWebSocketPair, UNOBSERVED } from '../support/websocket-pair.ts';
 
@@ -18,7 +19,7 @@ test('pings and pongs wait at the client while the upstream does not read', asyn
   const upstream = await openWebSocketPair();
   upstream.far.pause();
   const keys = { sealer: new FrameSealer(key('res')), opener: new FrameOpener(key('req')) };
-  new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, UNOBSERVED);
+  new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, new Pacer(), UNOBSERVED);
   const sealer = new FrameSealer(key('req'));
   let mostHeld = 0;
   for (let sent = 1; sent <= PINGS && !client.far.isPaused; sent += 1) {

@@ -4,6 +4,7 @@ import { encodeFrame, FrameOpener, FrameReader, FrameSealer, type WebSocketFrame
 import { nodeSuite } from '@mte-relay/protocol/node';
 import { expect, test } from 'vitest';
 import type { ProcessSettings } from '../../src/config/settings.ts';
+import { Pacer } from '../../src/limits/pacer.ts';
 import { WebSocketTunnel } from '../../src/sealed/tunnel.ts';
 import { openWebSocketPair, UNOBSERVED } from '../support/websocket-pair.ts';
 
@@ -20,7 +21,7 @@ test.each(['message', 'large message', 'ping'] as const)(
     const client = await openWebSocketPair();
     const upstream = await openWebSocketPair();
     const keys = { sealer: new FrameSealer(key('res'), FRAMES_MAX), opener: new FrameOpener(key('req')) };
-    new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, UNOBSERVED);
+    new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, new Pacer(), UNOBSERVED);
     const opener = new FrameOpener(key('res'));
     const reader = new FrameReader();
     const frames: WebSocketFrame[] = [];
@@ -44,7 +45,7 @@ test('a close of the upstream’s own still finds its frame', async () => {
   const client = await openWebSocketPair();
   const upstream = await openWebSocketPair();
   const keys = { sealer: new FrameSealer(key('res'), 1), opener: new FrameOpener(key('req')) };
-  new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, UNOBSERVED);
+  new WebSocketTunnel(client.far, upstream.near, keys, SETTINGS, new Pacer(), UNOBSERVED);
   const message = once(client.near, 'message');
   upstream.far.close(4000, 'done');
   const [bytes] = (await message) as [Buffer];

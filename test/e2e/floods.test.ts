@@ -1,0 +1,87 @@
+// What content in pieces of one byte costs the relay and its other clients, beside the same number of bytes on the wire
+// in ordinary pieces: processor time, memory, and the time of a well-behaved client's calls.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SealedClient } from '@mte-relay/testing/sealed-client';
+import { describe, expect, test } from 'vitest';
+import type { Cut } from './support/floods/pieces.ts';
+import { callsDuring, cpuMs, type FloodStage, floodStage, residentBytes } from './support/floods/stage.ts';
+import { STUCK_WAYS, type StuckWay } from './support/floods/stuck-ways.ts';
+import { WAYS, type Way } from './support/floods/ways.ts';
+
+/** Processor time below this is not measured exactly enough for a ratio. */
+const CPU_LEAST_MS = 30;
+/** A call below this is not, either: another process may have the processor. */
+const CALL_LEAST_MS = 5;
+/** Most of a call's median during a flood over its median before. */
+const CALL_RATIO_MAX = 20;
+const FLOODS_AT_ONCE = 4;
+const QUIET_MS = 500;
+/** Growth of the memory below this has other reasons. */
+const GROWTH_LEAST_BYTES = 24_000_000;
+const GROWTH_RATIO_MAX = 3;
+const STUCK_AT_ONCE = 6;
+
+const onLinux = test.skipIf(process.platform !== 'linux'); // /proc
+
+describe('pieces of one byte cost about what ordinary ones do, and other clients are served meanwhile', () => {
+  onLinux.each(WAYS.map((way): [string, Way] => [way.name, way]))('%s', async (name, way) => {
+    const stage = await floodStage();
+    const caller = await SealedClient.pair(stage.relay.port);
+    await cost(stage, way, 'coarse'); // compiles
+    const coarseMs = await cost(stage, way, 'coarse');
+    const fineMs = await cost(stage, way, 'fine');
+    const quietMs = median(await callsDuring(caller, sleep(QUIET_MS)));
+    const floods: (() => Promise<unknown>)[] = [];
+    while (floods.length < FLOODS_AT_ONCE) floods.push(await way.prepare(stage, way.wireBytes, 'fine'));
+    const busyMs = median(await callsDuring(caller, Promise.all(floods.map((send) => send()))));
+    console.log(
+      `${name}: processor ${coarseMs} ms in ordinary pieces, ${fineMs} ms in pieces of one byte; ` +
+        `calls ${quietMs.toFixed(1)} ms before, ${busyMs.toFixed(1)} ms during ${FLOODS_AT_ONCE}`,
+    );
+    expect(fineMs / Math.max(coarseMs, CPU_LEAST_MS)).toBeLessThan(way.ratioMax);
+    expect(busyMs / Math.max(quietMs, CALL_LEAST_MS)).toBeLessThan(CALL_RATIO_MAX);
+  });
+});
+
+describe('before a reader that does not read, pieces of one byte take about the memory of ordinary ones', () => {
+  onLinux.each(STUCK_WAYS.map((way): [string, StuckWay] => [way.name, way]))('%s', async (name, way) => {
+    const growth = { coarse: await growthOf(way, 'coarse'), fine: await growthOf(way, 'fine') };
+    console.log(`${name}: ${mb(growth.coarse)} MB in ordinary pieces, ${mb(growth.fine)} MB in pieces of one byte`);
+    expect(growth.fine / Math.max(growth.coarse, GROWTH_LEAST_BYTES)).toBeLessThan(GROWTH_RATIO_MAX);
+  });
+});
+
+/** Processor time of the relay for one flood, in ms. */
+async function cost(stage: FloodStage, way: Way, cut: Cut): Promise<number> {
+  const send = await way.prepare(stage, way.wireBytes, cut);
+  const before = cpuMs(stage);
+  await send();
+  return cpuMs(stage) - before;
+}
+
+/** Growth of a new relay's memory by several floods that nobody reads, in bytes. */
+async function growthOf(way: StuckWay, cut: Cut): Promise<number> {
+  const stage = await floodStage();
+  await way.begin(stage, cut);
+  await settled(stage);
+  const before = residentBytes(stage);
+  for (let begun = 0; begun < STUCK_AT_ONCE; begun += 1) await way.begin(stage, cut);
+  await settled(stage);
+  return residentBytes(stage) - before;
+}
+
+/** Waits until the relay does nothing more. */
+async function settled(stage: FloodStage): Promise<void> {
+  for (let before = -1; before !== cpuMs(stage); ) {
+    before = cpuMs(stage);
+    await sleep(QUIET_MS);
+  }
+}
+
+function median(sorted: readonly number[]): number {
+  return sorted[sorted.length >> 1] as number;
+}
+
+function mb(bytes: number): number {
+  return Math.round(bytes / 1e6);
+}
