@@ -5,7 +5,6 @@ import {
   CHUNK_CIPHERTEXT_MAX_BYTES,
   CHUNK_COUNT_MAX,
   CHUNK_PLAINTEXT_MAX_BYTES,
-  PARTS_MAX,
 } from './constants.ts';
 import { NonceCounter } from './crypto/aead-nonce.ts';
 import { ProtocolError } from './errors.ts';

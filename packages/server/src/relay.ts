@@ -230,7 +230,11 @@ function createSessionStore(settings: Settings, suite: SyncSuite, log: Logger): 
   const { REDIS_URL: target, REDIS_CA: ca } = settings;
   if (!target) {
     const soleInstance = settings.SOLE_INSTANCE === 'true';
-    return new MemorySessionStore({ sessionsMax: settings.SESSIONS_MAX, soleInstance });
+    return new MemorySessionStore({
+      sessionsMax: settings.SESSIONS_MAX,
+      perNetworkMax: settings.SESSIONS_PER_NETWORK_MAX,
+      soleInstance,
+    });
   }
   return new RedisSessionStore({
     target,
@@ -238,6 +242,7 @@ function createSessionStore(settings: Settings, suite: SyncSuite, log: Logger): 
     keyPrefix: settings.REDIS_KEY_PREFIX,
     timeoutMs: settings.REDIS_TIMEOUT_MS,
     sessionsCachedMax: settings.REDIS_SESSIONS_CACHED_MAX,
+    perNetworkMax: settings.SESSIONS_PER_NETWORK_MAX,
     secrets: new Map([...settings.domains].map(([name, { CLIENT_ID_SECRET }]) => [name, CLIENT_ID_SECRET])),
     suite,
     log,

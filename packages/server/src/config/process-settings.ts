@@ -50,7 +50,16 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
   },
   SESSIONS_MAX: {
     ...withDefault(100_000, integer({ min: 1, max: 100_000_000, unit: 'sessions' })),
-    effect: 'Most sessions in memory at once; further pairings are rejected with 503. Without REDIS_URL only.',
+    effect:
+      'Most sessions in memory at once. When they are used up, sessions that have ended make room, then those without ' +
+      'a message so far; then further pairings are rejected with 503. Without REDIS_URL only.',
+  },
+  SESSIONS_PER_NETWORK_MAX: {
+    ...withDefault(10_000, integer({ min: 1, max: 100_000_000, unit: 'sessions' })),
+    effect:
+      'Most sessions of one client address (an IPv6 /64) at once; with REDIS_URL, most that all relays together pair ' +
+      'within the 15 minutes after which an idle session ends. Further pairings are rejected with 429. Behind a ' +
+      'proxy or load balancer, set TRUSTED_PROXIES, or all clients count as one.',
   },
   REDIS_URL: {
     ...optional(redisUrl),

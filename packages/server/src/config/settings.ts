@@ -63,6 +63,7 @@ export interface ProcessSettings {
   readonly REQUEST_BODY_MAX_BYTES: number;
   readonly REQUEST_HEAD_MAX_BYTES: number;
   readonly SESSIONS_MAX: number;
+  readonly SESSIONS_PER_NETWORK_MAX: number;
   readonly REDIS_URL: RedisTarget | undefined;
   readonly REDIS_CA: string | undefined;
   readonly REDIS_KEY_PREFIX: string;

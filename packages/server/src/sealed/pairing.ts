@@ -19,11 +19,12 @@ import type { RelayContext } from '../context.ts';
 import type { Domain } from '../domain.ts';
 import { outerFailureOf } from '../failure/noted.ts';
 import { OuterRefusal, refuse } from '../failure/planes.ts';
+import { networkOf } from '../limits/admission.ts';
 import type { Deadlines } from '../limits/deadlines.ts';
 import { PAIRING_REQUEST_MAX_BYTES, SESSION_LIFETIMES } from '../limits/fixed.ts';
 import { PieceList } from '../limits/small-pieces.ts';
 import type { Account, HttpExchange } from '../observe/account.ts';
-import { StoreFullError } from '../sessions/store.ts';
+import { NetworkFullError, StoreFullError } from '../sessions/store.ts';
 import { giveJarKeys } from './browser-cookies.ts';
 import { stored } from './waiting.ts';
 
@@ -60,6 +61,10 @@ export async function pair(context: RelayContext, { req, res }: HttpExchange, ac
 /** The code of a pairing's failure; counts the limit that it met. */
 function codeOf(context: RelayContext, account: Account, error: unknown): OuterCode {
   const { limits } = context.metrics;
+  if (error instanceof NetworkFullError) {
+    limits.SESSIONS_PER_NETWORK_MAX.value += 1;
+    return 'too-many';
+  }
   if (error instanceof StoreFullError) {
     limits.SESSIONS_MAX.value += 1;
     return 'unavailable';
@@ -112,6 +117,7 @@ async function openPairing(
     authority: request.authority,
     flags: request.flags,
     clientId: client.id,
+    network: networkOf(context.trustedProxies.read(req).clientAddress),
   };
   try {
     await stored(context, account, () => sessions.create(session, birth), 'create');

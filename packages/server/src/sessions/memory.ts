@@ -9,6 +9,7 @@ import {
 } from '../limits/fixed.ts';
 import {
   type ClaimPurpose,
+  NetworkFullError,
   type NewSession,
   type Session,
   type SessionStore,
@@ -28,6 +29,7 @@ class MemorySession implements Session {
   readonly authority: string;
   readonly flags: number;
   readonly clientId: string;
+  readonly network: string;
   readonly window: ReplayWindow = new ReplayWindow();
   readonly createdMs: number;
   lastClaimMs: number;
@@ -41,9 +43,22 @@ class MemorySession implements Session {
     this.authority = session.authority;
     this.flags = session.flags;
     this.clientId = session.clientId;
+    this.network = session.network;
     this.createdMs = nowMs;
     this.lastClaimMs = nowMs;
   }
+}
+
+/** The sessions of one network. */
+class Network {
+  readonly sessions = new Set<MemorySession>();
+  /** When there was last no session to drop among them. */
+  searchedMs: number = Number.NEGATIVE_INFINITY;
+}
+
+/** False shortly after a search of so many sessions: a flood of pairings must not search for each of them. */
+function isDue(searchedMs: number, sessions: number, nowMs: number): boolean {
+  return nowMs - searchedMs >= sessions * SWEEP_PAUSE_PER_SESSION_MS;
 }
 
 /** A {@link SessionStore} whose results are all immediate. */
@@ -52,8 +67,12 @@ export class MemorySessionStore implements SessionStore {
   readonly #epochMs: number;
   readonly #bornMs = performance.now();
   readonly #lineage: Bytes;
+  /** The oldest first, as in the two that follow. */
   readonly #sessions = new Map<string, MemorySession>();
+  readonly #unconfirmed = new Set<MemorySession>();
+  readonly #networks = new Map<string, Network>();
   readonly #sessionsMax: number;
+  readonly #perNetworkMax: number;
   readonly #lifetimes: SessionLifetimes;
   readonly #sweeper: NodeJS.Timeout;
   #sweptMs = Number.NEGATIVE_INFINITY;
@@ -62,10 +81,17 @@ export class MemorySessionStore implements SessionStore {
    * @param options.soleInstance true if no other store of the same relay identity exists at the same time. Only then
    *   is this store newer than every other one: while two overlap, the other may have a session that this one has not.
    */
-  constructor(options: { sessionsMax: number; soleInstance: boolean; lifetimes?: SessionLifetimes }) {
+  constructor(options: {
+    sessionsMax: number;
+    /** Default: sessionsMax. */
+    perNetworkMax?: number;
+    soleInstance: boolean;
+    lifetimes?: SessionLifetimes;
+  }) {
     this.#epochMs = options.soleInstance ? Date.now() : 0;
     this.#lineage = options.soleInstance ? SOLE_LINEAGE : new Uint8Array(randomBytes(LINEAGE_BYTES));
     this.#sessionsMax = options.sessionsMax;
+    this.#perNetworkMax = options.perNetworkMax ?? options.sessionsMax;
     this.#lifetimes = options.lifetimes ?? SESSION_LIFETIMES;
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS).unref();
   }
@@ -80,17 +106,20 @@ export class MemorySessionStore implements SessionStore {
   }
 
   create(session: NewSession): void {
-    if (this.#sessions.size >= this.#sessionsMax) this.#sweepIfDue();
-    if (this.#sessions.size >= this.#sessionsMax)
-      throw new StoreFullError(`the store is full: ${this.#sessionsMax} sessions`);
-    this.#sessions.set(keyOf(session.sid), new MemorySession(session, performance.now()));
+    this.#makeRoomInNetwork(session.network);
+    this.#makeRoom();
+    const created = new MemorySession(session, performance.now());
+    this.#sessions.set(keyOf(session.sid), created);
+    this.#unconfirmed.add(created);
+    const network = this.#networks.get(session.network) ?? new Network();
+    network.sessions.add(created);
+    this.#networks.set(session.network, network);
   }
 
   find(sid: Bytes): Session | undefined {
-    const key = keyOf(sid);
-    const session = this.#sessions.get(key);
+    const session = this.#sessions.get(keyOf(sid));
     if (!session || !this.#isGone(session, performance.now())) return session;
-    this.#sessions.delete(key);
+    this.#drop(session);
     return undefined;
   }
 
@@ -98,6 +127,7 @@ export class MemorySessionStore implements SessionStore {
     // A session that was dropped or has ended since `find` must not claim, though the caller still has it.
     if (this.find(session.sid) !== session || (session.ended && purpose === 'exchange')) return 'gone';
     const claim = session.window.claim(n);
+    this.#unconfirmed.delete(session);
     if (claim === 'fresh' && !session.ended) session.lastClaimMs = performance.now();
     return claim;
   }
@@ -105,18 +135,48 @@ export class MemorySessionStore implements SessionStore {
   close(): void {
     clearInterval(this.#sweeper);
     this.#sessions.clear();
+    this.#unconfirmed.clear();
+    this.#networks.clear();
   }
 
-  /** With a pause: a full store would otherwise sweep for each pairing. */
-  #sweepIfDue(): void {
-    if (performance.now() - this.#sweptMs >= this.#sessions.size * SWEEP_PAUSE_PER_SESSION_MS) this.#sweep();
+  /** Of one network: its flood of pairings must not fill the store for the others. */
+  #makeRoomInNetwork(name: string): void {
+    const network = this.#networks.get(name);
+    if (!network || network.sessions.size < this.#perNetworkMax) return;
+    const nowMs = performance.now();
+    if (isDue(network.searchedMs, network.sessions.size, nowMs)) {
+      for (const session of network.sessions) {
+        if (this.#isGone(session, nowMs) || session.ended || this.#unconfirmed.has(session)) return this.#drop(session);
+      }
+      network.searchedMs = nowMs;
+    }
+    throw new NetworkFullError(`the network has ${this.#perNetworkMax} sessions`);
   }
 
-  #sweep(): void {
+  /** Drops first the sessions that nobody uses any more, then those that nobody has used yet. */
+  #makeRoom(): void {
+    if (this.#sessions.size < this.#sessionsMax) return;
+    if (isDue(this.#sweptMs, this.#sessions.size, performance.now())) this.#sweep(true);
+    if (this.#sessions.size < this.#sessionsMax) return;
+    const [oldest] = this.#unconfirmed;
+    if (!oldest) throw new StoreFullError(`the store is full: ${this.#sessionsMax} sessions`);
+    this.#drop(oldest);
+  }
+
+  #drop(session: MemorySession): void {
+    this.#sessions.delete(keyOf(session.sid));
+    this.#unconfirmed.delete(session);
+    const network = this.#networks.get(session.network);
+    network?.sessions.delete(session);
+    if (network?.sessions.size === 0) this.#networks.delete(session.network);
+  }
+
+  /** @param isFull true: an ended session, which is kept for cancels alone, goes too. */
+  #sweep(isFull = false): void {
     const nowMs = performance.now();
     this.#sweptMs = nowMs;
-    for (const [key, session] of this.#sessions) {
-      if (this.#isGone(session, nowMs)) this.#sessions.delete(key);
+    for (const session of this.#sessions.values()) {
+      if (this.#isGone(session, nowMs) || (isFull && session.ended)) this.#drop(session);
     }
   }
 

@@ -133,8 +133,16 @@ if top < 0 then redis.call('PEXPIREAT', KEYS[1], s[2]) end -- confirmed
 return 1
 `;
 
+const ADMIT_BODY = `
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(now))
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+redis.call('ZADD', KEYS[1], text(now + tonumber(ARGV[3])), ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+`;
+
 const VERSION = createHash('sha1')
-  .update([LINE_OF_FUNCTION, COMMON, NOW, HELLO_BODY, CREATE_BODY, CLAIM_BODY].join(''))
+  .update([LINE_OF_FUNCTION, COMMON, NOW, HELLO_BODY, CREATE_BODY, CLAIM_BODY, ADMIT_BODY].join(''))
   .digest('hex')
   .slice(0, 12);
 
@@ -162,7 +170,13 @@ export const CLAIM_REPLIES = ['gone', 'fresh', 'seen', 'stale'] as const;
  */
 export const CLAIM: RedisScript = script('claim', CLAIM_BODY);
 
-/** The three as functions. Its name has their version: relays of another one do not share sessions. */
+/**
+ * KEYS: a network. ARGV: the session's id, most sessions, how long one counts in ms. Returns 1, or 0 if the network has as
+ * many as it may have.
+ */
+export const ADMIT: RedisScript = script('admit', ADMIT_BODY);
+
+/** The four as functions. Its name has their version: relays of another one do not share sessions. */
 export const LIBRARY: string = [
   `#!lua name=mte_relay_${VERSION}`,
   LINE_OF_FUNCTION,
@@ -171,6 +185,7 @@ export const LIBRARY: string = [
     ['hello', HELLO_BODY],
     ['create', CREATE_BODY],
     ['claim', CLAIM_BODY],
+    ['admit', ADMIT_BODY],
   ].map(([name, body]) => `redis.register_function('${nameOf(name as string)}', function(KEYS, ARGV)${NOW}${body}end)`),
 ].join('\n');
 

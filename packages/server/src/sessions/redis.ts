@@ -1,6 +1,6 @@
 // Sessions in Redis, shared by any number of relays of one identity: consecutive messages of a session may reach any of
 // them. Each relay caches secrets for a minute; every claim is made in Redis, by one script (redis-script.ts).
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { type Bytes, LINEAGE_BYTES, type SyncSuite } from '@mte-relay/protocol';
 import type { Logger } from 'pino';
 import {
@@ -11,12 +11,14 @@ import {
   SESSION_LIFETIMES,
   type SessionLifetimes,
 } from '../limits/fixed.ts';
+import { deriveFromSecret } from '../secrets/derive.ts';
 import { SessionSealer } from './record.ts';
 import { RedisConnection, type RedisReply } from './redis-connection.ts';
-import { CLAIM, CLAIM_REPLIES, CREATE, HELLO, type RedisScript } from './redis-script.ts';
+import { ADMIT, CLAIM, CLAIM_REPLIES, CREATE, HELLO, type RedisScript } from './redis-script.ts';
 import type { RedisTarget } from './redis-url.ts';
 import {
   type ClaimPurpose,
+  NetworkFullError,
   type NewSession,
   type Session,
   type SessionStore,
@@ -32,6 +34,8 @@ export interface RedisSessionStoreOptions {
   readonly keyPrefix: string;
   readonly timeoutMs: number;
   readonly sessionsCachedMax: number;
+  /** Sessions that one network may pair within the idle lifetime. */
+  readonly perNetworkMax: number;
   /** CLIENT_ID_SECRET by domain, newest first. */
   readonly secrets: ReadonlyMap<string, readonly string[]>;
   readonly suite: SyncSuite;
@@ -83,6 +87,7 @@ export class RedisSessionStore implements SessionStore {
   readonly #options: RedisSessionStoreOptions;
   readonly #lifetimes: SessionLifetimes;
   readonly #sealer: SessionSealer;
+  readonly #networkKey: Bytes;
   readonly #connection: RedisConnection;
   readonly #heartbeat: NodeJS.Timeout;
   readonly #cache = new Map<string, Cached>(); // the least recently loaded first
@@ -100,6 +105,7 @@ export class RedisSessionStore implements SessionStore {
     this.#options = options;
     this.#lifetimes = options.lifetimes ?? SESSION_LIFETIMES;
     this.#sealer = new SessionSealer(options.suite, options.secrets);
+    this.#networkKey = deriveFromSecret([...options.secrets.values()].flat().join(), 'mte-relay/1 network');
     this.#connection = new RedisConnection({
       ...options,
       ca: options.ca,
@@ -140,12 +146,13 @@ export class RedisSessionStore implements SessionStore {
 
   async create(session: NewSession, birth: StoreBirth): Promise<void> {
     if (!(birth instanceof RedisBirth)) throw new TypeError('the birth is not of this store');
+    const admitting = this.#admit(session); // beside the creation: on another node it may take longer
     const expiryMs = birth.nowMs + this.#lifetimes.absoluteMs;
     const record = this.#sealer.seal(session, expiryMs);
     // The session's own server may be another one than that of `birth`: a master of a cluster, or behind a proxy. Only one
     // server vouches for anything, and then it must be the same.
     const vouches = birth.epochMs > 0 || this.#naming === 'generation';
-    const kept = await this.#run(CREATE, this.#keyOf(session.sid), [
+    const creating = this.#run(CREATE, this.#keyOf(session.sid), [
       this.#naming === 'library' ? randomUUID() : this.#generation,
       vouches ? birth.line : '',
       String(expiryMs),
@@ -153,7 +160,18 @@ export class RedisSessionStore implements SessionStore {
       session.domain,
       String(this.#lifetimes.unconfirmedMs),
     ]);
+    const [kept] = await Promise.all([creating, admitting]);
     if (kept !== 1) throw new StoreUnavailableError('Redis was replaced during the pairing');
+  }
+
+  /** A key of its own: in a cluster it is on another node than the session. It does not show the address. */
+  async #admit({ sid, network }: NewSession): Promise<void> {
+    const { keyPrefix, perNetworkMax } = this.#options;
+    const name = createHmac('sha256', this.#networkKey).update(network).digest('base64url');
+    const args = [Buffer.from(sid).toString('base64url'), String(perNetworkMax), String(this.#lifetimes.idleMs)];
+    const admitted = this.#run(ADMIT, `${keyPrefix}network:${name}`, args);
+    // Without that node there is no bound, but pairings go on; without Redis, the creation fails too.
+    if ((await admitted.catch(() => 1)) !== 1) throw new NetworkFullError(`the network has paired ${perNetworkMax} sessions`);
   }
 
   find(sid: Bytes): Session | undefined | Promise<Session | undefined> {

@@ -29,11 +29,18 @@ export interface NewSession {
   readonly authority: string;
   readonly flags: number;
   readonly clientId: string;
+  /** Where the client paired from: an IPv4 address, or the /64 of an IPv6 address. */
+  readonly network: string;
 }
 
 /** Thrown by {@link SessionStore.create} if the store is full. */
 export class StoreFullError extends Error {
-  override readonly name = 'StoreFullError';
+  override readonly name: string = 'StoreFullError';
+}
+
+/** Thrown by {@link SessionStore.create} if this network has as many sessions as it may have. */
+export class NetworkFullError extends StoreFullError {
+  override readonly name: string = 'NetworkFullError';
 }
 
 /** A store that does not respond, or times out. The relay refuses with 503, and nothing runs. */

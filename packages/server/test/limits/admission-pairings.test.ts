@@ -25,7 +25,7 @@ test('a flood of pairings from one address is refused with 429 and Retry-After, 
 });
 
 test('a malformed pairing counts against its address too, and exchanges do not', async () => {
-  const staged = await stage(undefined, { environment: { PAIRINGS_BURST: '3' } });
+  const staged = await stage(undefined, { environment: { PAIRINGS_BURST: '3', PAIRINGS_PER_MINUTE: '1' } });
   const client = await SealedClient.pair(staged.port);
   for (let i = 0; i < 2; i += 1) expect((await postPairing(staged.port, new Uint8Array(9))).status).toBe(426);
   expect((await postPairing(staged.port, new Uint8Array(9))).status).toBe(429);
@@ -45,7 +45,7 @@ test('each client behind a trusted proxy has its own measure', async () => {
 });
 
 test('an address that only the client itself claims does not help', async () => {
-  const staged = await stage(undefined, { environment: { PAIRINGS_BURST: '2' } });
+  const staged = await stage(undefined, { environment: { PAIRINGS_BURST: '2', PAIRINGS_PER_MINUTE: '1' } });
   const { message } = await beginPairing(staged.port);
   const statuses: number[] = [];
   for (let i = 0; i < 4; i += 1) {
@@ -82,7 +82,7 @@ test('a pairing request that does not arrive whole in time gets 408', async () =
   expect((await relaySeries(staged)).get(limited('CLIENT_IDLE_TIMEOUT_MS'))).toBe(1);
 });
 
-test('sessions that are never confirmed fill SESSIONS_MAX only for their short time, and do not evict any other', async () => {
+test('sessions that are never confirmed make room for each other in a full store, and do not evict any other', async () => {
   const lifetimes: SessionLifetimes = { unconfirmedMs: 500, idleMs: 60_000, absoluteMs: 60_000, messageLimit: 1_000 };
   const sessions = new MemorySessionStore({ sessionsMax: 5, soleInstance: true, lifetimes });
   const staged = await stage(undefined, { sessions });
@@ -91,12 +91,33 @@ test('sessions that are never confirmed fill SESSIONS_MAX only for their short t
   const { message } = await beginPairing(staged.port);
   const statuses: number[] = [];
   for (let i = 0; i < 8; i += 1) statuses.push((await postPairing(staged.port, message)).status);
-  expect(statuses).toEqual([200, 200, 200, 200, 503, 503, 503, 503]);
-  expect((await relaySeries(staged)).get(limited('SESSIONS_MAX'))).toBe(4);
+  expect(new Set(statuses)).toEqual(new Set([200]));
+  expect(sessions.size).toBe(5);
   expect((await confirmed.fetch({})).head.status).toBe(200);
-  await new Promise((resolve) => setTimeout(resolve, 550));
-  expect((await postPairing(staged.port, message)).status).toBe(200);
-  expect((await confirmed.fetch({})).head.status).toBe(200);
+});
+
+test('a store full of sessions in use refuses a pairing with 503', async () => {
+  const staged = await stage(undefined, { environment: { SESSIONS_MAX: '2' } });
+  for (let i = 0; i < 2; i += 1) await (await SealedClient.pair(staged.port)).fetch({});
+  const { message } = await beginPairing(staged.port);
+  const { status, code } = await postPairing(staged.port, message);
+  expect({ status, code }).toEqual({ status: 503, code: 'unavailable' });
+  expect((await relaySeries(staged)).get(limited('SESSIONS_MAX'))).toBe(1);
+});
+
+test('sessions of one network fill its own measure, and no other network’s', async () => {
+  const staged = await stage(undefined, {
+    environment: { SESSIONS_PER_NETWORK_MAX: '3', TRUSTED_PROXIES: '127.0.0.1' },
+  });
+  const from = (address: string) => ({ headers: { 'x-forwarded-for': address } });
+  const first = await SealedClient.pair(staged.port, from('192.0.2.1'));
+  for (const client of [first, await SealedClient.pair(staged.port, from('192.0.2.1'))]) await client.fetch({});
+  for (let i = 0; i < 5; i += 1) await SealedClient.pair(staged.port, from('192.0.2.1')); // the last is not confirmed
+  await (await SealedClient.pair(staged.port, from('192.0.2.1'))).fetch({});
+  await expect(SealedClient.pair(staged.port, from('192.0.2.1'))).rejects.toThrow('429 too-many');
+  expect((await relaySeries(staged)).get(limited('SESSIONS_PER_NETWORK_MAX'))).toBe(1);
+  for (const other of ['192.0.2.2', '2001:db8::1']) await SealedClient.pair(staged.port, from(other));
+  expect((await first.fetch({})).head.status).toBe(200);
 });
 
 describe('the table of addresses', () => {

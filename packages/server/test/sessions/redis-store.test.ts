@@ -9,7 +9,7 @@ import { TEST_SECRET } from '@mte-relay/testing/settings';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RedisSessionStore, RedisSessionStoreOptions } from '../../src/sessions/redis.ts';
-import type { Session } from '../../src/sessions/store.ts';
+import { NetworkFullError, type Session } from '../../src/sessions/store.ts';
 import { created, newSession, openedStore, suite } from '../support/redis-store.ts';
 
 const SHORT = { unconfirmedMs: 400, idleMs: 600, absoluteMs: 2_500, messageLimit: 100 };
@@ -54,6 +54,20 @@ describe.skipIf(REDIS_SERVER === undefined)('the session store in Redis (MTE_REL
       expect(claims.filter((claim) => claim === 'seen')).toHaveLength(19);
       expect(await store.claim(session, 7 + 1024, 'exchange')).toBe('fresh');
       expect(await other.claim(session, 7, 'exchange')).toBe('stale');
+    });
+
+    test('the sessions of one network are bounded, whichever relay pairs, until they count no more', async () => {
+      const options = { keyPrefix: 'networks:', perNetworkMax: 2, lifetimes: SHORT };
+      const stores = [await opened(options), await opened(options)] as const;
+      const pairFrom = async (network: string, at: 0 | 1) =>
+        stores[at].create({ ...newSession(), network }, await stores[at].birth());
+      await pairFrom('192.0.2.7', 0);
+      await pairFrom('192.0.2.7', 1);
+      await expect(pairFrom('192.0.2.7', 0)).rejects.toThrow(NetworkFullError);
+      await pairFrom('192.0.2.8', 0);
+      expect(String(await redis.command('KEYS', 'networks:*'))).not.toContain('192.0.2');
+      await sleep(SHORT.idleMs + 100);
+      await pairFrom('192.0.2.7', 1);
     });
 
     test('a session that no message confirms ends after its short time', async () => {

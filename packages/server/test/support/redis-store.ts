@@ -22,6 +22,7 @@ export function openStore(url: string, options: Partial<RedisSessionStoreOptions
       keyPrefix: `t${prefixes}:`,
       timeoutMs: 500,
       sessionsCachedMax: 10,
+      perNetworkMax: 1_000,
       secrets: new Map([['*', [TEST_SECRET]]]),
       suite,
       log: pino({ level: 'silent' }),
@@ -54,6 +55,7 @@ export function newSession(): NewSession & { raw: { request: Buffer; response: B
     authority: 'relay.example:8443',
     flags: 1,
     clientId: 'the-client',
+    network: '192.0.2.1',
   };
 }
 
