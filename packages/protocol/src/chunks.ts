@@ -1,11 +1,6 @@
 // Chunks: varint length ‖ ciphertext; the last has length 0 and runs to the end (SPEC §5.3, framing of
 // draft-ietf-ohai-chunked-ohttp-08 §3). Sealing first, opening below as its mirror image.
-import {
-  AEAD_TAG_BYTES,
-  CHUNK_CIPHERTEXT_MAX_BYTES,
-  CHUNK_COUNT_MAX,
-  CHUNK_PLAINTEXT_MAX_BYTES,
-} from './constants.ts';
+import { AEAD_TAG_BYTES, CHUNK_CIPHERTEXT_MAX_BYTES, CHUNK_COUNT_MAX, CHUNK_PLAINTEXT_MAX_BYTES } from './constants.ts';
 import { NonceCounter } from './crypto/aead-nonce.ts';
 import { ProtocolError } from './errors.ts';
 import type { Aead, Awaitable } from './suite.ts';

@@ -25,6 +25,7 @@ const OUTER_HEAD = 'packages/server/src/http/outer-head.ts';
 const TURNS = 'packages/server/src/listen/turns.ts';
 const WORKER_ATTACKS = ['test/e2e/service-worker-attacks.test.ts'];
 const BROWSER_COOKIES = 'packages/server/src/sealed/browser-cookies.ts';
+const SMALL_PIECES = ['packages/server/test/limits/small-pieces.test.ts'];
 const RECORDS = 'packages/server/src/secrets/cookie-records.ts';
 
 export const GUARDS: readonly Guard[] = [
@@ -394,6 +395,46 @@ export const GUARDS: readonly Guard[] = [
     instead: "  lineage = string.rep('ab', 16)\n",
     tests: ['packages/server/test/sessions/redis-failover.test.ts'],
     isBuilt: true,
+    attack: 'pieces of one byte: content of Binary HTTP',
+    file: 'packages/protocol/src/bhttp/decode.ts',
+    guard: '  join: joinSmallPieces,\n',
+    instead: '',
+    tests: ['packages/protocol/test/bhttp-small-pieces.test.ts'],
+  },
+  {
+    attack: 'pieces of one byte: chunks of HTTP/1.1 of a client',
+    file: 'packages/server/src/listen/router.ts',
+    guard: 'if (hasContent(req)) joinBody(req, this.#context.admission.pacer);',
+    instead: 'void [hasContent, joinBody];',
+    tests: SMALL_PIECES,
+  },
+  {
+    attack: 'pieces of one byte: sealed chunks of a client, and chunks of HTTP/1.1 of an upstream',
+    file: 'packages/server/src/limits/small-pieces.ts',
+    guard: 'return piece.length < SMALL_PIECE_BYTES;',
+    instead: 'return piece.length < 0 * SMALL_PIECE_BYTES;',
+    tests: SMALL_PIECES,
+  },
+  {
+    attack: 'pieces of one byte: they take all of the relay’s time',
+    file: 'packages/server/src/limits/pacer.ts',
+    guard: 'costMs * (1 / PACED_SHARE - 1)',
+    instead: 'costMs * 0 * PACED_SHARE',
+    tests: SMALL_PIECES,
+  },
+  {
+    attack: 'pairings of one network fill the store for all others',
+    file: 'packages/server/src/sessions/memory.ts',
+    guard: '    this.#makeRoomInNetwork(session.network);\n',
+    instead: '    void this.#makeRoomInNetwork;\n',
+    tests: ['packages/server/test/limits/admission-pairings.test.ts'],
+  },
+  {
+    attack: 'sessions that nobody uses keep a store full',
+    file: 'packages/server/src/sessions/memory.ts',
+    guard: '    if (!oldest) throw',
+    instead: '    throw',
+    tests: ['packages/server/test/sessions/memory-store.test.ts'],
   },
   {
     attack: 'edge: the upstream’s own URL becomes that of another host',

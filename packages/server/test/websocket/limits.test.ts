@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openOuter, TestWebSocket } from '@mte-relay/testing/sealed-websocket';
 import type { Stage } from '@mte-relay/testing/stage';
@@ -22,6 +23,20 @@ test('WEBSOCKETS_MAX bounds the WebSockets that are open at once; one that close
   await first.outerClosed;
   await delay(20);
   await TestWebSocket.open(client);
+});
+
+test('a message that comes byte by byte ends the WebSocket before it takes an object for each byte', async () => {
+  const { port } = await webSocketStage();
+  const outer = await openOuter(port);
+  const closed = once(outer, 'close');
+  const connection = Reflect.get(outer, '_socket') as Socket;
+  connection.setNoDelay(true);
+  connection.write(Buffer.from([0x82, 0xfe, 0xea, 0x60, 0, 0, 0, 0])); // a masked frame of 60,000 bytes
+  for (let sent = 0; sent < 50_000 && outer.readyState === outer.OPEN; sent += 1) {
+    connection.write(Buffer.alloc(1));
+    await new Promise(setImmediate);
+  }
+  expect((await closed)[0]).toBe(1008);
 });
 
 test('a client’s message above WEBSOCKET_MESSAGE_MAX_BYTES ends with 1009 and never reaches the upstream whole', async () => {

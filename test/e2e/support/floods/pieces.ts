@@ -9,7 +9,7 @@ import {
   SealedExchange,
 } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
-import type { SealedClient } from '@mte-relay/testing/sealed-client';
+import { type SealedClient, withSentTime } from '@mte-relay/testing/sealed-client';
 
 /** Size of an ordinary piece. */
 const COARSE_BYTES = 16_384;
@@ -47,7 +47,7 @@ export async function sealedUpload(
   { ended }: { readonly ended: boolean },
 ): Promise<Buffer> {
   const exchange = await SealedExchange.begin(nodeSuite(), client.keys, MESSAGE_TYPE_EXCHANGE, client.nextN++);
-  const head = { method: 'POST', scheme: 'http', authority: client.authority, path, headers: [] };
+  const head = { method: 'POST', scheme: 'http', authority: client.authority, path, headers: withSentTime() };
   const sealed: Bytes[] = [exchange.header, await exchange.seal(encodeRequestStart(head))];
   for (const plaintext of plaintexts) sealed.push(await exchange.seal(plaintext));
   if (ended) sealed.push(await exchange.sealFinal(encodeEnd()));
