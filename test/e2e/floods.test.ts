@@ -21,10 +21,10 @@ const GROWTH_LEAST_BYTES = 24_000_000;
 const GROWTH_RATIO_MAX = 3;
 const STUCK_AT_ONCE = 6;
 
-const onLinux = test.skipIf(process.platform !== 'linux'); // /proc
+const NO_PROC = process.platform !== 'linux';
 
 describe('pieces of one byte cost about what ordinary ones do, and other clients are served meanwhile', () => {
-  onLinux.each(WAYS.map((way): [string, Way] => [way.name, way]))('%s', async (name, way) => {
+  test.skipIf(NO_PROC).each(WAYS.map((way): [string, Way] => [way.name, way]))('%s', async (name, way) => {
     const stage = await floodStage();
     const caller = await SealedClient.pair(stage.relay.port);
     await cost(stage, way, 'coarse'); // compiles
@@ -44,7 +44,7 @@ describe('pieces of one byte cost about what ordinary ones do, and other clients
 });
 
 describe('before a reader that does not read, pieces of one byte take about the memory of ordinary ones', () => {
-  onLinux.each(STUCK_WAYS.map((way): [string, StuckWay] => [way.name, way]))('%s', async (name, way) => {
+  test.skipIf(NO_PROC).each(STUCK_WAYS.map((way): [string, StuckWay] => [way.name, way]))('%s', async (name, way) => {
     const growth = { coarse: await growthOf(way, 'coarse'), fine: await growthOf(way, 'fine') };
     console.log(`${name}: ${mb(growth.coarse)} MB in ordinary pieces, ${mb(growth.fine)} MB in pieces of one byte`);
     expect(growth.fine / Math.max(growth.coarse, GROWTH_LEAST_BYTES)).toBeLessThan(GROWTH_RATIO_MAX);

@@ -116,7 +116,8 @@ export class ChunkSplitter {
   /** Adds bytes, and keeps a reference to them until they are returned. */
   push(bytes: Bytes): void {
     if (bytes.length === 0) return;
-    joinLast(this.#parts, bytes, (this.#pushed += 1));
+    this.#pushed += 1;
+    joinLast(this.#parts, bytes, this.#pushed);
     this.#buffered += bytes.length;
     if (this.#final) this.#checkFinalSize();
   }

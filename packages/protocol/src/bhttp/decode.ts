@@ -90,7 +90,8 @@ class MessageDecoder<Head extends RequestHead | ResponseHead> {
   /** Decodes all complete elements. */
   push(bytes: Bytes): void {
     if (bytes.length === 0) return;
-    joinLast(this.#parts, bytes, (this.#pushed += 1));
+    this.#pushed += 1;
+    joinLast(this.#parts, bytes, this.#pushed);
     this.#buffered += bytes.length;
     // Waits for the length of an incomplete element: an attempt per piece would take quadratic time.
     if (this.#buffered < this.#needed) return;
