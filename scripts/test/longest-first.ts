@@ -8,6 +8,7 @@ const ROOT = join(import.meta.dirname, '../..');
 /** Longest first, without `.test.ts`. */
 const LONGEST = [
   'test/deploy/rollout',
+  'test/e2e/floods',
   'test/e2e/redis-outages',
   'test/e2e/cookie-table',
   'test/e2e/dashboard-and-rules',

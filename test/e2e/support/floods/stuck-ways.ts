@@ -13,6 +13,8 @@ const CHUNK_BYTES = 65_536;
 
 export interface StuckWay {
   readonly name: string;
+  /** Most of the memory in pieces of one byte over that in ordinary pieces; default 3. */
+  readonly ratioMax?: number;
   /** Begins one flood; it ends with the test. */
   begin(stage: FloodStage, cut: Cut): Promise<unknown>;
 }
@@ -63,6 +65,7 @@ export const STUCK_WAYS: readonly StuckWay[] = [
   },
   {
     name: 'sealed WebSocket, messages of the upstream',
+    ratioMax: 8, // the messages of one read, each some objects of `ws`
     async begin(stage, cut) {
       const socket = await TestWebSocket.open(stage.client, { path: '/ws' });
       tcpOf(socket.outer).pause();
