@@ -171,7 +171,8 @@ export class RedisSessionStore implements SessionStore {
     const args = [Buffer.from(sid).toString('base64url'), String(perNetworkMax), String(this.#lifetimes.idleMs)];
     const admitted = this.#run(ADMIT, `${keyPrefix}network:${name}`, args);
     // Without that node there is no bound, but pairings go on; without Redis, the creation fails too.
-    if ((await admitted.catch(() => 1)) !== 1) throw new NetworkFullError(`the network has paired ${perNetworkMax} sessions`);
+    if ((await admitted.catch(() => 1)) !== 1)
+      throw new NetworkFullError(`the network has paired ${perNetworkMax} sessions`);
   }
 
   find(sid: Bytes): Session | undefined | Promise<Session | undefined> {

@@ -5,6 +5,7 @@ import { type NewSession, StoreFullError } from '../../src/sessions/store.ts';
 
 const suite = nodeSuite();
 let store: MemorySessionStore;
+let networks = 0;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance', 'Date', 'setInterval', 'clearInterval'] });
@@ -32,7 +33,7 @@ function newSession(): NewSession {
     authority: 'relay.example:8443',
     flags: 0,
     clientId: 'c',
-    network: '192.0.2.1',
+    network: String(networks++),
   };
 }
 

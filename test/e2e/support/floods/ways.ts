@@ -17,6 +17,8 @@ export interface Way {
   readonly wireBytes: number;
   /** Most of the relay's time that these bytes take in pieces of one byte, over what they take in ordinary pieces. */
   readonly ratioMax: number;
+  /** True if something is left to pay per piece: then the sender waits while others are served. */
+  readonly isPaced?: boolean;
   /** Makes the flood ready. @returns a function that sends it, and resolves once the relay has taken it all. */
   prepare(stage: FloodStage, wireBytes: number, cut: Cut): Promise<() => Promise<unknown>>;
 }
@@ -51,6 +53,7 @@ export const WAYS: readonly Way[] = [
   },
   {
     name: 'sealed upload, sealed chunks',
+    isPaced: true,
     wireBytes: 1_500_000,
     ratioMax: 60,
     async prepare(stage, wireBytes, cut) {
@@ -60,6 +63,7 @@ export const WAYS: readonly Way[] = [
   },
   {
     name: 'sealed upload, chunks of HTTP/1.1',
+    isPaced: true,
     wireBytes: 1_500_000,
     ratioMax: 25,
     async prepare(stage, wireBytes, cut) {
@@ -85,6 +89,7 @@ export const WAYS: readonly Way[] = [
   },
   {
     name: 'pass-through upload, chunks of HTTP/1.1',
+    isPaced: true,
     wireBytes: 1_500_000,
     ratioMax: 25,
     async prepare(stage, wireBytes, cut) {
@@ -114,18 +119,21 @@ export const WAYS: readonly Way[] = [
   },
   {
     name: 'sealed WebSocket, messages of the client',
+    isPaced: true,
     wireBytes: 1_000_000,
     ratioMax: 60,
     prepare: (stage, wireBytes, cut) => clientFrames(stage, wireBytes, cut, 'messages'),
   },
   {
     name: 'sealed WebSocket, fragments of the client',
+    isPaced: true,
     wireBytes: 1_000_000,
     ratioMax: 60,
     prepare: (stage, wireBytes, cut) => clientFrames(stage, wireBytes, cut, 'fragments'),
   },
   {
     name: 'sealed WebSocket, messages of the upstream',
+    isPaced: true,
     wireBytes: 1_000_000,
     ratioMax: 60,
     async prepare(stage, wireBytes, cut) {
