@@ -395,6 +395,8 @@ export const GUARDS: readonly Guard[] = [
     instead: "  lineage = string.rep('ab', 16)\n",
     tests: ['packages/server/test/sessions/redis-failover.test.ts'],
     isBuilt: true,
+  },
+  {
     attack: 'pieces of one byte: content of Binary HTTP',
     file: 'packages/protocol/src/bhttp/decode.ts',
     guard: '  join: joinSmallPieces,\n',

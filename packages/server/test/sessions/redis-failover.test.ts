@@ -12,6 +12,9 @@ import { StoreUnavailableError } from '../../src/sessions/store.ts';
 import { created, newSession, openedStore, openStore } from '../support/redis-store.ts';
 import { RELAY_USERS, relayUrl, urlWithoutFunctions, urlWithoutInfo } from '../support/redis-users.ts';
 
+/** Of one session: its own, its network's, and that of the store. */
+const KEYS = 3;
+
 async function startedRedis(...args: string[]): Promise<RedisServer> {
   const redis = endsWithTest(await startRedis(...RELAY_USERS, ...args));
   return redis;
@@ -41,7 +44,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
       await redis.kill();
       await redis.start();
       await until(() => store.ready);
-      expect(await redis.command('DBSIZE')).toBe(2);
+      expect(await redis.command('DBSIZE')).toBe(KEYS);
       expect(await store.claim(session, 0, 'cancel')).toBe('gone');
     });
 
@@ -52,7 +55,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
       const here = await openedStore(urlOf(master), { keyPrefix });
       const session = await created(here);
       await here.claim(session, 0, 'exchange');
-      await until(async () => (await replica.command('DBSIZE')) === 2);
+      await until(async () => (await replica.command('DBSIZE')) === KEYS);
       await replica.command('REPLICAOF', 'NO', 'ONE');
       const there = await openedStore(urlOf(replica), { keyPrefix });
       expect(await there.find(session.sid)).toBeDefined();
@@ -68,7 +71,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
       const store = await openedStore(urlOf(first), { keyPrefix });
       const session = await created(store);
       await store.claim(session, 0, 'exchange');
-      await until(async () => (await second.command('DBSIZE')) === 2);
+      await until(async () => (await second.command('DBSIZE')) === KEYS);
       // Cut off, so that the second misses the next claim.
       await second.command('REPLICAOF', 'NO', 'ONE');
       expect(await store.claim(session, 1, 'exchange')).toBe('fresh');
@@ -148,7 +151,7 @@ describe.skipIf(REDIS_SERVER === undefined)('Redis that is not what it was (MTE_
       await redis.start();
       await until(() => store.ready);
       const session = {
-        ...(await created(store)),
+        ...newSession(),
         secrets: { request: new Uint8Array(32), response: new Uint8Array(32) },
       };
       await expect(store.create(session, birth)).rejects.toThrow('replaced');
