@@ -249,7 +249,7 @@ const sessionRecord = (): Bytes => {
   const secrets = { request: new Uint8Array(32).fill(1), response: new Uint8Array(32).fill(2) };
   const [requestSecret, responseSecret] = [secrets.request, secrets.response].map((key) => suite.importExpandKey(key));
   const keys = { requestSecret: requestSecret as never, responseSecret: responseSecret as never };
-  const session = { ...place, ...keys, secrets, authority: 'relay.example', flags: 3, clientId };
+  const session = { ...place, ...keys, secrets, authority: 'relay.example', flags: 3, clientId, network: '192.0.2.1' };
   return sealer.seal(session, NOW_MS);
 };
 const sealedSession = sessionRecord();
