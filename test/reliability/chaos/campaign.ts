@@ -1,0 +1,215 @@
+// One chaos campaign: a set-up starts, clients call through the intermediary while outages come and go, everything settles,
+// and the oracle decides.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nowMs } from '../clock.ts';
+import { Random } from '../random.ts';
+import { isSafe } from './calls.ts';
+import { Clients } from './clients.ts';
+import { Intermediary } from './intermediary.ts';
+import {
+  type Began,
+  countsOf,
+  type Finding,
+  findingsIn,
+  unavailability,
+  VIOLATIONS,
+  type Violation,
+} from './oracle.ts';
+import { PAUSE_MAX_MS, type Scene } from './outages.ts';
+import type { Outcome } from './outcome.ts';
+import { Relays } from './relays.ts';
+import { outagesOf, SETUPS, type SetupName } from './setups.ts';
+import { Trace } from './trace.ts';
+import { Upstream } from './upstream.ts';
+
+export interface CampaignOptions {
+  readonly setup: SetupName;
+  readonly seed: string;
+  /** Calls that are not safe, at least. */
+  readonly calls: number;
+  /** How often each kind of outage comes, at least. */
+  readonly rounds: number;
+  /** Client processes, clients in each, and calls at once of each client. */
+  readonly processes: number;
+  readonly clientsEach: number;
+  readonly concurrency: number;
+  /** Calm between two outages, at most, ms. */
+  readonly calmMaxMs: number;
+  readonly say: (line: string) => void;
+}
+
+/** The figures of one campaign. */
+export interface CampaignFigures {
+  readonly setup: SetupName;
+  readonly title: string;
+  readonly seconds: number;
+  readonly calls: number;
+  readonly unsafeCalls: number;
+  readonly succeeded: number;
+  readonly mayHaveRun: number;
+  readonly neverRan: number;
+  readonly aborted: number;
+  readonly resent: number;
+  readonly messageFaults: number;
+  readonly outages: number;
+  readonly violations: Readonly<Record<Violation, number>>;
+  /** By kind of outage, ms. */
+  readonly unavailableMs: Readonly<Record<string, number>>;
+}
+
+export interface CampaignResult {
+  readonly figures: CampaignFigures;
+  readonly findings: readonly (Finding & { readonly trace: readonly string[] })[];
+}
+
+/** MESSAGE_AGE_MAX_MS of the relays. */
+const AGE_MAX_MS = 5_000;
+/** Between claim and upstream a relay may be paused, and both may be slow on a busy machine. */
+const SLACK_MS = PAUSE_MAX_MS + 1_500;
+const HUNG_AFTER_MS = 60_000;
+/** After an outage every client is served again within this. */
+const HEALED_WITHIN_MS = 30_000;
+/** What is on its way anywhere has arrived. */
+const LAST_ARRIVALS_MS = 1_000;
+const POLL_INTERVAL_MS = 20;
+
+export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
+  const { seed, say } = options;
+  const setup = SETUPS[options.setup];
+  const trace = new Trace();
+  const upstream = await new Upstream(new Random(`${seed} upstream`), trace).start();
+  const store = await setup.start();
+  const relays = await Relays.start(
+    upstream.url,
+    store.environments.map((environment) => ({ MESSAGE_AGE_MAX_MS: `${AGE_MAX_MS}`, ...environment })),
+  );
+  const intermediary = new Intermediary({
+    random: new Random(`${seed} intermediary`),
+    trace,
+    relayPorts: relays.ports,
+    inTurn: setup.inTurn,
+    tooOldAfterMs: AGE_MAX_MS + SLACK_MS,
+  });
+  const outcomes: Outcome[] = [];
+  const progress = new Progress();
+  const beganMs = nowMs();
+  const clients = new Clients(await jobsOf(options, relays.pin, intermediary), (outcome) => {
+    outcomes.push(outcome);
+    progress.add(outcome);
+    for (const { atMs, what } of outcome.events) trace.add(outcome.id, 'client', what, atMs);
+  });
+  try {
+    const scene = { random: new Random(`${seed} outages`), relays, intermediary, upstream };
+    await progress.healed(beganMs, options.processes * options.clientsEach);
+    const outages = await outagesUntilDone(options, scene, store, progress, trace);
+    const seconds = (nowMs() - beganMs) / 1_000;
+    say(`${options.setup}: ${outcomes.length} calls, ${outages.length} outages in ${seconds.toFixed(0)} s; settling`);
+    await clients.finish();
+    await intermediary.settled();
+    await sleep(LAST_ARRIVALS_MS);
+    const findings = findingsIn(outcomes, upstream.runs, { ageMaxMs: AGE_MAX_MS, slackMs: SLACK_MS });
+    const faults = [...intermediary.counts.values()].reduce((sum, count) => sum + count, upstream.failures);
+    const figures = figuresOf(options.setup, seconds, outcomes, outages, faults, findings);
+    return { figures, findings: findings.map((finding) => ({ ...finding, trace: trace.of(finding.id) })) };
+  } finally {
+    clients.kill();
+    intermediary.close();
+    await relays.close();
+    await store.remove();
+    upstream.close();
+  }
+}
+
+/** The address of each client leads through the intermediary. */
+async function jobsOf(
+  { processes, clientsEach, concurrency, seed }: CampaignOptions,
+  pin: string,
+  intermediary: Intermediary,
+): Promise<ConstructorParameters<typeof Clients>[0]> {
+  const jobs: ConstructorParameters<typeof Clients>[0][number][] = [];
+  for (let process = 0; process < processes; process += 1) {
+    const clients: { number: number; url: string }[] = [];
+    for (let i = 0; i < clientsEach; i += 1) {
+      clients.push({ number: process * clientsEach + i, url: await intermediary.open() });
+    }
+    jobs.push({ seed, pin, clients, concurrency, hungAfterMs: HUNG_AFTER_MS });
+  }
+  return jobs;
+}
+
+/** Outages in a seeded order, until enough calls have settled and each kind has come often enough. */
+async function outagesUntilDone(
+  { setup, calls, rounds, calmMaxMs, processes, clientsEach, say }: CampaignOptions,
+  scene: Scene,
+  store: Parameters<typeof outagesOf>[1],
+  progress: Progress,
+  trace: Trace,
+): Promise<Began[]> {
+  const outages = outagesOf(SETUPS[setup], store);
+  const began: Began[] = [];
+  for (let round = 0; round < rounds || progress.unsafeCalls < calls; round += 1) {
+    for (const kind of scene.random.shuffled(Object.keys(outages))) {
+      if (round >= rounds && progress.unsafeCalls >= calls) break;
+      await sleep(scene.random.between(calmMaxMs / 5, calmMaxMs));
+      const atMs = nowMs();
+      began.push({ kind, atMs });
+      trace.add(undefined, 'outage', `begins: ${kind}`);
+      await outages[kind]?.(scene);
+      trace.add(undefined, 'outage', `is over: ${kind}`);
+      await progress.healed(atMs, processes * clientsEach).catch((error: Error) => say(`${kind}: ${error.message}`));
+    }
+    say(`${setup}: round ${round + 1}, ${progress.unsafeCalls} calls that are not safe`);
+  }
+  return began;
+}
+
+/** What the clients report, as it arrives. */
+class Progress {
+  unsafeCalls = 0;
+  /** When the last successful call of each client began. */
+  readonly #succeeded = new Map<number, number>();
+
+  add({ client, method, told, beganAtMs }: Outcome): void {
+    if (!isSafe(method)) this.unsafeCalls += 1;
+    if (told === 'success') this.#succeeded.set(client, Math.max(beganAtMs, this.#succeeded.get(client) ?? 0));
+  }
+
+  /** Resolves when each client has had a success since. @throws Error when one has not */
+  async healed(sinceMs: number, clients: number): Promise<void> {
+    const isHealed = (): boolean => [...this.#succeeded.values()].filter((atMs) => atMs >= sinceMs).length === clients;
+    const untilMs = nowMs() + HEALED_WITHIN_MS;
+    while (!isHealed()) {
+      if (nowMs() > untilMs) throw new Error(`not every client was served within ${HEALED_WITHIN_MS} ms`);
+      await sleep(POLL_INTERVAL_MS);
+    }
+  }
+}
+
+function figuresOf(
+  setup: SetupName,
+  seconds: number,
+  outcomes: readonly Outcome[],
+  outages: readonly Began[],
+  messageFaults: number,
+  findings: readonly Finding[],
+): CampaignFigures {
+  const told = countsOf(outcomes);
+  const count = (violation: string): number => findings.filter((finding) => finding.violation === violation).length;
+  const violations = Object.fromEntries(Object.keys(VIOLATIONS).map((violation) => [violation, count(violation)]));
+  return {
+    setup,
+    title: SETUPS[setup].title,
+    seconds: Math.round(seconds),
+    calls: outcomes.length,
+    unsafeCalls: outcomes.filter(({ method }) => !isSafe(method)).length,
+    succeeded: told.success,
+    mayHaveRun: told['may-have-run'],
+    neverRan: told['never-ran'],
+    aborted: told.aborted,
+    resent: outcomes.reduce((sum, { resends }) => sum + resends, 0),
+    messageFaults,
+    outages: outages.length,
+    violations: violations as Record<Violation, number>,
+    unavailableMs: unavailability(outages, outcomes),
+  };
+}
