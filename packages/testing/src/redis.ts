@@ -36,7 +36,12 @@ export class RedisServer {
   async start(): Promise<this> {
     const listening = this.#scheme === 'rediss' ? [] : ['--port', String(this.port)];
     const args = ['--bind', '127.0.0.1', ...listening, '--dir', this.folder, ...this.#args];
-    this.#running = startProgram(REDIS_SERVER as string, [join(this.folder, 'redis.conf'), ...args, ...this.#mode]);
+    // Looked up now: a command provides its programs after its modules have loaded.
+    this.#running = startProgram(toolPath('redis-server') as string, [
+      join(this.folder, 'redis.conf'),
+      ...args,
+      ...this.#mode,
+    ]);
     await printed(this.#running, /Ready to accept connections|Sentinel ID is/);
     return this;
   }

@@ -15,15 +15,16 @@ import {
   VIOLATIONS,
   type Violation,
 } from './oracle.ts';
-import { PAUSE_MAX_MS, type Scene } from './outages.ts';
+import { type Outage, PAUSE_MAX_MS, type Scene } from './outages.ts';
 import type { Outcome } from './outcome.ts';
 import { Relays } from './relays.ts';
-import { outagesOf, SETUPS, type SetupName } from './setups.ts';
+import { outagesOf, type Setup } from './setups.ts';
+import type { Store } from './stores.ts';
 import { Trace } from './trace.ts';
 import { Upstream } from './upstream.ts';
 
 export interface CampaignOptions {
-  readonly setup: SetupName;
+  readonly setup: Setup;
   readonly seed: string;
   /** Calls that are not safe, at least. */
   readonly calls: number;
@@ -35,12 +36,16 @@ export interface CampaignOptions {
   readonly concurrency: number;
   /** Calm between two outages, at most, ms. */
   readonly calmMaxMs: number;
+  /** MESSAGE_AGE_MAX_MS of the relays. */
+  readonly ageMaxMs: number;
+  /** Kinds of outages. Default: all of the set-up. */
+  readonly outages?: readonly string[];
   readonly say: (line: string) => void;
 }
 
 /** The figures of one campaign. */
 export interface CampaignFigures {
-  readonly setup: SetupName;
+  readonly setup: string;
   readonly title: string;
   readonly seconds: number;
   readonly calls: number;
@@ -62,8 +67,6 @@ export interface CampaignResult {
   readonly findings: readonly (Finding & { readonly trace: readonly string[] })[];
 }
 
-/** MESSAGE_AGE_MAX_MS of the relays. */
-const AGE_MAX_MS = 5_000;
 /** Between claim and upstream a relay may be paused, and both may be slow on a busy machine. */
 const SLACK_MS = PAUSE_MAX_MS + 1_500;
 const HUNG_AFTER_MS = 60_000;
@@ -74,21 +77,20 @@ const LAST_ARRIVALS_MS = 1_000;
 const POLL_INTERVAL_MS = 20;
 
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
-  const { seed, say } = options;
-  const setup = SETUPS[options.setup];
+  const { setup, seed, ageMaxMs, say } = options;
   const trace = new Trace();
   const upstream = await new Upstream(new Random(`${seed} upstream`), trace).start();
   const store = await setup.start();
   const relays = await Relays.start(
     upstream.url,
-    store.environments.map((environment) => ({ MESSAGE_AGE_MAX_MS: `${AGE_MAX_MS}`, ...environment })),
+    store.environments.map((environment) => ({ MESSAGE_AGE_MAX_MS: `${ageMaxMs}`, ...environment })),
   );
   const intermediary = new Intermediary({
     random: new Random(`${seed} intermediary`),
     trace,
     relayPorts: relays.ports,
     inTurn: setup.inTurn,
-    tooOldAfterMs: AGE_MAX_MS + SLACK_MS,
+    tooOldAfterMs: ageMaxMs + SLACK_MS,
   });
   const outcomes: Outcome[] = [];
   const progress = new Progress();
@@ -103,13 +105,13 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
     await progress.healed(beganMs, options.processes * options.clientsEach);
     const outages = await outagesUntilDone(options, scene, store, progress, trace);
     const seconds = (nowMs() - beganMs) / 1_000;
-    say(`${options.setup}: ${outcomes.length} calls, ${outages.length} outages in ${seconds.toFixed(0)} s; settling`);
+    say(`${setup.name}: ${outcomes.length} calls, ${outages.length} outages in ${seconds.toFixed(0)} s; settling`);
     await clients.finish();
     await intermediary.settled();
     await sleep(LAST_ARRIVALS_MS);
-    const findings = findingsIn(outcomes, upstream.runs, { ageMaxMs: AGE_MAX_MS, slackMs: SLACK_MS });
+    const findings = findingsIn(outcomes, upstream.runs, { ageMaxMs, slackMs: SLACK_MS });
     const faults = [...intermediary.counts.values()].reduce((sum, count) => sum + count, upstream.failures);
-    const figures = figuresOf(options.setup, seconds, outcomes, outages, faults, findings);
+    const figures = figuresOf(setup, seconds, outcomes, outages, faults, findings);
     return { figures, findings: findings.map((finding) => ({ ...finding, trace: trace.of(finding.id) })) };
   } finally {
     clients.kill();
@@ -139,26 +141,27 @@ async function jobsOf(
 
 /** Outages in a seeded order, until enough calls have settled and each kind has come often enough. */
 async function outagesUntilDone(
-  { setup, calls, rounds, calmMaxMs, processes, clientsEach, say }: CampaignOptions,
+  { setup, calls, rounds, calmMaxMs, processes, clientsEach, outages: chosen, say }: CampaignOptions,
   scene: Scene,
-  store: Parameters<typeof outagesOf>[1],
+  store: Store,
   progress: Progress,
   trace: Trace,
 ): Promise<Began[]> {
-  const outages = outagesOf(SETUPS[setup], store);
+  const outages = outagesOf(setup, store);
+  const kinds = chosen ?? Object.keys(outages);
   const began: Began[] = [];
   for (let round = 0; round < rounds || progress.unsafeCalls < calls; round += 1) {
-    for (const kind of scene.random.shuffled(Object.keys(outages))) {
+    for (const kind of scene.random.shuffled(kinds)) {
       if (round >= rounds && progress.unsafeCalls >= calls) break;
       await sleep(scene.random.between(calmMaxMs / 5, calmMaxMs));
       const atMs = nowMs();
       began.push({ kind, atMs });
       trace.add(undefined, 'outage', `begins: ${kind}`);
-      await outages[kind]?.(scene);
+      await (outages[kind] as Outage)(scene);
       trace.add(undefined, 'outage', `is over: ${kind}`);
       await progress.healed(atMs, processes * clientsEach).catch((error: Error) => say(`${kind}: ${error.message}`));
     }
-    say(`${setup}: round ${round + 1}, ${progress.unsafeCalls} calls that are not safe`);
+    say(`${setup.name}: round ${round + 1}, ${progress.unsafeCalls} calls that are not safe`);
   }
   return began;
 }
@@ -186,7 +189,7 @@ class Progress {
 }
 
 function figuresOf(
-  setup: SetupName,
+  { name, title }: Setup,
   seconds: number,
   outcomes: readonly Outcome[],
   outages: readonly Began[],
@@ -197,8 +200,8 @@ function figuresOf(
   const count = (violation: string): number => findings.filter((finding) => finding.violation === violation).length;
   const violations = Object.fromEntries(Object.keys(VIOLATIONS).map((violation) => [violation, count(violation)]));
   return {
-    setup,
-    title: SETUPS[setup].title,
+    setup: name,
+    title,
     seconds: Math.round(seconds),
     calls: outcomes.length,
     unsafeCalls: outcomes.filter(({ method }) => !isSafe(method)).length,

@@ -38,7 +38,7 @@ async function work(job: ClientJob): Promise<void> {
   await Promise.all(job.clients.map(({ number, url }) => runClient(job, number, url)));
   clearInterval(reporting);
   report();
-  send({ finished: true }, () => process.disconnect());
+  send({ finished: true }, () => process.disconnect?.());
 }
 
 function report(): void {
@@ -46,7 +46,7 @@ function report(): void {
 }
 
 function send(message: FromClient, done: () => void = () => undefined): void {
-  process.send?.(message, undefined, undefined, done);
+  (process.send as (message: FromClient, ...more: unknown[]) => void)(message, undefined, undefined, done);
 }
 
 async function runClient(job: ClientJob, number: number, url: string): Promise<void> {

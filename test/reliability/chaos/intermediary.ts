@@ -83,6 +83,7 @@ export class Intermediary {
   readonly #kept: Message[] = [];
   readonly #late = new Set<Promise<void>>();
   #otherResponse: { headers: string[]; content: Buffer } | undefined;
+  #losing: Promise<void> | undefined;
   #turn = 0;
   /** Treatments other than passing, by name. */
   readonly counts = new Map<Treatment, number>();
@@ -118,6 +119,18 @@ export class Intermediary {
     for (const source of this.#sources) this.#leadOn(source);
   }
 
+  /** Until the work is done, relays get every message and clients no response; then their connections are cut. */
+  async responsesLostDuring(work: () => Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#losing = promise;
+    try {
+      await work();
+    } finally {
+      this.#losing = undefined;
+      resolve();
+    }
+  }
+
   /** Delivers messages of before, as an intermediary that has recorded them does: to this relay. */
   async redeliver(relay: number): Promise<void> {
     const chosen = this.#options.random.shuffled(this.#kept).slice(0, REDELIVERED);
@@ -145,6 +158,7 @@ export class Intermediary {
   }
 
   async #handle(source: Source, req: IncomingMessage, res: ServerResponse): Promise<void> {
+    if (this.#losing !== undefined && req.url === PATH_EXCHANGE) return this.#loseResponse(this.#losing, source, req);
     const treatment = req.url === PATH_EXCHANGE ? this.#options.random.weighted(TREATMENTS) : 'passed';
     if (treatment === 'passed') return this.#pass(source, req, res);
     this.counts.set(treatment, (this.counts.get(treatment) ?? 0) + 1);
@@ -152,6 +166,14 @@ export class Intermediary {
     const message = messageOf(req, await contentOf(req));
     this.#note(message, treatment);
     await this.#mistreat(treatment, source, message, req, res);
+  }
+
+  async #loseResponse(until: Promise<void>, source: Source, req: IncomingMessage): Promise<void> {
+    const message = messageOf(req, await contentOf(req));
+    const delivery = this.#deliver(message, this.#relayFor(source), 'its response lost with others');
+    await until;
+    req.socket.resetAndDestroy();
+    await delivery;
   }
 
   async #mistreat(
@@ -196,14 +218,19 @@ export class Intermediary {
   /** Passes on what arrives as it arrives. A relay that refuses the connection is passed over. */
   #pass(source: Source, req: IncomingMessage, res: ServerResponse): void {
     const { relayPorts } = this.#options;
+    const call = req.headers[CALL_FIELD] as string | undefined;
     const parts: Buffer[] = [];
     let relay = this.#relayFor(source);
     let out: ClientRequest;
     const connect = (passedOver: number): void => {
       out = this.#request(relay, { method: req.method as string, path: req.url as string, headers: req.headers });
-      out.on('response', (response) => this.#passResponse(response, res));
+      out.on('response', (response) => {
+        this.#passResponse(response, res);
+        this.#noteCall(call, `passed to relay ${relay}, which responds ${response.statusCode}`);
+      });
       out.on('error', (error: NodeJS.ErrnoException) => {
         if (res.headersSent || res.destroyed) return void res.destroy();
+        this.#noteCall(call, `passed to relay ${relay}, which fails with ${error.code}`);
         if (error.code !== 'ECONNREFUSED') return this.#lose(source, req, res);
         if (passedOver + 1 >= relayPorts.length) return this.#respond(res, 502);
         relay = (relay + 1) % relayPorts.length;
@@ -317,7 +344,7 @@ export class Intermediary {
   #later(message: Message, how: string): void {
     const { random, relayPorts, tooOldAfterMs } = this.#options;
     const [soon, later] = [random.between(1, 400), random.between(400, 3_000)];
-    const afterMs = random.pick([soon, later, tooOldAfterMs + later]);
+    const afterMs = random.pick([soon, later, tooOldAfterMs + soon]);
     const relay = random.between(0, relayPorts.length - 1);
     const delivery = sleep(afterMs).then(() => this.#deliver(message, relay, `${how} after ${afterMs} ms`));
     this.#late.add(delivery);
@@ -367,7 +394,11 @@ export class Intermediary {
   }
 
   #note({ call, name }: Message, what: string): void {
-    if (call !== undefined) this.#options.trace.add(call, 'intermediary', `${name}: ${what}`);
+    this.#noteCall(call, `${name}: ${what}`);
+  }
+
+  #noteCall(call: string | undefined, what: string): void {
+    if (call !== undefined) this.#options.trace.add(call, 'intermediary', what);
   }
 }
 

@@ -1,16 +1,18 @@
 // Command line of the chaos campaigns.
 import { parseArgs } from 'node:util';
-import { SETUP_NAMES, type SetupName } from './setups.ts';
+import { SETUPS, type Setup } from './setups.ts';
 
 export interface Options {
-  readonly setups: readonly SetupName[];
+  readonly setups: readonly Setup[];
   readonly calls: number;
   readonly seed: string;
   readonly save: boolean;
 }
 
+const NAMES = SETUPS.map(({ name }) => name);
+
 export const USAGE = `usage: npm run chaos [-- --setup NAME,… --calls N --seed S --save]
-  --setup  of ${SETUP_NAMES.join(', ')} (default all)
+  --setup  of ${NAMES.join(', ')} (default all)
   --calls  calls that are not safe, in each set-up, at least (default 20000)
   --seed   any text; default: a new one, which is printed
   --save   also write the figures to test/reliability/results/chaos.json, from which npm run docs makes a table`;
@@ -20,16 +22,16 @@ export function parseOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      setup: { type: 'string', default: SETUP_NAMES.join(',') },
+      setup: { type: 'string', default: NAMES.join(',') },
       calls: { type: 'string', default: '20000' },
       seed: { type: 'string', default: String(Date.now()) },
       save: { type: 'boolean', default: false },
     },
   });
   const asked = values.setup.split(',');
-  const setups = SETUP_NAMES.filter((name) => asked.includes(name));
+  const setups = SETUPS.filter(({ name }) => asked.includes(name));
   if (setups.length !== new Set(asked).size) {
-    throw new Error(`--setup expected some of ${SETUP_NAMES.join(',')}, got "${values.setup}"`);
+    throw new Error(`--setup expected some of ${NAMES.join(',')}, got "${values.setup}"`);
   }
   const calls = Number(values.calls);
   if (!Number.isInteger(calls) || calls < 1) throw new Error(`--calls expected a count, got "${values.calls}"`);

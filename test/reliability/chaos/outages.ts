@@ -20,6 +20,9 @@ export type Outage = (scene: Scene) => Promise<void>;
 /** No process is paused for longer. */
 export const PAUSE_MAX_MS = 2_500;
 
+/** Responses are lost for so long before an outage, at most. */
+const LOST_BEFORE_MAX_MS = 150;
+
 const indexOf = ({ random, relays }: Scene): number => random.between(0, relays.ports.length - 1);
 
 /** Of every set-up. */
@@ -28,6 +31,15 @@ export const OUTAGES: Readonly<Record<string, Outage>> = {
     const index = indexOf(scene);
     await scene.relays.kill(index);
     await sleep(scene.random.between(0, 500));
+    await scene.relays.start(index);
+    await scene.intermediary.redeliver(index);
+  },
+  'responses lost, relay killed': async (scene) => {
+    const index = indexOf(scene);
+    await scene.intermediary.responsesLostDuring(async () => {
+      await sleep(scene.random.between(20, LOST_BEFORE_MAX_MS));
+      await scene.relays.kill(index);
+    });
     await scene.relays.start(index);
     await scene.intermediary.redeliver(index);
   },
@@ -56,4 +68,10 @@ export const OUTAGES: Readonly<Record<string, Outage>> = {
 /** Where a client stays at one relay. */
 export const LED_ON: Readonly<Record<string, Outage>> = {
   'clients led to the other relay': async ({ intermediary }) => intermediary.leadOn(),
+  'responses lost, clients led to the other relay': async (scene) => {
+    await scene.intermediary.responsesLostDuring(async () => {
+      await sleep(scene.random.between(20, LOST_BEFORE_MAX_MS));
+      scene.intermediary.leadOn();
+    });
+  },
 };

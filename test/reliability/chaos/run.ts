@@ -4,24 +4,23 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { requireTools } from '../../../scripts/test/provide.ts';
 import { machineOf } from '../machine.ts';
-import type { CampaignResult } from './campaign.ts';
+import { type CampaignResult, runCampaign } from './campaign.ts';
 import { type Options, parseOptions, USAGE } from './options.ts';
 import { reportOf } from './report.ts';
 
 const RESULT = join(import.meta.dirname, '../results/chaos.json');
-const LOAD = { processes: 2, clientsEach: 4, concurrency: 8, rounds: 2, calmMaxMs: 900 };
+const LOAD = { processes: 2, clientsEach: 4, concurrency: 8, rounds: 2, calmMaxMs: 900, ageMaxMs: 5_000 };
 const INTERRUPTED_EXIT_CODE = 130;
 
 const options = readOptions();
 requireTools(['redis-server']);
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(INTERRUPTED_EXIT_CODE));
-const { runCampaign } = await import('./campaign.ts'); // its modules look for the programs that are there now
 const machine = machineOf();
 console.log(`chaos: seed ${options.seed}, ${options.calls} calls that are not safe in each set-up`);
 const results: CampaignResult[] = [];
 for (const setup of options.setups) {
   const { calls, seed } = options;
-  const result = await runCampaign({ setup, calls, seed: `${seed} ${setup}`, ...LOAD, say: console.error });
+  const result = await runCampaign({ setup, calls, seed: `${seed} ${setup.name}`, ...LOAD, say: console.error });
   results.push(result);
   console.log(reportOf(result));
 }

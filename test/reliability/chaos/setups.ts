@@ -3,34 +3,33 @@ import { LED_ON, OUTAGES, type Outage } from './outages.ts';
 import { cluster, inMemory, oneRedis, regions, type Store, sentinel, withoutInfo } from './stores.ts';
 
 export interface Setup {
+  readonly name: string;
   readonly title: string;
   /** True: consecutive messages go to the relays in turn. False: a client stays at one, until it is led to another. */
   readonly inTurn: boolean;
   start(): Promise<Store>;
 }
 
-const SETUPS_BY_NAME = {
-  memory: {
+/** All of them. */
+export const SETUPS: readonly Setup[] = [
+  {
+    name: 'memory',
     title: 'One relay in memory, SOLE_INSTANCE',
     inTurn: true,
     start: () => inMemory({ SOLE_INSTANCE: 'true' }),
   },
-  'memory-twice': {
+  {
+    name: 'memory-twice',
     title: 'Two relays in memory behind one balancer',
     inTurn: false,
     start: () => inMemory({}, {}),
   },
-  redis: { title: 'Two relays, one Redis', inTurn: true, start: oneRedis },
-  sentinel: { title: 'Two relays, Redis with Sentinel', inTurn: true, start: sentinel },
-  cluster: { title: 'Two relays, Redis Cluster', inTurn: true, start: cluster },
-  'without-info': { title: 'Two relays, Redis that hides INFO and failovers', inTurn: true, start: withoutInfo },
-  regions: { title: 'Two regions with a relay and a Redis each', inTurn: false, start: regions },
-} as const satisfies Readonly<Record<string, Setup>>;
-
-export type SetupName = keyof typeof SETUPS_BY_NAME;
-
-export const SETUPS: Readonly<Record<SetupName, Setup>> = SETUPS_BY_NAME;
-export const SETUP_NAMES = Object.keys(SETUPS) as readonly SetupName[];
+  { name: 'redis', title: 'Two relays, one Redis', inTurn: true, start: oneRedis },
+  { name: 'sentinel', title: 'Two relays, Redis with Sentinel', inTurn: true, start: sentinel },
+  { name: 'cluster', title: 'Two relays, Redis Cluster', inTurn: true, start: cluster },
+  { name: 'without-info', title: 'Two relays, Redis that hides INFO and failovers', inTurn: true, start: withoutInfo },
+  { name: 'regions', title: 'Two regions with a relay and a Redis each', inTurn: false, start: regions },
+];
 
 /** The outages of a set-up, by name. */
 export function outagesOf(setup: Setup, store: Store): Readonly<Record<string, Outage>> {

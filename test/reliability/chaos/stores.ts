@@ -20,6 +20,9 @@ export interface Store {
 
 /** Longer than Sentinel and a cluster need to promote a replica. */
 const PROMOTED_AFTER_MS = 3_500;
+const IN_USE_MS = 5 * 3_600_000;
+/** Redis states its own age in whole seconds. */
+const YOUNGER_BY_MS = 2_100;
 /** The writes of so long are lost with a hidden failover. */
 const LOST_WRITES_MAX_MS = 400;
 const KEEPS_ITS_WRITES = ['--save', '', '--appendonly', 'yes'];
@@ -33,6 +36,7 @@ export async function inMemory(...environments: Readonly<Record<string, string>>
 /** One Redis for two relays, each behind a wire of its own. */
 export async function oneRedis(): Promise<Store> {
   const redis = await new RedisServer(await freePort(), KEEPS_ITS_WRITES).start();
+  await age(redis);
   const wires = [await wireTo(redis), await wireTo(redis)];
   return {
     environments: wires.map(({ port }) => ({ REDIS_URL: `redis://127.0.0.1:${port}` })),
@@ -43,11 +47,15 @@ export async function oneRedis(): Promise<Store> {
 
 /** Two regions with one relay and one Redis each. */
 export async function regions(): Promise<Store> {
-  const all = [await startRedis(), await startRedis()];
+  const first = await new RedisServer(await freePort(), KEEPS_ITS_WRITES).start();
+  await sleep(YOUNGER_BY_MS);
+  const second = await new RedisServer(await freePort(), KEEPS_ITS_WRITES).start();
+  const all = [first, second];
+  for (const redis of all) await age(redis);
   const wires = await Promise.all(all.map(wireTo));
   return {
     environments: wires.map(({ port }) => ({ REDIS_URL: `redis://127.0.0.1:${port}` })),
-    outages: { ...failuresOf(all[0] as RedisServer), ...cutsOf(wires) },
+    outages: { ...failuresOf(first), ...cutsOf(wires) },
     remove: () => removed(...all, ...wires),
   };
 }
@@ -116,10 +124,12 @@ export async function withoutInfo(): Promise<Store> {
   return {
     environments: wires.map(({ port }) => ({ REDIS_URL: `redis://127.0.0.1:${port}` })),
     outages: {
-      'Redis failed over, hidden, last writes lost': async ({ random }) => {
+      'Redis failed over, hidden, last writes and responses lost': async ({ random, intermediary }) => {
         await replica.command('REPLICAOF', 'NO', 'ONE');
-        await sleep(random.between(20, LOST_WRITES_MAX_MS));
-        await Promise.all(wires.map((wire) => wire.switchTo(replica.port)));
+        await intermediary.responsesLostDuring(async () => {
+          await sleep(random.between(20, LOST_WRITES_MAX_MS));
+          await Promise.all(wires.map((wire) => wire.switchTo(replica.port)));
+        });
         [master, replica] = [replica, master];
         await follow(replica, master);
       },
@@ -127,6 +137,11 @@ export async function withoutInfo(): Promise<Store> {
     },
     remove: () => removed(...servers, ...wires),
   };
+}
+
+/** As if relays had used it for hours: only then does it vouch for anything towards clients (SPEC §7). */
+async function age(redis: RedisServer): Promise<void> {
+  await redis.command('HSET', 'mte-relay:{store}', 'since', String(Date.now() - IN_USE_MS));
 }
 
 async function follow(replica: RedisServer, master: RedisServer): Promise<void> {
@@ -163,8 +178,11 @@ function failuresOf(redis: RedisServer): Store['outages'] {
       rmSync(join(redis.folder, 'appendonlydir'), { recursive: true, force: true });
       await redis.start();
     },
-    'Redis flushed': async () => {
-      await redis.command('FLUSHALL');
+    'Redis flushed, responses lost': async ({ random, intermediary }) => {
+      await intermediary.responsesLostDuring(async () => {
+        await sleep(random.between(20, LOST_WRITES_MAX_MS));
+        await redis.command('FLUSHALL');
+      });
     },
     'Redis paused': async ({ random }) => paused(redis, random.between(200, PAUSE_MAX_MS)),
   };
