@@ -28,6 +28,7 @@ const current = new AsyncLocalStorage<string>();
 const unreported: Outcome[] = [];
 let finishing = false;
 
+process.once('disconnect', () => process.exit()); // the campaign has ended, in whatever way
 process.on('message', (message: ToClient) => {
   if ('finish' in message) finishing = true;
   else void work(message.job);
