@@ -1,13 +1,6 @@
 // What a campaign ran on.
 import os from 'node:os';
-
-export interface Machine {
-  readonly cpu: string;
-  readonly cores: number;
-  readonly node: string;
-  /** Load average of the last minute before the campaign. */
-  readonly loadBefore: number;
-}
+import type { Machine } from '../../scripts/docs/reliability-tables.ts';
 
 export function machineOf(): Machine {
   return {

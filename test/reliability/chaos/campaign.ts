@@ -1,20 +1,13 @@
 // One chaos campaign: a set-up starts, clients call through the intermediary while outages come and go, everything settles,
 // and the oracle decides.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CampaignFigures, Violation } from '../../../scripts/docs/reliability-tables.ts';
 import { nowMs } from '../clock.ts';
 import { Random } from '../random.ts';
 import { isSafe } from './calls.ts';
 import { Clients } from './clients.ts';
 import { Intermediary } from './intermediary.ts';
-import {
-  type Began,
-  countsOf,
-  type Finding,
-  findingsIn,
-  unavailability,
-  VIOLATIONS,
-  type Violation,
-} from './oracle.ts';
+import { type Began, countsOf, type Finding, findingsIn, unavailability, VIOLATIONS } from './oracle.ts';
 import { type Outage, PAUSE_MAX_MS, type Scene } from './outages.ts';
 import type { Outcome } from './outcome.ts';
 import { Relays } from './relays.ts';
@@ -41,25 +34,6 @@ export interface CampaignOptions {
   /** Kinds of outages. Default: all of the set-up. */
   readonly outages?: readonly string[];
   readonly say: (line: string) => void;
-}
-
-/** The figures of one campaign. */
-export interface CampaignFigures {
-  readonly setup: string;
-  readonly title: string;
-  readonly seconds: number;
-  readonly calls: number;
-  readonly unsafeCalls: number;
-  readonly succeeded: number;
-  readonly mayHaveRun: number;
-  readonly neverRan: number;
-  readonly aborted: number;
-  readonly resent: number;
-  readonly messageFaults: number;
-  readonly outages: number;
-  readonly violations: Readonly<Record<Violation, number>>;
-  /** By kind of outage, ms. */
-  readonly unavailableMs: Readonly<Record<string, number>>;
 }
 
 export interface CampaignResult {

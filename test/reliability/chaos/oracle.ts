@@ -1,17 +1,17 @@
 // The oracle of a chaos campaign: compares what clients were told with what the upstream ran.
+import type { Violation } from '../../../scripts/docs/reliability-tables.ts';
 import { isIdempotent, isSafe } from './calls.ts';
 import type { Outcome, Told } from './outcome.ts';
 import type { Run } from './upstream.ts';
 
-/** What must never happen; each kind is counted. */
-export const VIOLATIONS = {
+/** What each kind of violation means. */
+export const VIOLATIONS: Readonly<Record<Violation, string>> = {
   ranTwice: 'a request that is not idempotent ran twice',
   ranLate: 'a request ran after its client had been told how its call ended, or later than its age allows',
   ranDespiteNever: 'a client was told that a request never ran, and it ran',
   hung: 'a call did not settle',
   wrongResponse: 'a client got a response that is not its own, or ran with other content, or did not run',
-} as const;
-export type Violation = keyof typeof VIOLATIONS;
+};
 
 /** A call with a violation. */
 export interface Finding {
@@ -90,8 +90,8 @@ export interface Began {
   readonly atMs: number;
 }
 
-/** By kind of outage: how long, at most, a client was without a success of a call that it began after it, ms. */
-export function unavailability(outages: readonly Began[], outcomes: readonly Outcome[]): Record<string, number> {
+/** By kind of outage: how long, at most, a client was without a success of a call that it began after it, ms; null: for good. */
+export function unavailability(outages: readonly Began[], outcomes: readonly Outcome[]): Record<string, number | null> {
   const byClient = new Map<number, Outcome[]>();
   for (const outcome of outcomes) {
     if (outcome.told !== 'success') continue;
@@ -107,5 +107,6 @@ export function unavailability(outages: readonly Began[], outcomes: readonly Out
       longest[kind] = Math.max(longest[kind] ?? 0, ms);
     }
   }
-  return longest;
+  // JSON has no infinity.
+  return Object.fromEntries(Object.entries(longest).map(([kind, ms]) => [kind, Number.isFinite(ms) ? ms : null]));
 }

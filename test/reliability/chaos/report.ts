@@ -1,6 +1,7 @@
 // The figures of one campaign as text, with the trace of calls that violate a promise.
+import type { Violation } from '../../../scripts/docs/reliability-tables.ts';
 import type { CampaignResult } from './campaign.ts';
-import { VIOLATIONS, type Violation } from './oracle.ts';
+import { VIOLATIONS } from './oracle.ts';
 
 const TRACES_SHOWN = 5;
 
@@ -16,8 +17,9 @@ export function reportOf({ figures, findings }: CampaignResult): string {
     ),
     '  longest without a success, by outage:',
     ...Object.entries(unavailableMs)
-      .sort(([, a], [, b]) => b - a)
-      .map(([kind, ms]) => `    ${(ms / 1_000).toFixed(2).padStart(6)} s  ${kind}`),
+      .map(([kind, ms]) => [ms ?? Number.POSITIVE_INFINITY, kind] as const)
+      .sort(([a], [b]) => b - a)
+      .map(([ms, kind]) => `    ${(ms / 1_000).toFixed(2).padStart(8)} s  ${kind}`),
   ];
   for (const violation of Object.keys(violations)) {
     for (const { id, detail, trace } of findings.filter((one) => one.violation === violation).slice(0, TRACES_SHOWN)) {

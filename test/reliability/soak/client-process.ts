@@ -59,7 +59,8 @@ async function inTime(work: Promise<void>): Promise<void> {
 async function rest(): Promise<void> {
   working = false;
   await workers;
-  const report: SoakReport = { sample: await takeSample(), done, failures, sessionsUsed: makers.sessionsUsed };
+  const { paired, used } = makers;
+  const report: SoakReport = { sample: await takeSample(), done, failures, paired, used };
   process.send?.(report);
 }
 

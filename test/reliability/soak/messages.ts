@@ -20,6 +20,7 @@ export interface SoakReport {
   readonly sample: Sample;
   readonly done: Readonly<Record<string, number>>;
   readonly failures: readonly string[];
-  /** Sessions that were used at least once. */
-  readonly sessionsUsed: number;
+  /** Sessions, and those of them that were used. */
+  readonly paired: number;
+  readonly used: number;
 }

@@ -1,6 +1,5 @@
 // The figures of a soak campaign as text.
-import type { SoakFigures } from './campaign.ts';
-import type { Row } from './verdict.ts';
+import type { SoakFigures, SoakRow } from '../../../scripts/docs/reliability-tables.ts';
 
 export function reportOf({ minutes, done, failures, relay, client, sessions }: SoakFigures): string {
   const total = Object.values(done).reduce((sum, count) => sum + count, 0);
@@ -10,11 +9,11 @@ export function reportOf({ minutes, done, failures, relay, client, sessions }: S
     ...failures.map((failure) => `! ${failure}`),
     ...linesOf('relay', relay),
     ...linesOf('client', client),
-    `sessions at the relay: before ${sessions.before}, used since ${sessions.used}, after ${sessions.after}`,
+    `sessions at the relay: before ${sessions.before}, paired since ${sessions.paired}, of these used ${sessions.used}, after ${sessions.after}`,
   ].join('\n');
 }
 
-function linesOf(name: string, rows: readonly Row[]): string[] {
+function linesOf(name: string, rows: readonly SoakRow[]): string[] {
   const head = `${name.padEnd(18)}${['before', 'settled', 'after', 'at most', 'per minute'].map((cell) => cell.padStart(11)).join('')}`;
   return [
     head,

@@ -1,13 +1,12 @@
 // `npm run soak`: mixed traffic between a client process and a relay process, and whether both end as they began. Exits
 // with 1 if something is left over, grows, or fails.
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { SOAK_RESULT } from '../../../scripts/docs/reliability-tables.ts';
 import { machineOf } from '../machine.ts';
-import { isClean, runSoak } from './campaign.ts';
+import { isClean, runSoak, UNUSED_FORGOTTEN_MS } from './campaign.ts';
 import { reportOf } from './report.ts';
 
-const RESULT = join(import.meta.dirname, '../results/soak.json');
 const USAGE = `usage: npm run soak [-- --minutes N --seed S --save]
   --minutes  of work (default 30)
   --seed     any text; default: a new one, which is printed
@@ -18,14 +17,16 @@ const options = readOptions();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(INTERRUPTED_EXIT_CODE));
 const machine = machineOf();
 console.log(`soak: seed ${options.seed}, ${options.minutes} minutes`);
-const figures = await runSoak({ seconds: options.minutes * 60, seed: options.seed, say: console.error });
+const { minutes, seed } = options;
+const figures = await runSoak({ seconds: minutes * 60, restMs: UNUSED_FORGOTTEN_MS, seed, say: console.error });
+const clean = isClean(figures, UNUSED_FORGOTTEN_MS);
 console.log(reportOf(figures));
-console.log(isClean(figures) ? 'both end as they began' : 'LEFT OVER');
+console.log(clean ? 'both end as they began' : 'LEFT OVER');
 if (options.save) {
   const saved = { date: new Date().toISOString().slice(0, 10), seed: options.seed, machine, ...figures };
-  writeFileSync(RESULT, `${JSON.stringify(saved, null, 2)}\n`);
+  writeFileSync(SOAK_RESULT, `${JSON.stringify(saved, null, 2)}\n`);
 }
-process.exit(isClean(figures) ? 0 : 1);
+process.exit(clean ? 0 : 1);
 
 function readOptions(): { minutes: number; seed: string; save: boolean } {
   try {

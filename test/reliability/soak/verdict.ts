@@ -1,4 +1,5 @@
 // Whether a process ends a soak campaign as it began: the bounds, and the figures that they are held against.
+import type { SoakRow } from '../../../scripts/docs/reliability-tables.ts';
 import type { Sample } from './sample.ts';
 
 /** Samples of one process: before any work, after each piece of it, and when what was kept for reuse has been closed. */
@@ -8,29 +9,16 @@ export interface Samples {
   readonly after: Sample;
 }
 
-export interface Row {
-  readonly what: string;
-  readonly before: number;
-  /** After the first third. */
-  readonly settled: number;
-  readonly after: number;
-  /** By a straight line through the last two thirds, per minute. */
-  readonly perMinute: number | undefined;
-  /** More than this at the end is a leak. */
-  readonly most: number;
-  readonly held: boolean;
-}
-
 /** Connections and timers that are kept for a while may be one or two more. */
 const HANDLES_MORE_MAX = 2;
 /** Growth over the last two thirds that is not a leak: compiled code, caches, MB. */
 const GROWTH_MAX_MB = { heapMb: 3, buffersMb: 3, rssMb: 40 } as const;
 
 /** A row per figure. @param minutes from the first to the last of the samples during the work */
-export function rowsOf({ before, during, after }: Samples, minutes: number): Row[] {
+export function rowsOf({ before, during, after }: Samples, minutes: number): SoakRow[] {
   const settledAt = Math.floor(during.length / 3);
   const settled = during[settledAt] as Sample;
-  const rows: Row[] = [];
+  const rows: SoakRow[] = [];
   for (const key of ['heapMb', 'buffersMb', 'rssMb'] as const) {
     const values = during.slice(settledAt).map((sample) => sample[key]);
     const perMinute = slopeOf(values) / (minutes / (during.length - 1));

@@ -121,11 +121,12 @@ export const WORK: Readonly<Record<keyof typeof WEIGHTS, Work>> = {
   },
 };
 
-/** Clients of a campaign, and how many sessions they have used. */
+/** Clients of a campaign, and how many sessions they have had. */
 export class ClientMaker {
   readonly #url: string;
   readonly #pin: string;
-  sessionsUsed = 0;
+  paired = 0;
+  used = 0;
 
   constructor(url: string, pin: string) {
     this.#url = url;
@@ -135,7 +136,8 @@ export class ClientMaker {
   make(used = true): RelayClient {
     const client = createRelayClient(this.#url, { pins: [this.#pin] });
     const count = (): void => {
-      if (used) this.sessionsUsed += 1;
+      this.paired += 1;
+      if (used) this.used += 1;
     };
     client.on('pair', count);
     client.on('rekey', count);
