@@ -17,6 +17,7 @@ import { fetchDocument } from './fetch-document.ts';
 import { savedFuzzingTable } from './fuzzing-table.ts';
 import { markdownTable } from './markdown-table.ts';
 import { metricsDocument } from './metrics-document.ts';
+import { savedReliabilityTables } from './reliability-tables.ts';
 import { savedScalingTable } from './scaling-table.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -44,7 +45,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['docs/api.md', apiDocument()],
     [OBSERVABILITY, withTables(OBSERVABILITY, { alerts: alertTable() })],
     [OPERATIONS, withTables(OPERATIONS, { scaling: savedScalingTable() })],
-    [RELIABILITY, withTables(RELIABILITY, { fuzzing: savedFuzzingTable() })],
+    [RELIABILITY, withTables(RELIABILITY, { fuzzing: savedFuzzingTable(), ...savedReliabilityTables() })],
     ['deploy/grafana/mte-relay.json', formatted(dashboard())],
     ['deploy/prometheus/mte-relay-rules.yaml', ruleFile()],
     ['deploy/prometheus/mte-relay-prometheus-rule.yaml', operatorRules()],

@@ -92,7 +92,7 @@ function busyNotice(all: readonly Saved[]): string {
 }
 
 /** Markdown: a row per set-up, then the longest times without a success. */
-export function chaosTables(campaigns: readonly SavedCampaign[]): string {
+function chaosTables(campaigns: readonly SavedCampaign[]): string {
   const [first] = campaigns;
   if (first === undefined) return '\nNo campaign is saved.\n\n';
   const rows = campaigns.map((one) => {
@@ -139,8 +139,8 @@ function unavailabilityTable(campaigns: readonly SavedCampaign[]): string {
 }
 
 /** Markdown: what was done, then a row per figure of each process. */
-export function soakTables(soak: SavedSoak | undefined): string {
-  if (soak === undefined) return '\nNo campaign is saved.\n\n';
+function soakTables(soak: SavedSoak | null): string {
+  if (soak === null) return '\nNo campaign is saved.\n\n';
   const { minutes, done, relay, client, sessions } = soak;
   const total = Object.values(done).reduce((sum, count) => sum + count, 0);
   const rows = [...relay.map((row) => ['relay', row] as const), ...client.map((row) => ['client', row] as const)];

@@ -10,6 +10,8 @@ const LONGEST = [
   'test/deploy/rollout',
   'test/e2e/floods',
   'test/e2e/redis-outages',
+  'test/reliability/soak/soak',
+  'test/reliability/chaos/chaos',
   'test/e2e/cookie-table',
   'test/e2e/dashboard-and-rules',
   'packages/cli/test/doctor-faults',

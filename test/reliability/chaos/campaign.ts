@@ -21,7 +21,7 @@ export interface CampaignOptions {
   readonly seed: string;
   /** Calls that are not safe, at least. */
   readonly calls: number;
-  /** How often each kind of outage comes, at least. */
+  /** How often each kind of outage comes. */
   readonly rounds: number;
   /** Client processes, clients in each, and calls at once of each client. */
   readonly processes: number;
@@ -77,7 +77,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   try {
     const scene = { random: new Random(`${seed} outages`), relays, intermediary, upstream };
     await progress.healed(beganMs, options.processes * options.clientsEach);
-    const outages = await outagesUntilDone(options, scene, store, progress, trace);
+    const outages = await outagesBetweenCalls(options, scene, store, progress, trace);
     const seconds = (nowMs() - beganMs) / 1_000;
     say(`${setup.name}: ${outcomes.length} calls, ${outages.length} outages in ${seconds.toFixed(0)} s; settling`);
     await clients.finish();
@@ -113,8 +113,8 @@ async function jobsOf(
   return jobs;
 }
 
-/** Outages in a seeded order, until enough calls have settled and each kind has come often enough. */
-async function outagesUntilDone(
+/** Outages in a seeded order, spread over the calls. */
+async function outagesBetweenCalls(
   { setup, calls, rounds, calmMaxMs, processes, clientsEach, outages: chosen, say }: CampaignOptions,
   scene: Scene,
   store: Store,
@@ -123,20 +123,20 @@ async function outagesUntilDone(
 ): Promise<Began[]> {
   const outages = outagesOf(setup, store);
   const kinds = chosen ?? Object.keys(outages);
+  const planned = Array.from({ length: rounds }, () => scene.random.shuffled(kinds)).flat();
   const began: Began[] = [];
-  for (let round = 0; round < rounds || progress.unsafeCalls < calls; round += 1) {
-    for (const kind of scene.random.shuffled(kinds)) {
-      if (round >= rounds && progress.unsafeCalls >= calls) break;
-      await sleep(scene.random.between(calmMaxMs / 5, calmMaxMs));
-      const atMs = nowMs();
-      began.push({ kind, atMs });
-      trace.add(undefined, 'outage', `begins: ${kind}`);
-      await (outages[kind] as Outage)(scene);
-      trace.add(undefined, 'outage', `is over: ${kind}`);
-      await progress.healed(atMs, processes * clientsEach).catch((error: Error) => say(`${kind}: ${error.message}`));
-    }
-    say(`${setup.name}: round ${round + 1}, ${progress.unsafeCalls} calls that are not safe`);
+  for (const [i, kind] of planned.entries()) {
+    await sleep(scene.random.between(calmMaxMs / 5, calmMaxMs));
+    await progress.reached((calls * i) / planned.length);
+    const atMs = nowMs();
+    began.push({ kind, atMs });
+    trace.add(undefined, 'outage', `begins: ${kind}`);
+    await (outages[kind] as Outage)(scene);
+    trace.add(undefined, 'outage', `is over: ${kind}`);
+    await progress.healed(atMs, processes * clientsEach).catch((error: Error) => say(`${kind}: ${error.message}`));
+    say(`${setup.name}: ${i + 1} of ${planned.length} outages, ${progress.unsafeCalls} calls that are not safe`);
   }
+  await progress.reached(calls);
   return began;
 }
 
@@ -149,6 +149,11 @@ class Progress {
   add({ client, method, told, beganAtMs }: Outcome): void {
     if (!isSafe(method)) this.unsafeCalls += 1;
     if (told === 'success') this.#succeeded.set(client, Math.max(beganAtMs, this.#succeeded.get(client) ?? 0));
+  }
+
+  /** Resolves when so many calls that are not safe have settled. */
+  async reached(unsafeCalls: number): Promise<void> {
+    while (this.unsafeCalls < unsafeCalls) await sleep(POLL_INTERVAL_MS);
   }
 
   /** Resolves when each client has had a success since. @throws Error when one has not */

@@ -9,7 +9,7 @@ import { type Options, parseOptions, USAGE } from './options.ts';
 import { reportOf } from './report.ts';
 import { SETUPS } from './setups.ts';
 
-const LOAD = { processes: 2, clientsEach: 4, concurrency: 8, rounds: 2, calmMaxMs: 900, ageMaxMs: 5_000 };
+const LOAD = { processes: 2, clientsEach: 4, concurrency: 8, rounds: 3, calmMaxMs: 900, ageMaxMs: 5_000 };
 const INTERRUPTED_EXIT_CODE = 130;
 
 const options = readOptions();
