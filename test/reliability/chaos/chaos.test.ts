@@ -40,7 +40,7 @@ describe.concurrent('what clients are told agrees with what the upstream ran', (
   });
 });
 
-test.concurrent('the oracle notices two relays that both state that they are alone', async () => {
+test('the oracle notices two relays that both state that they are alone', async () => {
   const alone = { SOLE_INSTANCE: 'true' };
   const setup = { ...setupCalled('memory-twice'), start: () => inMemory(alone, alone) };
   const outage = 'responses lost, clients led to the other relay';
