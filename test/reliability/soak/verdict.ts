@@ -13,6 +13,8 @@ export interface Samples {
 const HANDLES_MORE_MAX = 2;
 /** Growth over the last two thirds that is not a leak: compiled code, caches, MB. */
 const GROWTH_MAX_MB = { heapMb: 3, buffersMb: 3, rssMb: 64 } as const;
+/** Until then resident memory rises with the heap's first sizes: what is left of it at the end decides alone. */
+const WARM_AFTER_MINUTES = 5;
 
 /** A row per figure. @param minutes from the first to the last of the samples during the work */
 export function rowsOf({ before, during, after }: Samples, minutes: number): SoakRow[] {
@@ -22,7 +24,8 @@ export function rowsOf({ before, during, after }: Samples, minutes: number): Soa
   for (const key of ['heapMb', 'buffersMb', 'rssMb'] as const) {
     const values = during.slice(settledAt).map((sample) => sample[key]);
     const perMinute = slopeOf(values) / (minutes / (during.length - 1));
-    const growth = slopeOf(values) * (values.length - 1);
+    const warmsUp = key === 'rssMb' && minutes < WARM_AFTER_MINUTES;
+    const growth = warmsUp ? 0 : slopeOf(values) * (values.length - 1);
     const most = settled[key] + GROWTH_MAX_MB[key];
     const held = growth <= GROWTH_MAX_MB[key] && after[key] <= most;
     rows.push({ what: key, before: before[key], settled: settled[key], after: after[key], perMinute, most, held });
