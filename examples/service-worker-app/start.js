@@ -28,6 +28,7 @@ if (process.argv.includes('--direct')) {
       PASS_THROUGH_ROUTES: '/,/thanks.html,/goodbye.html,/app.js,/seal.js,/axios.js,/style.css,/assets/*',
       MTE_ROUTES: '/api/v1/*',
       WORKER_ROUTES: '/api/v1/*', // the relay serves the worker that seals them
+      SOLE_INSTANCE: 'true', // no other relay has this secret
       ADMIN_PORT: 'off',
     },
   });

@@ -93,7 +93,17 @@ const INNER_MEMBERS = [
     'sealRequest',
     'requestBodyMaxBytes',
   ],
-  ...['messageAgeMaxMs', 'relayTimeMs', 'lineage', 'vouches', 'inPieces', 'sentField', 'abandoned', 'mayResendStale'],
+  ...[
+    'messageAgeMaxMs',
+    'relayTimeMs',
+    'lineage',
+    'vouches',
+    'inPieces',
+    'sentField',
+    'abandoned',
+    'mayResendStale',
+    'requireTruth',
+  ],
   ...['storeEpochMs', 'storeAgeMs', 'makeSuite', 'pairingFlags', 'defaultFields', 'postWithProgress'],
   ...['makeRequest', 'neverSent', 'fetchInit', 'onResponse', 'onResend', 'countUnsent', 'bufferedBytes', 'replayable'],
   ...[

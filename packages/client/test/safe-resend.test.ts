@@ -263,6 +263,16 @@ describe.each(['PUT', 'DELETE'])('%s, an idempotent method that is not safe', (m
     expect(relay.ran.length).toBe(2);
   });
 
+  test('one that ran, and whose resend meets a relay that cannot reach the upstream, may have run', async () => {
+    const { relay, client } = await setUp();
+    relay.intermediary = onFirst(1, async ({ forward }) => {
+      await forward();
+      relay.upstream = () => ({ status: 502, headers: [['mte-relay-failure', 'upstream-unreachable']] });
+      return undefined;
+    });
+    await expect(client.fetch('/dose', { method })).rejects.toMatchObject({ code: 'may-have-run', mayHaveRun: true });
+  });
+
   test('without a response to the cancel it is not resent', async () => {
     const { relay, client } = await setUp();
     relay.intermediary = async (call) => (call.header ? undefined : call.forward());

@@ -75,6 +75,7 @@ export async function serveSealedApp(): Promise<ServedApp> {
       PASS_THROUGH_ROUTES: '/,/thanks.html,/goodbye.html,/app.js,/seal.js,/axios.js,/style.css,/assets/*,/public/*',
       MTE_ROUTES: '/api/v1/*',
       WORKER_ROUTES: '/api/v1/*',
+      SOLE_INSTANCE: 'true',
       ...environment,
     });
     await relay.listen(relayPort);

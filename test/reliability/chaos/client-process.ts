@@ -92,7 +92,7 @@ async function outcomeOf(
   const beganAtMs = nowMs();
   const hung = Promise.withResolvers<readonly [Told, string]>();
   const timer = setTimeout(() => hung.resolve(['hung', `not settled after ${job.hungAfterMs} ms`]), job.hungAfterMs);
-  const [told, detail] = await Promise.race([current.run(id, () => perform(client, call, resent)), hung.promise]);
+  const [told, detail] = await Promise.race([current.run(id, () => perform(client, call)), hung.promise]);
   clearTimeout(timer);
   const settledAtMs = nowMs();
   resends.delete(path);
@@ -114,11 +114,7 @@ async function outcomeOf(
   };
 }
 
-async function perform(
-  client: RelayClient,
-  call: Call,
-  resent: readonly OutcomeEvent[],
-): Promise<readonly [Told, string]> {
+async function perform(client: RelayClient, call: Call): Promise<readonly [Told, string]> {
   const content = contentOfCall(call);
   const digest = digestOf(content);
   const abort = new AbortController();
@@ -131,7 +127,7 @@ async function perform(
       ...(content.length > 0 && (call.streamed ? { body: streamOf(content), duplex: 'half' } : { body: content })),
     });
     const text = await response.text();
-    if (response.headers.has('mte-relay-failure')) return toldBy(response.status, text, resent.length > 0);
+    if (response.headers.has('mte-relay-failure')) return toldBy(response.status, text);
     if (response.status === 200 && text === responseTo(call.id, digest)) return ['success', ''];
     return ['wrong', `${response.status} ${text.slice(0, 80)}`];
   } catch (error) {
@@ -143,10 +139,10 @@ async function perform(
   }
 }
 
-/** A failure of the relay, inside the seal. It speaks of the last message of the call alone (SPEC §8.2). */
-function toldBy(status: number, text: string, resent: boolean): readonly [Told, string] {
+/** A failure of the relay, inside the seal. */
+function toldBy(status: number, text: string): readonly [Told, string] {
   const { upstreamSaw, code } = JSON.parse(text) as { upstreamSaw?: unknown; code?: unknown };
-  return [upstreamSaw === 'no' && !resent ? 'never-ran' : 'may-have-run', `${status} ${code}`];
+  return [upstreamSaw === 'no' ? 'never-ran' : 'may-have-run', `${status} ${code}`];
 }
 
 function streamOf(content: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<ArrayBuffer>> {

@@ -85,6 +85,7 @@ export async function send(
       const outcome = await call.attempt();
       if (!(outcome instanceof InnerResponse)) await call.prepareResend(outcome);
       else if (!(await call.mayResendStale(outcome))) {
+        call.requireTruth(outcome);
         call = undefined; // a response that is read for long does not hold its request's body
         outcome.onEnd = release; // until then the signals end the response's body
         return outcome;
@@ -100,7 +101,8 @@ export async function send(
 /** The relay's time in its refusal of a request that was too old; undefined for any other response. */
 export function staleSince({ headers }: ResponseHead): number | undefined {
   if (fieldOf(headers, INNER_FAILURE_FIELD) !== 'request-stale') return undefined;
-  return Number(fieldOf(headers, TIME_FIELD));
+  const statedMs = Number(fieldOf(headers, TIME_FIELD));
+  return Number.isNaN(statedMs) ? undefined : statedMs;
 }
 
 /** What is known of a message without a response; undefined: nothing. */
@@ -116,6 +118,8 @@ class Call {
   /** The message that may still run: sent, and neither responded to nor known to be claimed. */
   #open: Lease | undefined;
   #firstSentAt: Instant | undefined;
+  /** An earlier message of this call was claimed, and has perhaps run. */
+  #claimed = false;
   #mayHaveRun: boolean;
   #resends = 0;
   #repairs = 0;
@@ -167,6 +171,7 @@ class Call {
     const evidence = await this.#evidence(failure);
     if (evidence) this.#open = undefined;
     if (evidence !== 'never-ran') this.#mayHaveRun = true;
+    if (evidence === 'claimed') this.#claimed = true;
     if (!this.#mayResend(evidence)) throw this.#mayHaveRunError(failure);
     const passing = failure.kind !== 'refused' || PASSING.has(failure.status ?? 0);
     if (!passing || !this.#canResend) throw this.#error(failure);
@@ -194,6 +199,17 @@ class Call {
     this.#resends += 1;
     this.#context.onResend(this.#request, 'request-stale');
     return true;
+  }
+
+  /**
+   * The relay's own failure speaks of the last message alone: the upstream may have seen an earlier one.
+   * @throws `may-have-run`
+   */
+  requireTruth(response: InnerResponse): void {
+    const outerCode = fieldOf(response.head.headers, INNER_FAILURE_FIELD);
+    if (!this.#claimed || outerCode === undefined) return;
+    response.cancel(undefined);
+    throw this.#mayHaveRunError({ kind: 'refused', status: response.head.status, outerCode });
   }
 
   /** Cancels, in the background, a message that may still run although its call has ended. */
