@@ -12,12 +12,12 @@ import { WAYS, type Way } from './support/floods/ways.ts';
 const CPU_LEAST_MS = 30;
 /** Processor time that the relay spends on floods, at most, before it serves the next call of another client. */
 const PER_CALL_MAX_MS = 250;
-const FLOODS_AT_ONCE = 4;
+const FLOODS_AT_ONCE = 2;
 const QUIET_MS = 500;
 /** Growth of the memory below this has other reasons. */
 const GROWTH_LEAST_BYTES = 24_000_000;
 const GROWTH_RATIO_MAX = 3;
-const STUCK_AT_ONCE = 6;
+const STUCK_AT_ONCE = 3;
 
 const NO_PROC = process.platform !== 'linux';
 
