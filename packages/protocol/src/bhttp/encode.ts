@@ -25,7 +25,7 @@ export interface WholeMessageOptions {
 
 /** A whole request of known length. Throws `misuse` for a head that cannot be represented. */
 export function encodeRequest(head: RequestHead, content: Bytes, options: WholeMessageOptions = {}): Bytes {
-  const writer = new Writer(requestHeadSize(head) + content.length + 64);
+  const writer = new Writer(requestHeadSize(head) + content.length + 64 + (options.padToMultipleBytes ?? 0));
   writer.varint(FRAMING_KNOWN_REQUEST);
   writeRequestControl(writer, head);
   return finishKnownLength(writer, head.headers, content, options);
@@ -33,7 +33,7 @@ export function encodeRequest(head: RequestHead, content: Bytes, options: WholeM
 
 /** A whole response of known length. */
 export function encodeResponse(head: ResponseHead, content: Bytes, options: WholeMessageOptions = {}): Bytes {
-  const writer = new Writer(fieldsSize(head.headers) + content.length + 64);
+  const writer = new Writer(fieldsSize(head.headers) + content.length + 64 + (options.padToMultipleBytes ?? 0));
   writer.varint(FRAMING_KNOWN_RESPONSE);
   for (const informational of options.informational ?? []) {
     writer.varint(informational.status);

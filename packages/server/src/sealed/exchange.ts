@@ -88,6 +88,8 @@ class Exchange {
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #arrival: ExchangeArrival;
+  /** True while a cancel can end it as it arrives. */
+  #isInPieces = false;
   readonly #account: Account;
   readonly #waiting: Waiting;
   readonly #discard: Discard;
@@ -203,7 +205,14 @@ class Exchange {
     return true;
   }
 
+  #beginsInPieces({ sid, n }: MessageHeader): void {
+    this.#isInPieces = true;
+    this.#context.arriving.add(sid, n, () => this.#res.destroy());
+  }
+
   #arrived({ header }: Claimed): void {
+    if (!this.#isInPieces) return;
+    this.#isInPieces = false;
     this.#context.arriving.delete(header.sid, header.n);
   }
 
@@ -224,7 +233,7 @@ class Exchange {
       (claim) => {
         requireFresh(claim, this.#account);
         const message = this.#claimed(found);
-        if (!last) this.#context.arriving.add(header.sid, header.n, () => this.#res.destroy());
+        if (!last) this.#beginsInPieces(header);
         message.take(plaintext, last);
       },
       'claim',
