@@ -4,8 +4,12 @@ import type { IncomingMessage } from 'node:http';
 import { type Pacer, PieceMeter } from '../limits/pacer.ts';
 import { isSmall, JoinedPieces } from '../limits/small-pieces.ts';
 
+/** A body of at most this many bytes, announced, is not joined: its pieces are few, and nearly every body is so small. */
+const NOT_JOINED_BYTES = 16_384;
+
 /** Has a request emit its small pieces joined. Call it before anything of the body is read. */
 export function joinBody(req: IncomingMessage, pacer: Pacer): void {
+  if (Number(req.headers['content-length']) <= NOT_JOINED_BYTES) return;
   const body = new JoinedBody(req, pacer);
   // node:http pushes each piece, calls `_read` to go on reading from the connection, and `_dump` to discard the rest.
   req.push = (piece: Buffer | null) => body.push(piece);

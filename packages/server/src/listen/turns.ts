@@ -63,7 +63,9 @@ export class Turns {
   }
 
   #of(socket: Socket): Connection {
-    const connection = this.#connections.get(socket) ?? new Connection();
+    const known = this.#connections.get(socket);
+    if (known) return known;
+    const connection = new Connection();
     this.#connections.set(socket, connection);
     return connection;
   }
