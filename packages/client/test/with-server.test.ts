@@ -109,3 +109,13 @@ test('an unreachable backend is a sealed 502 that names the failure', async () =
   expect(response.status).toBe(502);
   expect(response.headers.get('mte-relay-failure')).toBe('upstream-unreachable');
 });
+
+test.each(['GET', 'DELETE'])(
+  'a %s whose head is longer than a chunk reaches the relay, which decides on it',
+  async (method) => {
+    const { client, seen } = await sdkStage();
+    const response = await client.fetch('/', { method, headers: { 'x-long': 'x'.repeat(66_000) } });
+    expect([response.status, response.headers.get('mte-relay-failure')]).toEqual([413, 'request-too-large']);
+    expect(seen).toEqual([]);
+  },
+);

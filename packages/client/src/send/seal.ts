@@ -16,7 +16,7 @@ import {
 import { ignore } from '../abort.ts';
 import type { Progress } from '../api/types.ts';
 import type { OuterBody, OuterHop } from '../outer/hop.ts';
-import type { RequestBody } from '../platform/body.ts';
+import { ofBytes, type RequestBody } from '../platform/body.ts';
 import type { SiteContext } from '../session/cookies.ts';
 
 /** One inner request, independent of its message number. */
@@ -76,7 +76,7 @@ export async function sealRequest(
       inPieces: false,
     };
   }
-  const content = new WatchedContent(body as RequestBody);
+  const content = new WatchedContent(body ?? ofBytes(new Uint8Array(0))); // a head alone can be longer than a chunk
   if ('stream' in uploads) {
     return {
       payload: uploads.stream(sealedStream(message, request, sealing, content.pieces(), report), signal),
