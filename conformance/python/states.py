@@ -175,8 +175,10 @@ class Call:
         if gets == "stale":
             self._may_run = None
             proof = "never ran" if self._vouches else "claimed"
+            self._may_have_run |= proof == "claimed" and not self._safe
             self._need(self._may_resend(proof))
             if not self._can_resend():
+                self._need(self._safe or not self._may_have_run)  # of an earlier message (§8.2)
                 raise Ended({"status": 408})
         else:
             proof = self._proof(gets, n)

@@ -459,6 +459,18 @@ describe('lineage', () => {
     relay.aheadMs = 7_200_000;
     expect((await client.fetch('/', { method: 'PUT' })).status).toBe(200);
   });
+
+  test('nor, behind such a refusal, what the relay says of the PUT that was sent anew', async () => {
+    const { relay, client } = await setUp();
+    relay.parameters = { lineage: new Uint8Array(16) };
+    relay.upstream = () => ({ status: 502, headers: [['mte-relay-failure', 'upstream-unreachable']] });
+    await (await client.fetch('/')).text();
+    relay.aheadMs = 3_600_000;
+    const put = client.fetch('/', { method: 'PUT' });
+    await expect(put).rejects.toMatchObject({ code: 'may-have-run', mayHaveRun: true });
+    relay.aheadMs = 7_200_000;
+    expect((await client.fetch('/')).status).toBe(502); // a safe one may be repeated
+  });
 });
 
 describe('a safe request', () => {

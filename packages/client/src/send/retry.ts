@@ -190,9 +190,12 @@ class Call {
     if (relayTimeMs === undefined) return false;
     const { session } = this.#lease as Lease;
     session.relayTimeMs = relayTimeMs;
-    if (!session.vouches && !this.#mayResend('claimed')) {
-      response.cancel(undefined);
-      throw this.#mayHaveRunError({ kind: 'refused', status: response.head.status, outerCode: 'request-stale' });
+    if (!session.vouches && !this.#safe) {
+      this.#mayHaveRun = this.#claimed = true;
+      if (!this.#mayResend('claimed')) {
+        response.cancel(undefined);
+        throw this.#mayHaveRunError({ kind: 'refused', status: response.head.status, outerCode: 'request-stale' });
+      }
     }
     if (!this.#canResend) return false;
     await response.skip();
