@@ -2,8 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRelayClient, type RelayClient, type RelayClientError } from '@mte-relay/client';
 import { EVENT_STREAM_CASES, EVENT_TYPES } from '@mte-relay/testing/event-stream-cases';
-import { sdkStage } from '@mte-relay/testing/sdk-client';
+import { sdkClient, sdkStage } from '@mte-relay/testing/sdk-client';
 import { endsWithTest } from '@mte-relay/testing/test-end';
+import { TestRelay } from '@mte-relay/testing/test-relay';
 import { expect, test } from 'vitest';
 
 async function setUp(
@@ -208,3 +209,17 @@ test('it refuses another origin and an invalid URL at once; a closed client fail
 function utf8(text: string): string {
   return Buffer.from(text).toString('latin1');
 }
+
+test('requests that relays with differing clocks find too old do not end it', async () => {
+  const relay = endsWithTest(await TestRelay.start());
+  relay.upstream = () => ({ headers: [['content-type', 'text/event-stream']], content: 'data: here\n\n' });
+  const source = new (sdkClient(relay).EventSource)('/feed');
+  let requests = 0;
+  relay.intermediary = (call) => {
+    if (call.header) requests += 1;
+    relay.aheadMs = requests < 4 ? requests * 3_600_000 : 10_800_000;
+    return call.forward();
+  };
+  expect((await first<MessageEvent>(source, 'message')).data).toBe('here');
+  source.close();
+});

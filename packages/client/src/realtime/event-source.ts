@@ -158,11 +158,14 @@ class SourceInterface extends EventTargetBase {
 addHandlerAttributes(SourceInterface.prototype, ['open', 'message', 'error']);
 addStates(SourceInterface, { CONNECTING, OPEN, CLOSED });
 
-/** Why the response is not an event stream. An upstream that the relay cannot reach is a temporary failure. */
+/**
+ * Why the response is not an event stream. Temporary are an upstream that the relay cannot reach, and a request that
+ * relays whose clocks differ found too old.
+ */
 function refusalIn({ status, headers }: Response): RelayClientError | undefined {
   const type = headers.get('content-type') ?? '';
   if (status === 200 && EVENT_STREAM_TYPE.test(type)) return undefined;
-  const isTemporary = status >= 500 && headers.has(INNER_FAILURE_FIELD);
+  const isTemporary = (status >= 500 || status === 408) && headers.has(INNER_FAILURE_FIELD);
   return new RelayClientError(
     isTemporary ? 'unreachable' : 'event-stream-refused',
     `not an event stream: status ${status}, type "${type}"`,
