@@ -3,7 +3,7 @@
 import type { RelayClientError } from '@mte-relay/client';
 import { sdkClient } from '@mte-relay/testing/sdk-client';
 import { type WebSocketStage, webSocketStage } from '@mte-relay/testing/websocket-stage';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   type InterceptedHop,
   type WebSocketIntermediary,
@@ -25,8 +25,8 @@ interface Watched {
   readonly opened: Promise<void>;
 }
 
-async function intercepted(): Promise<Intercepted> {
-  const on = await webSocketStage();
+async function intercepted(environment: Record<string, string> = {}): Promise<Intercepted> {
+  const on = await webSocketStage({ environment });
   const intermediary = await webSocketIntermediary(on.port);
   const client = sdkClient(on, { WebSocket: intermediary.WebSocket });
   let pairings = 0;
@@ -260,4 +260,22 @@ test('closed by the app before the response to its handshake: the API may have s
   await responded;
   socket.close();
   expect((await ended).error).toMatchObject({ code: 'closed', mayHaveRun: true });
+});
+
+test('the outer WebSocket of an opening that was too old is closed, and its end is not that of the next one', async () => {
+  const { intermediary, open } = await intercepted({ MESSAGE_AGE_MAX_MS: '1000' });
+  intermediary.toRelay = (message, at, { relay }) => {
+    if (at > 0 || intermediary.hops.length > 1) return [message];
+    setTimeout(() => relay.send(message), 1_300);
+    return [];
+  };
+  intermediary.holdsClose = true;
+  const { socket, got, opened } = open();
+  await opened;
+  const [stale] = intermediary.hops as [InterceptedHop];
+  await vi.waitFor(() => expect(stale.client.readyState).toBe(stale.client.CLOSED));
+  const echoed = new Promise((resolve) => socket.addEventListener('message', resolve));
+  socket.send('one');
+  await echoed;
+  expect(got).toEqual(['one']);
 });

@@ -1,10 +1,12 @@
 // client.WebSocket against the real relay and a real WebSocket upstream: the platform's interface, message by message.
 import { createHash } from 'node:crypto';
+import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RelayClient, RelayClientError, RelayClientOptions } from '@mte-relay/client';
 import { FrameSealer } from '@mte-relay/protocol';
 import { relayTo } from '@mte-relay/testing/relay';
 import { sdkClient } from '@mte-relay/testing/sdk-client';
+import { listen, urlOf } from '@mte-relay/testing/servers';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { type WebSocketStage, type WebSocketStageOptions, webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { expect, onTestFinished, test, vi } from 'vitest';
@@ -289,6 +291,33 @@ test('closing the client closes its WebSockets with 1001, and it opens no more',
   expect(await (await on.socket()).closed).toEqual({ code: 1001, reason: '' });
   expect(() => new client.WebSocket('/')).toThrow(expect.objectContaining({ code: 'closed' }));
 });
+
+test('closing the client ends a WebSocket whose peer does not read, also one that is closing', async () => {
+  const on = await webSocketStage();
+  const halves: Socket[] = [];
+  const wire = createServer((near) => {
+    const far = connect({ port: on.port, host: '127.0.0.1' });
+    near.on('error', () => far.destroy());
+    far.on('error', () => near.destroy());
+    near.on('data', (piece) => far.write(piece));
+    far.on('data', (piece) => near.write(piece));
+    halves.push(near, far);
+  });
+  const url = urlOf(await listen(wire));
+  onTestFinished(() => {
+    for (const half of halves) half.destroy();
+    wire.close();
+  });
+  const client = sdkClient({ url, pin: on.pin });
+  const sockets = [new client.WebSocket('/'), new client.WebSocket('/')] as const;
+  const all = sockets.map(recorded);
+  await Promise.all(sockets.map(opened));
+  for (const half of halves) half.pause();
+  for (const socket of sockets) for (let i = 0; i < 16; i += 1) socket.send(new Uint8Array(1_000_000));
+  sockets[0].close();
+  client.close();
+  for (const { ended } of all) expect(await ended).toMatchObject({ code: 1006, wasClean: false });
+}, 30_000);
 
 function digest(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');

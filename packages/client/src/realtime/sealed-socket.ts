@@ -130,6 +130,11 @@ export class SealedSocket {
     this.#inTurn(() => this.#sendClose(code, reason));
   }
 
+  /** Ends it within a time limit: a peer that does not read would keep it closing for ever. */
+  endSoon(): void {
+    this.#closeTimer ??= setTimeout(() => this.#end('cut'), CLOSE_TIMEOUT_MS);
+  }
+
   /** Ends it at once, without a close. */
   abort(error: RelayClientError): void {
     this.#fail(error);
@@ -193,7 +198,12 @@ export class SealedSocket {
           if (this.#ended) return;
           if (!(data instanceof ArrayBuffer)) throw broken('an outer message that is not binary');
           if (this.#keys) return this.#onFrame(new Uint8Array(data));
-          resolve(await this.#onResponse(sealed, session, own, new Uint8Array(data)));
+          const stale = await this.#onResponse(sealed, session, own, new Uint8Array(data));
+          if (stale) {
+            outer.onmessage = outer.onclose = null; // its end is not that of the one that follows
+            outer.close();
+          }
+          resolve(stale);
         });
       outer.onerror = ignore; // onclose follows; without a listener some implementations end the process
       outer.onclose = (event) =>
@@ -274,7 +284,7 @@ export class SealedSocket {
 
   async #sendClose(code: number | undefined, reason: string): Promise<void> {
     await this.#sendFrame({ kind: 'close', code, reason });
-    this.#closeTimer ??= setTimeout(() => this.#end('cut'), CLOSE_TIMEOUT_MS);
+    this.endSoon();
   }
 
   // 5 in

@@ -123,6 +123,7 @@ class SocketInterface extends EventTargetBase {
 
   /** When the client closes, its WebSockets close as those of a page that the user leaves. */
   readonly #onClosing = (): void => {
+    this.#socket.endSoon();
     if (this.#readyState < CLOSING) this.#close({ code: CLOSE_GOING_AWAY, reason: '' });
   };
 

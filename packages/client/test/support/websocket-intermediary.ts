@@ -18,6 +18,8 @@ export interface WebSocketIntermediary {
   toClient: (message: Buffer, at: number, hop: InterceptedHop) => Buffer[];
   /** The messages that the relay gets for number `at` from the client; the opening is number 0. */
   toRelay: (message: Buffer, at: number, hop: InterceptedHop) => Buffer[];
+  /** True to keep a close of the relay from the client. Default: false. */
+  holdsClose: boolean;
 }
 
 export async function webSocketIntermediary(relayPort: number): Promise<WebSocketIntermediary> {
@@ -40,6 +42,7 @@ export async function webSocketIntermediary(relayPort: number): Promise<WebSocke
     hops: [],
     toClient: (message) => [message],
     toRelay: (message) => [message],
+    holdsClose: false,
   };
   server.on('connection', (client) => {
     const relay = new WebSocket(`ws://127.0.0.1:${relayPort}/api/mte-ws`, 'mte-relay.1');
@@ -59,7 +62,9 @@ export async function webSocketIntermediary(relayPort: number): Promise<WebSocke
     });
     relay.on('error', () => undefined);
     client.on('error', () => undefined);
-    relay.on('close', (code, reason) => passClose(client, code, reason));
+    relay.on('close', (code, reason) => {
+      if (!intermediary.holdsClose) passClose(client, code, reason);
+    });
     client.on('close', (code, reason) => passClose(relay, code, reason));
   });
   return intermediary;
