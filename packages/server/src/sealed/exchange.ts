@@ -88,8 +88,8 @@ class Exchange {
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #arrival: ExchangeArrival;
-  /** True while a cancel can end it as it arrives. */
-  #isInPieces = false;
+  /** True while a cancel can end it: as it arrives in pieces, or waits for a hook. */
+  #isEndable = false;
   readonly #account: Account;
   readonly #waiting: Waiting;
   readonly #discard: Discard;
@@ -205,14 +205,14 @@ class Exchange {
     return true;
   }
 
-  #beginsInPieces({ sid, n }: MessageHeader): void {
-    this.#isInPieces = true;
+  #makeEndable({ sid, n }: MessageHeader): void {
+    this.#isEndable = true;
     this.#context.arriving.add(sid, n, () => this.#res.destroy());
   }
 
   #arrived({ header }: Claimed): void {
-    if (!this.#isInPieces) return;
-    this.#isInPieces = false;
+    if (!this.#isEndable) return;
+    this.#isEndable = false;
     this.#context.arriving.delete(header.sid, header.n);
   }
 
@@ -233,8 +233,9 @@ class Exchange {
       (claim) => {
         requireFresh(claim, this.#account);
         const message = this.#claimed(found);
-        if (!last) this.#beginsInPieces(header);
         message.take(plaintext, last);
+        const waits = !last || this.#waiting.active;
+        if (waits && message instanceof ClaimedRequest) this.#makeEndable(header);
       },
       'claim',
     );

@@ -1,8 +1,9 @@
-// Claimed requests that are still arriving, chunk by chunk. A cancel ends them too: an intermediary that holds back the
-// rest of an upload could otherwise have it run much later.
+// Claimed requests that are still arriving, chunk by chunk, or wait for a hook. A cancel ends them too: an intermediary
+// that holds back the rest of an upload could otherwise have it run much later, and what waits would run behind later
+// requests of its client.
 import type { Bytes } from '@mte-relay/protocol';
 
-/** The requests of this process that are still arriving, by session and message number. */
+/** The requests of this process that are still arriving or wait for a hook, by session and message number. */
 export class ArrivingRequests {
   readonly #ends = new Map<string, () => void>();
 
@@ -16,7 +17,7 @@ export class ArrivingRequests {
     this.#ends.delete(keyOf(sid, n));
   }
 
-  /** Ends the request, if it is still arriving here. */
+  /** Ends the request, if it is still arriving or waits here. */
   end(sid: Bytes, n: number): void {
     this.#ends.get(keyOf(sid, n))?.();
   }
