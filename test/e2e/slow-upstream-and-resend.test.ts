@@ -46,6 +46,7 @@ function slowOnce(): () => Promise<undefined> {
 
 test.each<[string, RelayHooks, () => Promise<undefined>]>([
   ['in the relay, for its hook', { onRequest: slowOnce() }, async () => undefined],
+  ['at the upstream', {}, slowOnce()],
 ])('a PUT that waits %s does not come behind later writes', async (_where, hooks, slow) => {
   const stored: string[] = [];
   const { port, pin } = await stage(
