@@ -18,6 +18,11 @@ export function isUnambiguous({ httpVersion, headers, rawHeaders }: IncomingMess
   return headers.host === undefined || (HOST.test(headers.host) && hasOneHost(rawHeaders));
 }
 
+/** True for no expectation, or that of a `100 Continue`, the only one that a server can meet (RFC 9110 §10.1.1). */
+export function meetsExpectation({ headers }: IncomingMessage): boolean {
+  return headers.expect === undefined || headers.expect.trim().toLowerCase() === '100-continue';
+}
+
 function hasOneHost(rawHeaders: readonly string[]): boolean {
   let lines = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {

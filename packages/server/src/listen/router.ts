@@ -14,7 +14,7 @@ import type { RelayContext } from '../context.ts';
 import { type Domain, setOwnHeaders } from '../domain.ts';
 import { refuseAndCount, refuseOuter } from '../failure/noted.ts';
 import { hasContent } from '../http/fields.ts';
-import { isUnambiguous } from '../http/outer-head.ts';
+import { isUnambiguous, meetsExpectation } from '../http/outer-head.ts';
 import { canonicalTarget, pathOf } from '../http/target.ts';
 import { type Account, openAccount } from '../observe/account.ts';
 import { passThrough } from '../pass-through/request.ts';
@@ -55,6 +55,7 @@ export class Router {
   route(req: IncomingMessage, res: ServerResponse): void {
     if (!this.#context.admission.allowsFields(req.rawHeaders)) return this.#refuse(res, 'headers-too-large');
     if (!isUnambiguous(req)) return this.#refuse(res, 'malformed');
+    if (!meetsExpectation(req)) return refuseExpectation(req, res);
     if (hasContent(req)) joinBody(req, this.#context.admission.pacer);
     const url = req.url as string;
     const domain = this.#context.domains.byRequest(req, this.#context.trustedProxies);
@@ -148,4 +149,11 @@ export class Router {
   #refuse(res: ServerResponse, code: OuterCode): void {
     refuseAndCount(this.#context, res, code);
   }
+}
+
+/** Refuses an expectation (RFC 9110 §15.5.18): no code of the protocol says so. */
+function refuseExpectation(req: IncomingMessage, res: ServerResponse): void {
+  if (!req.complete) res.setHeader('connection', 'close');
+  res.writeHead(417, { 'content-length': 0, 'cache-control': 'no-store' });
+  res.end();
 }

@@ -26,6 +26,7 @@ export function createHttpServer(context: RelayContext, turns: Turns): Server {
       connectionsCheckingInterval: Math.min(HEAD_CHECK_MS, Math.ceil(settings.CLIENT_HEAD_TIMEOUT_MS / 4)),
       ServerResponse: endingWith(health),
       shouldUpgradeCallback: isWebSocketHandshake,
+      requireHostHeader: false, // the router refuses in turn; node:http would run what is pipelined behind
     },
     (req, res) => turns.take(req, res),
   );
@@ -42,6 +43,8 @@ export function createHttpServer(context: RelayContext, turns: Turns): Server {
     lingerOnClose(socket, turns);
   });
   server.timeout = settings.CLIENT_IDLE_TIMEOUT_MS;
+  // node:http would respond itself, out of turn, and nothing would then end the connection when it is idle.
+  server.on('checkExpectation', (req, res) => turns.take(req, res));
   server.on('timeout', (socket: Socket) => {
     const res = turns.latest(socket); // to distinguish a client that stalls from one that waits
     if (!res) return; // the first head is incomplete, or the connection was upgraded

@@ -120,6 +120,8 @@ test(`up to ${PIPELINED_MAX} requests wait for their turn, one more closes the c
 test.each([
   ['a path that nobody serves', get('/nothing')],
   ['a path that is refused', get('/pub/../x')],
+  ['a head without Host', 'GET /pub/1 HTTP/1.1\r\n\r\n'],
+  ['an expectation that nobody meets', 'POST /pub/1 HTTP/1.1\r\nhost: r\r\nexpect: x\r\ncontent-length: 1\r\n\r\nx'],
   ['a client that asks for it', 'GET /pub/1 HTTP/1.1\r\nhost: r\r\nconnection: close\r\n\r\n'],
   [
     'a POST that is refused before its content is here',
@@ -198,3 +200,14 @@ test('CONNECT is refused, and behind a response in progress closes the connectio
   await behind.closed;
   expect(behind.text()).toBe('');
 });
+
+test.each([
+  ['', 'the idle time between requests'],
+  ['content-length: 10\r\n', 'the idle time of an incomplete request'],
+])('a connection whose only request had an expectation that nobody meets is closed: %j, by %s', async (length) => {
+  const limits = { KEEP_ALIVE_TIMEOUT_MS: '100', CLIENT_IDLE_TIMEOUT_MS: '200' };
+  const { port } = await stage(undefined, { environment: { ...ROUTES.environment, ...limits } });
+  const wire = wireTo(port, `POST /pub/1 HTTP/1.1\r\nhost: r\r\nexpect: x\r\n${length}\r\n`);
+  await wire.closed;
+  expect(statusesIn(wire.text())).toEqual([417]);
+}, 10_000);
