@@ -69,6 +69,8 @@ export const JOINED_MAX_BYTES = 16_384;
 export const PACED_PIECES = 256;
 /** The share of the relay's time that goes to small pieces beyond that. */
 export const PACED_SHARE = 0.25;
+/** Longest wait of one source: many times less than CLIENT_IDLE_TIMEOUT_MS, so that pacing ends no upload. */
+export const PACED_WAIT_MAX_MS = 2_000;
 /** Messages of a WebSocket that wait for the slower side, however short: each takes many times a byte. */
 export const MESSAGES_WAITING_MAX = 1_024;
 /** How long the other side of a WebSocket may take to respond to a close frame (RFC 6455 §7.1.1). */

@@ -1,6 +1,6 @@
 // Bounds the share of the relay's time that small pieces take: their cost is per piece, not per byte. A source that sends
 // them faster waits, and everybody else is served meanwhile.
-import { PACED_PIECES, PACED_SHARE } from './fixed.ts';
+import { PACED_PIECES, PACED_SHARE, PACED_WAIT_MAX_MS } from './fixed.ts';
 
 /** What one piece costs at least, by kind, in ms: measured, and rounded up. */
 export const PIECE_COST_MS = {
@@ -16,9 +16,13 @@ export const PIECE_COST_MS = {
 export class Pacer {
   #freeAtMs = 0;
 
-  /** How long a source waits that has just taken `costMs`, in ms. */
+  /**
+   * How long a source waits that has just taken `costMs`, in ms. The queue has an end: the relay does not notice that a
+   * waiting source has disconnected, so those that come and go would else make it longer than any client waits.
+   */
   waitMs(costMs: number, nowMs: number): number {
-    this.#freeAtMs = Math.max(this.#freeAtMs, nowMs) + costMs * (1 / PACED_SHARE - 1);
+    const freeAtMs = Math.max(this.#freeAtMs, nowMs) + costMs * (1 / PACED_SHARE - 1);
+    this.#freeAtMs = Math.min(freeAtMs, nowMs + PACED_WAIT_MAX_MS);
     return this.#freeAtMs - nowMs;
   }
 }

@@ -78,25 +78,19 @@ export class PieceList {
   }
 }
 
-/** What pieces are written to. */
-interface Sink {
-  /** Bytes that it has not written out. */
-  readonly writableLength: number;
-}
-
 /**
  * Writes the small pieces of one turn of the event loop at its end, as one, so that an event of a stream is not delayed.
- * While the sink has bytes that nobody reads, it joins further ones.
+ * While a piece before them is not written out, it joins further ones. It does not ask how much the sink has: that may
+ * be of others, such as a head, and nobody says when those are written out.
  */
 export class JoinedWrites {
-  readonly #sink: Sink;
   readonly #write: (bytes: Bytes, written: () => void) => void;
   readonly #joined = new JoinedPieces();
   #isTurn = false; // the end of the turn is awaited
+  #unwritten = 0; // pieces that are not written out
 
-  /** @param write handles its own errors and back-pressure, and has the sink call `written`. */
-  constructor(sink: Sink, write: (bytes: Bytes, written: () => void) => void) {
-    this.#sink = sink;
+  /** @param write handles its own errors and back-pressure, and has its sink call `written`. */
+  constructor(write: (bytes: Bytes, written: () => void) => void) {
     this.#write = write;
   }
 
@@ -104,7 +98,7 @@ export class JoinedWrites {
   write(piece: Bytes): void {
     if (!isSmall(piece)) {
       this.flush();
-      return this.#write(piece, this.#onWritten);
+      return this.#pass(piece);
     }
     this.#joined.add(piece);
     if (this.#joined.isFull) return this.flush();
@@ -115,15 +109,21 @@ export class JoinedWrites {
 
   /** Writes what is joined. */
   flush(): void {
-    if (this.#joined.length > 0) this.#write(this.#joined.take(), this.#onWritten);
+    if (this.#joined.length > 0) this.#pass(this.#joined.take());
+  }
+
+  #pass(bytes: Bytes): void {
+    this.#unwritten += 1;
+    this.#write(bytes, this.#onWritten);
   }
 
   readonly #endTurn = (): void => {
     this.#isTurn = false;
-    if (this.#sink.writableLength === 0) this.flush();
+    if (this.#unwritten === 0) this.flush();
   };
 
   readonly #onWritten = (): void => {
+    this.#unwritten -= 1;
     if (!this.#isTurn) this.flush();
   };
 }

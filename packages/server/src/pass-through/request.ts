@@ -66,7 +66,7 @@ class PlainResponse implements Dispatcher.DispatchHandler {
     this.#context = context;
     this.#account = account;
     this.#res = res;
-    this.#writes = new JoinedWrites(res, (bytes, written) => {
+    this.#writes = new JoinedWrites((bytes, written) => {
       if (!res.write(bytes, written)) this.#controller?.pause();
     });
     res.on('close', () => {

@@ -200,7 +200,7 @@ function carryBothWays(client: Socket, upstream: Socket, broken: (error: Error) 
 
 /** Carries bytes and their end one way, with back-pressure. Unlike `pipe` it joins small pieces. */
 function carry(from: Socket, to: Socket): void {
-  const writes = new JoinedWrites(to, (bytes, written) => {
+  const writes = new JoinedWrites((bytes, written) => {
     if (!to.write(bytes, written)) from.pause();
   });
   from.on('data', (piece: Buffer<ArrayBuffer>) => writes.write(piece));

@@ -114,11 +114,6 @@ export class Outbound {
     return this.write(buffered);
   }
 
-  /** Bytes that the client has not read. */
-  get writableLength(): number {
-    return this.#res.writableLength;
-  }
-
   /** Seals and writes content of a stream. @param written is called behind it. @returns false if the client is too slow. */
   write(content: Bytes, written?: () => void): boolean {
     let flowing = true;

@@ -47,7 +47,7 @@ export class UpstreamCall implements Dispatcher.DispatchHandler {
     this.#request = request;
     this.#outbound = outbound;
     this.#sent = sent;
-    this.#writes = new JoinedWrites(outbound, (bytes, written) => this.#orFail(() => this.#write(bytes, written)));
+    this.#writes = new JoinedWrites((bytes, written) => this.#orFail(() => this.#write(bytes, written)));
   }
 
   /** Sends the request. */

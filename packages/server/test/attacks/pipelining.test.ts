@@ -204,10 +204,14 @@ test('CONNECT is refused, and behind a response in progress closes the connectio
 test.each([
   ['', 'the idle time between requests'],
   ['content-length: 10\r\n', 'the idle time of an incomplete request'],
-])('a connection whose only request had an expectation that nobody meets is closed: %j, by %s', async (length) => {
-  const limits = { KEEP_ALIVE_TIMEOUT_MS: '100', CLIENT_IDLE_TIMEOUT_MS: '200' };
-  const { port } = await stage(undefined, { environment: { ...ROUTES.environment, ...limits } });
-  const wire = wireTo(port, `POST /pub/1 HTTP/1.1\r\nhost: r\r\nexpect: x\r\n${length}\r\n`);
-  await wire.closed;
-  expect(statusesIn(wire.text())).toEqual([417]);
-}, 10_000);
+])(
+  'a connection whose only request had an expectation that nobody meets is closed: %j, by %s',
+  async (length) => {
+    const limits = { KEEP_ALIVE_TIMEOUT_MS: '100', CLIENT_IDLE_TIMEOUT_MS: '200' };
+    const { port } = await stage(undefined, { environment: { ...ROUTES.environment, ...limits } });
+    const wire = wireTo(port, `POST /pub/1 HTTP/1.1\r\nhost: r\r\nexpect: x\r\n${length}\r\n`);
+    await wire.closed;
+    expect(statusesIn(wire.text())).toEqual([417]);
+  },
+  10_000,
+);

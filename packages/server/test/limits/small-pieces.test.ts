@@ -1,5 +1,6 @@
 // Content in pieces of one byte leaves the relay in larger ones, on every way; what is left to pay per piece is paced.
 import { connect } from 'node:net';
+import { Writable } from 'node:stream';
 import {
   concatBytes,
   encodeContent,
@@ -9,13 +10,14 @@ import {
   SealedExchange,
 } from '@mte-relay/protocol';
 import { nodeSuite } from '@mte-relay/protocol/node';
+import { relayBefore } from '@mte-relay/testing/relay-process';
 import { SealedClient, send, withSentTime } from '@mte-relay/testing/sealed-client';
 import { TestWebSocket } from '@mte-relay/testing/sealed-websocket';
 import { type Stage, stage } from '@mte-relay/testing/stage';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { webSocketStage } from '@mte-relay/testing/websocket-stage';
 import { describe, expect, test, vi } from 'vitest';
-import { PACED_PIECES, PACED_SHARE } from '../../src/limits/fixed.ts';
+import { PACED_PIECES, PACED_SHARE, PACED_WAIT_MAX_MS } from '../../src/limits/fixed.ts';
 import { Pacer, PIECE_COST_MS, PieceMeter } from '../../src/limits/pacer.ts';
 import { JoinedPieces, JoinedWrites, PieceList } from '../../src/limits/small-pieces.ts';
 
@@ -142,8 +144,7 @@ describe('the pieces', () => {
   test('are written at the end of the turn, and wait as one while the sink is busy', async () => {
     const written: string[] = [];
     const done: (() => void)[] = [];
-    const sink = { writableLength: 0 };
-    const writes = new JoinedWrites(sink, (piece, onWritten) => {
+    const writes = new JoinedWrites((piece, onWritten) => {
       written.push(textOf(piece));
       done.push(onWritten);
     });
@@ -151,7 +152,6 @@ describe('the pieces', () => {
     expect(written).toEqual([]);
     await new Promise(setImmediate);
     expect(written).toEqual(['ab']);
-    sink.writableLength = 2;
     for (const text of ['c', 'd', 'e']) {
       writes.write(bytes(text));
       await new Promise(setImmediate);
@@ -160,6 +160,24 @@ describe('the pieces', () => {
     done[0]?.();
     expect(written).toEqual(['ab', 'cde']);
   });
+});
+
+test('a small piece does not stay behind bytes that others have written to the sink', async () => {
+  const written: string[] = [];
+  const done: (() => void)[] = [];
+  const sink = new Writable({
+    write(piece: Buffer, _encoding, onWritten) {
+      written.push(piece.toString());
+      done.push(onWritten);
+    },
+  });
+  sink.write('head');
+  const writes = new JoinedWrites((piece, onWritten) => void sink.write(piece, onWritten));
+  writes.write(new Uint8Array(Buffer.from('event')));
+  await new Promise(setImmediate);
+  done[0]?.();
+  await new Promise(setImmediate);
+  expect(written).toEqual(['head', 'event']);
 });
 
 describe('the pace of small pieces', () => {
@@ -183,6 +201,19 @@ describe('the pace of small pieces', () => {
     }
   });
 
+  test('delays no source longer than its bound, however many have come and gone', () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      const pacer = new Pacer();
+      for (let i = 0; i < 10_000; i += 1) meterAfter(pacer, PACED_PIECES).waitMs();
+      expect(meterAfter(pacer, PACED_PIECES).waitMs()).toBe(PACED_WAIT_MAX_MS);
+      vi.advanceTimersByTime(PACED_WAIT_MAX_MS);
+      expect(meterAfter(pacer, PACED_PIECES).waitMs()).toBeLessThan(100);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('does not delay few pieces, nor many that come slowly', () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     try {
@@ -194,4 +225,22 @@ describe('the pace of small pieces', () => {
       vi.useRealTimers();
     }
   });
+});
+
+test('chunks of one byte from connections that come and go delay an upload of many lines within the bound', async () => {
+  const { port } = await relayBefore((req, res) => countContent(req, res), { PASS_THROUGH_ROUTES: '/pub/*' });
+  const head = (path: string): Buffer => headOf(`POST ${path}`, 'transfer-encoding: chunked');
+  const tiny = Buffer.concat([head('/nothing'), TINY_CHUNKS.subarray(0, -5)]);
+  for (let at = 0; at < 150; at += 1) {
+    await new Promise<void>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => socket.write(tiny));
+      socket.once('data', () => socket.destroy());
+      socket.on('error', () => undefined);
+      socket.on('close', () => resolve());
+    });
+  }
+  const beganMs = performance.now();
+  const lines = Buffer.from(`${'b\r\nhello line\n\r\n'.repeat(5_000)}0\r\n\r\n`); // of two reads
+  expect(await exchangeRaw(port, head('/pub/up'), lines)).toContain('55000');
+  expect(performance.now() - beganMs).toBeLessThan(2 * PACED_WAIT_MAX_MS);
 });
