@@ -56,6 +56,7 @@ export class Router {
     if (!this.#context.admission.allowsFields(req.rawHeaders)) return this.#refuse(res, 'headers-too-large');
     if (!isUnambiguous(req)) return this.#refuse(res, 'malformed');
     if (!meetsExpectation(req)) return refuseExpectation(req, res);
+    if (wasRead(req)) return this.#refuseRead(res);
     if (hasContent(req)) joinBody(req, this.#context.admission.pacer);
     const url = req.url as string;
     const domain = this.#context.domains.byRequest(req, this.#context.trustedProxies);
@@ -146,6 +147,11 @@ export class Router {
     passThrough(this.#context, domain, { req, res }, account, target);
   }
 
+  #refuseRead(res: ServerResponse): void {
+    this.#context.log.error({}, 'the content was read before the relay: put the relay before any body parser');
+    this.#refuse(res, 'internal');
+  }
+
   #refuse(res: ServerResponse, code: OuterCode): void {
     refuseAndCount(this.#context, res, code);
   }
@@ -156,4 +162,9 @@ function refuseExpectation(req: IncomingMessage, res: ServerResponse): void {
   if (!req.complete) res.setHeader('connection', 'close');
   res.writeHead(417, { 'content-length': 0, 'cache-control': 'no-store' });
   res.end();
+}
+
+/** True if something before the relay has read the content, as a body parser does: it does not come again. */
+function wasRead(req: IncomingMessage): boolean {
+  return req.readableDidRead || (req.readableEnded && hasContent(req));
 }
