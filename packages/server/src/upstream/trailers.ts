@@ -199,7 +199,8 @@ class TrailedExchange implements Dispatcher.DispatchController {
     if (!this.#out.writableFinished || !this.#res?.complete) this.#out.destroy();
     const { body } = this.#request;
     if (body === null || body instanceof Uint8Array) return;
-    body.off('data', this.#write).off('end', this.#sendTrailers).off('close', this.#onBodyClose).resume();
+    // As undici does: who has made the stream discards the rest, within bounds.
+    body.off('data', this.#write).off('end', this.#sendTrailers).off('close', this.#onBodyClose).destroy();
   }
 }
 

@@ -1,5 +1,7 @@
 // An upstream that misbehaves on its connection. On every way to it the same limits hold, and every request ends: with one
 // response, asked for once, and without a place that stays taken.
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer } from 'node:tls';
 import type { Relay } from '@mte-relay/server';
@@ -8,6 +10,7 @@ import { SealedClient } from '@mte-relay/testing/sealed-client';
 import { listen } from '@mte-relay/testing/servers';
 import { endsWithTest } from '@mte-relay/testing/test-end';
 import { describe, expect, test } from 'vitest';
+import { DISCARDED_MAX_BYTES } from '../../src/limits/fixed.ts';
 import { selfSigned } from '../support/certificate.ts';
 import {
   type RawRequest,
@@ -208,4 +211,20 @@ test('a 100 Continue unasked, and a resent GET, over TLS', async () => {
   expect((await client.fetch({})).text).toBe('ok');
   expect((await client.fetch({})).text).toBe('ok');
   expect(requests).toBe(3);
+});
+
+test.each(['', 'trailer: x-sum\r\n'])('behind an early response an endless upload is cut off: %j', async (trailer) => {
+  const { url } = await rawUpstream(({ socket }) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly'));
+  const port = await endsWithTest(relayTo(url, { PASS_THROUGH_ROUTES: '/pub/*' })).listen(0);
+  const socket = endsWithTest(connect(port, '127.0.0.1'));
+  socket.on('error', () => undefined);
+  socket.write(`POST /pub/x HTTP/1.1\r\nhost: r\r\n${trailer}transfer-encoding: chunked\r\n\r\n1\r\nx\r\n`);
+  await once(socket, 'data');
+  const piece = Buffer.from(`100000\r\n${'y'.repeat(1_048_576)}\r\n`);
+  const send = (): void => {
+    if (socket.bytesWritten < 3 * DISCARDED_MAX_BYTES) socket.write(piece, send);
+  };
+  send();
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  expect(await Promise.race([closed.then(() => 'closed'), sleep(10_000, 'open')])).toBe('closed');
 });
