@@ -65,6 +65,8 @@ export const BUFFERED_MAX_BYTES = 262_144;
 export const SMALL_PIECE_BYTES = 2_048;
 /** How long a piece of joined ones becomes before it is passed on within a turn of the event loop. */
 export const JOINED_MAX_BYTES = 16_384;
+/** An announced body of at most this many bytes is not joined: its pieces are few, and nearly every body is so small. */
+export const NOT_JOINED_BYTES = 16_384;
 /** Small pieces that one source may send before the relay asks how fast they came. */
 export const PACED_PIECES = 256;
 /** The share of the relay's time that goes to small pieces beyond that. */

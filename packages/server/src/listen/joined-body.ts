@@ -1,11 +1,9 @@
 // Joins the pieces of a request's body that arrive within one turn of the event loop, and paces a client that sends many:
 // node:http makes an object for each chunk of HTTP/1.1, however small.
 import type { IncomingMessage } from 'node:http';
+import { NOT_JOINED_BYTES } from '../limits/fixed.ts';
 import { type Pacer, PieceMeter } from '../limits/pacer.ts';
 import { isSmall, JoinedPieces } from '../limits/small-pieces.ts';
-
-/** A body of at most this many bytes, announced, is not joined: its pieces are few, and nearly every body is so small. */
-const NOT_JOINED_BYTES = 16_384;
 
 /** Has a request emit its small pieces joined. Call it before anything of the body is read. */
 export function joinBody(req: IncomingMessage, pacer: Pacer): void {
