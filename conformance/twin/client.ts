@@ -190,8 +190,12 @@ class Client {
   /** e): it did not run, which zeros weaken to "already claimed". */
   #afterStale(): End | undefined {
     this.#open = undefined;
+    if (!this.#vouches && !this.#isSafe) this.#mayHaveRun = true;
     if (!this.#vouches && !this.#mayResend('claimed')) throw this.#mayHaveRunEnd();
-    if (!this.#canResend) return { status: 408 };
+    if (!this.#canResend) {
+      if (this.#mayHaveRun && !this.#isSafe) throw this.#mayHaveRunEnd(); // the refusal speaks of the last message (§8.2)
+      return { status: 408 };
+    }
     this.#resends += 1;
     return undefined;
   }
