@@ -61,7 +61,8 @@ describe.skipIf(!CHROMIUM)('the demo page in Chromium', () => {
     });
     await page.click('#upload');
     const values = await seen;
-    expect(values.length, `progress ${values.join(', ')}`).toBeGreaterThan(4);
+    // The beginning, something on the way, and the end: how much on the way depends on how long the upload takes.
+    expect(values.length, `progress ${values.join(', ')}`).toBeGreaterThan(2);
     expect(values).toEqual([...values].sort((a, b) => a - b));
     expect(await page.getAttribute('#upload-result', 'data-sha256')).toMatch(/^[0-9a-f]{64}$/);
     await page.click('#download');

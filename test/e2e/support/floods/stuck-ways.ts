@@ -15,6 +15,8 @@ export interface StuckWay {
   readonly name: string;
   /** Most of the memory in pieces of one byte over that in ordinary pieces; default 3. */
   readonly ratioMax?: number;
+  /** True for one of which every piece is paced, so that it takes half a minute: `npm run floods` has it. */
+  readonly isSlow?: boolean;
   /** Begins one flood; it ends with the test. */
   begin(stage: FloodStage, cut: Cut): Promise<unknown>;
 }
@@ -26,6 +28,7 @@ export const STUCK_WAYS: readonly StuckWay[] = [
   },
   {
     name: 'sealed upload, sealed chunks',
+    isSlow: true,
     begin: (stage, cut) => {
       const tiny = Array(cut === 'fine' ? 150_000 : 0).fill(encodeContent(Uint8Array.of(120)));
       return upload(stage, cut === 'fine' ? tiny : slices(contentPieces(WIRE_BYTES, cut), CHUNK_BYTES));
@@ -33,6 +36,7 @@ export const STUCK_WAYS: readonly StuckWay[] = [
   },
   {
     name: 'pass-through upload, chunks of HTTP/1.1',
+    isSlow: true,
     begin: async (stage, cut) =>
       sendRawTo(stage.relay.port, headOf('POST', '/stuck', 'transfer-encoding: chunked'), chunkedBody(WIRE_BYTES, cut)),
   },
@@ -53,6 +57,7 @@ export const STUCK_WAYS: readonly StuckWay[] = [
   },
   {
     name: 'sealed WebSocket, messages of the client',
+    isSlow: true,
     async begin(stage, cut) {
       const socket = await TestWebSocket.open(stage.client, { path: '/ws' });
       tcpOf(stage.webSockets.at(-1) as WebSocket).pause();
@@ -65,6 +70,7 @@ export const STUCK_WAYS: readonly StuckWay[] = [
   },
   {
     name: 'sealed WebSocket, messages of the upstream',
+    isSlow: true,
     ratioMax: 8, // the messages of one read, each some objects of `ws`
     async begin(stage, cut) {
       const socket = await TestWebSocket.open(stage.client, { path: '/ws' });
