@@ -1,5 +1,5 @@
 // The options that every entry of the package checks alike, in a file that loads no client.
-import { PIN } from '@mte-relay/protocol';
+import { PAD_TO_MAX_BYTES, PIN } from '@mte-relay/protocol';
 import { URL } from '#url';
 import { RelayClientError } from './api/errors.ts';
 
@@ -13,9 +13,6 @@ export function relayUrl(url: string | URL): URL {
   }
   return parsed;
 }
-
-/** Largest multiple to which an app may pad. */
-const PAD_TO_MAX_BYTES = 16_384;
 
 /** The same multiple, checked. @throws RelayClientError `misuse`. */
 export function checkedPadding(padToBytes: number): number {

@@ -26,6 +26,11 @@ export function chunkPrefix(ciphertextBytes: number): Bytes {
   return prefix;
 }
 
+/** A non-final chunk on the wire. */
+export function framedChunk(ciphertext: Bytes): Bytes {
+  return concatBytes([chunkPrefix(ciphertext.length), ciphertext]);
+}
+
 /** The byte in front of the final chunk's ciphertext. */
 export const FINAL_CHUNK_PREFIX: Bytes = Uint8Array.of(0);
 
@@ -45,15 +50,14 @@ export class ChunkSealer<A extends Aead = Aead> {
 
   /** Seals 1 to 65,536 bytes. Throws `misuse` outside that, or after the final chunk. */
   seal(plaintext: Bytes): ReturnType<A['seal']> {
-    if (plaintext.length === 0) {
-      throw new ProtocolError('misuse', 'a chunk before the final one carries at least 1 byte');
-    }
-    return this.#seal(AAD_MORE, plaintext, false);
+    checkLength(plaintext, 1);
+    return this.#aead.seal(this.#counter.take(), AAD_MORE, plaintext) as ReturnType<A['seal']>;
   }
 
   /** Seals the last 0 to 65,536 bytes. */
   sealFinal(plaintext: Bytes): ReturnType<A['seal']> {
-    return this.#seal(AAD_FINAL, plaintext, true);
+    checkLength(plaintext, 0);
+    return this.#aead.seal(this.#counter.take(true), AAD_FINAL, plaintext) as ReturnType<A['seal']>;
   }
 
   /** Takes the place of the next chunk, to be sealed later, once. Throws `misuse` at a second time. */
@@ -62,19 +66,15 @@ export class ChunkSealer<A extends Aead = Aead> {
     return (plaintext) => {
       const own = nonce;
       if (!own) throw new ProtocolError('misuse', 'a reserved chunk is sealed once');
-      checkLength(plaintext);
+      checkLength(plaintext, 1);
       nonce = undefined;
       return this.#aead.seal(own, AAD_MORE, plaintext) as ReturnType<A['seal']>;
     };
   }
-
-  #seal(associatedData: Bytes, plaintext: Bytes, final: boolean): ReturnType<A['seal']> {
-    checkLength(plaintext);
-    return this.#aead.seal(this.#counter.take(final), associatedData, plaintext) as ReturnType<A['seal']>;
-  }
 }
 
-function checkLength({ length }: Bytes): void {
+function checkLength({ length }: Bytes, least: 0 | 1): void {
+  if (length < least) throw new ProtocolError('misuse', 'a chunk before the final one carries at least 1 byte');
   if (length > CHUNK_PLAINTEXT_MAX_BYTES) {
     throw new ProtocolError('misuse', `chunk of ${length} bytes exceeds ${CHUNK_PLAINTEXT_MAX_BYTES}`);
   }
@@ -210,7 +210,7 @@ export async function* sealChunks(
   for await (const piece of source) {
     for (let at = 0; at < piece.length; at += CHUNK_PLAINTEXT_MAX_BYTES) {
       const ciphertext = await sealer.seal(piece.subarray(at, at + CHUNK_PLAINTEXT_MAX_BYTES));
-      yield concatBytes([chunkPrefix(ciphertext.length), ciphertext]);
+      yield framedChunk(ciphertext);
     }
   }
   yield concatBytes([FINAL_CHUNK_PREFIX, await sealer.sealFinal(emptyBytes())]);

@@ -37,6 +37,8 @@ export const FLAG_HTTPS = 2;
 /** Largest plaintext of one chunk; every receiver accepts this much (SPEC §5.3). */
 export const CHUNK_PLAINTEXT_MAX_BYTES = 65_536;
 export const CHUNK_CIPHERTEXT_MAX_BYTES: number = CHUNK_PLAINTEXT_MAX_BYTES + AEAD_TAG_BYTES;
+/** Largest multiple to which either side is asked to pad its messages. */
+export const PAD_TO_MAX_BYTES = 16_384;
 /** Content that fills one chunk together with its length, which takes 4 bytes from 2^14 to 2^30 (SPEC §5.5). */
 export const CONTENT_PIECE_MAX_BYTES: number = CHUNK_PLAINTEXT_MAX_BYTES - 4;
 /** Most chunks under one message key (SPEC §8): 2^32 is far below the limits of the nonce counter and of AES-GCM. */

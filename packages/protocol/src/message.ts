@@ -1,6 +1,14 @@
 // One sealed request and the response bound to it (SPEC §5). First the client's half, SealedExchange, then the relay's,
 // RequestOpener and ResponseSealer.
-import { ChunkOpener, ChunkSealer, ChunkSplitter, chunkPrefix, FINAL_CHUNK_PREFIX, openChunks } from './chunks.ts';
+import {
+  ChunkOpener,
+  ChunkSealer,
+  ChunkSplitter,
+  chunkPrefix,
+  FINAL_CHUNK_PREFIX,
+  framedChunk,
+  openChunks,
+} from './chunks.ts';
 import {
   AEAD_TAG_BYTES,
   MESSAGE_HEADER_BYTES,
@@ -100,17 +108,13 @@ export class SealedExchange {
 
   /** Seals and frames 1 to 65,536 bytes. */
   async seal(plaintext: Bytes): Promise<Bytes> {
-    const ciphertext = await this.#sealer.seal(plaintext);
-    return concatBytes([chunkPrefix(ciphertext.length), ciphertext]);
+    return framedChunk(await this.#sealer.seal(plaintext));
   }
 
   /** Takes the place of the next chunk: seals and frames it later, once, while those after it are sealed already. */
   reserve(): (plaintext: Bytes) => Promise<Bytes> {
     const seal = this.#sealer.reserve();
-    return async (plaintext) => {
-      const ciphertext = await seal(plaintext);
-      return concatBytes([chunkPrefix(ciphertext.length), ciphertext]);
-    };
+    return async (plaintext) => framedChunk(await seal(plaintext));
   }
 
   /** Seals and frames the last 0 to 65,536 bytes. */

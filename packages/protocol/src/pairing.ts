@@ -258,35 +258,31 @@ function encodeParameters(parameters: SessionParameters): Bytes {
   }
   const names = asciiBytes(parameters.cookiesFromScript.join(','));
   const bytes = new Uint8Array(PARAMETERS_BYTES + clientId.length + 2 + names.length);
-  bytes.set(sid, 0);
-  let at = SESSION_ID_BYTES;
-  for (const [size, value] of [
-    [4, parameters.lifetimeMs],
-    [4, parameters.idleMs],
-    [8, parameters.messageLimit],
-    [2, parameters.window],
-    [8, parameters.requestBodyMaxBytes],
-    [8, parameters.storeEpochMs],
-    [8, parameters.storeAgeMs],
-  ] as const) {
+  let at = 0;
+  const put = (size: number, value: number): void => {
     writeUint(bytes, at, size, value);
     at += size;
-  }
-  bytes.set(lineage, at);
-  at += LINEAGE_BYTES;
-  for (const [size, value] of [
-    [8, parameters.relayTimeMs],
-    [4, parameters.messageAgeMaxMs],
-    [2, parameters.padToBytes],
-    [1, clientId.length],
-  ] as const) {
-    writeUint(bytes, at, size, value);
-    at += size;
-  }
-  bytes.set(clientId, at);
-  at += clientId.length;
-  writeUint(bytes, at, 2, names.length);
-  bytes.set(names, at + 2);
+  };
+  const putBytes = (value: Bytes): void => {
+    bytes.set(value, at);
+    at += value.length;
+  };
+  putBytes(sid);
+  put(4, parameters.lifetimeMs);
+  put(4, parameters.idleMs);
+  put(8, parameters.messageLimit);
+  put(2, parameters.window);
+  put(8, parameters.requestBodyMaxBytes);
+  put(8, parameters.storeEpochMs);
+  put(8, parameters.storeAgeMs);
+  putBytes(lineage);
+  put(8, parameters.relayTimeMs);
+  put(4, parameters.messageAgeMaxMs);
+  put(2, parameters.padToBytes);
+  put(1, clientId.length);
+  putBytes(clientId);
+  put(2, names.length);
+  putBytes(names);
   return bytes;
 }
 

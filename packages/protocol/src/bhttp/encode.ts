@@ -130,7 +130,7 @@ function writeLines(writer: Writer, fields: Fields): void {
 }
 
 /** Whitespace around a field value is not part of it (RFC 9110 §5.5), but HTTP/1.1 may have it. */
-function withoutOuterWhitespace(value: string): string {
+export function withoutOuterWhitespace(value: string): string {
   let start = 0;
   let end = value.length;
   while (start < end && isWhitespace(value.charCodeAt(start))) start += 1;

@@ -1,4 +1,5 @@
 // The settings of the process. Parsing, masking and documentation read this table.
+import { PAD_TO_MAX_BYTES } from '@mte-relay/protocol';
 import { addressRange, certificates, httpUrl, listenHost, pair, redisUrl } from './formats.ts';
 import { anyText, characters, choice, choiceOr, decimal, integer, list, optional, withDefault } from './parsers.ts';
 import { LOG_LEVELS, type ProcessSettings, type SettingTable, TRACES_SAMPLERS } from './settings.ts';
@@ -101,7 +102,7 @@ export const PROCESS_SETTINGS: SettingTable<ProcessSettings> = {
       'run, and the client sends it anew. Relays of one identity need clocks that agree within it.',
   },
   PAD_TO_BYTES: {
-    ...withDefault(128, integer({ min: 0, max: 16_384, unit: 'bytes' })),
+    ...withDefault(128, integer({ min: 0, max: PAD_TO_MAX_BYTES, unit: 'bytes' })),
     effect:
       'Sealed requests and responses are padded to a multiple of this many bytes, so that their exact lengths do not ' +
       'name the endpoint. 0: not at all.',
