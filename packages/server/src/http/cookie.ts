@@ -1,6 +1,6 @@
 // Cookies by RFC 6265bis: takes a `Set-Cookie` as a browser does (§5.7), and selects the cookies of a request (§5.8.3).
 // SPEC §9.4. tough-cookie parses and knows the public suffixes.
-import { FIELD_VALUE } from '@mte-relay/protocol';
+import { FIELD_VALUE, withoutOuterWhitespace } from '@mte-relay/protocol';
 import { defaultPath, domainMatch, getPublicSuffix, Cookie as Parsed, pathMatch } from 'tough-cookie';
 import {
   COOKIE_ATTRIBUTE_MAX_BYTES,
@@ -116,12 +116,9 @@ export function pairsIn(cookie: string): Pair[] {
 
 function pairIn(text: string): Pair {
   const equalsAt = text.indexOf('=');
-  return { name: withoutSpace(text.slice(0, Math.max(equalsAt, 0))), value: withoutSpace(text.slice(equalsAt + 1)) };
-}
-
-/** Without space and tab at its ends. `trim` would also remove 0xA0, which ends characters in UTF-8 such as "à". */
-export function withoutSpace(text: string): string {
-  return text.replace(/^[ \t]+|(?<![ \t])[ \t]+$/g, '');
+  const [name, value] = [text.slice(0, Math.max(equalsAt, 0)), text.slice(equalsAt + 1)];
+  // `trim` would also remove 0xA0, which ends characters in UTF-8 such as "à".
+  return { name: withoutOuterWhitespace(name), value: withoutOuterWhitespace(value) };
 }
 
 /** The default path of a cookie, as the value of a `Path` attribute, which cannot contain a semicolon. */

@@ -1,6 +1,6 @@
 // Rewrites the text of a `Set-Cookie`: its path and its domain, and nothing else (RFC 6265bis §4.1.2). cookie.ts reads it
 // as a browser does.
-import { withoutSpace } from './cookie.ts';
+import { withoutOuterWhitespace } from '@mte-relay/protocol';
 
 const PATH_ATTRIBUTE = /;\s*path\s*(?:=([^;]*))?(?=;|$)/gi;
 
@@ -20,14 +20,14 @@ export function parseSetCookie(text: string): SetCookie | undefined {
   const pair = semicolonAt < 0 ? text : text.slice(0, semicolonAt);
   const attributes = text.slice(pair.length);
   const equalsAt = pair.indexOf('=');
-  const name = withoutSpace(pair.slice(0, Math.max(equalsAt, 0)));
+  const name = withoutOuterWhitespace(pair.slice(0, Math.max(equalsAt, 0)));
   if (name === '') return undefined;
   let path: string | undefined;
   for (const [, given] of attributes.matchAll(PATH_ATTRIBUTE)) {
-    const plain = withoutSpace(given ?? '');
+    const plain = withoutOuterWhitespace(given ?? '');
     path = plain.startsWith('/') ? plain : undefined;
   }
-  return { name, value: withoutSpace(pair.slice(equalsAt + 1)), attributes, path };
+  return { name, value: withoutOuterWhitespace(pair.slice(equalsAt + 1)), attributes, path };
 }
 
 /** The attributes with this path as their only one. */

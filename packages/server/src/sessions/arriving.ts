@@ -2,6 +2,7 @@
 // that holds back the rest of an upload could otherwise have it run much later, and what waits would run behind later
 // requests of its client.
 import type { Bytes } from '@mte-relay/protocol';
+import { textOfSid } from './store.ts';
 
 /** The requests of this process that are still arriving or wait for a hook, by session and message number. */
 export class ArrivingRequests {
@@ -24,5 +25,5 @@ export class ArrivingRequests {
 }
 
 function keyOf(sid: Bytes, n: number): string {
-  return `${Buffer.from(sid.buffer, sid.byteOffset, sid.byteLength).toString('latin1')}${n}`;
+  return `${textOfSid(sid)}${n}`;
 }

@@ -16,6 +16,7 @@ import {
   type StoreBirth,
   type StoreClaim,
   StoreFullError,
+  textOfSid,
 } from './store.ts';
 
 /** The lineage of every store that never has another beside it. */
@@ -109,7 +110,7 @@ export class MemorySessionStore implements SessionStore {
     this.#makeRoomInNetwork(session.network);
     this.#makeRoom();
     const created = new MemorySession(session, performance.now());
-    this.#sessions.set(keyOf(session.sid), created);
+    this.#sessions.set(textOfSid(session.sid), created);
     this.#unconfirmed.add(created);
     const network = this.#networks.get(session.network) ?? new Network();
     network.sessions.add(created);
@@ -117,7 +118,7 @@ export class MemorySessionStore implements SessionStore {
   }
 
   find(sid: Bytes): Session | undefined {
-    const session = this.#sessions.get(keyOf(sid));
+    const session = this.#sessions.get(textOfSid(sid));
     if (!session || !this.#isGone(session, performance.now())) return session;
     this.#drop(session);
     return undefined;
@@ -164,7 +165,7 @@ export class MemorySessionStore implements SessionStore {
   }
 
   #drop(session: MemorySession): void {
-    this.#sessions.delete(keyOf(session.sid));
+    this.#sessions.delete(textOfSid(session.sid));
     this.#unconfirmed.delete(session);
     const network = this.#networks.get(session.network);
     network?.sessions.delete(session);
@@ -190,9 +191,4 @@ export class MemorySessionStore implements SessionStore {
     if (nowMs - session.lastClaimMs > idleMs) session.ended = true;
     return false;
   }
-}
-
-/** A string of the 16 bytes: the cheapest key a Map can hash. */
-function keyOf(sid: Bytes): string {
-  return Buffer.from(sid.buffer, sid.byteOffset, sid.byteLength).toString('latin1');
 }

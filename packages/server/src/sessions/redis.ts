@@ -25,6 +25,7 @@ import {
   type StoreBirth,
   type StoreClaim,
   StoreUnavailableError,
+  textOfSid,
 } from './store.ts';
 
 export interface RedisSessionStoreOptions {
@@ -176,7 +177,7 @@ export class RedisSessionStore implements SessionStore {
   }
 
   find(sid: Bytes): Session | undefined | Promise<Session | undefined> {
-    const name = nameOf(sid);
+    const name = textOfSid(sid);
     const cached = this.#cache.get(name);
     if (cached && cached.untilMs > performance.now()) return cached.session;
     // Messages that arrive together share one lookup.
@@ -198,7 +199,7 @@ export class RedisSessionStore implements SessionStore {
       String(this.#lifetimes.idleMs),
     ]);
     const claim = CLAIM_REPLIES[reply as number] as StoreClaim;
-    if (claim === 'gone') this.#cache.delete(nameOf(session.sid));
+    if (claim === 'gone') this.#cache.delete(textOfSid(session.sid));
     return claim;
   }
 
@@ -337,9 +338,4 @@ export class RedisSessionStore implements SessionStore {
   #keyOf(sid: Bytes): string {
     return `${this.#options.keyPrefix}{${Buffer.from(sid.buffer, sid.byteOffset, sid.byteLength).toString('base64url')}}`;
   }
-}
-
-/** A string of the 16 bytes: the cheapest key a Map can hash. */
-function nameOf(sid: Bytes): string {
-  return Buffer.from(sid.buffer, sid.byteOffset, sid.byteLength).toString('latin1');
 }

@@ -1,6 +1,11 @@
 // The interface of a session store. The results of a store in memory are immediate; a remote store promises them.
 import type { Awaitable, Bytes, Claim, SyncExpandKey } from '@mte-relay/protocol';
 
+/** A string of a session id's 16 bytes: the cheapest key that a Map can hash. */
+export function textOfSid(sid: Bytes): string {
+  return Buffer.from(sid.buffer, sid.byteOffset, sid.byteLength).toString('latin1');
+}
+
 /** A session as the relay uses it. */
 export interface Session {
   readonly sid: Bytes;

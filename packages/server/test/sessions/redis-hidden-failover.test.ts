@@ -44,6 +44,25 @@ async function scene(urlOf: typeof urlWithoutInfo, respond?: Responder): Promise
   };
 }
 
+/** A POST that has run, and whose claim the failover has lost. */
+async function lostClaim(urlOf: typeof urlWithoutInfo): Promise<{
+  readonly here: Stage;
+  readonly there: Stage;
+  readonly client: SealedClient;
+  readonly message: Uint8Array<ArrayBuffer>;
+  readonly n: number;
+}> {
+  const { relays, lag, failOver } = await scene(urlOf);
+  const [here, there] = relays;
+  const client = await SealedClient.pair(here.port);
+  expect((await client.fetch({ path: '/before' })).head.status).toBe(200);
+  await lag();
+  const { message, n } = await client.seal(plaintextOf({ method: 'POST', path: '/once' }));
+  expect((await client.post(message)).status).toBe(200);
+  await failOver();
+  return { here, there, client, message, n };
+}
+
 async function caughtUp(master: RedisServer, replica: RedisServer): Promise<void> {
   await until(async () => (await master.command('DBSIZE')) === (await replica.command('DBSIZE')));
   await master.command('WAIT', '1', '5000');
@@ -56,14 +75,7 @@ function at(client: SealedClient, { port }: Stage): SealedClient {
 
 describe.skipIf(REDIS_SERVER === undefined)('a failover that nobody sees (MTE_RELAY_REDIS_SERVER)', () => {
   test('a POST whose claim is lost runs once: neither relay takes it again, and no cancel says that it never ran', async () => {
-    const { relays, lag, failOver } = await scene(urlWithoutInfo);
-    const [here, there] = relays;
-    const client = await SealedClient.pair(here.port);
-    expect((await client.fetch({ path: '/before' })).head.status).toBe(200);
-    await lag();
-    const { message, n } = await client.seal(plaintextOf({ method: 'POST', path: '/once' }));
-    expect((await client.post(message)).status).toBe(200);
-    await failOver();
+    const { here, there, client, message, n } = await lostClaim(urlWithoutInfo);
     for (const relay of [there, here]) {
       expect((await at(client, relay).post(message)).code).toBe('session-unknown');
       await expect(at(client, relay).cancel(n)).rejects.toThrow('session-unknown');
@@ -74,14 +86,7 @@ describe.skipIf(REDIS_SERVER === undefined)('a failover that nobody sees (MTE_RE
   });
 
   test('without functions, too, no cancel says that a POST never ran', async () => {
-    const { relays, lag, failOver } = await scene(urlWithoutFunctions);
-    const [here, there] = relays;
-    const client = await SealedClient.pair(here.port);
-    expect((await client.fetch({ path: '/before' })).head.status).toBe(200);
-    await lag();
-    const { message, n } = await client.seal(plaintextOf({ method: 'POST', path: '/once' }));
-    expect((await client.post(message)).status).toBe(200);
-    await failOver();
+    const { here, there, client, message, n } = await lostClaim(urlWithoutFunctions);
     const elsewhere = at(client, there);
     elsewhere.nextN = 10;
     expect(await elsewhere.cancel(n)).toBe(false);
