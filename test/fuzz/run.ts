@@ -2,9 +2,9 @@
 // a third of the time, then whole exchanges with a relay that runs. Saved cases come first. A failure is printed with the
 // command that repeats it, and saved. NAME is `parsers`, `live` or a target; with `--input HEX` a target gets that input alone.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { FUZZING_RESULT, type FuzzingResult, fuzzingTable, type PartResult } from '../../scripts/docs/fuzzing-table.ts';
+import { machineOf } from '../reliability/machine.ts';
 import { checkCase, type Failure } from './engine/campaign.ts';
 import { saveCase, savedCases } from './engine/saved.ts';
 import { fromHex } from './engine/target.ts';
@@ -37,26 +37,22 @@ async function main(): Promise<void> {
   }
   if (input !== undefined) return report(await repeated(only, fromHex(input)), seed);
   const failures = await checkSaved();
-  const machine = {
-    cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
-    cores: os.availableParallelism(),
-    node: process.version,
-    loadBefore: os.loadavg()[0] ?? 0,
-  };
+  const machine = machineOf();
   const date = new Date().toISOString().slice(0, 10);
   const result: Partial<Record<(typeof PARTS)[number], PartResult>> = {};
+  const keep = (
+    part: (typeof PARTS)[number],
+    cases: PartResult['cases'],
+    found: readonly Failure[],
+    took: number,
+  ): void => {
+    failures.push(...found);
+    result[part] = { date, seed, machine, seconds: Math.round(took / 1000), cases, failures: found.length };
+  };
   const target = PARTS.some((part) => part === only) ? undefined : only;
   if (only === undefined || only === 'parsers' || TARGETS.some(({ name }) => name === only)) {
     const { counts, failures: found, ms: took } = await runThreads(machine.cores, seed, target, only ? ms : ms / 3);
-    failures.push(...found);
-    result.parsers = {
-      date,
-      seed,
-      machine,
-      seconds: Math.round(took / 1000),
-      cases: [...counts],
-      failures: found.length,
-    };
+    keep('parsers', [...counts], found, took);
   }
   if (only === undefined || only === 'live' || LIVE_TARGETS.some(({ name }) => name === only)) {
     const limits = { maxMs: only ? ms : (ms * 2) / 3, messages: Number.POSITIVE_INFINITY };
@@ -65,15 +61,7 @@ async function main(): Promise<void> {
       failures: found,
       ms: took,
     } = await runLive({ seed, ...limits, only: target, saved: savedCases() });
-    failures.push(...found);
-    result.live = {
-      date,
-      seed,
-      machine,
-      seconds: Math.round(took / 1000),
-      cases: [...messages],
-      failures: found.length,
-    };
+    keep('live', [...messages], found, took);
   }
   console.log(fuzzingTable(result));
   if (values.save && target === undefined) save(result);

@@ -1,22 +1,13 @@
 // The intermediary of a chaos campaign: a load balancer for the clients, and their adversary. It passes a message on, cuts
 // it off at any point, withholds it and delivers it later, delivers copies, and forges refusals and responses. It cannot
 // open anything.
-import {
-  Agent,
-  type ClientRequest,
-  createServer,
-  type IncomingMessage,
-  request,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
-import type { Socket } from 'node:net';
+import { Agent, type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MESSAGE_TYPE_CANCEL, PATH_EXCHANGE, parseMessageHeader } from '@mte-relay/protocol';
 import { contentOf } from '@mte-relay/testing/content';
-import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
 import type { Random } from '../random.ts';
 import { CALL_FIELD } from './calls.ts';
+import { CuttableServer } from './cuttable-server.ts';
 import type { Trace } from './trace.ts';
 
 /** What happens to a message, by weight. */
@@ -109,8 +100,7 @@ export class Intermediary {
 
   /** Refuses connections of clients for a while. */
   async refuse(forMs: number): Promise<void> {
-    for (const source of this.#sources) source.refuse();
-    await sleep(forMs);
+    await Promise.all([...this.#sources.map((source) => source.refuse()), sleep(forMs)]);
     await Promise.all(this.#sources.map((source) => source.listen()));
   }
 
@@ -403,45 +393,15 @@ export class Intermediary {
 }
 
 /** One client's address, and the relay at which it stays. */
-class Source {
+class Source extends CuttableServer {
   relay: number;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  #port = 0;
 
   constructor(relay: number, handle: (req: IncomingMessage, res: ServerResponse) => Promise<void>) {
-    this.relay = relay;
-    this.#server = createServer((req, res) => {
+    super((req, res) => {
       res.on('error', () => undefined);
       void handle(req, res).catch(() => req.socket.destroy()); // the client has disconnected
-    });
-    this.#server.keepAliveTimeout = 60_000;
-    this.#server.on('connection', (socket) => {
-      this.#sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => this.#sockets.delete(socket));
-    });
-  }
-
-  get url(): string {
-    return urlOf(this.#port);
-  }
-
-  async listen(): Promise<void> {
-    this.#port = await listen(this.#server, this.#port);
-  }
-
-  cut(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
-  }
-
-  refuse(): void {
-    this.#server.close();
-    this.cut();
-  }
-
-  close(): void {
-    closeServer(this.#server);
+    }, 60_000);
+    this.relay = relay;
   }
 }
 

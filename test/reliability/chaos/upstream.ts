@@ -1,12 +1,11 @@
 // The upstream of a chaos campaign: it keeps a journal of every request that it ran, and fails as upstreams do.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { contentOf } from '@mte-relay/testing/content';
-import { closeServer, listen, urlOf } from '@mte-relay/testing/servers';
 import { nowMs } from '../clock.ts';
 import type { Random } from '../random.ts';
 import { CALL_PATH, DIGEST_FIELD, digestOf, responseTo } from './calls.ts';
+import { CuttableServer } from './cuttable-server.ts';
 import type { Trace } from './trace.ts';
 
 /** One execution. */
@@ -33,48 +32,39 @@ export class Upstream {
   readonly runs = new Map<string, Run[]>();
   readonly #random: Random;
   readonly #trace: Trace;
-  readonly #sockets = new Set<Socket>();
-  readonly #server: Server;
-  #port = 0;
+  readonly #server: CuttableServer;
   failures = 0;
 
   constructor(random: Random, trace: Trace) {
     this.#random = random;
     this.#trace = trace;
-    this.#server = createServer((req, res) => {
+    this.#server = new CuttableServer((req, res) => {
       void this.#respond(req, res).catch(() => res.destroy());
-    });
-    this.#server.on('connection', (socket) => {
-      this.#sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => this.#sockets.delete(socket));
     });
   }
 
   get url(): string {
-    return urlOf(this.#port);
+    return this.#server.url;
   }
 
   /** Listens: the first time on any port, later on the same. */
   async start(): Promise<this> {
-    this.#port = await listen(this.#server, this.#port);
+    await this.#server.listen();
     return this;
   }
 
   /** Resets every connection. */
   reset(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    this.#server.cut();
   }
 
   /** Resets every connection and refuses new ones. */
-  async stop(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server.close(resolve));
-    this.reset();
-    await closed;
+  stop(): Promise<void> {
+    return this.#server.refuse();
   }
 
   close(): void {
-    closeServer(this.#server);
+    this.#server.close();
   }
 
   async #respond(req: IncomingMessage, res: ServerResponse): Promise<void> {
